@@ -1,0 +1,22 @@
+#pragma once
+// The boot archive: a tar (ustar) whose entries are
+//
+//   boot/run      optional: what to run, as records (below); without it the kernel starts its
+//                 demonstration and prompt
+//   bin/NAME.wasm programs
+//   anything else files, below the root of the read-only file system that is made from the tar
+//
+// boot/run is a sequence of NUL-terminated strings "key=value":
+//
+//   program=PATH        the program, a path in the archive; required, first
+//   arg=TEXT            an argument; argv[0] comes first
+//   env=NAME=VALUE      an environment variable
+//   preopen=GUEST=PATH  a preopened directory: the archive's PATH under the name GUEST
+//   memory=BYTES        limit of the process's memory
+//   invoke=NAME         call this export, with the args after argv[0] as its arguments
+//   times=1             send LINK_TIMES
+//   wast=1              `program` is a specification script (tests only)
+//
+// The kernel's command line knows: log=serial|none, quiet, mem=BYTES (use less RAM).
+
+#define BOOT_RUN_PATH "boot/run"

@@ -1,0 +1,238 @@
+#pragma once
+// What generated code promises and expects: the agreement between both compilers, the run-time
+// system, the embedder, and (later) the machine-code verifier. Nothing here is private to one side.
+//
+// REGISTERS in generated code
+//   r15       the running instance (struct instance); never written by generated functions
+//   r14       the thread block (struct thread_block); never written by generated functions
+//   rbp       frame pointer: every function keeps the chain [rbp] = caller's rbp, [rbp+8] = return
+//   rsp       16-byte aligned at every call instruction; no red zone
+//   the rest  caller-saved, without exception; the direction flag is clear
+//   segment   FS (kernel) or GS (host): base = memory_base of r15's memory 0
+//   An i32 held in a general register always has its upper 32 bits zero, in arguments and results
+//   too. Every instruction that produces an i32 writes a 32-bit register.
+//
+// CALLS (assigned by engine/decode/callconv.h)
+//   integer and reference parameters: rdi rsi rdx rcx r8 r9; f32, f64: xmm0 to xmm7;
+//   the others on the stack, in order, eight bytes each, the first at [rsp] before the call.
+//   Results: the first integer or reference in rax, the first float in xmm0; the others on the
+//   stack, in order, directly above the stack parameters. The caller makes room for both.
+//   A call through a reference has the struct func_ref in rax at the call instruction.
+//
+// REFERENCES
+//   A function reference is the address of a struct func_ref, null is 0. `code` may be entered only
+//   with r15 == instance; `cross_code` from any instance: it is the stub that saves r15 and the
+//   segment base, sets the callee's, calls, and puts the caller's back; for a host function it is
+//   the thunk of its type. Only these stubs and the entry stub ever change r15 or the segment base.
+//   An external reference is any 64-bit value that is not 0, null is 0.
+//
+// MEMORY
+//   Memory 0 is reached through the segment base only. A slot is reserved from memory_base up to
+//   MEMORY_SLOT_BYTES, all of it inaccessible beyond the memory's current size. So an access needs
+//   no check when the 32-bit index is zero-extended, the static offset is less than
+//   MEMORY_GUARD_BYTES - 16, and 64-bit addressing is used; with offset 0 the address-size prefix
+//   may be used instead. Larger offsets are added with a carry check.
+//
+// STACK
+//   A prologue checks rsp - frame size against thread_block.stack_limit (a frame of at most
+//   STACK_SLACK_BYTES may compare rsp itself) and calls HELPER_STACK_GROW when it is below. Below
+//   the limit there always are STACK_HEADROOM_BYTES of committed stack for helpers, host functions
+//   and interrupts.
+//
+// TRAPS
+//   An instruction that may fault, and each ud2, has a site (code offset, bytecode offset, trap).
+//   TRAP_DYNAMIC at a site says that the trap is in thread_block.pending_trap.
+
+#include "base/assert.h"
+#include "base/types.h"
+
+#define WASM_PAGE_BYTES      (64 * KIB)
+#define MEMORY_MAX_PAGES     65536u
+#define MEMORY_GUARD_BYTES   (64 * MIB)
+#define MEMORY_SLOT_BYTES    (4 * GIB + MEMORY_GUARD_BYTES)
+
+#define STACK_SLACK_BYTES    256u
+#define STACK_HEADROOM_BYTES (16 * KIB)
+
+// Why a program was stopped. The text is what people read (and what the specification's scripts
+// compare, where they name one).
+#define TRAP_LIST(X)                                                                               \
+    X(TRAP_NONE, "no trap")                                                                        \
+    X(TRAP_UNREACHABLE, "unreachable")                                                             \
+    X(TRAP_MEMORY_BOUNDS, "out of bounds memory access")                                           \
+    X(TRAP_TABLE_BOUNDS, "out of bounds table access")                                             \
+    X(TRAP_UNDEFINED_ELEMENT, "undefined element")                                                 \
+    X(TRAP_UNINITIALIZED_ELEMENT, "uninitialized element")                                         \
+    X(TRAP_INDIRECT_TYPE, "indirect call type mismatch")                                           \
+    X(TRAP_DIVIDE_BY_ZERO, "integer divide by zero")                                               \
+    X(TRAP_INTEGER_OVERFLOW, "integer overflow")                                                   \
+    X(TRAP_INVALID_CONVERSION, "invalid conversion to integer")                                    \
+    X(TRAP_STACK_OVERFLOW, "call stack exhausted")                                                 \
+    X(TRAP_OUT_OF_MEMORY, "out of memory")                                                         \
+    X(TRAP_DYNAMIC, "(see pending trap)")                                                          \
+    X(TRAP_KILLED, "killed")                                                                       \
+    X(TRAP_EXIT, "exit") /* not an error: the program asked to end */
+
+enum trap {
+#define X(name, text) name,
+    TRAP_LIST(X)
+#undef X
+        TRAP_COUNT
+};
+
+// A text for `trap`; never NULL.
+const char *trap_text(enum trap trap);
+
+// Links a place in the code to the instruction it came from. For an instruction that may trap,
+// code_offset is its own start; for a call it is the return address and trap is TRAP_NONE.
+struct code_site {
+    u32 code_offset;
+    u32 wasm_offset; // into the module's bytes
+    enum trap trap : 8;
+};
+
+struct instance;
+struct module;
+struct trap_report;
+
+// What belongs to a thread and not to an instance; r14 points to it. Allocated by the embedder,
+// zeroed, with stack_limit set.
+struct thread_block {
+    u64 stack_limit;            // lowest address that rsp less the frame may reach: committed
+    u64 entry_sp;               // rsp in the entry stub, to unwind to; 0: not in WebAssembly
+    u64 trap_pc;                // where the trap happened, set before unwinding
+    u64 trap_fp;                // rbp at that moment
+    u32 pending_trap;           // enum trap for TRAP_DYNAMIC sites
+    u32 trap;                   // enum trap being unwound with
+    struct trap_report *report; // filled in when a trap unwinds, unless NULL
+    void *owner;                // the embedder's thread
+};
+
+#define THREAD_STACK_LIMIT  0
+#define THREAD_ENTRY_SP     8
+#define THREAD_TRAP_PC      16
+#define THREAD_TRAP_FP      24
+#define THREAD_PENDING_TRAP 32
+#define THREAD_TRAP         36
+STATIC_ASSERT(offsetof(struct thread_block, stack_limit) == THREAD_STACK_LIMIT, "generated code");
+STATIC_ASSERT(offsetof(struct thread_block, entry_sp) == THREAD_ENTRY_SP, "entry stub");
+STATIC_ASSERT(offsetof(struct thread_block, trap_pc) == THREAD_TRAP_PC, "entry stub");
+STATIC_ASSERT(offsetof(struct thread_block, trap_fp) == THREAD_TRAP_FP, "entry stub");
+STATIC_ASSERT(offsetof(struct thread_block, pending_trap) == THREAD_PENDING_TRAP, "generated code");
+STATIC_ASSERT(offsetof(struct thread_block, trap) == THREAD_TRAP, "entry stub");
+
+// A function as a value.
+struct func_ref {
+    const void *code;          // entry when r15 == instance; NULL for a host function
+    const void *cross_code;    // entry from anywhere else
+    struct instance *instance; // NULL for a host function
+    u32 type_id;               // engine-wide canonical type number
+    u32 func_index;            // in its module; for messages
+    const void *host_code;     // host function only: host_func
+    void *host_context;        // host function only
+};
+
+#define FUNC_REF_CODE         0
+#define FUNC_REF_CROSS_CODE   8
+#define FUNC_REF_INSTANCE     16
+#define FUNC_REF_TYPE_ID      24
+#define FUNC_REF_HOST_CODE    32
+#define FUNC_REF_HOST_CONTEXT 40
+#define FUNC_REF_BYTES        48
+STATIC_ASSERT(offsetof(struct func_ref, code) == FUNC_REF_CODE, "generated code");
+STATIC_ASSERT(offsetof(struct func_ref, cross_code) == FUNC_REF_CROSS_CODE, "generated code");
+STATIC_ASSERT(offsetof(struct func_ref, instance) == FUNC_REF_INSTANCE, "generated code");
+STATIC_ASSERT(offsetof(struct func_ref, type_id) == FUNC_REF_TYPE_ID, "generated code");
+STATIC_ASSERT(offsetof(struct func_ref, host_code) == FUNC_REF_HOST_CODE, "thunks");
+STATIC_ASSERT(offsetof(struct func_ref, host_context) == FUNC_REF_HOST_CONTEXT, "thunks");
+STATIC_ASSERT(sizeof(struct func_ref) == FUNC_REF_BYTES, "instance layout");
+
+// The parts of a linear memory that generated code reads. `bytes` changes under memory.grow.
+struct memory {
+    u64 base;
+    u64 bytes;     // current size, a multiple of WASM_PAGE_BYTES
+    u32 max_pages; // declared maximum, or MEMORY_MAX_PAGES
+    u32 has_max;   // whether one was declared (import matching)
+    void *owner;   // the store's owner, for the host
+};
+
+#define MEMORY_BASE  0
+#define MEMORY_BYTES 8
+STATIC_ASSERT(offsetof(struct memory, base) == MEMORY_BASE, "generated code");
+STATIC_ASSERT(offsetof(struct memory, bytes) == MEMORY_BYTES, "generated code");
+
+// A table of references, eight bytes each (struct func_ref * or an external value).
+struct table {
+    u64 *elements;
+    u64 size;
+    u32 max_size;
+    u32 has_max;
+    u32 type; // enum value_type
+    u32 capacity;
+};
+
+#define TABLE_ELEMENTS 0
+#define TABLE_SIZE     8
+STATIC_ASSERT(offsetof(struct table, elements) == TABLE_ELEMENTS, "generated code");
+STATIC_ASSERT(offsetof(struct table, size) == TABLE_SIZE, "generated code");
+
+// The head of an instance. Behind it, at the offsets that engine/decode/layout.h computes from the
+// module: pointers to tables, pointers to imported functions' references, pointers to globals,
+// the cells of own globals, and the references of own functions that are used as values.
+struct instance {
+    const void *const *helpers; // C entry points, indexed by enum helper
+    struct memory *memory;      // memory 0, or NULL
+    u64 memory_base;            // the segment base to run with; 0 without a memory
+    struct module *module;
+    struct store *store;
+    void *owner; // the store's owner: the embedder's process
+    u64 reserved[2];
+};
+
+#define INSTANCE_HELPERS     0
+#define INSTANCE_MEMORY      8
+#define INSTANCE_MEMORY_BASE 16
+#define INSTANCE_OWNER       40
+#define INSTANCE_HEAD_BYTES  64
+STATIC_ASSERT(offsetof(struct instance, helpers) == INSTANCE_HELPERS, "generated code");
+STATIC_ASSERT(offsetof(struct instance, memory) == INSTANCE_MEMORY, "generated code");
+STATIC_ASSERT(offsetof(struct instance, memory_base) == INSTANCE_MEMORY_BASE, "generated code");
+STATIC_ASSERT(offsetof(struct instance, owner) == INSTANCE_OWNER, "thunks");
+STATIC_ASSERT(sizeof(struct instance) == INSTANCE_HEAD_BYTES, "instance layout");
+
+// C functions that generated code calls, by the System V convention, as
+//     mov rax, [r15 + INSTANCE_HELPERS]; call [rax + 8 * HELPER_X]
+// with (instance, a, b, c, d, e) in rdi rsi rdx rcx r8 r9. They return struct helper_result: the
+// value in rax and an enum trap in edx; generated code stores a trap that is not TRAP_NONE into
+// thread_block.pending_trap and executes a TRAP_DYNAMIC ud2. Operands are zero-extended.
+struct helper_result {
+    u64 value;
+    u64 trap;
+};
+
+#define HELPER_LIST(X)                                                                             \
+    X(HELPER_MEMORY_GROW) /* (pages) -> old size in pages, or (u32)-1 */                           \
+    X(HELPER_MEMORY_INIT) /* (segment, to, from, count) */                                         \
+    X(HELPER_DATA_DROP)   /* (segment) */                                                          \
+    X(HELPER_TABLE_GROW)  /* (table, value, count) -> old size, or (u32)-1 */                      \
+    X(HELPER_TABLE_FILL)  /* (table, at, value, count) */                                          \
+    X(HELPER_TABLE_COPY)  /* (to table, from table, to, from, count) */                            \
+    X(HELPER_TABLE_INIT)  /* (table, segment, to, from, count) */                                  \
+    X(HELPER_ELEM_DROP)   /* (segment) */                                                          \
+    X(HELPER_STACK_GROW)  /* special: see below */
+
+enum helper {
+#define X(name) name,
+    HELPER_LIST(X)
+#undef X
+        HELPER_COUNT
+};
+
+// HELPER_STACK_GROW is an assembly stub: rax = the lowest address that the frame needs. It keeps
+// every register but rax and flags, and returns with eax = 0 when thread_block.stack_limit is now
+// at or below that address, or 1: then the caller executes its TRAP_STACK_OVERFLOW ud2.
+
+// A host function. `values` holds the arguments, one slot each, in order, and takes the results.
+// i32 results are zero-extended by the thunk. Returns TRAP_NONE, or the trap to end with. It must
+// not call back into WebAssembly on the same stack.
+typedef enum trap (*host_func)(struct instance *caller, u64 *values, void *context);

@@ -1,0 +1,243 @@
+#pragma once
+// The engine as its embedder sees it: WebAssembly bytes in, running native code out.
+//
+//   engine     canonical types, code registry, host functions; one per kernel
+//   module     decoded, validated, compiled; immutable and shared
+//   store      everything that one process instantiates; freed as a whole
+//   instance   a module with its memories, tables and globals, in a store
+//
+// No function here keeps a pointer that its contract does not say it keeps. The engine has no
+// global variables; thread-safety: engine and module calls may be made by any thread, a store is
+// used by one thread at a time (running code in it apart).
+
+#include "base/status.h"
+#include "base/string.h"
+#include "engine/api/contract.h"
+
+struct engine;
+struct module;
+struct store;
+struct instance;
+
+enum value_type : u8 {
+    VALUE_I32 = 0x7f,
+    VALUE_I64 = 0x7e,
+    VALUE_F32 = 0x7d,
+    VALUE_F64 = 0x7c,
+    VALUE_V128 = 0x7b,
+    VALUE_FUNCREF = 0x70,
+    VALUE_EXTERNREF = 0x6f,
+};
+
+// A function type. `types` holds the parameters, then the results.
+struct func_type {
+    u32 param_count;
+    u32 result_count;
+    const enum value_type *types;
+};
+
+enum extern_kind : u8 { EXTERN_FUNC, EXTERN_TABLE, EXTERN_MEMORY, EXTERN_GLOBAL };
+
+struct limits {
+    u64 min;
+    u64 max; // meaningful only with has_max
+    bool has_max;
+};
+
+struct table_type {
+    enum value_type element;
+    struct limits limits;
+};
+
+struct global_type {
+    enum value_type type;
+    bool is_mutable;
+};
+
+// -- Engine -------------------------------------------------------------------------------------
+
+// WebAssembly proposals beyond 1.0. A module that uses one that is off is refused by name.
+enum feature : u32 {
+    FEATURE_SIGN_EXTENSION = 1u << 0,
+    FEATURE_SATURATING_CONVERSION = 1u << 1,
+    FEATURE_MUTABLE_GLOBALS = 1u << 2,
+    FEATURE_MULTI_VALUE = 1u << 3,
+    FEATURE_BULK_MEMORY = 1u << 4,
+    FEATURE_REFERENCE_TYPES = 1u << 5,
+    FEATURES_ALL = (1u << 6) - 1,
+};
+
+enum memory_segment { SEGMENT_FS, SEGMENT_GS };
+
+struct engine_config {
+    enum memory_segment segment;
+    u32 features; // enum feature bits
+};
+
+MUST_USE enum status engine_create(const struct engine_config *config, struct engine **out);
+
+// All modules and stores of it must be gone.
+void engine_destroy(struct engine *engine);
+
+// Makes a host function that modules can import. It lives as long as the engine; making the same
+// one again makes a second. `type` is copied.
+MUST_USE enum status engine_host_func(struct engine *engine, const struct func_type *type,
+                                      host_func code, void *context, struct func_ref **out);
+
+// -- Modules ------------------------------------------------------------------------------------
+
+#define NO_FUNC UINT32_MAX
+
+// Why a module was refused, or could not be linked.
+struct module_error {
+    enum status status;
+    u32 offset; // into the module's bytes
+    u32 func;   // index of the function, or NO_FUNC
+    char text[160];
+};
+
+struct module_stats {
+    u32 func_count;
+    u64 wasm_code_bytes;
+    u64 code_bytes;
+};
+
+// Decodes, validates and compiles. `wasm` is not needed afterwards. On failure `*error` says why.
+MUST_USE enum status module_create(struct engine *engine, struct bytes wasm,
+                                   struct module_error *error, struct module **out);
+
+// Decodes and validates only.
+MUST_USE enum status module_validate(struct engine *engine, struct bytes wasm,
+                                     struct module_error *error);
+
+void module_retain(struct module *module);
+void module_release(struct module *module); // NULL is allowed
+
+void module_stats(const struct module *module, struct module_stats *out);
+
+struct import_info {
+    struct bytes module; // both live as long as the module
+    struct bytes name;
+    enum extern_kind kind;
+    union {
+        struct func_type func;
+        struct table_type table;
+        struct limits memory;
+        struct global_type global;
+    };
+};
+
+struct export_info {
+    struct bytes name;
+    enum extern_kind kind;
+    u32 index;
+};
+
+u32 module_import_count(const struct module *module);
+void module_import(const struct module *module, u32 index, struct import_info *out);
+u32 module_export_count(const struct module *module);
+void module_export(const struct module *module, u32 index, struct export_info *out);
+
+// The name that the name section gives a function, or empty.
+struct bytes module_func_name(const struct module *module, u32 func);
+
+// -- Stores and instances -----------------------------------------------------------------------
+
+// One thing that can be imported or exported. The objects belong to their store (host functions
+// to the engine).
+struct global {
+    u64 *cell; // 16 bytes
+    struct global_type type;
+};
+
+struct extern_ref {
+    enum extern_kind kind;
+    union {
+        struct func_ref *func;
+        struct table *table;
+        struct memory *memory;
+        struct global *global;
+    };
+};
+
+// `owner` is handed to the host's functions and is what instance_owner() returns.
+MUST_USE enum status store_create(struct engine *engine, void *owner, struct store **out);
+
+// Frees all instances, memories, tables and globals of the store. No thread runs in it.
+void store_destroy(struct store *store);
+
+// Objects that the embedder itself provides for import.
+MUST_USE enum status store_memory(struct store *store, struct limits limits, struct memory **out);
+MUST_USE enum status store_table(struct store *store, struct table_type type, struct table **out);
+MUST_USE enum status store_global(struct store *store, struct global_type type, u64 value,
+                                  struct global **out);
+
+// Links `module` against `imports` (one per import, in order), makes the instance, and runs the
+// active segments. ERR_UNLINKABLE says why in `error`. When a segment is out of bounds the status
+// is OK, `*trap` is set, and what was already written stays, as the specification has it.
+// The start function is not run: see instance_start_func. The store keeps the module alive.
+MUST_USE enum status instance_create(struct store *store, struct module *module,
+                                     const struct extern_ref *imports, struct module_error *error,
+                                     enum trap *trap, struct instance **out);
+
+// The start function, or NULL.
+struct func_ref *instance_start_func(struct instance *instance);
+
+// Finds an export. False when there is none of that name.
+MUST_USE bool instance_export(struct instance *instance, struct bytes name, struct extern_ref *out);
+
+static inline void *instance_owner(const struct instance *instance) {
+    return instance->owner;
+}
+
+// Memory 0 as the host functions need it: base address and current size; 0 and 0 without one.
+static inline struct memory *instance_memory(const struct instance *instance) {
+    return instance->memory;
+}
+
+void func_ref_type(struct engine *engine, const struct func_ref *func, struct func_type *out);
+
+// -- Running ------------------------------------------------------------------------------------
+
+#define TRAP_REPORT_FRAMES 32
+
+struct trap_frame {
+    struct module *module; // not retained: valid while the store lives
+    u32 func;
+    u32 wasm_offset; // of the instruction, into the module's bytes
+};
+
+// Where a trap happened, innermost frame first. `frames_total` may be larger than what was kept.
+struct trap_report {
+    enum trap trap;
+    u32 frame_count;
+    u32 frames_total;
+    struct trap_frame frames[TRAP_REPORT_FRAMES];
+};
+
+// Calls `func` on the current stack. `values` holds the arguments and takes the results, one
+// 64-bit slot each (max(params, results) slots). Returns TRAP_NONE or why it did not return; then
+// `thread->report`, where set, tells where.
+MUST_USE enum trap func_call(struct engine *engine, struct thread_block *thread,
+                             struct func_ref *func, u64 *values);
+
+// -- Faults and interrupts ----------------------------------------------------------------------
+// These are for the embedder's handlers: they take the registry lock and touch nothing that can
+// fault.
+
+enum fault_kind { FAULT_ACCESS, FAULT_ILLEGAL, FAULT_DIVIDE };
+
+// Whether `pc` lies in code that this engine published.
+MUST_USE bool engine_owns_pc(struct engine *engine, u64 pc);
+
+// Decides what a CPU exception at `pc` means. True: it is a trap of generated code, already noted
+// in `thread`; continue at *resume_pc with every other register as it was. False: a bug, or not
+// ours. An access fault becomes `access_trap` (TRAP_MEMORY_BOUNDS, or TRAP_OUT_OF_MEMORY when the
+// host found no frame for a page that is in bounds).
+MUST_USE bool engine_fault(struct engine *engine, struct thread_block *thread, enum fault_kind kind,
+                           enum trap access_trap, u64 pc, u64 fp, u64 *resume_pc);
+
+// Makes a thread that was interrupted at `pc` in generated code end with `trap` (TRAP_KILLED):
+// continue at the returned address.
+MUST_USE u64 engine_interrupt(struct engine *engine, struct thread_block *thread, enum trap trap,
+                              u64 pc, u64 fp);

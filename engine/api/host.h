@@ -1,0 +1,63 @@
+#pragma once
+// What the embedder of the engine must provide. Resolved when linking: kernel/proc in the kernel,
+// tools/lib/host_linux.c for host programs and tests. Unless said otherwise the functions are
+// called in thread context and may block.
+
+#include "base/status.h"
+#include "base/types.h"
+#include "engine/api/contract.h"
+
+// -- Heap ---------------------------------------------------------------------------------------
+
+// Returns `bytes` of zeroed memory aligned to 16, or NULL. `bytes` is not zero.
+MUST_USE void *host_alloc(usize bytes);
+
+// Gives memory back; `bytes` is the size that was asked for. `memory` may be NULL.
+void host_free(void *memory, usize bytes);
+
+// -- Linear memories ----------------------------------------------------------------------------
+// `owner` is the owner of the store: whoever is charged.
+
+// Reserves a slot of MEMORY_SLOT_BYTES, all of it inaccessible, and stores its page-aligned base.
+MUST_USE enum status host_memory_reserve(void *owner, u64 *base_out);
+
+// Charges and makes accessible [old_bytes, new_bytes) of the slot, reading as zeros. Pages may be
+// committed on first touch. ERR_LIMIT or ERR_NO_MEMORY change nothing.
+MUST_USE enum status host_memory_grow(void *owner, u64 base, u64 old_bytes, u64 new_bytes);
+
+// Gives the slot and its `bytes` of memory back.
+void host_memory_release(void *owner, u64 base, u64 bytes);
+
+// Copies into or out of linear memory. The engine has checked the range against the memory's size;
+// what can still fail is committing a page: ERR_NO_MEMORY.
+MUST_USE enum status host_memory_write(void *owner, u64 address, const void *from, usize len);
+MUST_USE enum status host_memory_read(void *owner, void *to, u64 address, usize len);
+
+// -- Code ---------------------------------------------------------------------------------------
+// No page of a code range is ever writable and executable, through any mapping, at one time.
+
+// Reserves room for `bytes` of code; stores its page-aligned address.
+MUST_USE enum status host_code_reserve(usize bytes, u64 *address_out);
+
+// Copies into a range that is not yet published.
+MUST_USE enum status host_code_write(u64 address, const void *from, usize len);
+
+// Makes the range executable and readable, for good: it is not written again.
+MUST_USE enum status host_code_publish(u64 address, usize bytes);
+
+// Gives a range back, published or not. Nothing runs in it any more.
+void host_code_release(u64 address, usize bytes);
+
+// -- Threads ------------------------------------------------------------------------------------
+
+// Moves `thread->stack_limit` to `lowest` or below by committing stack. False when the thread's
+// stack may not grow that far.
+MUST_USE bool host_stack_grow(struct thread_block *thread, u64 lowest);
+
+// Sets the segment base through which generated code of this thread reaches memory 0.
+void host_segment_base_set(u64 base);
+
+// Excludes other threads, and fault handlers on this CPU, from the engine's registries. Held for
+// short searches and updates only; not nested.
+void host_registry_lock(void);
+void host_registry_unlock(void);

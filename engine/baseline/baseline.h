@@ -1,0 +1,29 @@
+#pragma once
+// The baseline compiler: one pass over a body, validating and generating code together.
+
+#include "engine/decode/layout.h"
+#include "engine/validate/validate.h"
+#include "engine/x64/code.h"
+
+// What code generation depends on besides the module; part of a code cache's key.
+struct compile_target {
+    enum memory_segment segment;
+    const u32 *type_ids; // canonical number of each of the module's types
+    bool has_lzcnt;      // LZCNT
+    bool has_bmi1;       // TZCNT
+};
+
+// Scratch memory that is reused from function to function.
+struct baseline;
+
+// NULL when out of memory.
+struct baseline *baseline_create(const struct module_decl *decl,
+                                 const struct instance_layout *layout,
+                                 const struct compile_target *target);
+void baseline_destroy(struct baseline *baseline); // NULL is allowed
+
+// Validates and compiles own function `func`, appending to `unit`; its entry is at the unit's
+// length before the call, rounded up to 16, stored in *entry. On failure the unit's content is
+// unspecified and *error is filled in.
+MUST_USE enum status baseline_compile(struct baseline *baseline, u32 func, struct code_unit *unit,
+                                      u32 *entry, struct module_error *error);

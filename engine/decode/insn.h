@@ -1,0 +1,51 @@
+#pragma once
+// One instruction of a function body, decoded: what validator, compilers and disassembler consume.
+
+#include "engine/decode/module.h"
+#include "engine/ops/ops.h"
+
+// A block type: either a type index, or at most one result.
+struct block_type {
+    const struct func_type *type; // never NULL; shorthand forms point to static types
+};
+
+struct insn {
+    enum wasm_op op;
+    u32 offset; // of the opcode, into the module
+    union {
+        struct block_type block;
+        u32 index; // LABEL FUNC LOCAL GLOBAL TABLE MEMORY DATA ELEM
+        struct {
+            u32 a; // TYPE_TABLE: type; TABLE_TABLE, MEMORY_MEMORY: to; DATA_MEMORY: data;
+                   // ELEM_TABLE: elem
+            u32 b; // table; from; memory; table
+        } pair;
+        struct {
+            u64 offset;
+            u32 align; // log2
+            u32 memory;
+        } mem;
+        struct {
+            const u8 *at; // the first of count + 1 LEB128 label indices, the default last
+            u32 count;
+        } labels;
+        enum value_type type; // TYPES (exactly one is valid; others are refused), REF_TYPE
+        i32 i32;
+        i64 i64;
+        u32 f32; // bits
+        u64 f64; // bits
+    };
+};
+
+// Reads one instruction. Checks form: known opcode, enabled feature, immediates well-formed, and
+// type indices of block types in range. Failure is in `r`. For LABELS the whole vector is read
+// (and checked for form), `labels.at` points to its first index.
+void insn_read(struct reader *r, const struct module_decl *decl, struct insn *out);
+
+// Reads the next label of a br_table; `at` advances. The vector was checked by insn_read.
+u32 insn_next_label(const u8 **at);
+
+// Reads the locals of a function body. `types` receives the parameters' and the locals' types, in
+// memory from host_alloc that the caller frees (count bytes); LIMIT_LOCALS in all.
+void insn_read_locals(struct reader *r, const struct module_decl *decl, u32 func,
+                      enum value_type **types, u32 *count);

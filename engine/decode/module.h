@@ -1,0 +1,166 @@
+#pragma once
+// A decoded module: what the binary declares, checked for form and (outside function bodies) for
+// validity, before any code exists. Made by module_decode, immutable afterwards.
+//
+// Index spaces hold imports first, as in the specification. Strings and segment bytes point into
+// `bytes`, the module's own copy of the binary.
+
+#include "base/status.h"
+#include "engine/api/engine.h"
+#include "engine/decode/reader.h"
+
+// Implementation limits, as published in the JavaScript API of the specification
+// (https://webassembly.github.io/spec/js-api/#limits).
+#define LIMIT_MODULE_BYTES     (1u << 30)
+#define LIMIT_TYPES            1000000u
+#define LIMIT_FUNCTIONS        1000000u
+#define LIMIT_IMPORTS          1000000u
+#define LIMIT_EXPORTS          1000000u
+#define LIMIT_GLOBALS          1000000u
+#define LIMIT_DATA_SEGMENTS    100000u
+#define LIMIT_ELEMENT_SEGMENTS 10000000u
+#define LIMIT_TABLES           100000u
+#define LIMIT_TABLE_SIZE       10000000u
+#define LIMIT_FUNCTION_BYTES   7654321u
+#define LIMIT_LOCALS           50000u
+#define LIMIT_PARAMS           1000u
+#define LIMIT_RESULTS          1000u
+#define LIMIT_MEMORIES         1u
+#define LIMIT_BLOCK_DEPTH      50000u // ours: nesting of blocks in one function
+
+enum const_kind : u8 { CONST_VALUE, CONST_GLOBAL, CONST_REF_FUNC, CONST_REF_NULL };
+
+// A constant expression of the 2.0 form: one instruction.
+struct const_expr {
+    enum const_kind kind;
+    enum value_type type;
+    union {
+        u64 value; // CONST_VALUE: bits, zero-extended
+        u32 index; // CONST_GLOBAL, CONST_REF_FUNC
+    };
+};
+
+struct import_decl {
+    struct bytes module;
+    struct bytes name;
+    enum extern_kind kind;
+    u32 index; // in the index space of its kind
+};
+
+struct func_decl {
+    u32 type;      // index into types
+    u32 ref_index; // number of its struct func_ref in the instance, or NO_REF when never a value
+    struct bytes body; // locals and code, without the size; empty for imports
+    u32 body_offset;   // of `body` in the module
+};
+
+#define NO_REF UINT32_MAX
+
+struct global_decl {
+    struct global_type type;
+    struct const_expr init; // own globals only
+};
+
+struct export_decl {
+    struct bytes name;
+    enum extern_kind kind;
+    u32 index;
+};
+
+enum segment_mode : u8 { SEGMENT_ACTIVE, SEGMENT_PASSIVE, SEGMENT_DECLARED };
+
+struct elem_segment {
+    enum segment_mode mode;
+    enum value_type type;
+    u32 table;
+    struct const_expr offset; // active only
+    u32 count;
+    struct const_expr *items; // in the module's arena
+};
+
+struct data_segment {
+    enum segment_mode mode;
+    u32 memory;
+    struct const_expr offset; // active only
+    struct bytes bytes;
+};
+
+struct module_decl {
+    struct bytes bytes;
+    u32 features;
+
+    u32 type_count;
+    struct func_type *types;
+
+    u32 import_count;
+    struct import_decl *imports;
+
+    u32 func_count; // with imports
+    u32 func_import_count;
+    struct func_decl *funcs;
+    u32 func_ref_count; // own and imported functions that may be used as values
+
+    u32 table_count;
+    u32 table_import_count;
+    struct table_type *tables;
+
+    u32 memory_count;
+    u32 memory_import_count;
+    struct limits *memories; // in pages
+
+    u32 global_count;
+    u32 global_import_count;
+    struct global_decl *globals;
+
+    u32 export_count;
+    struct export_decl *exports;
+
+    bool has_start;
+    u32 start_func;
+
+    u32 elem_count;
+    struct elem_segment *elems;
+
+    u32 data_count; // segments in the data section
+    struct data_segment *datas;
+    bool has_data_count; // the data count section, which memory.init and data.drop need
+
+    u32 func_name_count; // from the name section, sorted by func; malformed names are ignored
+    struct func_name {
+        u32 func;
+        struct bytes name;
+    } *func_names;
+
+    u32 code_offset; // of the code section's content in the module
+    u32 code_bytes;
+
+    struct arena *arena; // owns everything above
+};
+
+// Decodes and checks everything but function bodies. Copies `wasm`. On success the caller owns
+// *out (module_decl_destroy); on failure *error is filled in. Memory taken is at most a small
+// multiple of the input plus what is refused by limits.
+MUST_USE enum status module_decode(struct bytes wasm, u32 features, struct module_error *error,
+                                   struct module_decl **out);
+void module_decl_destroy(struct module_decl *decl); // NULL is allowed
+
+static inline const struct func_type *decl_func_type(const struct module_decl *decl, u32 func) {
+    return &decl->types[decl->funcs[func].type];
+}
+
+static inline bool func_is_import(const struct module_decl *decl, u32 func) {
+    return func < decl->func_import_count;
+}
+
+static inline bool value_type_is_ref(enum value_type type) {
+    return type == VALUE_FUNCREF || type == VALUE_EXTERNREF;
+}
+
+static inline bool value_type_is_float(enum value_type type) {
+    return type == VALUE_F32 || type == VALUE_F64;
+}
+
+bool func_type_equal(const struct func_type *a, const struct func_type *b);
+
+// The function's name from the name section, else empty.
+struct bytes decl_func_name(const struct module_decl *decl, u32 func);

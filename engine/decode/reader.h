@@ -1,0 +1,49 @@
+#pragma once
+// A bounded byte reader with a sticky error: after the first failure every read returns zero and
+// the position stops moving, so callers check once per section, not once per byte.
+
+#include "base/status.h"
+#include "base/string.h"
+#include "base/types.h"
+
+struct reader {
+    const u8 *at;
+    const u8 *end;
+    const u8 *start; // of the whole module, for offsets
+    enum status status;
+    u32 error_offset;  // of the first failure, from `start`
+    const char *error; // static text of the first failure
+};
+
+void reader_init(struct reader *r, const u8 *module, struct bytes part);
+
+// Notes the first failure at the current position (or at `where`) and stops the reader.
+void reader_fail(struct reader *r, enum status status, const char *why);
+void reader_fail_at(struct reader *r, const u8 *where, enum status status, const char *why);
+
+static inline usize reader_left(const struct reader *r) {
+    return (usize)(r->end - r->at);
+}
+
+static inline u32 reader_offset(const struct reader *r) {
+    return (u32)(r->at - r->start);
+}
+
+u8 reader_u8(struct reader *r);
+u32 reader_u32_le(struct reader *r);
+u64 reader_u64_le(struct reader *r);
+u32 reader_leb_u32(struct reader *r);
+u64 reader_leb_u64(struct reader *r);
+i32 reader_leb_i32(struct reader *r);
+i64 reader_leb_i64(struct reader *r);
+i64 reader_leb_i33(struct reader *r);
+
+// A length followed by that many bytes.
+struct bytes reader_bytes(struct reader *r);
+
+// The same, checked to be UTF-8.
+struct bytes reader_name(struct reader *r);
+
+// An element count of at most `limit`. Every element takes at least one byte, so a count larger
+// than the bytes left is malformed; this also bounds the caller's loop and its allocation.
+u32 reader_count(struct reader *r, u32 limit, const char *what);

@@ -1,0 +1,39 @@
+#pragma once
+// Published code and the way back from an address to the instruction it came from.
+
+#include "engine/api/engine.h"
+
+// The code of one module (or the engine's thunks), published.
+struct code_object {
+    u64 address;
+    u32 bytes;
+    struct module *module; // NULL for thunks
+
+    u32 func_count; // own functions, in order; entries ascending
+    u32 first_func; // index of the first own function
+    u32 *entries;   // code offset of each
+
+    u32 site_count;
+    struct code_site *sites; // sorted by code_offset
+
+    struct code_object *next; // in the registry
+};
+
+// All published code, by address. Under host_registry_lock.
+struct code_registry {
+    u32 count;
+    u32 capacity;
+    struct code_object **objects; // sorted by address
+};
+
+MUST_USE enum status code_registry_add(struct code_registry *codes, struct code_object *object);
+void code_registry_remove(struct code_registry *codes, struct code_object *object);
+
+// The object that `pc` lies in, or NULL. REQUIRES the registry lock.
+struct code_object *code_registry_find(const struct code_registry *codes, u64 pc);
+
+// The site at exactly this offset, or NULL.
+const struct code_site *code_object_site(const struct code_object *object, u32 code_offset);
+
+// The own function that contains the offset, as a module-wide index, or NO_FUNC.
+u32 code_object_func(const struct code_object *object, u32 code_offset);

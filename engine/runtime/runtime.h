@@ -1,0 +1,24 @@
+#pragma once
+// The run-time system's structures, shared by engine/runtime and engine/driver.
+
+#include "engine/decode/layout.h"
+#include "engine/decode/module.h"
+#include "engine/runtime/code.h"
+#include "engine/runtime/types.h"
+
+struct engine {
+    struct engine_config config;
+    struct type_registry types;
+    struct code_registry codes;
+    struct host_func_entry *host_funcs; // list, freed with the engine
+};
+
+// A compiled module. Immutable but for the count.
+struct module {
+    struct engine *engine;
+    u32 ref_count; // atomic
+    struct module_decl *decl;
+    struct instance_layout layout;
+    u32 *type_ids;            // canonical number of each type
+    struct code_object *code; // NULL when the module has no own functions
+};

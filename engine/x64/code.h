@@ -1,0 +1,36 @@
+#pragma once
+// What a compiler makes of a function body and the driver assembles into a module's code object:
+// bytes, sites and unresolved calls. Position-independent.
+
+#include "engine/api/contract.h"
+#include "engine/x64/asm.h"
+
+// A direct call: the rel32 at code_offset must reach function `func` of the module.
+struct code_call {
+    u32 code_offset;
+    u32 func;
+};
+
+// Offsets count from the start of `code`. A unit may hold one function or a whole module: compilers
+// append and never reset it.
+struct code_unit {
+    struct assembler code;
+
+    u32 site_count; // sorted by code_offset once the function is finished
+    u32 site_capacity;
+    struct code_site *sites;
+
+    u32 call_count;
+    u32 call_capacity;
+    struct code_call *calls;
+};
+
+void code_unit_init(struct code_unit *unit);
+void code_unit_fini(struct code_unit *unit);
+
+// Running out of memory shows in unit->code.status.
+void code_unit_site(struct code_unit *unit, u32 code_offset, u32 wasm_offset, enum trap trap);
+void code_unit_call(struct code_unit *unit, u32 code_offset, u32 func);
+
+// Sorts the sites from index `first` on by code offset: cold code is emitted out of order.
+void code_unit_sort_sites(struct code_unit *unit, u32 first);

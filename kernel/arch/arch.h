@@ -1,0 +1,256 @@
+#pragma once
+// The whole interface between the kernel and a machine. Ports: x86_64/ (bare metal). A port
+// includes this header and base/ and nothing else of the kernel; nobody includes a port.
+//
+// Contexts: "thread" may block; "any" may be called with interrupts off or from a handler.
+
+#include "base/status.h"
+#include "base/string.h"
+#include "base/types.h"
+
+// Kinds of address that must not mix. A phys_addr names a frame of RAM; a virt_addr is a kernel or
+// program virtual address that C does not dereference as it stands.
+struct phys_addr {
+    u64 value;
+};
+struct virt_addr {
+    u64 value;
+};
+
+enum page_rights {
+    PAGE_READ = 1 << 0,
+    PAGE_WRITE = 1 << 1,
+    PAGE_EXEC = 1 << 2,
+    PAGE_DEVICE = 1 << 3
+};
+
+// Physical memory is two zones. Frames of the kernel's zone are mapped for good, readable and
+// writable, and reached by arch_frame_pointer. Frames of the programs' zone (program memory,
+// stacks and all code) are mapped only where they belong; the kernel reaches them through windows.
+enum zone { ZONE_KERNEL, ZONE_PROGRAM, ZONE_COUNT };
+
+struct phys_range {
+    struct phys_addr start;
+    u64 bytes;
+};
+
+#define BOOT_RANGES_MAX  64
+#define BOOT_MODULES_MAX 4
+
+// What the port found out before the kernel proper starts. Free ranges are page-aligned RAM that
+// nobody uses: not the kernel image, boot modules, firmware, or the port's own early tables.
+struct boot_info {
+    const char *machine;     // "x86_64, q35, 2 CPUs" - for people
+    const char *boot_loader; // name
+    char command_line[1024];
+    u64 ram_bytes;
+    u32 cpu_count; // as the firmware lists them
+    u32 free_count;
+    struct phys_range free[BOOT_RANGES_MAX];
+    u64 kernel_zone_limit; // frames below this address can be in ZONE_KERNEL (mapped by the port)
+    u32 module_count;
+    struct bytes modules[BOOT_MODULES_MAX]; // mapped read-only for good
+    struct bytes seed;                      // entropy from the loader or launcher; may be empty
+};
+
+// ================================================================================================
+// THE PORT PROVIDES
+// ================================================================================================
+
+// -- Early and last resort ----------------------------------------------------------------------
+
+// Writes to the machine's consoles (serial and framebuffer). Any context.
+void arch_console_write(const char *text, usize len);
+
+// Takes one byte typed at the machine's consoles; false when there is none. Any context.
+MUST_USE bool arch_console_read(u8 *out);
+
+// Size of the text console in characters, 0 x 0 when there is only a serial line.
+void arch_console_size(u32 *columns, u32 *rows);
+
+// Stops the machine for good. `status` 0-255 is handed to who started it where that is possible.
+[[noreturn]] void arch_power_off(u32 status);
+[[noreturn]] void arch_halt(void);
+
+// Prints registers-free return addresses from `fp` up, symbolised, to the console. Any context.
+void arch_backtrace_print(u64 fp);
+u64 arch_frame_address(void); // the caller's frame pointer
+
+// -- Physical memory ----------------------------------------------------------------------------
+
+// Where a frame of ZONE_KERNEL is mapped. Any context.
+void *arch_frame_pointer(struct phys_addr frame);
+struct phys_addr arch_frame_of(const void *pointer); // the inverse, for any address in that mapping
+
+// A short-lived view of `pages` contiguous frames (at most ARCH_WINDOW_PAGES) of ZONE_PROGRAM,
+// writable and not executable. Between open and close preemption is off: no blocking, no program
+// code. Windows nest two deep. The mapping is gone when close returns.
+#define ARCH_WINDOW_PAGES 16
+void *arch_frame_window_open(struct phys_addr frame, u32 pages);
+void arch_frame_window_close(void *window);
+
+// -- Address spaces -----------------------------------------------------------------------------
+
+struct arch_aspace; // page tables
+
+// The address space that the kernel itself runs in and `sip` processes share.
+struct arch_aspace *arch_aspace_kernel(void);
+
+// Regions that the kernel hands out. SLOTS: program memory and stacks. CODE: published code.
+struct virt_range {
+    struct virt_addr start;
+    u64 bytes;
+};
+struct virt_range arch_slots_region(void);
+struct virt_range arch_code_region(void);
+
+// Maps a run of `pages` contiguous frames at unmapped pages. Fails only with ERR_NO_MEMORY (page
+// tables), and then nothing is mapped. Never PAGE_WRITE and PAGE_EXEC together. Thread or fault
+// context, interrupts on or off; the caller serialises changes of one region.
+MUST_USE enum status arch_map(struct arch_aspace *as, struct virt_addr va, struct phys_addr pa,
+                              u64 pages, enum page_rights rights);
+
+// Unmaps a run, mapped or not in parts, and invalidates it on every CPU before returning. Empty
+// page tables are given back. `visit` is called for each mapped frame, after invalidation.
+void arch_unmap(struct arch_aspace *as, struct virt_addr va, u64 pages,
+                void (*visit)(void *context, struct phys_addr frame), void *context);
+
+// Changes the rights of a mapped run, with invalidation.
+void arch_protect(struct arch_aspace *as, struct virt_addr va, u64 pages, enum page_rights rights);
+
+// The frame mapped at `va`; false when there is none. Any context.
+MUST_USE bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct phys_addr *out);
+
+// -- Program memory, fault-safe -----------------------------------------------------------------
+
+// Copies between kernel memory and program memory that is mapped in the current address space. A
+// fault that upcall_fault cannot repair ends the copy with its status (ERR_FAULT, ERR_NO_MEMORY);
+// part may have been copied. Thread context, no spinlock held. Each byte is read once.
+MUST_USE enum status arch_copy_from(void *to, struct virt_addr from, usize len);
+MUST_USE enum status arch_copy_to(struct virt_addr to, const void *from, usize len);
+MUST_USE enum status arch_copy_between(struct virt_addr to, struct virt_addr from, usize len);
+MUST_USE enum status arch_fill(struct virt_addr to, u8 byte, usize len);
+
+// -- CPUs, interrupts, time ---------------------------------------------------------------------
+
+u32 arch_cpu_id(void); // 0-based; valid with preemption off
+#define ARCH_CPUS_MAX 32
+
+typedef u64 arch_irq_state;
+arch_irq_state arch_irq_save(void); // interrupts off
+void arch_irq_restore(arch_irq_state state);
+bool arch_irq_enabled(void);
+
+// Waits for an interrupt with interrupts enabled; returns with them off, as it was called.
+void arch_cpu_idle(void);
+void arch_cpu_relax(void);
+
+// Nanoseconds since boot; monotonic, never zero. Any context.
+u64 arch_clock_ns(void);
+u64 arch_clock_resolution_ns(void);
+
+// Nanoseconds since 1970 (UTC) at which arch_clock_ns was zero.
+u64 arch_wall_offset_ns(void);
+
+// Asks for upcall_timer at or shortly after `deadline_ns`, once, on this CPU; replaces an earlier
+// request. UINT64_MAX: never. Interrupts off.
+void arch_timer_arm(u64 deadline_ns);
+
+// Up to `len` random bytes from the hardware; returns how many (0: it has no generator). Any
+// context.
+usize arch_random(void *out, usize len);
+
+// -- Threads ------------------------------------------------------------------------------------
+
+// A thread that is not running: its stack pointer, all else is on its stack.
+struct arch_context {
+    u64 sp;
+    u64 segment_base; // of memory 0; belongs to the thread
+};
+
+// Prepares a context on `stack_top` (16-byte aligned) that calls entry(argument), with interrupts
+// off, at its first switch. `entry` does not return.
+void arch_context_init(struct arch_context *context, u64 stack_top, void (*entry)(void *),
+                       void *argument);
+
+// Leaves `from` and continues `to`, interrupts off. Saves what the C calling convention keeps and
+// the segment base; vector state is saved by the interrupt path alone. Per-CPU values must be read
+// anew afterwards.
+void arch_context_switch(struct arch_context *from, struct arch_context *to);
+
+// The segment base of the running thread.
+void arch_segment_base_set(u64 base);
+
+// -- The link -----------------------------------------------------------------------------------
+// A byte stream to who started the machine (virtio-console; in-process when hosted), with flow
+// control. abi/kwast/link.h frames it.
+
+bool arch_link_present(void);
+
+// Queues up to `len` bytes; returns how many were taken (0: full, upcall_link will come). Any
+// context.
+usize arch_link_write(const void *from, usize len);
+usize arch_link_read(void *to, usize len);
+
+// ================================================================================================
+// THE PORT CALLS (kernel/init/upcalls.c and kernel/init/kmain.c)
+// ================================================================================================
+
+// The kernel proper, on the boot stack, interrupts off, once all of the above works except
+// arch_map (which needs upcall_frame_alloc) and the link. `boot` stays valid.
+[[noreturn]] void kernel_main(const struct boot_info *boot);
+
+// Called by kernel_main (declared here because the port implements it): devices, once memory works.
+void arch_devices_start(void);
+
+// A zeroed frame of ZONE_KERNEL for page tables and device queues; false when there is none.
+MUST_USE bool upcall_frame_alloc(struct phys_addr *out);
+MUST_USE bool upcall_frames_alloc(u32 pages, struct phys_addr *out); // contiguous
+void upcall_frame_free(struct phys_addr frame);
+
+enum fault_access { FAULT_READ, FAULT_WRITE, FAULT_EXEC };
+enum fault_class { FAULT_PAGE, FAULT_UNDEFINED, FAULT_ARITHMETIC, FAULT_OTHER };
+
+struct fault {
+    enum fault_class class;
+    enum fault_access access; // FAULT_PAGE
+    struct virt_addr address; // FAULT_PAGE
+    u64 pc;
+    u64 fp;
+    u64 sp;
+    u32 vector; // the machine's own number and code, for people
+    u64 error_code;
+    bool in_copy; // inside one of the arch_copy functions
+};
+
+enum fault_action {
+    FAULT_RETRY,     // repaired: run the instruction again
+    FAULT_REDIRECT,  // continue at `resume_pc`, all registers kept
+    FAULT_FAIL_COPY, // in_copy only: the copy returns `status`
+    FAULT_BUG,       // panic, with registers and backtrace
+};
+
+struct fault_result {
+    enum fault_action action;
+    u64 resume_pc;
+    enum status status;
+};
+
+// Decides about a CPU exception. Interrupts off, on the faulting thread's stack.
+struct fault_result upcall_fault(const struct fault *fault);
+
+// Interrupts, on the CPU's interrupt stack, interrupts off.
+void upcall_timer(void);
+void upcall_link(void);    // the link became readable, or writable after having been full
+void upcall_console(void); // arch_console_read has something
+
+// After an interrupt that came while interrupts were on, on the interrupted thread's stack with its
+// whole register state (vector registers too) saved, interrupts off: the place to switch threads.
+// Returns the pc to continue at: `pc`, or another to redirect a thread that runs generated code.
+u64 upcall_interrupt_return(u64 pc, u64 fp);
+
+// Whether upcall_interrupt_return wants to be called now. Interrupts off.
+bool upcall_wants_reschedule(u64 pc);
+
+[[noreturn]] void upcall_panic(const char *why);
+void upcall_log(const char *text); // one line of the kernel log, without newline

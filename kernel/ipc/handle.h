@@ -1,0 +1,49 @@
+#pragma once
+// Handle tables: small integers with rights, naming kernel objects. A file descriptor is a handle.
+
+#include "kernel/ipc/object.h"
+#include "kernel/sync/spinlock.h"
+
+#define HANDLES_MAX 4096u
+
+// An open object: what a descriptor adds to the object itself.
+struct handle {
+    struct object *object; // NULL: free slot
+    u64 rights;            // as WASI numbers them; the kernel checks, kernel/wasi interprets
+    u64 rights_inheriting;
+    u64 position;         // of files
+    u16 flags;            // WASI fdflags
+    struct bytes preopen; // its name when it is a preopened directory (owned), else empty
+};
+
+struct handle_table {
+    struct spinlock lock;
+
+    // Under lock:
+    struct handle *slots;
+    u32 capacity;
+    u32 limit;
+};
+
+MUST_USE enum status handle_table_init(struct handle_table *table, u32 limit);
+void handle_table_fini(struct handle_table *table); // closes all
+
+// Puts a handle at the lowest free number. Takes over the reference (and the preopen name) on OK.
+// ERR_LIMIT, ERR_NO_MEMORY.
+MUST_USE enum status handle_insert(struct handle_table *table, const struct handle *handle,
+                                   u32 *out);
+
+// Copies a handle out, with a new reference to its object (release it). ERR_BAD_HANDLE.
+MUST_USE enum status handle_get(struct handle_table *table, u32 number, struct handle *out);
+
+MUST_USE enum status handle_close(struct handle_table *table, u32 number);
+
+// Moves `from` to `to`, closing what was there; both must be open. Onto itself: nothing happens.
+MUST_USE enum status handle_renumber(struct handle_table *table, u32 from, u32 to);
+
+// Position and flags of an open handle. ERR_BAD_HANDLE when it was closed meanwhile.
+MUST_USE enum status handle_set_position(struct handle_table *table, u32 number, u64 position);
+MUST_USE enum status handle_set_flags(struct handle_table *table, u32 number, u16 flags);
+// Narrows the rights; ERR_DENIED when a right is not held.
+MUST_USE enum status handle_set_rights(struct handle_table *table, u32 number, u64 rights,
+                                       u64 inheriting);

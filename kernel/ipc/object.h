@@ -1,0 +1,97 @@
+#pragma once
+// What a handle names, and the one table of operations behind every descriptor: console, boot
+// archive and link today, schemes later. Buffers are kernel memory; kernel/wasi copies in and out.
+
+#include "base/status.h"
+#include "base/string.h"
+#include "base/types.h"
+
+enum object_type : u8 {
+    OBJECT_STREAM, // console, link: reads and writes in order, no position
+    OBJECT_FILE,
+    OBJECT_DIRECTORY,
+    OBJECT_LINK, // symbolic link
+};
+
+struct object_stat {
+    enum object_type type;
+    bool is_terminal;
+    u64 device;
+    u64 inode;
+    u64 link_count;
+    u64 size;
+    u64 accessed_ns; // since 1970
+    u64 modified_ns;
+    u64 changed_ns;
+};
+
+struct object_entry {
+    u64 inode;
+    enum object_type type;
+    u64 next_cookie;
+    struct bytes name; // lives as long as the object
+};
+
+enum poll_events { POLL_READABLE = 1, POLL_WRITABLE = 2, POLL_HANGUP = 4 };
+
+struct object;
+struct wait_queue;
+
+// NULL entries mean what the comment in brackets says. All may block unless said otherwise, take
+// no spinlocks from callers, and are called by any number of threads at once.
+struct object_ops {
+    // Frees it; the last reference is gone. [nothing to do]
+    void (*destroy)(struct object *object);
+
+    // Reads at `offset` (ignored by streams); *got 0 is end of file. [ERR_DENIED]
+    enum status (*read)(struct object *object, u64 offset, void *to, usize len, usize *got);
+
+    // [ERR_READ_ONLY for files, ERR_DENIED otherwise]
+    enum status (*write)(struct object *object, u64 offset, const void *from, usize len,
+                         usize *put);
+
+    enum status (*stat)(struct object *object, struct object_stat *out); // required
+
+    // Looks up one name, no slashes, "." and ".." excluded, in a directory. [ERR_NOT_DIRECTORY]
+    enum status (*lookup)(struct object *object, struct bytes name, struct object **out);
+
+    // The entry at `cookie` (0 is the first). ERR_NOT_FOUND at the end. [ERR_NOT_DIRECTORY]
+    enum status (*read_entry)(struct object *object, u64 cookie, struct object_entry *out);
+
+    // The target of a symbolic link; lives as long as the object. [ERR_NOT_LINK]
+    enum status (*read_link)(struct object *object, struct bytes *out);
+
+    // What would not block now; never blocks. *available: bytes to read. [always ready]
+    u32 (*poll)(struct object *object, u64 *available);
+
+    // The queue that is woken when poll's answer may have changed. [never changes]
+    struct wait_queue *(*poll_queue)(struct object *object);
+};
+
+struct object {
+    const struct object_ops *ops;
+    u32 ref_count; // atomic
+    enum object_type type;
+    bool is_terminal;
+};
+
+void object_init(struct object *object, const struct object_ops *ops, enum object_type type);
+void object_retain(struct object *object);
+void object_release(struct object *object); // NULL is allowed
+
+// The operations with their defaults.
+MUST_USE enum status object_read(struct object *object, u64 offset, void *to, usize len,
+                                 usize *got);
+MUST_USE enum status object_write(struct object *object, u64 offset, const void *from, usize len,
+                                  usize *put);
+MUST_USE enum status object_stat(struct object *object, struct object_stat *out);
+MUST_USE enum status object_lookup(struct object *object, struct bytes name, struct object **out);
+MUST_USE enum status object_read_entry(struct object *object, u64 cookie, struct object_entry *out);
+MUST_USE enum status object_read_link(struct object *object, struct bytes *out);
+u32 object_poll(struct object *object, u64 *available);
+
+// Opens `path` below the directory `root`, which it cannot leave: ".." at the root, absolute paths
+// and links to outside give ERR_ESCAPES. Follows symbolic links (at most 32; the last one only with
+// `follow`). A trailing slash demands a directory. Returns a new reference.
+MUST_USE enum status object_walk(struct object *root, struct bytes path, bool follow,
+                                 struct object **out);

@@ -1,0 +1,61 @@
+#pragma once
+// Address spaces: areas of virtual memory and what lies behind them. Memory is committed on first
+// touch, zeroed, in runs of up to 64 KiB where contiguous frames are to be had.
+
+#include "kernel/arch/arch.h"
+#include "kernel/mm/vma.h"
+#include "kernel/sync/spinlock.h"
+
+struct aspace {
+    struct spinlock lock;
+
+    // Under lock:
+    struct vma_tree slots; // areas of arch_slots_region
+
+    // Fixed:
+    struct arch_aspace *arch;
+};
+
+enum area_kind : u8 {
+    AREA_MEMORY, // a linear memory: [start, start + accessible) commits on touch, the rest is guard
+    AREA_STACK,  // grows down: [end - accessible, end) is committed, the rest is guard
+};
+
+// What a process may have; shared by all of its areas. A charge is bytes made accessible,
+// committed or not.
+struct memory_account {
+    u64 charged; // atomic
+    u64 limit;
+    u64 committed; // atomic, bytes of frames
+};
+
+MUST_USE enum status account_charge(struct memory_account *account, u64 bytes); // ERR_LIMIT
+void account_refund(struct memory_account *account, u64 bytes);
+
+struct area {
+    struct vma vma;
+    struct memory_account *account;
+    u64 accessible; // under aspace.lock
+    enum area_kind kind;
+};
+
+void aspace_init(struct aspace *as, struct arch_aspace *arch);
+struct aspace *aspace_kernel(void); // the shared one
+
+// Reserves `bytes` (page-aligned), nothing accessible. The area is the caller's until destroyed.
+MUST_USE enum status area_create(struct aspace *as, enum area_kind kind, u64 bytes,
+                                 struct memory_account *account, struct area **out);
+
+// Charges and makes the area accessible up to `bytes` in all (it never shrinks). Memory areas
+// commit later, stacks at once. ERR_LIMIT, ERR_NO_MEMORY: nothing changed.
+MUST_USE enum status area_grow(struct aspace *as, struct area *area, u64 bytes);
+
+// Unmaps, frees the frames, refunds, frees the area.
+void area_destroy(struct aspace *as, struct area *area);
+
+// A page fault in the slots region: commits what may be committed. OK: try again. ERR_NO_MEMORY:
+// in bounds, but no frame is left. ERR_FAULT: not accessible. Fault context, interrupts off.
+MUST_USE enum status aspace_fault(struct aspace *as, struct virt_addr address,
+                                  enum fault_access access);
+
+void aspace_check(const struct aspace *as);

@@ -1,0 +1,27 @@
+#pragma once
+// Page frames: a buddy allocator over the machine's free RAM, in two zones between which whole
+// blocks move when one runs short (a block can go to ZONE_KERNEL only from below the port's
+// kernel_zone_limit). Blocks are 2^order frames, aligned to their size.
+
+#include "kernel/arch/arch.h"
+
+#define FRAME_ORDER_MAX 10 // 4 MiB
+
+// Takes over the free ranges of `boot`. Its own bookkeeping comes from the first range that fits.
+MUST_USE enum status frame_init(const struct boot_info *boot);
+
+// Contents are undefined. ERR_NO_MEMORY when no block of the order is left in either zone.
+MUST_USE enum status frame_alloc(enum zone zone, u32 order, struct phys_addr *out);
+void frame_free(struct phys_addr frame, u32 order);
+
+struct frame_stats {
+    u64 total[ZONE_COUNT]; // frames
+    u64 free[ZONE_COUNT];
+};
+void frame_stats(struct frame_stats *out);
+
+// Asserts every invariant; O(frames).
+void frame_check(void);
+
+// Tests: the n-th allocation from now on fails, once (0: never).
+void frame_fail_nth(u64 n);

@@ -1,0 +1,31 @@
+#pragma once
+// The only way into a program's memory. An address inside a program's linear memory is a type that
+// C cannot dereference; every copy is checked against the memory's size with overflow-safe
+// arithmetic, is fault-safe, reads each byte once, and returns a status. Never under a spinlock.
+
+#include "kernel/arch/arch.h"
+
+// An offset into a linear memory.
+struct guest_addr {
+    u64 value;
+};
+
+// A linear memory as it is at this moment: base and size.
+struct guest_memory {
+    struct virt_addr base;
+    u64 bytes;
+};
+
+// ERR_FAULT when [addr, addr + len) is not all inside; ERR_NO_MEMORY when a page has no frame.
+MUST_USE enum status guest_read(const struct guest_memory *memory, void *to, struct guest_addr from,
+                                u64 len);
+MUST_USE enum status guest_write(const struct guest_memory *memory, struct guest_addr to,
+                                 const void *from, u64 len);
+MUST_USE enum status guest_fill(const struct guest_memory *memory, struct guest_addr to, u8 byte,
+                                u64 len);
+MUST_USE enum status guest_copy(const struct guest_memory *to_memory, struct guest_addr to,
+                                const struct guest_memory *from_memory, struct guest_addr from,
+                                u64 len);
+
+// Whether the range is inside, without touching it.
+MUST_USE bool guest_range_ok(const struct guest_memory *memory, struct guest_addr addr, u64 len);

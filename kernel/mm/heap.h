@@ -1,0 +1,33 @@
+#pragma once
+// The kernel heap: slab caches of fixed-size objects, and kmalloc in power-of-two classes on top;
+// sizes beyond the largest class are whole frame blocks of ZONE_KERNEL. Any context but NMI.
+
+#include "base/status.h"
+#include "base/types.h"
+
+struct slab_cache; // private to slab.c
+
+// `name` must outlive the cache. NULL if out of memory.
+struct slab_cache *slab_cache_create(const char *name, usize size);
+
+// Destroys an empty cache. Objects still allocated from it are a bug in the caller.
+void slab_cache_destroy(struct slab_cache *cache);
+
+// Zeroed memory aligned to 16 (or to the largest power of two that divides the size, if smaller),
+// or NULL.
+MUST_USE void *slab_alloc(struct slab_cache *cache);
+void slab_free(struct slab_cache *cache, void *object); // NULL is allowed
+void slab_check(const struct slab_cache *cache);
+
+void heap_init(void);
+
+// Zeroed, aligned to 16; NULL if out of memory. `bytes` is not zero; at most 2^FRAME_ORDER_MAX
+// frames... beyond that NULL.
+MUST_USE void *kmalloc(usize bytes);
+void kfree(void *memory, usize bytes); // `bytes` as asked for; NULL is allowed
+
+struct heap_stats {
+    u64 bytes_used; // as asked for
+    u64 frames;     // that the heap holds
+};
+void heap_stats(struct heap_stats *out);

@@ -1,0 +1,104 @@
+#pragma once
+// Processes: one instance of a module, a handle table, limits, a thread, an exit status.
+
+#include "engine/api/engine.h"
+#include "kernel/ipc/handle.h"
+#include "kernel/mm/guest.h"
+#include "kernel/sched/thread.h"
+#include "kernel/sched/wait.h"
+
+// How a process ended.
+enum process_outcome : u8 { PROCESS_EXITED, PROCESS_TRAPPED, PROCESS_KILLED };
+
+struct process_times {
+    u64 compile_ns;
+    u64 instantiate_ns;
+    u64 run_ns;
+};
+
+// A list of strings, each NUL-terminated, one after the other.
+struct string_list {
+    u32 count;
+    u32 bytes; // with the NULs
+    char *data;
+};
+
+struct process {
+    u32 id;
+    u32 ref_count; // atomic
+    char name[32];
+    struct module *module;
+    struct store *store;
+    struct instance *instance;
+    struct thread *thread;
+    struct thread_block block;
+    struct handle_table handles;
+    struct memory_account account;
+    struct string_list args;
+    struct string_list env;
+    struct object *error_stream; // where a trap report goes; may be NULL
+    const char *invoke;          // export to call, NULL: _start
+
+    // Under `ended.lock`:
+    struct wait_queue ended;
+    bool has_ended;
+    enum process_outcome outcome;
+    u32 exit_status;
+    enum trap trap;
+    struct process_times times;
+
+    struct list table_link; // process table
+};
+
+struct process_config {
+    const char *name;
+    struct module *module; // retained
+    struct string_list args;
+    struct string_list env;
+    u64 memory_limit;             // bytes, stacks included; 0: the default
+    u64 stack_limit;              // bytes; 0: the default
+    const struct handle *handles; // numbered from 0; references are taken over on OK
+    u32 handle_count;
+    struct object *error_stream;
+    const char *invoke;
+};
+
+#define PROCESS_MEMORY_DEFAULT (1 * GIB)
+#define PROCESS_STACK_DEFAULT  (1 * MIB)
+
+void process_init(struct engine *engine);
+struct engine *process_engine(void);
+
+// Makes and starts a process. Linking happens here: ERR_UNLINKABLE with the reason in `error`.
+// The caller owns a reference.
+MUST_USE enum status process_spawn(const struct process_config *config, struct module_error *error,
+                                   struct process **out);
+void process_retain(struct process *process);
+void process_release(struct process *process);
+
+// Waits for its end. OK, ERR_KILLED when the waiter is, ERR_TIMED_OUT.
+MUST_USE enum status process_wait(struct process *process, u64 deadline_ns);
+void process_kill(struct process *process);
+
+// Visits every live process under the table's lock.
+void process_for_each(void (*visit)(struct process *process, void *context), void *context);
+
+static inline struct process *process_of(struct instance *instance) {
+    return instance_owner(instance);
+}
+struct process *process_current(void); // of the running thread, or NULL
+
+// The process's memory 0 as it is now.
+struct guest_memory process_memory(const struct process *process);
+
+// Ends the running process: host functions return what this returns.
+enum trap process_exit(struct process *process, u32 status);
+
+// Registration of what programs can import: kernel/wasi calls it at start.
+struct host_import {
+    const char *module;
+    const char *name;
+    const char *signature; // as in wasm_ops.def: "iiI:i"
+    host_func code;
+};
+MUST_USE enum status process_register_imports(const struct host_import *imports, u32 count);

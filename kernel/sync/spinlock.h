@@ -1,0 +1,35 @@
+#pragma once
+// Spinlocks: held for a few instructions, with interrupts off. Ranks are in docs/LOCKING.md; a CPU
+// takes locks in ascending rank only, which debug builds check.
+
+#include "base/types.h"
+#include "kernel/arch/arch.h"
+
+// Lock ranks, outermost first.
+enum lock_rank : u8 {
+    LOCK_PROCESS_TABLE = 10,
+    LOCK_PROCESS = 20,
+    LOCK_HANDLES = 30,
+    LOCK_OBJECT = 40,
+    LOCK_ASPACE = 50,
+    LOCK_TIMERS = 60,
+    LOCK_WAIT_QUEUE = 70,
+    LOCK_RUN_QUEUE = 80,
+    LOCK_ENGINE_REGISTRY = 90,
+    LOCK_SLAB = 100,
+    LOCK_FRAMES = 110,
+    LOCK_LOG = 120,
+};
+
+struct spinlock {
+    u32 held;   // atomic
+    u32 holder; // CPU, for assertions
+    enum lock_rank rank;
+    arch_irq_state irq; // of the holder
+    const char *name;
+};
+
+void spin_init(struct spinlock *lock, enum lock_rank rank, const char *name);
+void spin_lock(struct spinlock *lock);          // interrupts go off
+void spin_unlock(struct spinlock *lock);        // and back to what they were
+bool spin_is_held(const struct spinlock *lock); // by this CPU
