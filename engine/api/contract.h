@@ -219,7 +219,8 @@ struct helper_result {
     X(HELPER_TABLE_COPY)  /* (to table, from table, to, from, count) */                            \
     X(HELPER_TABLE_INIT)  /* (table, segment, to, from, count) */                                  \
     X(HELPER_ELEM_DROP)   /* (segment) */                                                          \
-    X(HELPER_STACK_GROW)  /* special: see below */
+    X(HELPER_STACK_GROW)  /* special: see below */                                                 \
+    X(HELPER_SEGMENT_SET) /* special: see below */
 
 enum helper {
 #define X(name) name,
@@ -231,6 +232,9 @@ enum helper {
 // HELPER_STACK_GROW is an assembly stub: rax = the lowest address that the frame needs. It keeps
 // every register but rax and flags, and returns with eax = 0 when thread_block.stack_limit is now
 // at or below that address, or 1: then the caller executes its TRAP_STACK_OVERFLOW ud2.
+//
+// HELPER_SEGMENT_SET is an assembly stub for the cross-call stubs: rax = the segment base to run
+// with. It keeps every register but rax and flags.
 
 // A host function. `values` holds the arguments, one slot each, in order, and takes the results.
 // i32 results are zero-extended by the thunk. Returns TRAP_NONE, or the trap to end with. It must

@@ -1,7 +1,7 @@
 #pragma once
 // Canonical function types: two types are the same exactly when their numbers are. Engine-wide, so
-// that a function reference from any module can be checked with one comparison. Each type has the
-// thunk that lets generated code call host functions of that type.
+// that a function reference from any module can be checked with one comparison. Each type has two
+// thunks: for calls of host functions, and for calls from one instance into another.
 
 #include "engine/api/engine.h"
 
@@ -9,7 +9,8 @@ struct type_entry {
     struct func_type type; // own copy
     u32 area_slots;        // of the outgoing area (callconv_area_slots)
     u32 gpr_params;
-    const void *host_thunk; // NULL until a host function of the type is made
+    const void *host_thunk;  // cross_code of host functions of this type
+    const void *cross_thunk; // cross_code of WebAssembly functions of this type
 };
 
 struct type_registry {
