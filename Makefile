@@ -190,8 +190,8 @@ lint_c := $(base_c) $(engine_c) $(kernel_c) $(arch_c)
 .PHONY: lint
 lint:
 	$(call say,LINT,)
-	$(Q)printf '%s\n' $(lint_c) | xargs -P2 -n8 clang-tidy-19 --quiet --warnings-as-errors='*' -- \
-	    $(filter-out -MMD -MP,$(kernel_flags)) 2>/dev/null
+	$(Q)printf '%s\n' $(lint_c) | xargs -P2 -n6 sh -c 'clang-tidy-19 --quiet \
+	    --warnings-as-errors="*" "$$@" -- $(filter-out -MMD -MP,$(kernel_flags)) 2>/dev/null' lint
 
 .PHONY: tidy
 tidy: format-check layers lint
