@@ -11,6 +11,16 @@
 
 #define FIRST_CAPACITY 16u
 
+void code_registry_init(struct code_registry *codes) {
+    *codes = (struct code_registry){0};
+}
+
+void code_registry_fini(struct code_registry *codes) {
+    ASSERT(codes->count == 0);
+    host_free(codes->objects, codes->capacity * sizeof *codes->objects);
+    code_registry_init(codes);
+}
+
 // The number of objects that start at or below `pc`.
 static u32 rank(const struct code_registry *codes, u64 pc) {
     u32 low = 0;

@@ -26,6 +26,9 @@ struct code_registry {
     struct code_object **objects; // sorted by address
 };
 
+void code_registry_init(struct code_registry *codes);
+void code_registry_fini(struct code_registry *codes); // it is empty
+
 MUST_USE enum status code_registry_add(struct code_registry *codes, struct code_object *object);
 void code_registry_remove(struct code_registry *codes, struct code_object *object);
 
