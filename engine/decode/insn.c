@@ -27,7 +27,8 @@ static void read_block_type(struct reader *r, const struct module_decl *decl,
         r->at++;
         return;
     }
-    // A negative number of one byte is a value type, any other number that is not negative an index.
+    // A negative number of one byte is a value type, any other number that is not negative an
+    // index.
     if (reader_left(r) != 0 && (*r->at & 0xc0) == 0x40) {
         enum value_type type = read_value_type(r, decl->features);
         for (u32 i = 0; i < COUNT_OF(shorthand_types); i++) {
@@ -74,8 +75,7 @@ u32 insn_next_label(const u8 **at) {
     }
 }
 
-static void read_select_types(struct reader *r, const struct module_decl *decl,
-                              struct insn *out) {
+static void read_select_types(struct reader *r, const struct module_decl *decl, struct insn *out) {
     const u8 *where = r->at;
     u32 count = reader_leb_u32(r);
     if (r->status == OK && count != 1)

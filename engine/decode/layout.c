@@ -17,8 +17,7 @@ enum status layout_compute(const struct module_decl *decl, struct instance_layou
     layout.tables = place_part(&end, decl->table_count, 8, 8);
     layout.imports = place_part(&end, decl->func_import_count, 8, 8);
     layout.global_ptrs = place_part(&end, decl->global_count, 8, 8);
-    layout.global_cells =
-        place_part(&end, decl->global_count - decl->global_import_count, 16, 16);
+    layout.global_cells = place_part(&end, decl->global_count - decl->global_import_count, 16, 16);
     layout.func_refs = place_part(&end, decl->func_ref_count, FUNC_REF_BYTES, 16);
     if (end >= 2 * GIB)
         return ERR_LIMIT;

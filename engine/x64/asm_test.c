@@ -72,7 +72,7 @@ static const char *mem_text(enum width w, struct mem m) {
         plus = " + ";
     }
     if (m.base == NO_GPR && m.index == NO_GPR)
-        snprintf(out + at, size - at, "%s%d]", m.addr32 ? "0*eax + " : "", m.disp);
+        snprintf(out + at, size - at, "%s%d]", m.addr32 ? "1*eiz + " : "", m.disp);
     else
         snprintf(out + at, size - at, "%s%d]", plus, m.disp);
     return out;
@@ -112,6 +112,8 @@ static void list_moves(void) {
         FOR_EACH_WIDTH(w, W32) {
             asm_mov_rr(&list, w, x, y);
             means("mov %s, %s", gpr_names[w][x], gpr_names[w][y]);
+            if (w == W64 && x == RAX && y == RAX)
+                continue; // LLVM knows a shorter way of doing nothing
             asm_xchg_rr(&list, w, x, y);
             means("xchg %s, %s", gpr_names[w][x], gpr_names[w][y]);
         }
