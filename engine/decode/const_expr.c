@@ -61,6 +61,16 @@ static void const_insn(struct decoder *d, const u8 *where, const struct insn *in
     case OP_REF_FUNC:
         const_func(d, where, insn->index, out);
         return;
+    case OP_I32_ADD:
+    case OP_I32_SUB:
+    case OP_I32_MUL:
+    case OP_I64_ADD:
+    case OP_I64_SUB:
+    case OP_I64_MUL:
+        reader_fail_at(&d->reader, where, ERR_INVALID,
+                       "constant expression required: proposal extended constant expressions is "
+                       "not supported");
+        return;
     default:
         reader_fail_at(&d->reader, where, ERR_INVALID, "constant expression required");
     }

@@ -55,7 +55,7 @@ static void read_labels(struct reader *r, struct insn *out) {
     const u8 *where = r->at;
     u32 count = reader_leb_u32(r);
     if (count >= reader_left(r)) { // with the default there is one more
-        reader_fail_at(r, where, ERR_TRUNCATED, "length out of bounds");
+        reader_fail_at(r, where, ERR_TRUNCATED, "unexpected end of section or function");
         return;
     }
     out->labels.at = r->at;
@@ -117,8 +117,7 @@ static u32 read_table_index(struct reader *r, const struct module_decl *decl) {
     return 0;
 }
 
-// The order of a vector of segments is only known after the code: code that names a data segment
-// needs their number beforehand.
+// The data section comes after the code: code that names a data segment needs their number first.
 static u32 read_data_index(struct reader *r, const struct module_decl *decl) {
     const u8 *where = r->at;
     u32 index = reader_leb_u32(r);

@@ -119,15 +119,10 @@ static void decode_section(struct decoder *d, struct reader *module, u8 *order) 
 
 static void decode_header(struct reader *r) {
     const u8 *where = r->at;
-    if (reader_left(r) < 4 || reader_u32_le(r) != WASM_MAGIC) {
-        reader_fail_at(r, where, ERR_MALFORMED,
-                       where == r->end ? "unexpected end" : "magic header not detected");
-        return;
-    }
+    if (reader_u32_le(r) != WASM_MAGIC && r->status == OK)
+        reader_fail_at(r, where, ERR_MALFORMED, "magic header not detected");
     where = r->at;
-    if (reader_left(r) < 4)
-        reader_fail_at(r, where, ERR_TRUNCATED, "unexpected end");
-    else if (reader_u32_le(r) != WASM_VERSION)
+    if (reader_u32_le(r) != WASM_VERSION && r->status == OK)
         reader_fail_at(r, where, ERR_MALFORMED, "unknown binary version");
 }
 

@@ -187,7 +187,8 @@ u32 reader_count(struct reader *r, u32 limit, const char *what) {
     const u8 *where = r->at;
     u32 count = reader_leb_u32(r);
     if (count > reader_left(r))
-        reader_fail_at(r, where, ERR_TRUNCATED, "length out of bounds");
+        reader_fail_at(r, where, ERR_TRUNCATED,
+                       reader_left(r) == 0 ? unexpected_end : "length out of bounds");
     else if (count > limit)
         reader_fail_number(r, where, ERR_LIMIT, what, limit);
     return r->status == OK ? count : 0;

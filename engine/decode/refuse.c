@@ -139,6 +139,9 @@ struct refusal refuse_type_form(u8 byte) {
     case 0x5f: // struct
         return unsupported("malformed type form: proposal garbage collection is not supported");
     default:
+        // The form is a signed number of seven bits.
+        if ((byte & 0x80) != 0)
+            return malformed("integer representation too long");
         return malformed("malformed type form");
     }
 }
@@ -155,14 +158,18 @@ struct refusal refuse_import_kind(u8 kind) {
     return malformed("malformed import kind");
 }
 
-struct refusal refuse_limits(u32 flags) {
+struct refusal refuse_limits(u8 flags) {
+    if ((flags & 0x80) != 0)
+        return malformed("integer representation too long");
     if (flags >= 16)
-        return malformed("malformed limits flags");
+        return malformed("integer too large for limits flags");
     if ((flags & 8) != 0)
-        return unsupported("malformed limits flags: proposal custom page sizes is not supported");
+        return unsupported(
+            "integer too large for limits flags: proposal custom page sizes is not supported");
     if ((flags & 4) != 0)
-        return unsupported("malformed limits flags: proposal memory64 is not supported");
-    return unsupported("malformed limits flags: proposal threads is not supported");
+        return unsupported(
+            "integer too large for limits flags: proposal memory64 is not supported");
+    return unsupported("integer too large for limits flags: proposal threads is not supported");
 }
 
 enum value_type read_value_type(struct reader *r, u32 features) {

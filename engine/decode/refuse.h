@@ -23,8 +23,8 @@ struct refusal refuse_type_form(u8 byte);
 struct refusal refuse_section(u8 id);
 struct refusal refuse_import_kind(u8 kind);
 
-// Flag bytes of limits: `valid` are the flags that could be right here.
-struct refusal refuse_limits(u32 flags);
+// The flag byte of limits.
+struct refusal refuse_limits(u8 flags);
 
 static inline void reader_refuse(struct reader *r, const u8 *where, struct refusal refusal) {
     reader_fail_at(r, where, refusal.status, refusal.text);
