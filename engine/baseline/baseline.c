@@ -302,7 +302,7 @@ static void function_finish(struct baseline *c) {
     CHECK(slots < INT32_MAX / 16);
     u32 frame_bytes = (u32)(slots * 8 + 15) & ~15u;
     for (u32 i = 0; i < COUNT_OF(c->frame_patch); i++)
-        asm_patch_u32(c->a, c->frame_patch[i], (u32)-(i32)frame_bytes);
+        asm_patch_u32(c->a, c->frame_patch[i], (u32) - (i32)frame_bytes);
 }
 
 // -- The body -----------------------------------------------------------------------------------

@@ -26,10 +26,10 @@
 
 // Never allocated: rsp, rbp, r14, r15 have their roles; r11 and xmm15 are scratch, dead between any
 // two emitter steps.
-#define SCRATCH       R11
-#define SCRATCH_XMM   XMM15
-#define GPR_MASK      0x000037cfu
-#define XMM_MASK      0x7fff0000u
+#define SCRATCH     R11
+#define SCRATCH_XMM XMM15
+#define GPR_MASK    0x000037cfu
+#define XMM_MASK    0x7fff0000u
 
 enum slot_kind : u8 {
     SLOT_HOME,
@@ -64,7 +64,7 @@ struct operand {
 // Where values are at a label: the named locals in registers, the last values that branches carry
 // perhaps in registers, everything else at home.
 struct merge {
-    bool decided; // by the first branch
+    bool decided;              // by the first branch
     u8 carried[MERGE_CARRIED]; // registers or NO_REG; [0] is the last carried value
     u32 clean;                 // registers whose local is at home as well
     u32 locals;                // registers that hold locals
@@ -98,12 +98,12 @@ struct trap_stub {
 
 // Parallel moves in the making: each register's new value. See moves_emit.
 struct moves {
-    u32 from_reg;                     // destinations that take another register's value
-    u32 from_memory;                  // destinations that are loaded, or take a constant
-    u8 source[REG_COUNT];             // for from_reg
-    enum value_type type[REG_COUNT];  // of the value
-    struct operand value[REG_COUNT];  // for from_memory: SLOT_CONST, or SLOT_HOME
-    struct mem memory[REG_COUNT];     // for SLOT_HOME
+    u32 from_reg;                    // destinations that take another register's value
+    u32 from_memory;                 // destinations that are loaded, or take a constant
+    u8 source[REG_COUNT];            // for from_reg
+    enum value_type type[REG_COUNT]; // of the value
+    struct operand value[REG_COUNT]; // for from_memory: SLOT_CONST, or SLOT_HOME
+    struct mem memory[REG_COUNT];    // for SLOT_HOME
 };
 
 struct baseline {
@@ -120,14 +120,14 @@ struct baseline {
     struct insn insn;
     const struct func_type *type;
     bool reachable;
-    u32 start;             // code offset of the entry
-    u32 body_offset;       // of the body in the module
-    u32 frame_patch[2];    // where the frame size goes
-    struct label grow;     // cold: HELPER_STACK_GROW
-    struct label grown;    // back from it
-    u32 home_slots;        // homes that locals take
-    u32 operand_max;       // operands that have had homes
-    u32 outgoing_max;      // slots of the outgoing area
+    u32 start;          // code offset of the entry
+    u32 body_offset;    // of the body in the module
+    u32 frame_patch[2]; // where the frame size goes
+    struct label grow;  // cold: HELPER_STACK_GROW
+    struct label grown; // back from it
+    u32 home_slots;     // homes that locals take
+    u32 operand_max;    // operands that have had homes
+    u32 outgoing_max;   // slots of the outgoing area
     u32 table_stamp;
 
     // Registers.

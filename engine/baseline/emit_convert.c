@@ -13,9 +13,9 @@ struct truncation {
 
 // The same order for the trapping ones (with other instructions between) and the saturating ones.
 static const struct truncation truncations[] = {
-    {VALUE_F32, VALUE_I32, true}, {VALUE_F32, VALUE_I32, false}, {VALUE_F64, VALUE_I32, true},
-    {VALUE_F64, VALUE_I32, false}, {VALUE_F32, VALUE_I64, true}, {VALUE_F32, VALUE_I64, false},
-    {VALUE_F64, VALUE_I64, true}, {VALUE_F64, VALUE_I64, false},
+    {VALUE_F32, VALUE_I32, true},  {VALUE_F32, VALUE_I32, false}, {VALUE_F64, VALUE_I32, true},
+    {VALUE_F64, VALUE_I32, false}, {VALUE_F32, VALUE_I64, true},  {VALUE_F32, VALUE_I64, false},
+    {VALUE_F64, VALUE_I64, true},  {VALUE_F64, VALUE_I64, false},
 };
 
 // An instruction in the making: from `x` to `to`, with room for one more float.
@@ -33,7 +33,7 @@ struct conversion {
 #define F32_MINUS_TWO_63 0xdf000000u
 #define F64_MINUS_TWO_63 0xc3e0000000000000u
 // The largest f64 that truncates to less than -2^31.
-#define F64_BELOW_I32    0xc1e0000000200000u
+#define F64_BELOW_I32 0xc1e0000000200000u
 
 // mov r11, bits; movq xmm15, r11; ucomis x, xmm15
 static void compare_with(struct baseline *c, const struct conversion *v, u64 bits) {

@@ -84,7 +84,8 @@ void emit_store(struct baseline *c, enum wasm_op op) {
     const struct access *store = &stores[op - OP_I32_STORE];
     struct operand value = pop(c);
     struct operand index = pop(c);
-    bool imm = operand_is_const(&value) && (store->width != W64 || (i64)value.value == (i32)value.value);
+    bool imm =
+        operand_is_const(&value) && (store->width != W64 || (i64)value.value == (i32)value.value);
     if (!imm)
         operand_load(c, &value);
     struct mem to = memory_operand(c, &index, c->insn.mem.offset);
@@ -109,8 +110,8 @@ void emit_memory_size(struct baseline *c) {
 }
 
 void emit_memory_grow(struct baseline *c) {
-    emit_helper(c, &(struct helper_call){
-                       .helper = HELPER_MEMORY_GROW, .pop_count = 1, .has_result = true});
+    emit_helper(
+        c, &(struct helper_call){.helper = HELPER_MEMORY_GROW, .pop_count = 1, .has_result = true});
 }
 
 void emit_memory_init(struct baseline *c) {

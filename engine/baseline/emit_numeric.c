@@ -61,7 +61,7 @@ void emit_alu(struct baseline *c, enum alu op, enum value_type type) {
     // Subtracting a constant is adding its opposite, but for the one that has none.
     if (op == ALU_SUB && operand_is_imm32(&b) && operand_imm32(&b) != INT32_MIN) {
         op = ALU_ADD;
-        b.value = type == VALUE_I32 ? (u32)-operand_imm32(&b) : (u64)-(i64)b.value;
+        b.value = type == VALUE_I32 ? (u32)-operand_imm32(&b) : (u64) - (i64)b.value;
     }
     if (op == ALU_ADD && a.kind == SLOT_REG && !operand_is_own(c, &a) && b.kind != SLOT_HOME) {
         emit_add_lea(c, &a, &b);
