@@ -26,7 +26,8 @@ static struct {
     struct ring ready; // whole lines
     u8 line[LINE_BYTES];
     u32 line_len;
-    u32 ends; // ends of file that nobody has read yet
+    u32 ends;         // ends of file that nobody has read yet
+    bool interrupted; // Ctrl-C came, and the hook was not called yet
 } console;
 
 static u8 ready_memory[READY_BYTES];
@@ -57,8 +58,7 @@ static void type_byte_locked(u8 byte) {
     case KEY_CTRL_C:
         echo("^C\n");
         console.line_len = 0;
-        if (console.interrupt != NULL)
-            console.interrupt();
+        console.interrupted = true;
         return;
     case KEY_CTRL_D:
         if (console.line_len == 0)
@@ -94,7 +94,12 @@ void console_interrupt(void) {
     for (u32 i = 0; i < TYPED_AT_ONCE && arch_console_read(&byte); i++)
         type_byte_locked(byte);
     wake_all_locked(&console.queue);
+    bool interrupted = console.interrupted;
+    console.interrupted = false;
     wait_unlock(&console.queue);
+    // Outside the lock: the hook wakes somebody else's queue.
+    if (interrupted && console.interrupt != NULL)
+        console.interrupt();
 }
 
 static enum status console_read(struct object *object, u64 offset, void *to, usize len,

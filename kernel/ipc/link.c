@@ -34,6 +34,7 @@ static struct {
     struct ring input;
     struct frame_parser parser;
     bool input_ended;
+    bool interrupted; // LINK_INTERRUPT came, and the hook was not called yet
     u32 taken; // bytes of stdin that were read and not yet given back as credit
 } link;
 
@@ -52,8 +53,8 @@ static void receive_piece(void *context, u16 type, struct bytes piece, u32 left)
             ring_put(&link.input, piece.data, (u32)piece.len);
     } else if (type == LINK_STDIN_END) {
         link.input_ended = true;
-    } else if (type == LINK_INTERRUPT && left == 0 && link.interrupt != NULL) {
-        link.interrupt();
+    } else if (type == LINK_INTERRUPT && left == 0) {
+        link.interrupted = true;
     }
     if (link.parser.is_broken)
         link.input_ended = true;
@@ -87,7 +88,8 @@ static void pump_input_locked(void) {
 static void put_frame_locked(enum link_type type, const void *data, usize len) {
     struct link_header header = {LINK_MAGIC, (u16)type, (u32)len};
     ring_put(&link.output, &header, sizeof header);
-    ring_put(&link.output, data, (u32)len);
+    if (len != 0)
+        ring_put(&link.output, data, (u32)len);
     pump_output_locked();
 }
 
@@ -205,5 +207,10 @@ void link_interrupt(void) {
     pump_output_locked();
     pump_input_locked();
     wake_all_locked(&link.queue);
+    bool interrupted = link.interrupted;
+    link.interrupted = false;
     wait_unlock(&link.queue);
+    // Outside the lock: the hook wakes somebody else's queue.
+    if (interrupted && link.interrupt != NULL)
+        link.interrupt();
 }
