@@ -32,5 +32,6 @@ void code_unit_fini(struct code_unit *unit);
 void code_unit_site(struct code_unit *unit, u32 code_offset, u32 wasm_offset, enum trap trap);
 void code_unit_call(struct code_unit *unit, u32 code_offset, u32 func);
 
-// Sorts the sites from index `first` on by code offset: cold code is emitted out of order.
+// Sorts the sites from index `first` on by code offset: cold code is emitted out of order. A call
+// and the instruction behind it may have sites at one offset: the call's, TRAP_NONE, comes first.
 void code_unit_sort_sites(struct code_unit *unit, u32 first);

@@ -82,6 +82,16 @@ u64 arch_frame_address(void); // the caller's frame pointer
 void *arch_frame_pointer(struct phys_addr frame);
 struct phys_addr arch_frame_of(const void *pointer); // the inverse, for any address in that mapping
 
+// Moves blocks between the zones' mappings. When kernel_main is called, every free range below
+// boot_info.kernel_zone_limit is mapped. A block that leaves for the programs' zone is unmapped
+// (and invalidated on every CPU before the call returns), one that comes back is mapped again;
+// its contents stay. Address and size are multiples of ARCH_ZONE_BLOCK_BYTES, and the whole block
+// is free RAM: the ragged edges of free ranges stay in the kernel's zone for good. Cannot fail.
+// Any context.
+#define ARCH_ZONE_BLOCK_BYTES (4 * MIB)
+void arch_zone_map(struct phys_addr start, u64 bytes);
+void arch_zone_unmap(struct phys_addr start, u64 bytes);
+
 // A short-lived view of `pages` contiguous frames (at most ARCH_WINDOW_PAGES) of ZONE_PROGRAM,
 // writable and not executable. Between open and close preemption is off: no blocking, no program
 // code. Windows nest two deep. The mapping is gone when close returns.

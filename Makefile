@@ -1,0 +1,209 @@
+# Builds Kwast. `make help` lists what to say.
+#
+#   BUILD=debug|release   debug (the default) checks assertions; release does not
+#   V=1                   shows the commands
+
+BUILD ?= debug
+CC    := clang-19
+AR    := llvm-ar-19
+LD    := ld.lld-19
+out   := build
+kout  := $(out)/$(BUILD)
+
+ifeq ($(V),)
+Q := @
+say = @printf '  %-8s %s\n' '$(1)' '$(2)'
+else
+Q :=
+say = @:
+endif
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+.PHONY: all
+all: deps-build kernel tools programs
+
+.PHONY: help
+help:
+	@echo 'make              build everything into build/'
+	@echo 'make run          boot in QEMU and be at the prompt (Ctrl-A X ends QEMU)'
+	@echo 'make iso          a bootable ISO, build/kwast.iso (BUILD=release: without assertions)'
+	@echo 'make unit         unit tests, under ASan and UBSan'
+	@echo 'make x64          compare the assembler with LLVM'
+	@echo 'make tidy format  check the structure and the lint; format the code'
+	@echo 'make clean        remove build/'
+	@echo './run_tests       every test'
+
+# -- Packages ------------------------------------------------------------------------------------
+
+.PHONY: deps-build deps-run deps-test
+deps-build deps-run deps-test: deps-%:
+	@mkdir -p $(out)
+	@tools/deps.sh $*
+
+# Everything that is compiled waits for the packages.
+ready := $(out)/.ready
+$(ready): tools/deps.sh
+	@mkdir -p $(out)
+	@tools/deps.sh build
+	@touch $@
+
+# -- Sources -------------------------------------------------------------------------------------
+
+# Files by wildcard: adding a file needs no edit here. X_test.c are unit tests.
+sources = $(filter-out %_test.c,$(wildcard $(1)))
+base_c         := $(filter-out base/string.c,$(call sources,base/*.c))
+engine_c       := $(call sources,engine/*/*.c)
+engine_s       := $(wildcard engine/*/*.S)
+kernel_c       := $(call sources,kernel/*/*.c)
+arch_c         := $(call sources,kernel/arch/x86_64/*.c)
+arch_s         := $(wildcard kernel/arch/x86_64/*.S)
+tool_c         := $(call sources,tools/*.c)
+tool_lib_c     := $(call sources,tools/lib/*.c)
+test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c)
+fake_c         := $(wildcard tests/fake_*.c)
+
+common_flags := -std=c23 -Wall -Wextra -Werror -I. -I$(out)/gen -g -fno-omit-frame-pointer \
+                -fno-strict-aliasing -fwrapv -MMD -MP
+release_flags := $(if $(filter release,$(BUILD)),-DNDEBUG)
+
+# -- The kernel ----------------------------------------------------------------------------------
+
+kernel_flags := $(common_flags) $(release_flags) -O2 -target x86_64-unknown-none-elf -ffreestanding \
+                -mcmodel=kernel -mno-red-zone -mno-sse -mno-mmx -mno-80387 -msoft-float -fno-pic \
+                -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
+kernel_objects = $(patsubst %,$(kout)/kernel/%.o,$(base_c) base/string.c $(engine_c) $(engine_s) \
+                 $(kernel_c) $(arch_c) $(arch_s)) \
+                 $(kout)/kernel/gen/font.c.o
+
+$(kout)/kernel/%.c.o: %.c | $(ready)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(kernel_flags) -c $< -o $@
+
+$(kout)/kernel/%.S.o: %.S | $(ready)
+	$(call say,AS,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(kernel_flags) -c $< -o $@
+
+# The image. One ELF for GRUB (Multiboot 2) and for `qemu -kernel` (PVH).
+.PHONY: kernel
+kernel: $(out)/kernel.elf
+
+$(out)/kernel.elf: $(kout)/kernel.elf
+	$(Q)cp $< $@
+
+$(kout)/kernel.elf: $(kernel_objects) kernel/arch/x86_64/kernel.ld
+	$(call say,LINK,$@)
+	$(Q)$(LD) -nostdlib -static --gc-sections -z max-page-size=4096 \
+	    -T kernel/arch/x86_64/kernel.ld $(filter %.o,$^) -o $@
+
+$(kout)/kernel/gen/%.c.o: $(out)/gen/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(kernel_flags) -c $< -o $@
+
+# -- Host: tools, and the same sources under sanitizers for tests -----------------------------------
+
+host_flags := $(common_flags) -D_GNU_SOURCE -O2
+unit_flags := $(common_flags) -D_GNU_SOURCE -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+
+$(out)/host/%.o: % | $(ready)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(host_flags) -c $< -o $@
+
+$(out)/unit/obj/%.o: % | $(ready)
+	$(call say,CC,$< (checked))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(unit_flags) -c $< -o $@
+
+archive = $(Q)rm -f $@ && $(AR) crs $@ $(filter %.o,$^) 2>/dev/null || printf '!<arch>\n' >$@
+
+# The kernel's portable parts as far as a host can build them: all but init, which belongs to a boot.
+kernel_host_c := $(filter-out kernel/init/kmain.c kernel/init/demo.c kernel/init/prompt.c,$(kernel_c))
+# `tools/lib/host_linux.c` implements engine/api/host.h on Linux; kernel/proc/engine_host.c does so in
+# the kernel. A test gets the one that its folder implies.
+define host_archives
+$(1)/libbase.a: $(patsubst %,$(1)/$(2)%.o,$(base_c))
+	$$(archive)
+$(1)/libengine.a: $(patsubst %,$(1)/$(2)%.o,$(engine_c) $(engine_s))
+	$$(archive)
+$(1)/libkernel.a: $(patsubst %,$(1)/$(2)%.o,$(kernel_host_c))
+	$$(archive)
+$(1)/libfake.a: $(patsubst %,$(1)/$(2)%.o,$(fake_c))
+	$$(archive)
+$(1)/libtool.a: $(patsubst %,$(1)/$(2)%.o,$(tool_lib_c))
+	$$(archive)
+endef
+$(eval $(call host_archives,$(out)/unit,obj/))
+$(eval $(call host_archives,$(out)/host,))
+
+# -- Unit tests ------------------------------------------------------------------------------------
+
+unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
+
+# Engine and tool tests run on the Linux host; base and kernel tests on the fake machine.
+unit_libs = $(if $(filter kernel/%,$(1)),libkernel.a libfake.a libengine.a libbase.a,libengine.a libfake.a libtool.a libbase.a)
+
+$(out)/unit/%_test: $(out)/unit/obj/%_test.c.o $(foreach l,base engine kernel fake tool,$(out)/unit/lib$(l).a)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -fsanitize=address,undefined $< -Wl,--start-group \
+	    $(addprefix $(out)/unit/,$(call unit_libs,$*)) -Wl,--end-group -lcmocka -lcjson -o $@
+
+.PHONY: unit
+unit: $(unit_programs)
+	@tools/run_unit.sh $(unit_programs)
+
+# The assembler against LLVM's: what it emits is what it means, and no longer than needed.
+.PHONY: x64
+x64: $(out)/unit/engine/x64/asm_test
+	$(Q)$< --list | tests/x64_check.py
+
+# -- Tools -------------------------------------------------------------------------------------------
+
+.PHONY: tools
+tools: $(out)/kwast
+
+# -- Programs ------------------------------------------------------------------------------------------
+
+.PHONY: programs
+programs:
+
+# -- Hygiene -------------------------------------------------------------------------------------------
+
+own_code = $(shell git ls-files -- '*.c' '*.h')
+
+.PHONY: format
+format:
+	$(Q)clang-format-19 -i $(own_code)
+
+.PHONY: format-check
+format-check:
+	$(call say,FORMAT,)
+	$(Q)clang-format-19 --dry-run --Werror $(own_code)
+
+.PHONY: layers
+layers:
+	$(call say,LAYERS,)
+	$(Q)python3 tools/tidy.py
+
+lint_c := $(base_c) $(engine_c) $(kernel_c) $(arch_c)
+.PHONY: lint
+lint:
+	$(call say,LINT,)
+	$(Q)printf '%s\n' $(lint_c) | xargs -P2 -n6 sh -c 'clang-tidy-19 --quiet \
+	    --warnings-as-errors="*" "$$@" -- $(filter-out -MMD -MP,$(kernel_flags)) 2>/dev/null' lint
+
+.PHONY: tidy
+tidy: format-check layers lint
+
+.PHONY: clean
+clean:
+	rm -rf $(out)
+
+-include $(shell find $(out) -name '*.d' 2>/dev/null)

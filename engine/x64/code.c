@@ -1,0 +1,117 @@
+// The lists beside the bytes of a code unit: sites and calls. Both grow by doubling; running out of
+// memory shows in the assembler's sticky status, so a compiler checks one thing.
+
+#include "engine/x64/code.h"
+
+#include "base/string.h"
+#include "engine/api/host.h"
+
+#define LIST_CAPACITY_MIN 64u
+
+// Makes room for one more entry of `size` bytes in a full list: returns the list, moved to twice
+// the room, or NULL with the status set. The old list is given back only when that succeeds.
+static void *grown(struct code_unit *unit, void *list, u32 *capacity, usize size) {
+    u32 wanted = *capacity == 0 ? LIST_CAPACITY_MIN : 2 * *capacity;
+    if (wanted < *capacity) {
+        unit->code.status = ERR_LIMIT;
+        return NULL;
+    }
+    void *larger = host_alloc(wanted * size);
+    if (larger == NULL) {
+        unit->code.status = ERR_NO_MEMORY;
+        return NULL;
+    }
+    if (*capacity != 0)
+        memcpy(larger, list, *capacity * size);
+    host_free(list, *capacity * size);
+    *capacity = wanted;
+    return larger;
+}
+
+void code_unit_init(struct code_unit *unit) {
+    *unit = (struct code_unit){0};
+    asm_init(&unit->code);
+}
+
+void code_unit_fini(struct code_unit *unit) {
+    asm_fini(&unit->code);
+    host_free(unit->sites, unit->site_capacity * sizeof(*unit->sites));
+    host_free(unit->calls, unit->call_capacity * sizeof(*unit->calls));
+    *unit = (struct code_unit){0};
+}
+
+void code_unit_site(struct code_unit *unit, u32 code_offset, u32 wasm_offset, enum trap trap) {
+    if (unit->code.status != OK)
+        return;
+    if (unit->site_count == unit->site_capacity) {
+        void *sites = grown(unit, unit->sites, &unit->site_capacity, sizeof(*unit->sites));
+        if (sites == NULL)
+            return;
+        unit->sites = sites;
+    }
+    unit->sites[unit->site_count++] = (struct code_site){code_offset, wasm_offset, trap};
+}
+
+void code_unit_call(struct code_unit *unit, u32 code_offset, u32 func) {
+    if (unit->code.status != OK)
+        return;
+    if (unit->call_count == unit->call_capacity) {
+        void *calls = grown(unit, unit->calls, &unit->call_capacity, sizeof(*unit->calls));
+        if (calls == NULL)
+            return;
+        unit->calls = calls;
+    }
+    unit->calls[unit->call_count++] = (struct code_call){code_offset, func};
+}
+
+// -- Sorting ------------------------------------------------------------------------------------
+// Heap sort: in place, no recursion, and n log n for whatever a module makes of its cold code.
+
+static bool site_before(const struct code_site *x, const struct code_site *y) {
+    if (x->code_offset != y->code_offset)
+        return x->code_offset < y->code_offset;
+    return x->trap < y->trap; // the site of a call, TRAP_NONE, is first
+}
+
+static void swap_sites(struct code_site *x, struct code_site *y) {
+    struct code_site site = *x;
+    *x = *y;
+    *y = site;
+}
+
+// Sinks the entry at `root` until no child of it in the heap of `count` is larger.
+static void sift_down(struct code_site *sites, u32 root, u32 count) {
+    while (2 * (u64)root + 1 < count) {
+        u32 child = 2 * root + 1;
+        if (child + 1 < count && site_before(&sites[child], &sites[child + 1]))
+            child++;
+        if (!site_before(&sites[root], &sites[child]))
+            return;
+        swap_sites(&sites[root], &sites[child]);
+        root = child;
+    }
+}
+
+static bool sites_are_sorted(const struct code_site *sites, u32 count) {
+    for (u32 i = 1; i < count; i++)
+        if (site_before(&sites[i], &sites[i - 1]))
+            return false;
+    return true;
+}
+
+void code_unit_sort_sites(struct code_unit *unit, u32 first) {
+    ASSERT(first <= unit->site_count);
+    u32 count = unit->site_count - first;
+    if (count == 0)
+        return;
+    struct code_site *sites = unit->sites + first;
+    if (sites_are_sorted(sites, count)) // the common case: a function without cold code
+        return;
+    for (u32 root = count / 2; root-- > 0;)
+        sift_down(sites, root, count);
+    for (u32 last = count - 1; last > 0; last--) {
+        swap_sites(&sites[0], &sites[last]);
+        sift_down(sites, 0, last);
+    }
+    ASSERT(sites_are_sorted(sites, count));
+}
