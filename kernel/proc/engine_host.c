@@ -2,7 +2,7 @@
 //
 // A linear memory is one area of MEMORY_SLOT_BYTES in the shared address space, charged to the
 // account of the store's owner, which is a process; a store without owner (the engine's own tests)
-// is charged to the kernel. An area is found again by its base address, so the engine keeps no
+// is the kernel's own. An area is found again by its base address, so the engine keeps no
 // handle to it.
 
 #include "base/math.h"
@@ -20,12 +20,10 @@ STATIC_ASSERT(MEMORY_SLOT_BYTES % PAGE_SIZE == 0, "slots are whole pages");
 
 static struct {
     struct spinlock registry_lock;
-    struct memory_account kernel_account;
 } host;
 
 void engine_host_init(void) {
     spin_init(&host.registry_lock, LOCK_ENGINE_REGISTRY, "engine registry");
-    host.kernel_account = (struct memory_account){.limit = UINT64_MAX};
 }
 
 void *host_alloc(usize bytes) {
@@ -40,7 +38,7 @@ void host_free(void *memory, usize bytes) {
 
 static struct memory_account *account_of(void *owner) {
     struct process *process = owner;
-    return process == NULL ? &host.kernel_account : &process->account;
+    return process == NULL ? NULL : &process->account;
 }
 
 // The area at `base`. It stays: only its store's owner gives it back.
@@ -98,15 +96,18 @@ enum status host_code_reserve(usize bytes, u64 *address_out) {
 }
 
 enum status host_code_write(u64 address, const void *from, usize len) {
-    return code_write((struct virt_addr){address}, from, len);
+    code_write((struct virt_addr){address}, from, len);
+    return OK;
 }
 
 enum status host_code_publish(u64 address, usize bytes) {
-    return code_publish((struct virt_addr){address}, bytes);
+    (void)bytes;
+    return code_publish((struct virt_addr){address});
 }
 
 void host_code_release(u64 address, usize bytes) {
-    code_release((struct virt_addr){address}, bytes);
+    (void)bytes;
+    code_release((struct virt_addr){address});
 }
 
 // -- Threads ------------------------------------------------------------------------------------
@@ -118,12 +119,9 @@ void thread_block_set_limit(struct thread_block *block, const struct area *stack
 void stack_charge_kernel(struct area *stack) {
     struct memory_account *from = stack->account;
     u64 bytes = stack->accessible; // of a stack all of it is committed
-    enum status status = account_charge(&host.kernel_account, bytes);
-    ASSERT(status == OK); // it has no limit
-    __atomic_fetch_add(&host.kernel_account.committed, bytes, __ATOMIC_RELAXED);
     __atomic_fetch_sub(&from->committed, bytes, __ATOMIC_RELAXED);
     account_refund(from, bytes);
-    stack->account = &host.kernel_account;
+    stack->account = NULL;
 }
 
 bool host_stack_grow(struct thread_block *block, u64 lowest) {

@@ -7,8 +7,8 @@
 #include "kernel/mm/heap.h"
 #include "kernel/proc/proc_internal.h"
 
-#define TABLES_MAX     8u
-#define SIGNATURE_MAX  16u
+#define TABLES_MAX    8u
+#define SIGNATURE_MAX 16u
 
 struct import_table {
     const struct host_import *imports;

@@ -213,8 +213,8 @@ static enum status instantiate(struct process *process, struct module *module,
     if (status != OK)
         return status;
     u64 began_ns = arch_clock_ns();
-    status = instance_create(process->store, module, imports, error, &process->trap,
-                             &process->instance);
+    status =
+        instance_create(process->store, module, imports, error, &process->trap, &process->instance);
     process->times.instantiate_ns = arch_clock_ns() - began_ns;
     kfree(imports, module_import_count(module) * sizeof *imports);
     return status == OK ? process_check_entry(process, error) : status;
@@ -238,8 +238,8 @@ static enum status insert_handles(struct process *process, const struct process_
 }
 
 static enum status create_thread(struct process *process, u64 stack_limit) {
-    u64 stack_bytes = max_u64(stack_limit == 0 ? PROCESS_STACK_DEFAULT : stack_limit,
-                              STACK_LIMIT_MIN);
+    u64 stack_bytes =
+        max_u64(stack_limit == 0 ? PROCESS_STACK_DEFAULT : stack_limit, STACK_LIMIT_MIN);
     const struct thread_config config = {
         .name = process->name,
         .entry = process_main,
@@ -348,7 +348,7 @@ void process_kill(struct process *process) {
 
 void process_for_each(void (*visit)(struct process *process, void *context), void *context) {
     spin_lock(&table.lock);
-    LIST_FOR_EACH (node, &table.processes)
-        visit(container_of(node, struct process, table_link), context);
+    LIST_FOR_EACH(node, &table.processes)
+    visit(container_of(node, struct process, table_link), context);
     spin_unlock(&table.lock);
 }
