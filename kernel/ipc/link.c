@@ -35,7 +35,7 @@ static struct {
     struct frame_parser parser;
     bool input_ended;
     bool interrupted; // LINK_INTERRUPT came, and the hook was not called yet
-    u32 taken; // bytes of stdin that were read and not yet given back as credit
+    u32 taken;        // bytes of stdin that were read and not yet given back as credit
 } link;
 
 static u8 output_memory[OUTPUT_BYTES];

@@ -27,12 +27,15 @@ static struct {
     u32 next_id;           // under lock
 } table;
 
+void process_early_init(void) {
+    engine_host_init();
+}
+
 void process_init(struct engine *engine) {
     table.engine = engine;
     table.next_id = 1;
     spin_init(&table.lock, LOCK_PROCESS_TABLE, "process table");
     list_init(&table.processes);
-    engine_host_init();
     imports_init(engine);
 }
 

@@ -68,6 +68,8 @@ struct process_config {
 #define PROCESS_MEMORY_DEFAULT (1 * GIB)
 #define PROCESS_STACK_DEFAULT  (1 * MIB)
 
+// The engine's host comes first: an engine needs it to be made.
+void process_early_init(void);
 void process_init(struct engine *engine);
 struct engine *process_engine(void);
 
