@@ -96,10 +96,34 @@ kernel: $(out)/kernel.elf
 $(out)/kernel.elf: $(kout)/kernel.elf
 	$(Q)cp $< $@
 
-$(kout)/kernel.elf: $(kernel_objects) kernel/arch/x86_64/kernel.ld
+# Linked twice: the symbol table for backtraces is made from the first link, and moves no function.
+link_kernel = $(Q)$(LD) -nostdlib -static --gc-sections -z max-page-size=4096 \
+              -T kernel/arch/x86_64/kernel.ld $(filter %.o,$^) -o $@
+
+%.symbols.S: %.first.elf tools/ksyms.py
+	$(call say,SYMBOLS,$@)
+	$(Q)llvm-nm-19 -n $< | tools/ksyms.py > $@
+
+%.symbols.o: %.symbols.S
+	$(Q)$(CC) $(kernel_flags) -c $< -o $@
+
+$(kout)/kernel.first.elf: $(kernel_objects) kernel/arch/x86_64/kernel.ld
+	$(link_kernel)
+
+$(kout)/kernel.elf: $(kernel_objects) $(kout)/kernel.symbols.o kernel/arch/x86_64/kernel.ld
 	$(call say,LINK,$@)
-	$(Q)$(LD) -nostdlib -static --gc-sections -z max-page-size=4096 \
-	    -T kernel/arch/x86_64/kernel.ld $(filter %.o,$^) -o $@
+	$(link_kernel)
+
+# The port alone, with a payload that tests it in place of the kernel (tests/boot/arch_test.py).
+arch_test_objects = $(patsubst %,$(kout)/kernel/%.o,$(base_c) base/string.c $(arch_c) $(arch_s) \
+                    tests/boot/arch_payload.c) $(kout)/kernel/gen/font.c.o
+
+$(kout)/arch-test.first.elf: $(arch_test_objects) kernel/arch/x86_64/kernel.ld
+	$(link_kernel)
+
+$(out)/arch-test.elf: $(arch_test_objects) $(kout)/arch-test.symbols.o kernel/arch/x86_64/kernel.ld
+	$(call say,LINK,$@)
+	$(link_kernel)
 
 $(kout)/kernel/gen/%.c.o: $(out)/gen/%.c
 	$(call say,CC,$<)
@@ -168,6 +192,15 @@ x64: $(out)/unit/engine/x64/asm_test
 
 .PHONY: tools
 tools: $(out)/kwast
+
+# The specification's scripts by themselves.
+.PHONY: wast
+wast: $(out)/wast
+
+spec_c := $(call sources,tests/spec/*.c) tools/wast.c tools/wast_json.c
+$(out)/wast: $(patsubst %,$(out)/host/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
 
 # -- Programs ------------------------------------------------------------------------------------------
 
