@@ -118,11 +118,16 @@ static u32 sites_below(const struct code_object *object, u32 code_offset) {
     return low;
 }
 
-const struct code_site *code_object_site(const struct code_object *object, u32 code_offset) {
-    u32 at = sites_below(object, code_offset);
-    if (at == object->site_count || object->sites[at].code_offset != code_offset)
-        return NULL;
-    return &object->sites[at];
+const struct code_site *code_object_site(const struct code_object *object, enum site_kind kind,
+                                         u32 code_offset) {
+    for (u32 at = sites_below(object, code_offset); at < object->site_count; at++) {
+        const struct code_site *site = &object->sites[at];
+        if (site->code_offset != code_offset)
+            break;
+        if ((site->trap == TRAP_NONE) == (kind == SITE_CALL))
+            return site;
+    }
+    return NULL;
 }
 
 const struct code_site *code_object_site_before(const struct code_object *object, u32 code_offset) {
