@@ -193,6 +193,15 @@ x64: $(out)/unit/engine/x64/asm_test
 .PHONY: tools
 tools: $(out)/kwast
 
+# The specification's scripts by themselves.
+.PHONY: wast
+wast: $(out)/wast
+
+spec_c := $(call sources,tests/spec/*.c) tools/wast.c tools/wast_json.c
+$(out)/wast: $(patsubst %,$(out)/host/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
+
 # -- Programs ------------------------------------------------------------------------------------------
 
 .PHONY: programs
