@@ -7,12 +7,9 @@
 #include "tests/fake_arch.h"
 
 #include <sanitizer/asan_interface.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/math.h"
@@ -554,23 +551,4 @@ void arch_backtrace_print(u64) {
     if (status == OK)
         return (struct fault_result){.action = FAULT_RETRY};
     return (struct fault_result){.action = FAULT_FAIL_COPY, .status = status};
-}
-
-// -- Death tests -------------------------------------------------------------------------------
-
-bool fake_asserts(void (*act)(void *context), void *context) {
-    fflush(NULL);
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        for (int number = 1; number < NSIG; number++)
-            signal(number, SIG_DFL);
-        if (freopen("/dev/null", "w", stderr) == NULL)
-            _exit(2);
-        act(context);
-        _exit(0);
-    }
-    int status;
-    CHECK(waitpid(child, &status, 0) == child);
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 }
