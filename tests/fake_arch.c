@@ -56,6 +56,8 @@ static struct {
     u64 now_ns;
     u64 map_fail_countdown;
     u64 random;
+    void (*window_close_act)(void *context);
+    void *window_close_context;
 } fake;
 
 // -- RAM ---------------------------------------------------------------------------------------
@@ -181,6 +183,16 @@ void arch_frame_window_close(void *pointer) {
         fake.shown[at]--;
         frame_access_update(at);
     }
+
+    void (*act)(void *context) = fake.window_close_act;
+    fake.window_close_act = NULL;
+    if (act != NULL)
+        act(fake.window_close_context);
+}
+
+void fake_at_window_close(void (*act)(void *context), void *context) {
+    fake.window_close_act = act;
+    fake.window_close_context = context;
 }
 
 // -- Mapping -----------------------------------------------------------------------------------

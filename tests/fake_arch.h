@@ -34,6 +34,9 @@ void fake_map_fail_nth(u64 n);
 u64 fake_mapped_pages(void);
 u32 fake_rights(struct virt_addr va);
 
+// Calls `act` once, when the next window has been closed: what another CPU does meanwhile.
+void fake_at_window_close(void (*act)(void *context), void *context);
+
 // Page table frames in use.
 u64 fake_table_frames(void);
 

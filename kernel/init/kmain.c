@@ -3,6 +3,7 @@
 
 #include "abi/kwast/boot.h"
 #include "base/assert.h"
+#include "base/fmt.h"
 #include "kernel/init/init.h"
 #include "kernel/init/log.h"
 #include "kernel/ipc/archive.h"
@@ -22,6 +23,13 @@ static struct boot_state boot;
 [[noreturn]] static void fail(const char *what, enum status status) {
     log_write(LOG_ERROR, "%s: %s", what, status_text(status));
     upcall_panic(what);
+}
+
+// Here, and not with the upcalls, because a host program that links them brings its own.
+void assert_failed(const char *file, int line, const char *what) {
+    char why[256];
+    fmt_string(why, sizeof why, "%s:%d: %s", file, line, what);
+    upcall_panic(why);
 }
 
 static void require(const char *what, enum status status) {

@@ -2,7 +2,6 @@
 // here a fault address and a program counter become a page, a trap, or a bug.
 
 #include "base/assert.h"
-#include "base/fmt.h"
 #include "base/math.h"
 #include "engine/api/engine.h"
 #include "kernel/init/log.h"
@@ -146,10 +145,4 @@ void upcall_panic(const char *why) {
 
 void upcall_log(const char *text) {
     log_write(LOG_INFO, "%s", text);
-}
-
-void assert_failed(const char *file, int line, const char *what) {
-    char why[256];
-    fmt_string(why, sizeof why, "%s:%d: %s", file, line, what);
-    upcall_panic(why);
 }

@@ -1,7 +1,7 @@
 // poll_oneoff: waiting for clocks and descriptors at once.
 //
-// All subscriptions are copied in and resolved; then the call looks at all of them, and sleeps until
-// something may have changed, again and again until there is at least one event. A thread sleeps on
+// All subscriptions are copied in and resolved; then the call looks at all of them, and sleeps
+// until something may have changed, again and again until there is at least one event. A thread sleeps on
 // one wait queue: the first that a descriptor has. It looks again every SLICE_NS in any case, for
 // the sake of other queues and of what changed between looking and falling asleep.
 
