@@ -173,7 +173,7 @@ test_wasm := $(patsubst tests/wat/%.wat,$(out)/gen/wat/%.wasm,$(wildcard tests/w
 $(out)/gen/wat/%.wasm: tests/wat/%.wat
 	@mkdir -p $(@D)
 	$(Q)wat2wasm --debug-names $< -o $@
-$(out)/unit/obj/engine/driver/%_test.c.o: $(test_wasm)
+$(patsubst %,$(out)/unit/obj/%.o,$(test_c)): | $(test_wasm)
 
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
 
