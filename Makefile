@@ -168,6 +168,13 @@ $(eval $(call host_archives,$(out)/host,))
 
 # -- Unit tests ------------------------------------------------------------------------------------
 
+# Modules that tests embed, from text.
+test_wasm := $(patsubst tests/wat/%.wat,$(out)/gen/wat/%.wasm,$(wildcard tests/wat/*.wat))
+$(out)/gen/wat/%.wasm: tests/wat/%.wat
+	@mkdir -p $(@D)
+	$(Q)wat2wasm --debug-names $< -o $@
+$(patsubst %,$(out)/unit/obj/%.o,$(test_c)): | $(test_wasm)
+
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
 
 # Engine and tool tests run on the Linux host; base and kernel tests on the fake machine.

@@ -208,31 +208,36 @@ static enum status make_own_memory_and_tables(struct instance *instance) {
     return OK;
 }
 
-// Fills in the reference of each function that may be used as a value. An imported one is a copy of
-// the exporter's; if it is a host function, this instance becomes the one that hands it on.
-static void make_func_refs(struct instance *instance) {
+// The reference of a function of this instance. An imported one is a copy of the exporter's; if it
+// is a host function, this instance becomes the one that hands it on.
+static struct func_ref make_func_ref(struct instance *instance, u32 func) {
     const struct module *module = instance->module;
     const struct module_decl *decl = module->decl;
-    for (u32 i = 0; i < decl->func_count; i++) {
-        if (decl->funcs[i].ref_index == NO_REF)
-            continue;
-        struct func_ref *ref = instance_func_ref(instance, i);
-        if (func_is_import(decl, i)) {
-            *ref = **instance_import(instance, i);
-            if (ref->host_code != NULL)
-                ref->instance = instance;
-            continue;
-        }
-        const struct code_object *code = module->code;
-        u32 type_id = module->type_ids[decl->funcs[i].type];
-        *ref = (struct func_ref){
-            .code = (const void *)(code->address + code->entries[i - decl->func_import_count]),
-            .cross_code = type_registry_cross_thunk(&module->engine->types, type_id),
-            .instance = instance,
-            .type_id = type_id,
-            .func_index = i,
-        };
+    if (func_is_import(decl, func)) {
+        struct func_ref ref = **instance_import(instance, func);
+        if (ref.host_code != NULL)
+            ref.instance = instance;
+        return ref;
     }
+    const struct code_object *code = module->code;
+    u32 type_id = module->type_ids[decl->funcs[func].type];
+    return (struct func_ref){
+        .code = (const void *)(code->address + code->entries[func - decl->func_import_count]),
+        .cross_code = type_registry_cross_thunk(&module->engine->types, type_id),
+        .instance = instance,
+        .type_id = type_id,
+        .func_index = func,
+    };
+}
+
+static void make_func_refs(struct instance *instance) {
+    const struct module_decl *decl = instance->module->decl;
+    for (u32 i = 0; i < decl->func_count; i++) {
+        if (decl->funcs[i].ref_index != NO_REF)
+            *instance_func_ref(instance, i) = make_func_ref(instance, i);
+    }
+    if (decl->has_start)
+        instance->state->start = make_func_ref(instance, decl->start_func);
 }
 
 static void make_own_globals(struct instance *instance) {
@@ -288,8 +293,7 @@ enum status instance_create(struct store *store, struct module *module,
 }
 
 struct func_ref *instance_start_func(struct instance *instance) {
-    const struct module_decl *decl = instance->module->decl;
-    return decl->has_start ? instance_func_ref(instance, decl->start_func) : NULL;
+    return instance->module->decl->has_start ? &instance->state->start : NULL;
 }
 
 static struct extern_ref export_ref(struct instance *instance, const struct export_decl *export) {

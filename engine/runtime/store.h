@@ -27,6 +27,7 @@ struct instance_state {
     struct global *own_globals;
     bool *data_dropped;
     bool *elem_dropped;
+    struct func_ref start; // the start function's: being one does not make a function a value
 };
 
 // The lists are stacks: what was made last is first, so a prefix can be undone.

@@ -35,7 +35,7 @@ static enum trap site_trap(struct engine *engine, u64 pc) {
     host_registry_lock();
     const struct code_object *object = code_registry_find(&engine->codes, pc);
     const struct code_site *site =
-        object != NULL ? code_object_site(object, (u32)(pc - object->address)) : NULL;
+        object != NULL ? code_object_trap_site(object, (u32)(pc - object->address)) : NULL;
     enum trap trap = site != NULL ? site->trap : TRAP_NONE;
     host_registry_unlock();
     return trap;
@@ -70,25 +70,37 @@ u64 engine_interrupt(struct engine *engine, struct thread_block *thread, enum tr
 
 // How precisely a frame's address is known.
 enum place_precision {
-    PLACE_EXACT,  // a trapping instruction or a return address: it has a site
-    PLACE_NEARBY, // an interrupted instruction: the last site below it is as close as we get
+    PLACE_TRAP,   // a trapping instruction: it has a site
+    PLACE_CALL,   // a return address: the call has a site
+    PLACE_NEARBY, // an interrupted instruction: the last site up to it is as close as we get
 };
+
+static const struct code_site *site_of(const struct code_object *object, u32 offset,
+                                       enum place_precision precision) {
+    switch (precision) {
+    case PLACE_TRAP:
+        return code_object_trap_site(object, offset);
+    case PLACE_CALL:
+        return code_object_call_site(object, offset);
+    case PLACE_NEARBY:
+        return code_object_site_before(object, offset + 1);
+    }
+    UNREACHABLE();
+}
 
 static void add_frame(struct engine *engine, struct trap_report *report, u64 pc,
                       enum place_precision precision) {
     host_registry_lock();
     const struct code_object *object = code_registry_find(&engine->codes, pc);
     // A call may be the last instruction of its object.
-    if (object == NULL && precision == PLACE_EXACT)
+    if (object == NULL && precision == PLACE_CALL)
         object = code_registry_find(&engine->codes, pc - 1);
     if (object != NULL && object->module != NULL) {
         u32 offset = (u32)(pc - object->address);
-        const struct code_site *site = code_object_site(object, offset);
-        if (site == NULL && precision == PLACE_NEARBY)
-            site = code_object_site_before(object, offset);
+        const struct code_site *site = site_of(object, offset, precision);
         // A return address may be the entry of the next function, so the call is looked up by
-        // its last byte; a trapping instruction is never one byte past its function.
-        bool is_return = site != NULL && site->trap == TRAP_NONE && offset != 0;
+        // its last byte.
+        bool is_return = precision == PLACE_CALL && offset != 0;
         u32 func = code_object_func(object, is_return ? offset - 1 : offset);
         if (report->frame_count < TRAP_REPORT_FRAMES) {
             report->frames[report->frame_count++] = (struct trap_frame){
@@ -109,14 +121,14 @@ void trap_capture(struct thread_block *thread, struct instance *instance) {
     struct engine *engine = instance->module->engine;
     *report = (struct trap_report){.trap = (enum trap)thread->trap};
     add_frame(engine, report, thread->trap_pc,
-              thread->trap == TRAP_KILLED ? PLACE_NEARBY : PLACE_EXACT);
+              thread->trap == TRAP_KILLED ? PLACE_NEARBY : PLACE_TRAP);
 
     // Frames lie between here and the entry stub and ascend strictly, so the walk ends.
     u64 low = (u64)__builtin_frame_address(0);
     u64 fp = thread->trap_fp;
     while (fp > low && fp < thread->entry_sp && is_aligned(fp, 8)) {
         const u64 *frame = (const u64 *)fp;
-        add_frame(engine, report, frame[1], PLACE_EXACT);
+        add_frame(engine, report, frame[1], PLACE_CALL);
         low = fp;
         fp = frame[0];
     }

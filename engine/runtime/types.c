@@ -151,6 +151,7 @@ enum status type_registry_intern(struct type_registry *types, const struct func_
 
     usize bytes = type_bytes(type);
     struct type_entry entry = {.type = *type};
+    entry.type.types = NULL; // what belongs to the module must not outlive it
     if (bytes != 0) {
         enum value_type *copy = host_alloc(bytes);
         if (copy == NULL)
