@@ -133,7 +133,7 @@ $(kout)/kernel/gen/%.c.o: $(out)/gen/%.c
 # -- Host: tools, and the same sources under sanitizers for tests -----------------------------------
 
 host_flags := $(common_flags) -D_GNU_SOURCE -O2
-unit_flags := $(common_flags) --embed-dir=$(out)/gen -D_GNU_SOURCE -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+unit_flags := $(common_flags) -D_GNU_SOURCE -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 
 $(out)/host/%.o: % | $(ready)
 	$(call say,CC,$<)
@@ -143,7 +143,7 @@ $(out)/host/%.o: % | $(ready)
 $(out)/unit/obj/%.o: % | $(ready)
 	$(call say,CC,$< (checked))
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(unit_flags) -c $< -o $@
+	$(Q)$(CC) $(unit_flags) $(if $(filter %.c,$<),--embed-dir=$(out)/gen) -c $< -o $@
 
 archive = $(Q)rm -f $@ && $(AR) crs $@ $(filter %.o,$^) 2>/dev/null || printf '!<arch>\n' >$@
 
