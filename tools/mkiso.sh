@@ -11,8 +11,9 @@ module=$2
 out=$3
 shift 3
 
-tree=$(mktemp -d)
-trap 'rm -rf "$tree"' EXIT
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+tree=$scratch/tree
 mkdir -p "$tree/boot/grub"
 cp "$kernel" "$tree/boot/kernel.elf"
 cp "$module" "$tree/boot/programs.tar"
@@ -32,7 +33,7 @@ menuentry "Kwast" {
 CONFIG
 
 # grub-mkrescue reports its progress on stderr: shown only when it fails.
-if ! grub-mkrescue -o "$out" "$tree" > "$tree/log" 2>&1; then
-    cat "$tree/log" >&2
+if ! grub-mkrescue -o "$out" "$tree" > "$scratch/log" 2>&1; then
+    cat "$scratch/log" >&2
     exit 1
 fi

@@ -312,11 +312,20 @@ static void image_tests(void) {
     check(read_faults(0) && read_faults(0x100000), "low addresses are not mapped");
 }
 
+// The highest block that is free as a whole; the frames of test.next_frame lie below.
+static struct phys_addr highest_block(void) {
+    for (u32 i = test.boot->free_count; i-- > 0;) {
+        const struct phys_range *range = &test.boot->free[i];
+        u64 end = min_u64(range->start.value + range->bytes, test.boot->kernel_zone_limit);
+        u64 start = align_down(end, ARCH_ZONE_BLOCK_BYTES) - ARCH_ZONE_BLOCK_BYTES;
+        if (end >= ARCH_ZONE_BLOCK_BYTES && start >= range->start.value && start < end)
+            return (struct phys_addr){start};
+    }
+    UNREACHABLE();
+}
+
 static void zone_tests(void) {
-    // The highest whole block is surely nobody's.
-    const struct phys_range *last = &test.boot->free[test.boot->free_count - 1];
-    u64 end = min_u64(last->start.value + last->bytes, test.boot->kernel_zone_limit);
-    struct phys_addr block = {align_down(end, ARCH_ZONE_BLOCK_BYTES) - ARCH_ZONE_BLOCK_BYTES};
+    struct phys_addr block = highest_block();
     u64 *word = arch_frame_pointer((struct phys_addr){block.value + 3 * MIB});
     *word = 0x123456789abcdef0;
     arch_zone_unmap(block, ARCH_ZONE_BLOCK_BYTES);
