@@ -133,7 +133,7 @@ $(kout)/kernel/gen/%.c.o: $(out)/gen/%.c
 # -- Host: tools, and the same sources under sanitizers for tests -----------------------------------
 
 host_flags := $(common_flags) -D_GNU_SOURCE -O2
-unit_flags := $(common_flags) -D_GNU_SOURCE -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+unit_flags := $(common_flags) --embed-dir=$(out)/gen -D_GNU_SOURCE -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 
 $(out)/host/%.o: % | $(ready)
 	$(call say,CC,$<)
@@ -173,7 +173,7 @@ test_wasm := $(patsubst tests/wat/%.wat,$(out)/gen/wat/%.wasm,$(wildcard tests/w
 $(out)/gen/wat/%.wasm: tests/wat/%.wat
 	@mkdir -p $(@D)
 	$(Q)wat2wasm --debug-names $< -o $@
-$(patsubst %,$(out)/unit/obj/%.o,$(test_c)): | $(test_wasm)
+$(patsubst %,$(out)/unit/obj/%.o,$(filter engine/% kernel/%,$(test_c))): $(test_wasm)
 
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
 
