@@ -96,10 +96,34 @@ kernel: $(out)/kernel.elf
 $(out)/kernel.elf: $(kout)/kernel.elf
 	$(Q)cp $< $@
 
-$(kout)/kernel.elf: $(kernel_objects) kernel/arch/x86_64/kernel.ld
+# Linked twice: the symbol table for backtraces is made from the first link, and moves no function.
+link_kernel = $(Q)$(LD) -nostdlib -static --gc-sections -z max-page-size=4096 \
+              -T kernel/arch/x86_64/kernel.ld $(filter %.o,$^) -o $@
+
+%.symbols.S: %.first.elf tools/ksyms.py
+	$(call say,SYMBOLS,$@)
+	$(Q)llvm-nm-19 -n $< | tools/ksyms.py > $@
+
+%.symbols.o: %.symbols.S
+	$(Q)$(CC) $(kernel_flags) -c $< -o $@
+
+$(kout)/kernel.first.elf: $(kernel_objects) kernel/arch/x86_64/kernel.ld
+	$(link_kernel)
+
+$(kout)/kernel.elf: $(kernel_objects) $(kout)/kernel.symbols.o kernel/arch/x86_64/kernel.ld
 	$(call say,LINK,$@)
-	$(Q)$(LD) -nostdlib -static --gc-sections -z max-page-size=4096 \
-	    -T kernel/arch/x86_64/kernel.ld $(filter %.o,$^) -o $@
+	$(link_kernel)
+
+# The port alone, with a payload that tests it in place of the kernel (tests/boot/arch_test.py).
+arch_test_objects = $(patsubst %,$(kout)/kernel/%.o,$(base_c) base/string.c $(arch_c) $(arch_s) \
+                    tests/boot/arch_payload.c) $(kout)/kernel/gen/font.c.o
+
+$(kout)/arch-test.first.elf: $(arch_test_objects) kernel/arch/x86_64/kernel.ld
+	$(link_kernel)
+
+$(out)/arch-test.elf: $(arch_test_objects) $(kout)/arch-test.symbols.o kernel/arch/x86_64/kernel.ld
+	$(call say,LINK,$@)
+	$(link_kernel)
 
 $(kout)/kernel/gen/%.c.o: $(out)/gen/%.c
 	$(call say,CC,$<)
@@ -144,6 +168,13 @@ $(eval $(call host_archives,$(out)/host,))
 
 # -- Unit tests ------------------------------------------------------------------------------------
 
+# Modules that tests embed, from text.
+test_wasm := $(patsubst tests/wat/%.wat,$(out)/gen/wat/%.wasm,$(wildcard tests/wat/*.wat))
+$(out)/gen/wat/%.wasm: tests/wat/%.wat
+	@mkdir -p $(@D)
+	$(Q)wat2wasm --debug-names $< -o $@
+$(patsubst %,$(out)/unit/obj/%.o,$(test_c)): | $(test_wasm)
+
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
 
 # Engine and tool tests run on the Linux host; base and kernel tests on the fake machine.
@@ -164,10 +195,50 @@ unit: $(unit_programs)
 x64: $(out)/unit/engine/x64/asm_test
 	$(Q)$< --list | tests/x64_check.py
 
+# -- Fuzzing -------------------------------------------------------------------------------------------
+
+# What hostile bytes reach before there is code: ops, decode, validate.
+FUZZ_SECONDS   ?= 20
+FUZZ_MUTATIONS ?= 20000
+fuzz_flags   := $(unit_flags) -fsanitize=fuzzer-no-link
+fuzz_c       := tests/fuzz/target.c tests/fake_host.c tests/fake_assert.c $(base_c) \
+                $(call sources,engine/ops/*.c engine/decode/*.c engine/validate/*.c)
+fuzz_corpus  := tests/fuzz/corpus/decode
+
+$(out)/fuzz/obj/%.o: % | $(ready)
+	$(call say,CC,$< (fuzzed))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(fuzz_flags) -c $< -o $@
+
+$(out)/fuzz/decode_fuzz: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/decode_fuzz.c $(fuzz_c))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=fuzzer,address,undefined $^ -o $@
+
+$(out)/fuzz/mutate: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/mutate.c $(fuzz_c))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=address,undefined $^ -o $@
+
+# New finds go to build/fuzz/found; the corpus in the tree changes by hand only.
+.PHONY: fuzz
+fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate
+	@mkdir -p $(out)/fuzz/found
+	$(Q)$(out)/fuzz/decode_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
+	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
+	$(Q)$(out)/fuzz/mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
+
 # -- Tools -------------------------------------------------------------------------------------------
 
 .PHONY: tools
 tools: $(out)/kwast
+
+# The specification's scripts by themselves.
+.PHONY: wast
+wast: $(out)/wast
+
+spec_c := $(call sources,tests/spec/*.c) tools/wast.c tools/wast_json.c
+$(out)/wast: $(patsubst %,$(out)/host/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
 
 # -- Programs ------------------------------------------------------------------------------------------
 

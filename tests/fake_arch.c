@@ -7,12 +7,9 @@
 #include "tests/fake_arch.h"
 
 #include <sanitizer/asan_interface.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/math.h"
@@ -60,6 +57,8 @@ static struct {
     u64 now_ns;
     u64 map_fail_countdown;
     u64 random;
+    void (*window_close_act)(void *context);
+    void *window_close_context;
 } fake;
 
 // -- RAM ---------------------------------------------------------------------------------------
@@ -185,6 +184,16 @@ void arch_frame_window_close(void *pointer) {
         fake.shown[at]--;
         frame_access_update(at);
     }
+
+    void (*act)(void *context) = fake.window_close_act;
+    fake.window_close_act = NULL;
+    if (act != NULL)
+        act(fake.window_close_context);
+}
+
+void fake_at_window_close(void (*act)(void *context), void *context) {
+    fake.window_close_act = act;
+    fake.window_close_context = context;
 }
 
 // -- Mapping -----------------------------------------------------------------------------------
@@ -561,23 +570,4 @@ void arch_backtrace_print(u64) {
     if (status == OK)
         return (struct fault_result){.action = FAULT_RETRY};
     return (struct fault_result){.action = FAULT_FAIL_COPY, .status = status};
-}
-
-// -- Death tests -------------------------------------------------------------------------------
-
-bool fake_asserts(void (*act)(void *context), void *context) {
-    fflush(NULL);
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        for (int number = 1; number < NSIG; number++)
-            signal(number, SIG_DFL);
-        if (freopen("/dev/null", "w", stderr) == NULL)
-            _exit(2);
-        act(context);
-        _exit(0);
-    }
-    int status;
-    CHECK(waitpid(child, &status, 0) == child);
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 }

@@ -11,6 +11,7 @@
 // The upcalls that are defined here are weak: the kernel's own win when they are linked.
 
 #include "kernel/arch/arch.h"
+#include "tests/fake_assert.h"
 
 struct fake_machine {
     struct phys_range free[BOOT_RANGES_MAX]; // up to the first one of 0 bytes
@@ -37,6 +38,9 @@ void fake_map_fail_nth(u64 n);
 u64 fake_mapped_pages(void);
 u32 fake_rights(struct virt_addr va);
 
+// Calls `act` once, when the next window has been closed: what another CPU does meanwhile.
+void fake_at_window_close(void (*act)(void *context), void *context);
+
 // Page table frames in use.
 u64 fake_table_frames(void);
 
@@ -46,9 +50,6 @@ u8 *fake_page(struct virt_addr va);
 
 // Whether the frame is in the kernel's mapping.
 bool fake_kernel_mapped(struct phys_addr frame);
-
-// Whether `act` ends in a failed assertion; runs it in a child process, so nothing changes here.
-bool fake_asserts(void (*act)(void *context), void *context);
 
 // Deterministic pseudo-random numbers for test sequences.
 u64 fake_random(u64 *state);

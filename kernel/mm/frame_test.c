@@ -79,6 +79,20 @@ static void init_accounts_for_all_memory(void **) {
     }
 }
 
+static void overlapping_ranges_count_once(void **) {
+    struct fake_machine machine = {.free = {{{1 * MIB}, 31 * MIB}}};
+    struct boot_info boot = *fake_machine_start(&machine);
+    assert_int_equal(frame_init(&boot), OK);
+    u64 once = free_frames();
+
+    boot = *fake_machine_start(&machine);
+    boot.free[boot.free_count++] = (struct phys_range){{9 * MIB}, 11 * MIB};
+    boot.free[boot.free_count++] = (struct phys_range){{UINT64_MAX - PAGE_SIZE}, 1 * GIB}; // wraps
+    assert_int_equal(frame_init(&boot), OK);
+    frame_check();
+    assert_in_range(free_frames(), once - 16, once); // larger books
+}
+
 static void the_kernel_starts_with_an_eighth(void **) {
     struct fake_machine machine = {.free = {{{1 * MIB}, 256 * MIB}}};
     assert_int_equal(frame_init(fake_machine_start(&machine)), OK);
@@ -195,6 +209,16 @@ static void each_zone_grows_into_the_other(void **) {
     assert_int_equal(free_frames(), all);
 }
 
+static void programs_leave_the_kernel_a_reserve(void **) {
+    fake_machine_start_simple(64 * MIB);
+    // Bring the kernel down to one whole block and a little: without a reserve the block would go.
+    while (stats().free[ZONE_KERNEL] > BLOCK_FRAMES + 100)
+        take(ZONE_KERNEL, 0);
+    drain(ZONE_PROGRAM, 0, drained, COUNT_OF(drained));
+    assert_int_equal(stats().free[ZONE_PROGRAM], 0);
+    assert_int_equal(stats().free[ZONE_KERNEL], BLOCK_FRAMES + 100);
+}
+
 static void moved_blocks_keep_their_contents_reachable(void **) {
     fake_machine_start_simple(64 * MIB);
     // Drain the kernel's zone by whole blocks: each must be mapped, writable, and aligned.
@@ -308,12 +332,14 @@ static void random_sequences_keep_the_invariants(void **) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(init_accounts_for_all_memory),
+        cmocka_unit_test(overlapping_ranges_count_once),
         cmocka_unit_test(the_kernel_starts_with_an_eighth),
         cmocka_unit_test(blocks_are_aligned_and_apart),
         cmocka_unit_test(a_block_can_be_freed_in_parts),
         cmocka_unit_test(runs_take_no_more_than_they_need),
         cmocka_unit_test(zeroed_runs_are_zero),
         cmocka_unit_test(each_zone_grows_into_the_other),
+        cmocka_unit_test(programs_leave_the_kernel_a_reserve),
         cmocka_unit_test(moved_blocks_keep_their_contents_reachable),
         cmocka_unit_test(memory_above_the_limit_stays_with_programs),
         cmocka_unit_test(the_nth_allocation_fails_once),
