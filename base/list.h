@@ -56,6 +56,6 @@ static inline struct list *list_pop_front(struct list *list) {
 }
 
 // Visits each node; `node` may be removed while it is visited.
-#define LIST_FOR_EACH(node, list)                                                                  \
-    for (struct list *node = (list)->next, *node##_next = node->next; node != (list);              \
+#define LIST_FOR_EACH(node, head)                                                                  \
+    for (struct list *node = (head)->next, *node##_next = node->next; node != (head);              \
          node = node##_next, node##_next = node->next)

@@ -26,7 +26,8 @@
 #define LIMIT_PARAMS           1000u
 #define LIMIT_RESULTS          1000u
 #define LIMIT_MEMORIES         1u
-#define LIMIT_BLOCK_DEPTH      50000u // ours: nesting of blocks in one function
+#define LIMIT_BLOCK_DEPTH      50000u  // ours: nesting of blocks in one function
+#define LIMIT_OPERANDS         131072u // ours: height of the operand stack in one function
 
 enum const_kind : u8 { CONST_VALUE, CONST_GLOBAL, CONST_REF_FUNC, CONST_REF_NULL };
 
@@ -161,6 +162,9 @@ static inline bool value_type_is_float(enum value_type type) {
 }
 
 bool func_type_equal(const struct func_type *a, const struct func_type *b);
+
+// Fills in `error` from the failure of `r`, in function `func` or NO_FUNC.
+void reader_report(const struct reader *r, u32 func, struct module_error *error);
 
 // The function's name from the name section, else empty.
 struct bytes decl_func_name(const struct module_decl *decl, u32 func);

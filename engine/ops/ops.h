@@ -51,5 +51,28 @@ struct wasm_op_info {
 
 extern const struct wasm_op_info wasm_ops[OP_COUNT];
 
+// Codes without a prefix, then those with the prefix 0xfc: op + 1, or 0 where there is no
+// instruction.
+#define WASM_OP_SLOTS      0x200u
+#define WASM_OP_SLOT(code) ((code) < 0x100 ? (code) : 0x100 + ((code) & 0xff))
+extern const u8 wasm_op_by_slot[WASM_OP_SLOTS];
+
 // The instruction with this code (prefix << 8 | opcode), or OP_COUNT when there is none.
 enum wasm_op wasm_op_find(u32 code);
+
+// The same for a code without a prefix.
+static inline enum wasm_op wasm_op_find_plain(u8 code) {
+    u8 found = wasm_op_by_slot[code];
+    return found == 0 ? OP_COUNT : (enum wasm_op)(found - 1);
+}
+
+// The signature of an instruction whose types are fixed, as value types.
+struct wasm_op_types {
+    u8 param_count; // WASM_OP_SPECIAL for a signature "*"
+    enum value_type params[3];
+    enum value_type result; // 0 when there is none
+};
+
+#define WASM_OP_SPECIAL 0xff
+
+extern const struct wasm_op_types wasm_op_types[OP_COUNT];

@@ -39,6 +39,10 @@ struct validator {
 
     // What the last drop or select without a type turned out to work on, for the compiler.
     enum value_type operand_type;
+
+    const u8 *insn_at;        // the instruction being checked; for messages
+    enum value_type expected; // of the first type mismatch, where it is known; VALUE_ANY for
+    enum value_type found;    // nothing
 };
 
 // Zero a struct validator before its first use, and call validator_fini when done with it.

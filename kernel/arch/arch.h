@@ -114,6 +114,9 @@ struct virt_range {
 struct virt_range arch_slots_region(void);
 struct virt_range arch_code_region(void);
 
+// The byte that unwritten code memory consists of: executing it is a trap.
+#define ARCH_CODE_FILL 0xcc
+
 // Maps a run of `pages` contiguous frames at unmapped pages. Fails only with ERR_NO_MEMORY (page
 // tables), and then nothing is mapped. Never PAGE_WRITE and PAGE_EXEC together. Thread or fault
 // context, interrupts on or off; the caller serialises changes of one region.

@@ -29,28 +29,32 @@ struct memory_account {
     u64 committed; // atomic, bytes of frames
 };
 
-MUST_USE enum status account_charge(struct memory_account *account, u64 bytes); // ERR_LIMIT
+// No account (NULL) is the kernel's own: it is charged nothing. ERR_LIMIT: nothing changed.
+MUST_USE enum status account_charge(struct memory_account *account, u64 bytes);
 void account_refund(struct memory_account *account, u64 bytes);
 
 struct area {
     struct vma vma;
-    struct memory_account *account;
-    u64 accessible; // under aspace.lock
+    struct memory_account *account; // NULL: the kernel's
+    u64 accessible;                 // under aspace.lock
     enum area_kind kind;
 };
 
 void aspace_init(struct aspace *as, struct arch_aspace *arch);
 struct aspace *aspace_kernel(void); // the shared one
 
-// Reserves `bytes` (page-aligned), nothing accessible. The area is the caller's until destroyed.
+// Reserves `bytes` (page-aligned), nothing accessible. The area is the caller's until destroyed;
+// the account outlives it. ERR_NO_MEMORY.
 MUST_USE enum status area_create(struct aspace *as, enum area_kind kind, u64 bytes,
                                  struct memory_account *account, struct area **out);
 
-// Charges and makes the area accessible up to `bytes` in all (it never shrinks). Memory areas
-// commit later, stacks at once. ERR_LIMIT, ERR_NO_MEMORY: nothing changed.
+// Charges and makes the area accessible up to `bytes` (page-aligned) in all; it never shrinks.
+// Memory areas commit later, stacks at once. ERR_LIMIT (of the account or the area; a stack keeps a
+// guard page), ERR_NO_MEMORY: nothing changed. Calls for one area are the caller's to serialise.
 MUST_USE enum status area_grow(struct aspace *as, struct area *area, u64 bytes);
 
-// Unmaps, frees the frames, refunds, frees the area.
+// Unmaps, frees the frames, refunds, frees the area. NULL is allowed. Nobody uses the area any
+// more, but a fault that comes late is answered with ERR_FAULT. Thread context.
 void area_destroy(struct aspace *as, struct area *area);
 
 // A page fault in the slots region: commits what may be committed. OK: try again. ERR_NO_MEMORY:

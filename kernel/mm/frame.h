@@ -1,7 +1,7 @@
 #pragma once
 // Page frames: a buddy allocator over the machine's free RAM, in two zones between which whole
 // blocks move when one runs short (a block can go to ZONE_KERNEL only from below the port's
-// kernel_zone_limit). Blocks are 2^order frames, aligned to their size.
+// kernel_zone_limit). Blocks are 2^order frames, aligned to their size. Any context but NMI.
 
 #include "kernel/arch/arch.h"
 
@@ -10,9 +10,20 @@
 // Takes over the free ranges of `boot`. Its own bookkeeping comes from the first range that fits.
 MUST_USE enum status frame_init(const struct boot_info *boot);
 
-// Contents are undefined. ERR_NO_MEMORY when no block of the order is left in either zone.
+// Contents are undefined. ERR_NO_MEMORY when no block of the order is left: programs take from the
+// kernel's zone too, except for a small reserve, and the kernel takes from the programs'.
 MUST_USE enum status frame_alloc(enum zone zone, u32 order, struct phys_addr *out);
+
+// Frees a block. Any aligned part of an allocated block can be freed on its own. Freeing a frame
+// that is not allocated stops the machine.
 void frame_free(struct phys_addr frame, u32 order);
+
+// The same for `pages` contiguous frames, which need not be a power of two; aligned to a page.
+MUST_USE enum status frame_alloc_run(enum zone zone, u64 pages, struct phys_addr *out);
+void frame_free_run(struct phys_addr frame, u64 pages);
+
+// A run of ZONE_KERNEL, zeroed.
+MUST_USE enum status frame_alloc_kernel_zeroed(u64 pages, struct phys_addr *out);
 
 struct frame_stats {
     u64 total[ZONE_COUNT]; // frames

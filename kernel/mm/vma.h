@@ -28,7 +28,8 @@ struct vma_tree {
 
 void vma_tree_init(struct vma_tree *tree, u64 start, u64 end);
 
-// Gives `area` the lowest free range of `bytes` aligned to `alignment` and inserts it.
+// Gives `area` the lowest free range of `bytes` aligned to `alignment` and inserts it. Both are
+// multiples of a page.
 // ERR_NO_MEMORY when there is no such gap.
 MUST_USE enum status vma_insert_anywhere(struct vma_tree *tree, struct vma *area, u64 bytes,
                                          u64 alignment);
@@ -37,7 +38,7 @@ MUST_USE enum status vma_insert_anywhere(struct vma_tree *tree, struct vma *area
 MUST_USE enum status vma_insert(struct vma_tree *tree, struct vma *area);
 void vma_remove(struct vma_tree *tree, struct vma *area);
 
-// The area that contains `address`, or NULL. The first area at or above it, or NULL.
+// The area that contains `address`, or NULL. The lowest area that ends above it, or NULL.
 struct vma *vma_find(const struct vma_tree *tree, u64 address);
 struct vma *vma_first_from(const struct vma_tree *tree, u64 address);
 

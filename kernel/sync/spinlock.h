@@ -1,6 +1,7 @@
 #pragma once
 // Spinlocks: held for a few instructions, with interrupts off. Ranks are in docs/LOCKING.md; a CPU
-// takes locks in ascending rank only, which debug builds check.
+// takes locks in strictly ascending rank and releases them in the reverse order, which debug builds
+// check. A zeroed lock is free; spin_init gives it its rank.
 
 #include "base/types.h"
 #include "kernel/arch/arch.h"
@@ -22,8 +23,9 @@ enum lock_rank : u8 {
 };
 
 struct spinlock {
-    u32 held;   // atomic
-    u32 holder; // CPU, for assertions
+    u16 next_ticket; // atomic
+    u16 serving;     // atomic; equal to next_ticket when nobody holds or wants the lock
+    u32 holder;      // atomic: CPU + 1, or 0
     enum lock_rank rank;
     arch_irq_state irq; // of the holder
     const char *name;

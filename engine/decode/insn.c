@@ -1,0 +1,285 @@
+// Instructions and locals, out of a function body.
+//
+// This is the decoder's inner loop: one table look-up for the opcode, one switch for the form of
+// its immediates, and numbers of one byte without a call. Whether an index exists and whether types
+// agree is the validator's business; here it is only whether the bytes are an instruction.
+
+#include "engine/decode/insn.h"
+
+#include "engine/api/host.h"
+#include "engine/decode/refuse.h"
+
+// The block types that need no row in the type section.
+static const enum value_type shorthand_types[] = {VALUE_I32, VALUE_I64,     VALUE_F32,
+                                                  VALUE_F64, VALUE_FUNCREF, VALUE_EXTERNREF};
+static const struct func_type shorthand_results[] = {
+    {0, 1, &shorthand_types[0]}, {0, 1, &shorthand_types[1]}, {0, 1, &shorthand_types[2]},
+    {0, 1, &shorthand_types[3]}, {0, 1, &shorthand_types[4]}, {0, 1, &shorthand_types[5]},
+};
+static const struct func_type shorthand_empty = {0, 0, shorthand_types};
+
+#define BLOCK_TYPE_EMPTY 0x40
+
+static void read_block_type(struct reader *r, const struct module_decl *decl,
+                            struct block_type *out) {
+    out->type = &shorthand_empty;
+    if (reader_left(r) != 0 && *r->at == BLOCK_TYPE_EMPTY) {
+        r->at++;
+        return;
+    }
+    // A negative number of one byte is a value type, any other number that is not negative an
+    // index.
+    if (reader_left(r) != 0 && (*r->at & 0xc0) == 0x40) {
+        enum value_type type = read_value_type(r, decl->features);
+        for (u32 i = 0; i < COUNT_OF(shorthand_types); i++) {
+            if (shorthand_types[i] == type)
+                out->type = &shorthand_results[i];
+        }
+        return;
+    }
+
+    const u8 *where = r->at;
+    i64 index = reader_leb_i33(r);
+    if (r->status != OK)
+        return;
+    reader_require(r, where, decl->features, FEATURE_MULTI_VALUE);
+    if (index < 0)
+        reader_fail_at(r, where, ERR_MALFORMED, "malformed block type");
+    else if (index >= decl->type_count)
+        reader_fail_number(r, where, ERR_INVALID, "unknown type", (u32)index);
+    else
+        out->type = &decl->types[index];
+}
+
+static void read_labels(struct reader *r, struct insn *out) {
+    const u8 *where = r->at;
+    u32 count = reader_leb_u32(r);
+    if (count >= reader_left(r)) { // with the default there is one more
+        reader_fail_at(r, where, ERR_TRUNCATED, "unexpected end of section or function");
+        return;
+    }
+    out->labels.at = r->at;
+    out->labels.count = count;
+    for (u64 i = 0; i <= count && r->status == OK; i++)
+        (void)reader_leb_u32(r);
+}
+
+u32 insn_next_label(const u8 **at) {
+    u32 label = 0;
+    for (u32 shift = 0;; shift += 7) {
+        u8 byte = *(*at)++;
+        label |= (u32)(byte & 0x7f) << shift;
+        if ((byte & 0x80) == 0)
+            return label;
+        ASSERT(shift < 28);
+    }
+}
+
+static void read_select_types(struct reader *r, const struct module_decl *decl, struct insn *out) {
+    const u8 *where = r->at;
+    u32 count = reader_leb_u32(r);
+    if (r->status == OK && count != 1)
+        reader_fail_at(r, where, ERR_INVALID, "invalid result arity");
+    out->type = read_value_type(r, decl->features);
+}
+
+// Alignments are a power of two, so that 32 and more cannot be meant: later proposals use the bits
+// as flags.
+static void read_memarg(struct reader *r, struct insn *out) {
+    const u8 *where = r->at;
+    out->mem.align = reader_leb_u32(r);
+    if (out->mem.align >= 64 && out->mem.align < 128)
+        reader_fail_at(r, where, ERR_UNSUPPORTED,
+                       "malformed memop flags: proposal multi-memory is not supported");
+    else if (out->mem.align >= 32)
+        reader_fail_at(r, where, ERR_MALFORMED, "malformed memop flags");
+    out->mem.offset = reader_leb_u32(r);
+    out->mem.memory = 0;
+}
+
+// In this version of the format the memory's index is a byte that must be zero.
+static u32 read_memory_index(struct reader *r) {
+    const u8 *where = r->at;
+    if (reader_u8(r) != 0)
+        reader_fail_at(r, where, ERR_MALFORMED,
+                       "zero byte expected: proposal multi-memory is not supported");
+    return 0;
+}
+
+// An index of a table: before reference types a byte that must be zero.
+static u32 read_table_index(struct reader *r, const struct module_decl *decl) {
+    if ((decl->features & FEATURE_REFERENCE_TYPES) != 0)
+        return reader_leb_u32(r);
+    const u8 *where = r->at;
+    if (reader_u8(r) != 0)
+        reader_fail_at(r, where, ERR_UNSUPPORTED,
+                       "zero byte expected: proposal reference types is switched off");
+    return 0;
+}
+
+// The data section comes after the code: code that names a data segment needs their number first.
+static u32 read_data_index(struct reader *r, const struct module_decl *decl) {
+    const u8 *where = r->at;
+    u32 index = reader_leb_u32(r);
+    if (r->status == OK && !decl->has_data_count)
+        reader_fail_at(r, where, ERR_MALFORMED, "data count section required");
+    return index;
+}
+
+static void read_two_indices(struct reader *r, const struct module_decl *decl,
+                             enum immediate immediate, struct insn *out) {
+    switch (immediate) {
+    case IMM_TYPE_TABLE:
+        out->pair.a = reader_leb_u32(r);
+        out->pair.b = read_table_index(r, decl);
+        return;
+    case IMM_TABLE_TABLE:
+        out->pair.a = read_table_index(r, decl);
+        out->pair.b = read_table_index(r, decl);
+        return;
+    case IMM_MEMORY_MEMORY:
+        out->pair.a = read_memory_index(r);
+        out->pair.b = read_memory_index(r);
+        return;
+    case IMM_DATA_MEMORY:
+        out->pair.a = read_data_index(r, decl);
+        out->pair.b = read_memory_index(r);
+        return;
+    case IMM_ELEM_TABLE:
+        out->pair.a = reader_leb_u32(r);
+        out->pair.b = read_table_index(r, decl);
+        return;
+    default:
+        UNREACHABLE();
+    }
+}
+
+static void read_immediate(struct reader *r, const struct module_decl *decl,
+                           enum immediate immediate, struct insn *out) {
+    switch (immediate) {
+    case IMM_NONE:
+        return;
+    case IMM_LABEL:
+    case IMM_FUNC:
+    case IMM_LOCAL:
+    case IMM_GLOBAL:
+    case IMM_TABLE:
+    case IMM_ELEM:
+        out->index = reader_leb_u32(r);
+        return;
+    case IMM_MEM1:
+    case IMM_MEM2:
+    case IMM_MEM4:
+    case IMM_MEM8:
+        read_memarg(r, out);
+        return;
+    case IMM_I32:
+        out->i32 = reader_leb_i32(r);
+        return;
+    case IMM_I64:
+        out->i64 = reader_leb_i64(r);
+        return;
+    case IMM_F32:
+        out->f32 = reader_u32_le(r);
+        return;
+    case IMM_F64:
+        out->f64 = reader_u64_le(r);
+        return;
+    case IMM_BLOCK:
+        read_block_type(r, decl, &out->block);
+        return;
+    case IMM_LABELS:
+        read_labels(r, out);
+        return;
+    case IMM_TYPES:
+        read_select_types(r, decl, out);
+        return;
+    case IMM_MEMORY:
+        out->index = read_memory_index(r);
+        return;
+    case IMM_REF_TYPE:
+        out->type = read_ref_type(r, decl->features);
+        return;
+    case IMM_DATA:
+        out->index = read_data_index(r, decl);
+        return;
+    default:
+        read_two_indices(r, decl, immediate, out);
+        return;
+    }
+}
+
+// The rest of an opcode that begins with a byte that is no instruction by itself.
+static enum wasm_op read_prefixed(struct reader *r, const u8 *where, u8 prefix) {
+    if (prefix < 0xfb || prefix == 0xff) {
+        reader_refuse(r, where, refuse_opcode(0, prefix));
+        return OP_UNREACHABLE;
+    }
+    u32 code = reader_leb_u32(r);
+    enum wasm_op op = code > 0xff ? OP_COUNT : wasm_op_find((u32)prefix << 8 | code);
+    if (r->status == OK && op == OP_COUNT)
+        reader_refuse(r, where, refuse_opcode(prefix, code));
+    return r->status == OK ? op : OP_UNREACHABLE;
+}
+
+void insn_read(struct reader *r, const struct module_decl *decl, struct insn *out) {
+    const u8 *where = r->at;
+    out->offset = reader_offset(r);
+    u8 code = reader_u8(r);
+    if (r->status != OK) {
+        out->op = OP_UNREACHABLE;
+        return;
+    }
+    out->op = wasm_op_find_plain(code);
+    if (out->op == OP_COUNT)
+        out->op = read_prefixed(r, where, code);
+
+    const struct wasm_op_info *info = &wasm_ops[out->op];
+    reader_require(r, where, decl->features, info->feature);
+    read_immediate(r, decl, info->immediate, out);
+}
+
+// Walks the runs of equal locals. Stores their types behind `at` unless it is NULL; returns how
+// many there are, counted before anything is stored.
+static u64 walk_locals(struct reader *r, const struct module_decl *decl, enum value_type *at) {
+    u64 total = 0;
+    u32 runs = reader_count(r, UINT32_MAX, "too many locals: the limit is");
+    for (u32 i = 0; i < runs && r->status == OK; i++) {
+        const u8 *where = r->at;
+        u32 count = reader_leb_u32(r);
+        enum value_type type = read_value_type(r, decl->features);
+        if (total + count > UINT32_MAX)
+            reader_fail_at(r, where, ERR_MALFORMED, "too many locals");
+        if (at != NULL && count != 0)
+            memset(at + total, type, count);
+        total += count;
+    }
+    return total;
+}
+
+void insn_read_locals(struct reader *r, const struct module_decl *decl, u32 func,
+                      enum value_type **types, u32 *count) {
+    const struct func_type *type = decl_func_type(decl, func);
+    const u8 *where = r->at;
+    *types = NULL;
+    *count = 0;
+
+    struct reader again = *r;
+    u64 total = walk_locals(r, decl, NULL) + type->param_count;
+    if (r->status == OK && total > LIMIT_LOCALS)
+        reader_fail_number(r, where, ERR_LIMIT, "too many locals: the limit is", LIMIT_LOCALS);
+    if (r->status != OK || total == 0)
+        return;
+
+    enum value_type *all = host_alloc(total);
+    if (all == NULL) {
+        reader_fail_at(r, where, ERR_NO_MEMORY, status_text(ERR_NO_MEMORY));
+        return;
+    }
+    if (type->param_count != 0)
+        memcpy(all, type->types, type->param_count);
+    (void)walk_locals(&again, decl, all + type->param_count);
+    ASSERT(again.at == r->at);
+    *types = all;
+    *count = (u32)total;
+}

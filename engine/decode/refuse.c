@@ -1,0 +1,202 @@
+// Which proposal an unknown byte belongs to, so that a refusal can name it. Every text begins with
+// the phrase that the official test suite uses for the byte in that place.
+
+#include "engine/decode/refuse.h"
+
+#include "base/assert.h"
+
+static struct refusal unsupported(const char *text) {
+    return (struct refusal){ERR_UNSUPPORTED, text};
+}
+
+static struct refusal malformed(const char *text) {
+    return (struct refusal){ERR_MALFORMED, text};
+}
+
+const char *feature_off_text(u32 feature) {
+    switch (feature) {
+    case FEATURE_SIGN_EXTENSION:
+        return "proposal sign-extension operators is switched off";
+    case FEATURE_SATURATING_CONVERSION:
+        return "proposal non-trapping float-to-int conversions is switched off";
+    case FEATURE_MUTABLE_GLOBALS:
+        return "proposal import/export of mutable globals is switched off";
+    case FEATURE_MULTI_VALUE:
+        return "proposal multi-value is switched off";
+    case FEATURE_BULK_MEMORY:
+        return "proposal bulk memory operations is switched off";
+    case FEATURE_REFERENCE_TYPES:
+        return "proposal reference types is switched off";
+    }
+    UNREACHABLE();
+}
+
+static struct refusal refuse_plain_opcode(u32 opcode) {
+    switch (opcode) {
+    case 0x06: // try
+    case 0x07: // catch
+    case 0x08: // throw
+    case 0x09: // rethrow
+    case 0x0a: // throw_ref
+    case 0x18: // delegate
+    case 0x19: // catch_all
+    case 0x1f: // try_table
+        return unsupported("illegal opcode: proposal exception handling is not supported");
+    case 0x12: // return_call
+    case 0x13: // return_call_indirect
+        return unsupported("illegal opcode: proposal tail calls is not supported");
+    case 0x14: // call_ref
+    case 0x15: // return_call_ref
+    case 0xd4: // ref.as_non_null
+    case 0xd5: // br_on_null
+    case 0xd6: // br_on_non_null
+        return unsupported("illegal opcode: proposal typed function references is not supported");
+    case 0xd3: // ref.eq
+        return unsupported("illegal opcode: proposal garbage collection is not supported");
+    default:
+        return malformed("illegal opcode");
+    }
+}
+
+struct refusal refuse_opcode(u32 prefix, u32 opcode) {
+    switch (prefix) {
+    case 0:
+        return refuse_plain_opcode(opcode);
+    case 0xfb:
+        return unsupported("illegal opcode: proposal garbage collection is not supported");
+    case 0xfc:
+        if (opcode >= 19 && opcode <= 22) // i64.add128 to i64.mul_wide_u
+            return unsupported("illegal opcode: proposal wide arithmetic is not supported");
+        return malformed("illegal opcode");
+    case 0xfd:
+        if (opcode >= 0x100)
+            return unsupported("illegal opcode: proposal relaxed SIMD is not supported");
+        return unsupported("illegal opcode: proposal fixed-width SIMD is not supported");
+    case 0xfe:
+        return unsupported("illegal opcode: proposal threads is not supported");
+    default:
+        return malformed("illegal opcode");
+    }
+}
+
+struct refusal refuse_value_type(u8 byte) {
+    switch (byte) {
+    case VALUE_V128:
+        return unsupported("malformed value type: proposal fixed-width SIMD is not supported");
+    case 0x63: // ref null
+    case 0x64: // ref
+        return unsupported(
+            "malformed value type: proposal typed function references is not supported");
+    case 0x69: // exnref
+    case 0x74: // nullexnref
+        return unsupported("malformed value type: proposal exception handling is not supported");
+    case 0x6a: // arrayref
+    case 0x6b: // structref
+    case 0x6c: // i31ref
+    case 0x6d: // eqref
+    case 0x6e: // anyref
+    case 0x71: // nullref
+    case 0x72: // nullexternref
+    case 0x73: // nullfuncref
+        return unsupported("malformed value type: proposal garbage collection is not supported");
+    default:
+        return malformed("malformed value type");
+    }
+}
+
+struct refusal refuse_ref_type(u8 byte) {
+    switch (byte) {
+    case 0x40: // a table with an initial value
+    case 0x63:
+    case 0x64:
+        return unsupported(
+            "malformed reference type: proposal typed function references is not supported");
+    case 0x69:
+    case 0x74:
+        return unsupported(
+            "malformed reference type: proposal exception handling is not supported");
+    case 0x6a:
+    case 0x6b:
+    case 0x6c:
+    case 0x6d:
+    case 0x6e:
+    case 0x71:
+    case 0x72:
+    case 0x73:
+        return unsupported("malformed reference type: proposal garbage collection is not "
+                           "supported");
+    default:
+        return malformed("malformed reference type");
+    }
+}
+
+struct refusal refuse_type_form(u8 byte) {
+    switch (byte) {
+    case 0x4e: // rec
+    case 0x4f: // sub final
+    case 0x50: // sub
+    case 0x5e: // array
+    case 0x5f: // struct
+        return unsupported("malformed type form: proposal garbage collection is not supported");
+    default:
+        // The form is a signed number of seven bits.
+        if ((byte & 0x80) != 0)
+            return malformed("integer representation too long");
+        return malformed("malformed type form");
+    }
+}
+
+struct refusal refuse_section(u8 id) {
+    if (id == 13)
+        return unsupported("malformed section id: proposal exception handling is not supported");
+    return malformed("malformed section id");
+}
+
+struct refusal refuse_import_kind(u8 kind) {
+    if (kind == 4)
+        return unsupported("malformed import kind: proposal exception handling is not supported");
+    return malformed("malformed import kind");
+}
+
+struct refusal refuse_limits(u8 flags) {
+    if ((flags & 0x80) != 0)
+        return malformed("integer representation too long");
+    if (flags >= 16)
+        return malformed("integer too large for limits flags");
+    if ((flags & 8) != 0)
+        return unsupported(
+            "integer too large for limits flags: proposal custom page sizes is not supported");
+    if ((flags & 4) != 0)
+        return unsupported(
+            "integer too large for limits flags: proposal memory64 is not supported");
+    return unsupported("integer too large for limits flags: proposal threads is not supported");
+}
+
+enum value_type read_value_type(struct reader *r, u32 features) {
+    const u8 *where = r->at;
+    u8 byte = reader_u8(r);
+    switch (byte) {
+    case VALUE_I32:
+    case VALUE_I64:
+    case VALUE_F32:
+    case VALUE_F64:
+        return (enum value_type)byte;
+    case VALUE_FUNCREF:
+    case VALUE_EXTERNREF:
+        reader_require(r, where, features, FEATURE_REFERENCE_TYPES);
+        return r->status == OK ? (enum value_type)byte : (enum value_type)0;
+    default:
+        reader_refuse(r, where, refuse_value_type(byte));
+        return (enum value_type)0;
+    }
+}
+
+enum value_type read_ref_type(struct reader *r, u32 features) {
+    const u8 *where = r->at;
+    u8 byte = reader_u8(r);
+    if (byte == VALUE_EXTERNREF)
+        reader_require(r, where, features, FEATURE_REFERENCE_TYPES);
+    else if (byte != VALUE_FUNCREF)
+        reader_refuse(r, where, refuse_ref_type(byte));
+    return r->status == OK ? (enum value_type)byte : (enum value_type)0;
+}

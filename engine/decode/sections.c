@@ -1,0 +1,375 @@
+// The sections that declare: types, imports, functions, tables, memories, globals, exports, start.
+//
+// Invariant: an index space's array holds its imports when the import section has been read, and is
+// copied once into one with room for the module's own when their section comes.
+
+#include "engine/decode/decode_internal.h"
+
+#include "base/math.h"
+
+// -- Types
+// -----------------------------------------------------------------------------------------
+
+#define TYPE_FORM_FUNC 0x60
+
+// Reads a vector of value types onto what `types` already holds; returns how many.
+static u32 read_types(struct decoder *d, u32 limit, const char *what, enum value_type *types) {
+    struct reader *r = &d->reader;
+    u32 count = reader_count(r, limit, what);
+    for (u32 i = 0; i < count && r->status == OK; i++)
+        types[i] = read_value_type(r, d->decl->features);
+    return count;
+}
+
+static void decode_func_type(struct decoder *d, struct func_type *type) {
+    struct reader *r = &d->reader;
+    const u8 *where = r->at;
+    u8 form = reader_u8(r);
+    if (form != TYPE_FORM_FUNC) {
+        reader_refuse(r, where, refuse_type_form(form));
+        return;
+    }
+
+    enum value_type all[LIMIT_PARAMS + LIMIT_RESULTS];
+    type->param_count = read_types(d, LIMIT_PARAMS, "too many parameters: the limit is", all);
+    where = r->at;
+    type->result_count =
+        read_types(d, LIMIT_RESULTS, "too many results: the limit is", all + type->param_count);
+    if (type->result_count > 1)
+        reader_require(r, where, d->decl->features, FEATURE_MULTI_VALUE);
+    if (r->status != OK)
+        return;
+
+    u32 count = type->param_count + type->result_count;
+    enum value_type *types = decoder_alloc(d, count, 1);
+    if (types != NULL && count != 0)
+        memcpy(types, all, count);
+    type->types = types;
+}
+
+void decode_types(struct decoder *d) {
+    u32 count = reader_count(&d->reader, LIMIT_TYPES, "too many types: the limit is");
+    d->decl->types = decoder_alloc(d, count, sizeof(struct func_type));
+    for (u32 i = 0; i < count && d->reader.status == OK; i++)
+        decode_func_type(d, &d->decl->types[i]);
+    d->decl->type_count = count;
+}
+
+// -- Descriptions: what imports and own declarations have in common
+// ------------------------------------
+
+static u32 read_type_index(struct decoder *d) {
+    struct reader *r = &d->reader;
+    const u8 *where = r->at;
+    u32 type = reader_leb_u32(r);
+    if (r->status == OK && type >= d->decl->type_count)
+        reader_fail_number(r, where, ERR_INVALID, "unknown type", type);
+    return type;
+}
+
+#define LIMITS_HAS_MAX 1
+
+static struct limits read_limits(struct reader *r) {
+    const u8 *where = r->at;
+    u8 flags = reader_u8(r);
+    if (flags > LIMITS_HAS_MAX)
+        reader_refuse(r, where, refuse_limits(flags));
+
+    struct limits limits = {.has_max = (flags & LIMITS_HAS_MAX) != 0};
+    where = r->at;
+    limits.min = reader_leb_u32(r);
+    if (limits.has_max)
+        limits.max = reader_leb_u32(r);
+    if (limits.has_max && limits.max < limits.min)
+        reader_fail_at(r, where, ERR_INVALID, "size minimum must not be greater than maximum");
+    return limits;
+}
+
+static struct table_type read_table_type(struct decoder *d) {
+    struct reader *r = &d->reader;
+    struct table_type type = {.element = read_ref_type(r, d->decl->features)};
+    const u8 *where = r->at;
+    type.limits = read_limits(r);
+    if (type.limits.min > LIMIT_TABLE_SIZE)
+        reader_fail_number(r, where, ERR_LIMIT, "table too large: the limit is", LIMIT_TABLE_SIZE);
+    return type;
+}
+
+static struct limits read_memory_type(struct reader *r) {
+    const u8 *where = r->at;
+    struct limits pages = read_limits(r);
+    if (pages.min > MEMORY_MAX_PAGES || (pages.has_max && pages.max > MEMORY_MAX_PAGES))
+        reader_fail_at(r, where, ERR_INVALID, "memory size must be at most 65536 pages (4GiB)");
+    return pages;
+}
+
+static struct global_type read_global_type(struct decoder *d) {
+    struct reader *r = &d->reader;
+    struct global_type type = {.type = read_value_type(r, d->decl->features)};
+    const u8 *where = r->at;
+    u8 mutability = reader_u8(r);
+    if (mutability > 1)
+        reader_fail_at(r, where, ERR_MALFORMED, "malformed mutability");
+    type.is_mutable = mutability == 1;
+    return type;
+}
+
+// Before multi-memory, and here, there is at most one.
+static void check_memory_count(struct decoder *d, const u8 *where, u64 count) {
+    if (count > LIMIT_MEMORIES)
+        reader_fail_at(&d->reader, where, ERR_INVALID,
+                       "multiple memories: proposal multi-memory is not supported");
+}
+
+static void check_table_count(struct decoder *d, const u8 *where, u64 count) {
+    if (count > LIMIT_TABLES)
+        reader_fail_number(&d->reader, where, ERR_LIMIT, "too many tables: the limit is",
+                           LIMIT_TABLES);
+    if (count > 1)
+        reader_require(&d->reader, where, d->decl->features, FEATURE_REFERENCE_TYPES);
+}
+
+// -- Imports
+// ---------------------------------------------------------------------------------------
+
+// The arrays of the index spaces get room for all `count` imports at first use of their kind.
+static bool import_room(struct decoder *d, void **array, u32 count, usize size) {
+    if (*array == NULL)
+        *array = decoder_alloc(d, count, size);
+    return *array != NULL;
+}
+
+static u32 decode_import_func(struct decoder *d, u32 count) {
+    struct module_decl *decl = d->decl;
+    u32 type = read_type_index(d);
+    if (!import_room(d, (void **)&decl->funcs, count, sizeof(struct func_decl)))
+        return 0;
+    decl->funcs[decl->func_count] = (struct func_decl){.type = type, .ref_index = NO_REF};
+    decl->func_import_count++;
+    return decl->func_count++;
+}
+
+static u32 decode_import_table(struct decoder *d, u32 count) {
+    struct module_decl *decl = d->decl;
+    check_table_count(d, d->reader.at, (u64)decl->table_count + 1);
+    struct table_type type = read_table_type(d);
+    if (d->reader.status != OK ||
+        !import_room(d, (void **)&decl->tables, count, sizeof(struct table_type)))
+        return 0;
+    decl->tables[decl->table_count] = type;
+    decl->table_import_count++;
+    return decl->table_count++;
+}
+
+static u32 decode_import_memory(struct decoder *d) {
+    struct module_decl *decl = d->decl;
+    check_memory_count(d, d->reader.at, (u64)decl->memory_count + 1);
+    struct limits pages = read_memory_type(&d->reader);
+    if (d->reader.status != OK ||
+        !import_room(d, (void **)&decl->memories, LIMIT_MEMORIES, sizeof(struct limits)))
+        return 0;
+    decl->memories[decl->memory_count] = pages;
+    decl->memory_import_count++;
+    return decl->memory_count++;
+}
+
+static u32 decode_import_global(struct decoder *d, u32 count) {
+    struct module_decl *decl = d->decl;
+    const u8 *where = d->reader.at;
+    struct global_type type = read_global_type(d);
+    if (type.is_mutable)
+        reader_require(&d->reader, where, decl->features, FEATURE_MUTABLE_GLOBALS);
+    if (!import_room(d, (void **)&decl->globals, count, sizeof(struct global_decl)))
+        return 0;
+    decl->globals[decl->global_count].type = type;
+    decl->global_import_count++;
+    return decl->global_count++;
+}
+
+static void decode_import(struct decoder *d, u32 count, struct import_decl *import) {
+    struct reader *r = &d->reader;
+    import->module = reader_name(r);
+    import->name = reader_name(r);
+    const u8 *where = r->at;
+    u8 kind = reader_u8(r);
+    if (r->status != OK)
+        return;
+    import->kind = (enum extern_kind)kind;
+    switch (kind) {
+    case EXTERN_FUNC:
+        import->index = decode_import_func(d, count);
+        return;
+    case EXTERN_TABLE:
+        import->index = decode_import_table(d, count);
+        return;
+    case EXTERN_MEMORY:
+        import->index = decode_import_memory(d);
+        return;
+    case EXTERN_GLOBAL:
+        import->index = decode_import_global(d, count);
+        return;
+    default:
+        reader_refuse(r, where, refuse_import_kind(kind));
+    }
+}
+
+void decode_imports(struct decoder *d) {
+    u32 count = reader_count(&d->reader, LIMIT_IMPORTS, "too many imports: the limit is");
+    d->decl->imports = decoder_alloc(d, count, sizeof(struct import_decl));
+    for (u32 i = 0; i < count && d->reader.status == OK; i++)
+        decode_import(d, count, &d->decl->imports[i]);
+    d->decl->import_count = count;
+}
+
+// -- Own declarations
+// --------------------------------------------------------------------------------
+
+void decode_functions(struct decoder *d) {
+    struct module_decl *decl = d->decl;
+    struct reader *r = &d->reader;
+    const u8 *where = r->at;
+    static const char what[] = "too many functions: the limit is";
+    u32 count = reader_count(r, LIMIT_FUNCTIONS, what);
+    if (count > LIMIT_FUNCTIONS - decl->func_count)
+        reader_fail_number(r, where, ERR_LIMIT, what, LIMIT_FUNCTIONS);
+
+    struct func_decl *funcs =
+        r->status == OK ? decoder_extend(d, decl->funcs, decl->func_count, count, sizeof(*funcs))
+                        : NULL;
+    if (funcs == NULL)
+        return;
+    decl->funcs = funcs;
+    for (u32 i = 0; i < count && r->status == OK; i++)
+        funcs[decl->func_count++] =
+            (struct func_decl){.type = read_type_index(d), .ref_index = NO_REF};
+    d->declared_func_count = count;
+}
+
+void decode_tables(struct decoder *d) {
+    struct module_decl *decl = d->decl;
+    struct reader *r = &d->reader;
+    const u8 *where = r->at;
+    u32 count = reader_count(r, LIMIT_TABLES, "too many tables: the limit is");
+    check_table_count(d, where, (u64)decl->table_count + count);
+
+    struct table_type *tables =
+        decoder_extend(d, decl->tables, decl->table_count, count, sizeof(*tables));
+    if (tables == NULL)
+        return;
+    decl->tables = tables;
+    for (u32 i = 0; i < count && r->status == OK; i++)
+        tables[decl->table_count++] = read_table_type(d);
+}
+
+void decode_memories(struct decoder *d) {
+    struct module_decl *decl = d->decl;
+    struct reader *r = &d->reader;
+    const u8 *where = r->at;
+    u32 count = reader_count(r, UINT32_MAX, "");
+    check_memory_count(d, where, (u64)decl->memory_count + count);
+    if (r->status != OK || count == 0)
+        return;
+    decl->memories = decoder_alloc(d, LIMIT_MEMORIES, sizeof(struct limits));
+    if (decl->memories != NULL)
+        decl->memories[decl->memory_count++] = read_memory_type(r);
+}
+
+void decode_globals(struct decoder *d) {
+    struct module_decl *decl = d->decl;
+    struct reader *r = &d->reader;
+    const u8 *where = r->at;
+    static const char what[] = "too many globals: the limit is";
+    u32 count = reader_count(r, LIMIT_GLOBALS, what);
+    if (count > LIMIT_GLOBALS - decl->global_count)
+        reader_fail_number(r, where, ERR_LIMIT, what, LIMIT_GLOBALS);
+
+    struct global_decl *globals =
+        r->status == OK
+            ? decoder_extend(d, decl->globals, decl->global_count, count, sizeof(*globals))
+            : NULL;
+    if (globals == NULL)
+        return;
+    decl->globals = globals;
+    for (u32 i = 0; i < count && r->status == OK; i++) {
+        struct global_decl *global = &globals[decl->global_count];
+        global->type = read_global_type(d);
+        decode_const_expr(d, global->type.type, &global->init);
+        decl->global_count++;
+    }
+}
+
+// -- Exports and start
+// ---------------------------------------------------------------------------------
+
+static void check_exported(struct decoder *d, const u8 *where, const struct export_decl *export) {
+    const struct module_decl *decl = d->decl;
+    struct reader *r = &d->reader;
+    switch (export->kind) {
+    case EXTERN_FUNC:
+        if (export->index >= decl->func_count)
+            reader_fail_number(r, where, ERR_INVALID, "unknown function", export->index);
+        else
+            decoder_declare_ref(d, export->index);
+        return;
+    case EXTERN_TABLE:
+        if (export->index >= decl->table_count)
+            reader_fail_number(r, where, ERR_INVALID, "unknown table", export->index);
+        return;
+    case EXTERN_MEMORY:
+        if (export->index >= decl->memory_count)
+            reader_fail_number(r, where, ERR_INVALID, "unknown memory", export->index);
+        return;
+    case EXTERN_GLOBAL:
+        if (export->index >= decl->global_count)
+            reader_fail_number(r, where, ERR_INVALID, "unknown global", export->index);
+        else if (decl->globals[export->index].type.is_mutable)
+            reader_require(r, where, decl->features, FEATURE_MUTABLE_GLOBALS);
+        return;
+    }
+}
+
+static void decode_export(struct decoder *d, struct export_decl *export) {
+    struct reader *r = &d->reader;
+    export->name = reader_name(r);
+    const u8 *where = r->at;
+    u8 kind = reader_u8(r);
+    if (kind == EXTERN_GLOBAL + 1)
+        reader_fail_at(r, where, ERR_UNSUPPORTED,
+                       "malformed export kind: proposal exception handling is not supported");
+    else if (kind > EXTERN_GLOBAL)
+        reader_fail_at(r, where, ERR_MALFORMED, "malformed export kind");
+    where = r->at;
+    export->kind = (enum extern_kind)kind;
+    export->index = reader_leb_u32(r);
+    if (r->status == OK)
+        check_exported(d, where, export);
+}
+
+void decode_exports(struct decoder *d) {
+    u32 count = reader_count(&d->reader, LIMIT_EXPORTS, "too many exports: the limit is");
+    d->decl->exports = decoder_alloc(d, count, sizeof(struct export_decl));
+    for (u32 i = 0; i < count && d->reader.status == OK; i++)
+        decode_export(d, &d->decl->exports[i]);
+    d->decl->export_count = count;
+    if (d->reader.status == OK)
+        check_export_names(d);
+}
+
+void decode_start(struct decoder *d) {
+    struct module_decl *decl = d->decl;
+    struct reader *r = &d->reader;
+    const u8 *where = r->at;
+    u32 func = reader_leb_u32(r);
+    if (r->status != OK)
+        return;
+    if (func >= decl->func_count) {
+        reader_fail_number(r, where, ERR_INVALID, "unknown function", func);
+        return;
+    }
+    const struct func_type *type = decl_func_type(decl, func);
+    if (type->param_count != 0 || type->result_count != 0)
+        reader_fail_at(r, where, ERR_INVALID,
+                       "start function must have no parameters and no results");
+    decl->has_start = true;
+    decl->start_func = func;
+}

@@ -1,0 +1,339 @@
+// Address spaces: areas, what they may hold, and committing frames to them.
+//
+// A frame is taken and zeroed without the lock, then the lock is taken (again) and the frame is
+// mapped only if its page still wants one. So the lock is held for bookkeeping and page tables, not
+// for clearing memory, and faults on several CPUs do not wait for each other's zeroing. Destroying
+// an area goes in pieces for the same reason.
+//
+// Invariants, checked by aspace_check:
+//   1. no area is accessible beyond its size, and a stack keeps a guard page at its lower end;
+//   2. nothing is mapped in an area outside of its accessible part;
+//   3. all of a stack's accessible part is mapped, because a page that is missing when the CPU
+//      pushes in ring 0 cannot be repaired;
+//   4. an account is charged what its areas have accessible, never beyond its limit.
+//
+// Locks: aspace.lock (LOCK_ASPACE); the heap's and the frames' rank below it.
+
+#include "kernel/mm/aspace.h"
+
+#include "base/assert.h"
+#include "base/math.h"
+#include "kernel/mm/frame.h"
+#include "kernel/mm/heap.h"
+
+// The largest run that is committed at once: what a window shows, and what a fault may take to
+// clear. A power of two, and areas are aligned to it.
+#define RUN_ORDER_MAX 4u
+#define RUN_BYTES_MAX (PAGE_SIZE << RUN_ORDER_MAX)
+STATIC_ASSERT(1u << RUN_ORDER_MAX == ARCH_WINDOW_PAGES, "a run is cleared through one window");
+
+// How much is unmapped under one hold of the lock.
+#define UNMAP_BYTES (2 * MIB)
+
+static struct aspace shared_aspace;
+
+// -- Accounts ----------------------------------------------------------------------------------
+
+// The counters order nothing else, so relaxed is enough.
+
+enum status account_charge(struct memory_account *account, u64 bytes) {
+    if (account == NULL)
+        return OK;
+    u64 charged = __atomic_load_n(&account->charged, __ATOMIC_RELAXED);
+    u64 wanted;
+    do {
+        if (!add_u64(charged, bytes, &wanted) || wanted > account->limit)
+            return ERR_LIMIT;
+    } while (!__atomic_compare_exchange_n(&account->charged, &charged, wanted, true,
+                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    return OK;
+}
+
+void account_refund(struct memory_account *account, u64 bytes) {
+    if (account == NULL)
+        return;
+    u64 before = __atomic_fetch_sub(&account->charged, bytes, __ATOMIC_RELAXED);
+    ASSERT(before >= bytes);
+}
+
+static void account_commit(struct memory_account *account, u64 bytes) {
+    if (account != NULL)
+        __atomic_fetch_add(&account->committed, bytes, __ATOMIC_RELAXED);
+}
+
+static void account_uncommit(struct memory_account *account, u64 bytes) {
+    if (account == NULL)
+        return;
+    u64 before = __atomic_fetch_sub(&account->committed, bytes, __ATOMIC_RELAXED);
+    ASSERT(before >= bytes);
+}
+
+// -- Areas -------------------------------------------------------------------------------------
+
+void aspace_init(struct aspace *as, struct arch_aspace *arch) {
+    struct virt_range region = arch_slots_region();
+    *as = (struct aspace){.arch = arch};
+    spin_init(&as->lock, LOCK_ASPACE, "aspace");
+    vma_tree_init(&as->slots, region.start.value, region.start.value + region.bytes);
+}
+
+struct aspace *aspace_kernel(void) {
+    return &shared_aspace;
+}
+
+static struct area *area_of(struct vma *vma) {
+    return vma == NULL ? NULL : container_of(vma, struct area, vma);
+}
+
+static u64 area_bytes(const struct area *area) {
+    return area->vma.end - area->vma.start;
+}
+
+// The lowest accessible address when `accessible` bytes are.
+static u64 accessible_start(const struct area *area, u64 accessible) {
+    return area->kind == AREA_STACK ? area->vma.end - accessible : area->vma.start;
+}
+
+enum status area_create(struct aspace *as, enum area_kind kind, u64 bytes,
+                        struct memory_account *account, struct area **out) {
+    ASSERT(bytes != 0 && is_aligned(bytes, PAGE_SIZE));
+
+    struct area *area = kmalloc(sizeof *area);
+    if (area == NULL)
+        return ERR_NO_MEMORY;
+    area->account = account;
+    area->kind = kind;
+
+    spin_lock(&as->lock);
+    enum status status = vma_insert_anywhere(&as->slots, &area->vma, bytes, RUN_BYTES_MAX);
+    spin_unlock(&as->lock);
+    if (status != OK) {
+        kfree(area, sizeof *area);
+        return status;
+    }
+    *out = area;
+    return OK;
+}
+
+// -- Committing --------------------------------------------------------------------------------
+
+static void frames_clear(struct phys_addr frame, u32 pages) {
+    void *window = arch_frame_window_open(frame, pages);
+    memset(window, 0, pages * PAGE_SIZE);
+    arch_frame_window_close(window);
+}
+
+// Takes cleared frames for the run of 2^*order pages, or for fewer when memory is short.
+static enum status run_alloc(u32 *order, struct phys_addr *out) {
+    while (frame_alloc(ZONE_PROGRAM, *order, out) != OK) {
+        if (*order == 0)
+            return ERR_NO_MEMORY;
+        --*order;
+    }
+    frames_clear(*out, 1u << *order);
+    return OK;
+}
+
+static bool is_unmapped_locked(const struct aspace *as, u64 start, u64 bytes) {
+    struct phys_addr frame;
+    for (u64 at = start; at < start + bytes; at += PAGE_SIZE) {
+        if (arch_translate(as->arch, (struct virt_addr){at}, &frame))
+            return false;
+    }
+    return true;
+}
+
+struct unmap_visit {
+    u64 frames;
+};
+
+static void unmapped_frame_free(void *context, struct phys_addr frame) {
+    struct unmap_visit *visit = context;
+    visit->frames++;
+    frame_free(frame, 0);
+}
+
+// Unmaps and frees what is there in [start, end), in pieces; returns how many bytes that was.
+static u64 range_uncommit(struct aspace *as, u64 start, u64 end) {
+    struct unmap_visit visit = {0};
+    while (start < end) {
+        u64 next = min_u64(end, align_down(start, UNMAP_BYTES) + UNMAP_BYTES);
+        spin_lock(&as->lock);
+        arch_unmap(as->arch, (struct virt_addr){start}, (next - start) >> PAGE_SHIFT,
+                   unmapped_frame_free, &visit);
+        spin_unlock(&as->lock);
+        start = next;
+    }
+    return visit.frames * PAGE_SIZE;
+}
+
+// Commits all of [start, end), of which nothing is mapped.
+static enum status range_commit(struct aspace *as, u64 start, u64 end) {
+    u64 at = start;
+    while (at < end) {
+        u32 order = RUN_ORDER_MAX;
+        while (!is_aligned(at, PAGE_SIZE << order) || end - at < PAGE_SIZE << order)
+            order--;
+        struct phys_addr frame;
+        enum status status = run_alloc(&order, &frame);
+        if (status == OK) {
+            spin_lock(&as->lock);
+            status = arch_map(as->arch, (struct virt_addr){at}, frame, 1ull << order,
+                              PAGE_READ | PAGE_WRITE);
+            spin_unlock(&as->lock);
+            if (status != OK)
+                frame_free(frame, order);
+        }
+        if (status != OK) {
+            range_uncommit(as, start, at);
+            return status;
+        }
+        at += PAGE_SIZE << order;
+    }
+    return OK;
+}
+
+// -- Growing and destroying --------------------------------------------------------------------
+
+enum status area_grow(struct aspace *as, struct area *area, u64 bytes) {
+    ASSERT(is_aligned(bytes, PAGE_SIZE));
+    u64 old = area->accessible; // changes under this call only
+    if (bytes <= old)
+        return OK;
+    u64 guard = area->kind == AREA_STACK ? PAGE_SIZE : 0;
+    if (bytes > area_bytes(area) - guard)
+        return ERR_LIMIT;
+
+    enum status status = account_charge(area->account, bytes - old);
+    if (status != OK)
+        return status;
+    if (area->kind == AREA_STACK) {
+        status = range_commit(as, area->vma.end - bytes, area->vma.end - old);
+        if (status != OK) {
+            account_refund(area->account, bytes - old);
+            return status;
+        }
+        account_commit(area->account, bytes - old);
+    }
+
+    // Commit point.
+    spin_lock(&as->lock);
+    area->accessible = bytes;
+    spin_unlock(&as->lock);
+    return OK;
+}
+
+void area_destroy(struct aspace *as, struct area *area) {
+    if (area == NULL)
+        return;
+
+    // From here on no fault commits anything in the area.
+    spin_lock(&as->lock);
+    u64 accessible = area->accessible;
+    area->accessible = 0;
+    spin_unlock(&as->lock);
+
+    u64 start = accessible_start(area, accessible);
+    account_uncommit(area->account, range_uncommit(as, start, start + accessible));
+    account_refund(area->account, accessible);
+
+    spin_lock(&as->lock);
+    vma_remove(&as->slots, &area->vma);
+    spin_unlock(&as->lock);
+    kfree(area, sizeof *area);
+}
+
+// -- Faults ------------------------------------------------------------------------------------
+
+// The run to commit for a fault at `page`: the largest aligned one that is accessible and of which
+// nothing is mapped yet.
+static u32 fault_order_locked(const struct aspace *as, const struct area *area, u64 page) {
+    u64 end = area->vma.start + area->accessible;
+    for (u32 order = RUN_ORDER_MAX; order > 0; order--) {
+        u64 start = align_down(page, PAGE_SIZE << order);
+        if (start >= area->vma.start && end - start >= PAGE_SIZE << order &&
+            is_unmapped_locked(as, start, PAGE_SIZE << order))
+            return order;
+    }
+    return 0;
+}
+
+static enum status fault_plan_locked(const struct aspace *as, u64 page, u32 *order_out,
+                                     bool *mapped_out) {
+    const struct area *area = area_of(vma_find(&as->slots, page));
+    // A stack is committed before it is used: a fault in one is in its guard.
+    if (area == NULL || area->kind != AREA_MEMORY || page - area->vma.start >= area->accessible)
+        return ERR_FAULT;
+    *mapped_out = !is_unmapped_locked(as, page, PAGE_SIZE);
+    *order_out = fault_order_locked(as, area, page);
+    return OK;
+}
+
+// Maps the run unless the area has changed meanwhile.
+static enum status fault_map_locked(struct aspace *as, u64 start, struct phys_addr frame,
+                                    u32 order) {
+    struct area *area = area_of(vma_find(&as->slots, start));
+    u64 bytes = PAGE_SIZE << order;
+    if (area == NULL || area->kind != AREA_MEMORY ||
+        !range_fits(start - area->vma.start, bytes, area->accessible) ||
+        !is_unmapped_locked(as, start, bytes))
+        return ERR_BUSY;
+    enum status status =
+        arch_map(as->arch, (struct virt_addr){start}, frame, 1ull << order, PAGE_READ | PAGE_WRITE);
+    if (status == OK)
+        account_commit(area->account, bytes);
+    return status;
+}
+
+enum status aspace_fault(struct aspace *as, struct virt_addr address, enum fault_access access) {
+    if (access == FAULT_EXEC)
+        return ERR_FAULT;
+
+    u64 page = align_down(address.value, PAGE_SIZE);
+    u32 order;
+    bool mapped;
+    spin_lock(&as->lock);
+    enum status status = fault_plan_locked(as, page, &order, &mapped);
+    spin_unlock(&as->lock);
+    if (status != OK || mapped) // mapped: another CPU was faster
+        return status;
+
+    struct phys_addr frame;
+    status = run_alloc(&order, &frame);
+    if (status != OK)
+        return status;
+    spin_lock(&as->lock);
+    status = fault_map_locked(as, align_down(page, PAGE_SIZE << order), frame, order);
+    spin_unlock(&as->lock);
+    if (status != OK)
+        frame_free(frame, order);
+    // The area changed while the frames were cleared: the next fault sees how.
+    return status == ERR_BUSY ? OK : status;
+}
+
+// -- Checking ----------------------------------------------------------------------------------
+
+static void area_check(const struct aspace *as, const struct area *area) {
+    ASSERT(is_aligned(area->accessible, PAGE_SIZE));
+    ASSERT(area->accessible <= area_bytes(area));
+    if (area->kind != AREA_STACK)
+        return;
+
+    ASSERT(area->accessible < area_bytes(area));
+    struct phys_addr frame;
+    u64 start = accessible_start(area, area->accessible);
+    for (u64 at = start; at < area->vma.end; at += PAGE_SIZE)
+        ASSERT(arch_translate(as->arch, (struct virt_addr){at}, &frame));
+    if (area->accessible != 0)
+        ASSERT(is_unmapped_locked(as, start - PAGE_SIZE, PAGE_SIZE));
+}
+
+void aspace_check(const struct aspace *const_as) {
+    struct aspace *as = (struct aspace *)const_as; // its lock changes
+    spin_lock(&as->lock);
+    vma_check(&as->slots);
+    struct vma *vma = vma_first_from(&as->slots, as->slots.start);
+    for (; vma != NULL; vma = vma_first_from(&as->slots, vma->end))
+        area_check(as, area_of(vma));
+    spin_unlock(&as->lock);
+}

@@ -1,0 +1,546 @@
+// Page frames: a buddy allocator in two zones.
+//
+// Physical memory is divided into blocks of 4 MiB, the largest order. A block belongs to one zone
+// as a whole, so buddies never have different zones, and a wholly free block can change its zone:
+// it is unmapped from the kernel's mapping and given to the programs, or mapped and given to the
+// kernel. Bookkeeping exists for blocks that contain RAM only, so holes in the physical address
+// space cost eight bytes per 4 MiB.
+//
+// A frame's bookkeeping lies outside of the frame, because frames of the programs' zone are mapped
+// nowhere. Allocated frames do not remember how they were allocated: any aligned part of a block
+// may be freed, and a double free is found frame by frame.
+//
+// Invariants, checked by frame_check:
+//   1. a free block starts with FRAME_FREE and its order, the other frames are FRAME_FREE_TAIL;
+//      it is on the list of its zone and order, and its buddy is not free with the same order;
+//   2. a block that is not entirely RAM has a fixed zone: the kernel's below the port's limit, the
+//      programs' above. It can never merge to the largest order, and only that order moves;
+//   3. the counts are right.
+// On the programs' list of largest blocks, those that the kernel cannot use come first, so that
+// programs take them first and the kernel looks at the last.
+
+#include "kernel/mm/frame.h"
+
+#include "base/assert.h"
+#include "base/math.h"
+#include "kernel/sync/spinlock.h"
+
+#define ORDER_COUNT    (FRAME_ORDER_MAX + 1)
+#define BLOCK_FRAMES   (1u << FRAME_ORDER_MAX)
+#define BLOCK_BYTES    (BLOCK_FRAMES * PAGE_SIZE)
+#define NONE           UINT32_MAX
+#define FRAME_LIMIT    ((u64)NONE) // frames beyond 16 TiB are not used
+#define JUNK           0xfd
+#define JUNK_ORDER_MAX 4
+
+STATIC_ASSERT(BLOCK_BYTES == ARCH_ZONE_BLOCK_BYTES, "blocks move between zones whole");
+
+enum frame_state : u8 { FRAME_ABSENT, FRAME_USED, FRAME_FREE, FRAME_FREE_TAIL };
+
+struct frame {
+    u32 next; // frame numbers, circular; FRAME_FREE only
+    u32 prev;
+    enum frame_state state;
+    u8 order; // FRAME_FREE only
+};
+
+struct block {
+    u32 first_frame; // index into frames.table, or NONE: no RAM here
+    u16 present;     // frames that are ours; BLOCK_FRAMES: the block can move
+    enum zone zone : 8;
+};
+
+static struct {
+    struct spinlock lock;
+
+    // Fixed after frame_init:
+    struct frame *table;
+    struct block *blocks;
+    u32 first_block;
+    u32 block_count;
+    u32 kernel_block_end; // blocks below can be in ZONE_KERNEL
+    u64 reserve;          // free frames that programs leave to the kernel
+
+    // Under lock:
+    u32 lists[ZONE_COUNT][ORDER_COUNT]; // a frame number, or NONE
+    struct frame_stats stats;
+    u64 fail_countdown;
+} frames;
+
+// -- Finding bookkeeping -----------------------------------------------------------------------
+
+static struct block *block_of(u32 number) {
+    return &frames.blocks[number / BLOCK_FRAMES - frames.first_block];
+}
+
+static struct frame *frame_at(u32 number) {
+    return &frames.table[block_of(number)->first_frame + number % BLOCK_FRAMES];
+}
+
+static u32 number_of(struct phys_addr frame) {
+    return (u32)(frame.value >> PAGE_SHIFT);
+}
+
+static struct phys_addr address_of(u32 number) {
+    return (struct phys_addr){(u64)number << PAGE_SHIFT};
+}
+
+// Whether the frame has bookkeeping; then all of its block has.
+static bool is_known(struct phys_addr frame) {
+    u64 block = frame.value / BLOCK_BYTES;
+    return block >= frames.first_block && block - frames.first_block < frames.block_count &&
+           frames.blocks[block - frames.first_block].first_frame != NONE;
+}
+
+// -- Lists -------------------------------------------------------------------------------------
+
+static bool kernel_can_use(u32 number) {
+    return number / BLOCK_FRAMES < frames.kernel_block_end;
+}
+
+static void list_insert(u32 number, u32 order) {
+    struct frame *frame = frame_at(number);
+    u32 *list = &frames.lists[block_of(number)->zone][order];
+    frame->state = FRAME_FREE;
+    frame->order = (u8)order;
+    if (*list == NONE) {
+        frame->next = frame->prev = number;
+        *list = number;
+        return;
+    }
+
+    struct frame *first = frame_at(*list);
+    frame->next = *list;
+    frame->prev = first->prev;
+    frame_at(first->prev)->next = number;
+    first->prev = number;
+    if (order < FRAME_ORDER_MAX || !kernel_can_use(number))
+        *list = number; // in front
+}
+
+static void list_take(u32 number) {
+    struct frame *frame = frame_at(number);
+    ASSERT(frame->state == FRAME_FREE);
+    u32 *list = &frames.lists[block_of(number)->zone][frame->order];
+    ASSERT(frame_at(frame->next)->prev == number);
+    ASSERT(frame_at(frame->prev)->next == number);
+
+    if (*list == number)
+        *list = frame->next == number ? NONE : frame->next;
+    frame_at(frame->next)->prev = frame->prev;
+    frame_at(frame->prev)->next = frame->next;
+    frame->state = FRAME_FREE_TAIL;
+}
+
+// -- Buddies -----------------------------------------------------------------------------------
+
+// Makes a run that is no longer used free, joined with its free buddies.
+static void release_locked(u32 number, u32 order) {
+    for (u32 i = 0; i < 1u << order; i++)
+        frame_at(number + i)->state = FRAME_FREE_TAIL;
+    frames.stats.free[block_of(number)->zone] += 1u << order;
+
+    while (order < FRAME_ORDER_MAX) {
+        u32 buddy = number ^ (1u << order);
+        const struct frame *other = frame_at(buddy);
+        if (other->state != FRAME_FREE || other->order != order)
+            break;
+        list_take(buddy);
+        number &= ~(1u << order);
+        order++;
+    }
+    list_insert(number, order);
+}
+
+static bool take_locked(enum zone zone, u32 order, u32 *out) {
+    u32 have = order;
+    while (have <= FRAME_ORDER_MAX && frames.lists[zone][have] == NONE)
+        have++;
+    if (have > FRAME_ORDER_MAX)
+        return false;
+
+    u32 number = frames.lists[zone][have];
+    list_take(number);
+    while (have > order) {
+        have--;
+        list_insert(number + (1u << have), have);
+    }
+    for (u32 i = 0; i < 1u << order; i++)
+        frame_at(number + i)->state = FRAME_USED;
+    frames.stats.free[zone] -= 1u << order;
+    *out = number;
+    return true;
+}
+
+// -- Zones -------------------------------------------------------------------------------------
+
+static void block_change_zone_locked(u32 number, enum zone to) {
+    enum zone from = block_of(number)->zone;
+    ASSERT(block_of(number)->present == BLOCK_FRAMES);
+
+    list_take(number);
+    if (to == ZONE_KERNEL)
+        arch_zone_map(address_of(number), BLOCK_BYTES);
+    else
+        arch_zone_unmap(address_of(number), BLOCK_BYTES);
+    block_of(number)->zone = to;
+    frames.stats.total[from] -= BLOCK_FRAMES;
+    frames.stats.free[from] -= BLOCK_FRAMES;
+    frames.stats.total[to] += BLOCK_FRAMES;
+    frames.stats.free[to] += BLOCK_FRAMES;
+    list_insert(number, FRAME_ORDER_MAX);
+}
+
+// Moves a free block into `zone` from the other; false when there is none to spare.
+static bool zone_refill_locked(enum zone zone) {
+    enum zone from = zone == ZONE_KERNEL ? ZONE_PROGRAM : ZONE_KERNEL;
+    u32 first = frames.lists[from][FRAME_ORDER_MAX];
+    if (first == NONE)
+        return false;
+    u32 last = frame_at(first)->prev;
+    if (zone == ZONE_KERNEL && !kernel_can_use(last))
+        return false;
+    if (zone == ZONE_PROGRAM && frames.stats.free[ZONE_KERNEL] < BLOCK_FRAMES + frames.reserve)
+        return false;
+    block_change_zone_locked(last, zone);
+    return true;
+}
+
+// -- Allocation --------------------------------------------------------------------------------
+
+static bool injected_failure_locked(void) {
+    return frames.fail_countdown != 0 && --frames.fail_countdown == 0;
+}
+
+enum status frame_alloc(enum zone zone, u32 order, struct phys_addr *out) {
+    ASSERT(zone < ZONE_COUNT);
+    ASSERT(order <= FRAME_ORDER_MAX);
+
+    u32 number;
+    spin_lock(&frames.lock);
+    bool found = !injected_failure_locked() &&
+                 (take_locked(zone, order, &number) ||
+                  (zone_refill_locked(zone) && take_locked(zone, order, &number)));
+    spin_unlock(&frames.lock);
+
+    if (!found)
+        return ERR_NO_MEMORY;
+    *out = address_of(number);
+    return OK;
+}
+
+// Debug builds overwrite what the kernel frees, so that a use after free shows. Large blocks only
+// at their start: this runs with the caller's locks held.
+static void fill_with_junk(UNUSED struct phys_addr frame, UNUSED u32 order) {
+#ifndef NDEBUG
+    if (block_of(number_of(frame))->zone == ZONE_KERNEL)
+        memset(arch_frame_pointer(frame), JUNK,
+               PAGE_SIZE << (order < JUNK_ORDER_MAX ? order : JUNK_ORDER_MAX));
+#endif
+}
+
+void frame_free(struct phys_addr frame, u32 order) {
+    CHECK(order <= FRAME_ORDER_MAX);
+    CHECK(is_aligned(frame.value, PAGE_SIZE << order));
+    CHECK(is_known(frame));
+
+    // The run is the caller's until it is released, so its zone does not change.
+    fill_with_junk(frame, order);
+
+    u32 number = number_of(frame);
+    spin_lock(&frames.lock);
+    for (u32 i = 0; i < 1u << order; i++)
+        CHECK(frame_at(number + i)->state == FRAME_USED);
+    release_locked(number, order);
+    spin_unlock(&frames.lock);
+}
+
+void frame_free_run(struct phys_addr frame, u64 pages) {
+    while (pages != 0) {
+        u32 order = log2_floor(pages);
+        u32 alignment = (u32)__builtin_ctzll(frame.value | BLOCK_BYTES) - PAGE_SHIFT;
+        if (order > alignment)
+            order = alignment;
+        frame_free(frame, order);
+        frame.value += PAGE_SIZE << order;
+        pages -= 1ull << order;
+    }
+}
+
+enum status frame_alloc_run(enum zone zone, u64 pages, struct phys_addr *out) {
+    ASSERT(pages != 0);
+    if (pages > BLOCK_FRAMES)
+        return ERR_NO_MEMORY;
+
+    u32 order = log2_ceil(pages);
+    struct phys_addr frame;
+    enum status status = frame_alloc(zone, order, &frame);
+    if (status != OK)
+        return status;
+
+    struct phys_addr rest = {frame.value + pages * PAGE_SIZE};
+    frame_free_run(rest, (1ull << order) - pages);
+    *out = frame;
+    return OK;
+}
+
+enum status frame_alloc_kernel_zeroed(u64 pages, struct phys_addr *out) {
+    enum status status = frame_alloc_run(ZONE_KERNEL, pages, out);
+    if (status == OK)
+        memset(arch_frame_pointer(*out), 0, pages * PAGE_SIZE);
+    return status;
+}
+
+void frame_stats(struct frame_stats *out) {
+    spin_lock(&frames.lock);
+    *out = frames.stats;
+    spin_unlock(&frames.lock);
+}
+
+void frame_fail_nth(u64 n) {
+    spin_lock(&frames.lock);
+    frames.fail_countdown = n;
+    spin_unlock(&frames.lock);
+}
+
+// -- Start -------------------------------------------------------------------------------------
+
+struct run {
+    u64 start; // frame numbers
+    u64 end;
+};
+
+struct runs {
+    u32 count;
+    struct run runs[2 * BOOT_RANGES_MAX];
+};
+
+static void runs_add(struct runs *runs, u64 start, u64 end) {
+    if (start < end)
+        runs->runs[runs->count++] = (struct run){start, end};
+}
+
+// The free ranges in frames, each divided at the kernel's limit. The part above the limit of the
+// block that the limit cuts is left out, so that every block has one zone.
+static void runs_collect(struct runs *runs, const struct boot_info *boot) {
+    u64 limit = min_u64(boot->kernel_zone_limit >> PAGE_SHIFT, FRAME_LIMIT);
+    u64 above = align_up(limit, BLOCK_FRAMES);
+    for (u32 i = 0; i < boot->free_count; i++) {
+        const struct phys_range *range = &boot->free[i];
+        u64 end_byte;
+        if (!add_u64(range->start.value, range->bytes, &end_byte))
+            continue;
+        u64 start = (range->start.value >> PAGE_SHIFT) + !is_aligned(range->start.value, PAGE_SIZE);
+        u64 end = min_u64(end_byte >> PAGE_SHIFT, FRAME_LIMIT);
+        runs_add(runs, start, min_u64(end, limit));
+        runs_add(runs, max_u64(start, above), end);
+    }
+}
+
+static void blocks_measure(const struct runs *runs) {
+    u64 low = FRAME_LIMIT;
+    u64 high = 0;
+    for (u32 i = 0; i < runs->count; i++) {
+        low = min_u64(low, runs->runs[i].start);
+        high = max_u64(high, runs->runs[i].end);
+    }
+    frames.first_block = (u32)(low / BLOCK_FRAMES);
+    frames.block_count = (u32)(align_up(high, BLOCK_FRAMES) / BLOCK_FRAMES) - frames.first_block;
+}
+
+// Takes the bookkeeping from the start of the first run of the kernel's that can hold it.
+static enum status bookkeeping_place(struct runs *runs) {
+    u64 tables = 0; // blocks with RAM; one that two runs share counts twice
+    for (u32 i = 0; i < runs->count; i++)
+        tables += (runs->runs[i].end - 1) / BLOCK_FRAMES - runs->runs[i].start / BLOCK_FRAMES + 1;
+
+    u64 blocks_bytes = align_up(frames.block_count * sizeof(struct block), PAGE_SIZE);
+    u64 bytes = blocks_bytes + tables * BLOCK_FRAMES * sizeof(struct frame);
+    u64 pages = align_up(bytes, PAGE_SIZE) >> PAGE_SHIFT;
+    for (u32 i = 0; i < runs->count; i++) {
+        struct run *run = &runs->runs[i];
+        if (run->end - run->start < pages || run->start / BLOCK_FRAMES >= frames.kernel_block_end)
+            continue;
+        u8 *memory = arch_frame_pointer(address_of((u32)run->start));
+        memset(memory, 0, pages * PAGE_SIZE);
+        frames.blocks = (struct block *)memory;
+        frames.table = (struct frame *)(memory + blocks_bytes);
+        run->start += pages;
+        return OK;
+    }
+    return ERR_NO_MEMORY;
+}
+
+// Marks what is ours. Overlapping ranges count once.
+static void blocks_mark(const struct runs *runs) {
+    for (u32 i = 0; i < frames.block_count; i++)
+        frames.blocks[i].first_frame = NONE;
+
+    u32 next_table = 0;
+    for (u32 i = 0; i < runs->count; i++) {
+        for (u64 at = runs->runs[i].start; at < runs->runs[i].end; at++) {
+            struct block *block = block_of((u32)at);
+            if (block->first_frame == NONE) {
+                block->first_frame = next_table;
+                next_table += BLOCK_FRAMES;
+            }
+            struct frame *frame = frame_at((u32)at);
+            block->present += frame->state == FRAME_ABSENT;
+            frame->state = FRAME_USED;
+        }
+    }
+}
+
+// The zone that block `index` cannot leave or starts in. The kernel starts with a modest share of
+// the lowest blocks; what it lacks or spares later moves on demand.
+static enum zone block_first_zone(u32 index, u64 kernel_share) {
+    const struct block *block = &frames.blocks[index];
+    if (frames.first_block + index >= frames.kernel_block_end)
+        return ZONE_PROGRAM;
+    if (block->present != BLOCK_FRAMES || frames.stats.total[ZONE_KERNEL] < kernel_share)
+        return ZONE_KERNEL;
+    return ZONE_PROGRAM;
+}
+
+static void block_release(u32 index) {
+    struct block *block = &frames.blocks[index];
+    u32 first = (frames.first_block + index) * BLOCK_FRAMES;
+    frames.stats.total[block->zone] += block->present;
+    if (block->present == BLOCK_FRAMES) {
+        release_locked(first, FRAME_ORDER_MAX);
+        return;
+    }
+    for (u32 at = first; at < first + BLOCK_FRAMES; at++) {
+        if (frame_at(at)->state == FRAME_USED)
+            release_locked(at, 0);
+    }
+}
+
+static void blocks_release(u64 kernel_share) {
+    // Blocks with ragged edges are the kernel's whatever happens, so they are counted first.
+    for (u32 pass = 0; pass < 2; pass++) {
+        for (u32 i = 0; i < frames.block_count; i++) {
+            struct block *block = &frames.blocks[i];
+            bool whole = block->present == BLOCK_FRAMES;
+            if (block->present == 0 || whole != (pass == 1))
+                continue;
+            block->zone = block_first_zone(i, kernel_share);
+            block_release(i);
+        }
+    }
+
+    // The port has mapped every free range below the limit: unmap what the programs start with.
+    for (u32 i = 0, end = 0; i < frames.block_count; i = end + 1) {
+        for (end = i; end < frames.block_count; end++) {
+            const struct block *block = &frames.blocks[end];
+            if (block->present != BLOCK_FRAMES || block->zone != ZONE_PROGRAM ||
+                frames.first_block + end >= frames.kernel_block_end)
+                break;
+        }
+        if (end != i)
+            arch_zone_unmap(address_of((frames.first_block + i) * BLOCK_FRAMES),
+                            (end - i) * BLOCK_BYTES);
+    }
+}
+
+enum status frame_init(const struct boot_info *boot) {
+    struct runs runs = {0};
+    memset(&frames, 0, sizeof frames);
+    spin_init(&frames.lock, LOCK_FRAMES, "frames");
+    memset(frames.lists, 0xff, sizeof frames.lists); // NONE
+    runs_collect(&runs, boot);
+    if (runs.count == 0)
+        return ERR_NO_MEMORY;
+
+    u64 limit = min_u64(boot->kernel_zone_limit >> PAGE_SHIFT, FRAME_LIMIT);
+    frames.kernel_block_end = (u32)(align_up(limit, BLOCK_FRAMES) / BLOCK_FRAMES);
+    blocks_measure(&runs);
+    enum status status = bookkeeping_place(&runs);
+    if (status != OK)
+        return status;
+    blocks_mark(&runs);
+
+    u64 ram = 0;
+    for (u32 i = 0; i < frames.block_count; i++)
+        ram += frames.blocks[i].present;
+    u64 share = min_u64(max_u64(ram / 8, 4 * MIB >> PAGE_SHIFT), 256 * MIB >> PAGE_SHIFT);
+    frames.reserve = min_u64(ram / 64, 8 * MIB >> PAGE_SHIFT);
+    blocks_release(share);
+    return OK;
+}
+
+// -- Checking ----------------------------------------------------------------------------------
+
+// Checks one block and counts its free heads by order.
+static void block_check(u32 index, u64 *free_heads, u64 *free_frames) {
+    const struct block *block = &frames.blocks[index];
+    u32 first = (frames.first_block + index) * BLOCK_FRAMES;
+    u32 present = 0;
+    for (u32 i = 0; i < BLOCK_FRAMES;) {
+        const struct frame *frame = frame_at(first + i);
+        if (frame->state != FRAME_FREE) {
+            ASSERT(frame->state != FRAME_FREE_TAIL); // belongs behind a FRAME_FREE
+            present += frame->state == FRAME_USED;
+            i++;
+            continue;
+        }
+
+        u32 order = frame->order;
+        ASSERT(order <= FRAME_ORDER_MAX);
+        ASSERT(is_aligned(i, 1u << order));
+        for (u32 tail = 1; tail < 1u << order; tail++)
+            ASSERT(frame_at(first + i + tail)->state == FRAME_FREE_TAIL);
+        if (order < FRAME_ORDER_MAX) {
+            const struct frame *buddy = frame_at(first + (i ^ (1u << order)));
+            ASSERT(buddy->state != FRAME_FREE || buddy->order != order);
+        }
+        ASSERT(frame_at(frame->next)->prev == first + i);
+        ASSERT(frame_at(frame->prev)->next == first + i);
+        free_heads[block->zone * ORDER_COUNT + order]++;
+        free_frames[block->zone] += 1u << order;
+        present += 1u << order;
+        i += 1u << order;
+    }
+    ASSERT(present == block->present);
+}
+
+static u64 list_length(enum zone zone, u32 order) {
+    u32 first = frames.lists[zone][order];
+    if (first == NONE)
+        return 0;
+    u64 length = 0;
+    u32 at = first;
+    do {
+        ASSERT(frame_at(at)->state == FRAME_FREE);
+        ASSERT(frame_at(at)->order == order);
+        ASSERT(block_of(at)->zone == zone);
+        length++;
+        at = frame_at(at)->next;
+    } while (at != first);
+    return length;
+}
+
+void frame_check(void) {
+    u64 heads[ZONE_COUNT * ORDER_COUNT] = {0};
+    u64 free[ZONE_COUNT] = {0};
+    u64 total[ZONE_COUNT] = {0};
+
+    spin_lock(&frames.lock);
+    for (u32 i = 0; i < frames.block_count; i++) {
+        const struct block *block = &frames.blocks[i];
+        if (block->first_frame == NONE)
+            continue;
+        total[block->zone] += block->present;
+        ASSERT(block->zone == ZONE_PROGRAM || frames.first_block + i < frames.kernel_block_end);
+        block_check(i, heads, free);
+    }
+    for (u32 zone = 0; zone < ZONE_COUNT; zone++) {
+        ASSERT(total[zone] == frames.stats.total[zone]);
+        ASSERT(free[zone] == frames.stats.free[zone]);
+        for (u32 order = 0; order < ORDER_COUNT; order++) {
+            u64 length = list_length((enum zone)zone, order);
+            ASSERT(length == heads[zone * ORDER_COUNT + order]);
+        }
+    }
+    spin_unlock(&frames.lock);
+}

@@ -1,0 +1,228 @@
+// Slab caches: objects of one size carved out of frame blocks of ZONE_KERNEL.
+//
+// A slab is a block of 2^order frames with a header at its start, so an object's slab is found by
+// rounding its address. Which objects are taken is a bitmap in the header, not a list through the
+// objects: whoever writes to a freed object harms nobody's bookkeeping, and a double free is found
+// at once.
+//
+// Invariants, checked by slab_check:
+//   1. a slab's `used` is the number of bits in its bitmap, and no bit is beyond its capacity;
+//   2. a slab is on `partial` when it has a free object, on no list when it is full;
+//   3. at most one slab of a cache is empty; more are given back.
+//
+// Locks: cache.lock (LOCK_SLAB) for all of a cache; frames are taken and given back under it.
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "base/math.h"
+#include "base/string.h"
+#include "kernel/mm/frame.h"
+#include "kernel/mm/heap_internal.h"
+#include "kernel/sync/spinlock.h"
+
+#define SLAB_OBJECTS_MAX 256u
+#define SLAB_OBJECTS_MIN 8u // below that a larger block is used, up to
+#define SLAB_ORDER_MAX   3u
+#define SLAB_MAGIC       0x6b77736cu
+
+struct slab_cache {
+    struct spinlock lock;
+
+    // Fixed:
+    const char *name;
+    u32 object_bytes;
+    u32 order;
+    u32 capacity;    // objects per slab
+    u32 first_bytes; // offset of the first object
+
+    // Under lock:
+    struct list partial;
+    u32 slab_count;
+    u32 empty_count;
+    u64 object_count;
+};
+
+struct slab {
+    u32 magic;
+    u32 used;
+    struct slab_cache *cache;
+    struct list link;
+    u64 taken[SLAB_OBJECTS_MAX / 64];
+};
+
+STATIC_ASSERT(sizeof(struct slab) % 16 == 0, "objects behind it are aligned");
+
+static struct slab_cache cache_cache; // where the other caches come from
+static u64 total_frames;              // atomic
+
+static bool cache_layout(struct slab_cache *cache, const char *name, usize size) {
+    ASSERT(size != 0);
+    if (size > PAGE_SIZE << SLAB_ORDER_MAX)
+        return false;
+
+    *cache = (struct slab_cache){.name = name, .object_bytes = (u32)align_up(size, 8)};
+    cache->first_bytes = sizeof(struct slab);
+    for (cache->order = 0; cache->order <= SLAB_ORDER_MAX; cache->order++) {
+        u64 room = (PAGE_SIZE << cache->order) - cache->first_bytes;
+        cache->capacity = (u32)min_u64(room / cache->object_bytes, SLAB_OBJECTS_MAX);
+        if (cache->capacity >= SLAB_OBJECTS_MIN || cache->order == SLAB_ORDER_MAX)
+            break;
+    }
+    if (cache->capacity == 0)
+        return false;
+    spin_init(&cache->lock, LOCK_SLAB, name);
+    list_init(&cache->partial);
+    return true;
+}
+
+void slab_init(void) {
+    total_frames = 0;
+    CHECK(cache_layout(&cache_cache, "slab_cache", sizeof(struct slab_cache)));
+}
+
+u64 slab_frames(void) {
+    return __atomic_load_n(&total_frames, __ATOMIC_RELAXED); // a figure for people
+}
+
+// -- Slabs -------------------------------------------------------------------------------------
+
+static struct slab *slab_of(const void *object, u32 order) {
+    struct phys_addr frame = arch_frame_of(object);
+    frame.value = align_down(frame.value, PAGE_SIZE << order);
+    return arch_frame_pointer(frame);
+}
+
+static u8 *object_at(const struct slab *slab, u32 index) {
+    const struct slab_cache *cache = slab->cache;
+    return (u8 *)slab + cache->first_bytes + (usize)index * cache->object_bytes;
+}
+
+static bool slab_add_locked(struct slab_cache *cache) {
+    struct phys_addr frame;
+    if (frame_alloc(ZONE_KERNEL, cache->order, &frame) != OK)
+        return false;
+
+    struct slab *slab = arch_frame_pointer(frame);
+    *slab = (struct slab){.magic = SLAB_MAGIC, .cache = cache};
+    list_init(&slab->link);
+    list_push_front(&cache->partial, &slab->link);
+    cache->slab_count++;
+    cache->empty_count++;
+    __atomic_fetch_add(&total_frames, 1u << cache->order, __ATOMIC_RELAXED);
+    return true;
+}
+
+static void slab_return_locked(struct slab_cache *cache, struct slab *slab) {
+    ASSERT(slab->used == 0);
+    list_remove(&slab->link);
+    slab->magic = 0;
+    cache->slab_count--;
+    cache->empty_count--;
+    frame_free(arch_frame_of(slab), cache->order);
+    __atomic_fetch_sub(&total_frames, 1u << cache->order, __ATOMIC_RELAXED);
+}
+
+static u32 first_free(const struct slab *slab) {
+    for (u32 word = 0; word < COUNT_OF(slab->taken); word++) {
+        if (slab->taken[word] != UINT64_MAX)
+            return word * 64 + (u32)__builtin_ctzll(~slab->taken[word]);
+    }
+    UNREACHABLE(); // a slab on the partial list has room
+}
+
+// -- Caches ------------------------------------------------------------------------------------
+
+struct slab_cache *slab_cache_create(const char *name, usize size) {
+    struct slab_cache *cache = slab_alloc(&cache_cache);
+    if (cache == NULL)
+        return NULL;
+    if (!cache_layout(cache, name, size)) {
+        slab_free(&cache_cache, cache);
+        return NULL;
+    }
+    return cache;
+}
+
+void slab_cache_destroy(struct slab_cache *cache) {
+    spin_lock(&cache->lock);
+    CHECK(cache->object_count == 0);
+    while (!list_is_empty(&cache->partial))
+        slab_return_locked(cache, container_of(cache->partial.next, struct slab, link));
+    ASSERT(cache->slab_count == 0);
+    spin_unlock(&cache->lock);
+    slab_free(&cache_cache, cache);
+}
+
+void *slab_alloc(struct slab_cache *cache) {
+    spin_lock(&cache->lock);
+    if (list_is_empty(&cache->partial) && !slab_add_locked(cache)) {
+        spin_unlock(&cache->lock);
+        return NULL;
+    }
+
+    struct slab *slab = container_of(cache->partial.next, struct slab, link);
+    u32 index = first_free(slab);
+    ASSERT(index < cache->capacity);
+    slab->taken[index / 64] |= 1ull << (index % 64);
+    cache->empty_count -= slab->used == 0;
+    cache->object_count++;
+    if (++slab->used == cache->capacity)
+        list_remove(&slab->link);
+    spin_unlock(&cache->lock);
+
+    void *object = object_at(slab, index);
+    memset(object, 0, cache->object_bytes);
+    return object;
+}
+
+void slab_free(struct slab_cache *cache, void *object) {
+    if (object == NULL)
+        return;
+
+    struct slab *slab = slab_of(object, cache->order);
+    CHECK(slab->magic == SLAB_MAGIC);
+    CHECK(slab->cache == cache);
+    usize offset = (usize)((u8 *)object - object_at(slab, 0));
+    u32 index = (u32)(offset / cache->object_bytes);
+    CHECK(offset % cache->object_bytes == 0);
+    CHECK(index < cache->capacity);
+#ifndef NDEBUG
+    memset(object, HEAP_JUNK, cache->object_bytes);
+#endif
+
+    spin_lock(&cache->lock);
+    u64 bit = 1ull << (index % 64);
+    CHECK((slab->taken[index / 64] & bit) != 0);
+    slab->taken[index / 64] &= ~bit;
+    cache->object_count--;
+    if (slab->used-- == cache->capacity)
+        list_push_back(&cache->partial, &slab->link);
+    if (slab->used == 0 && ++cache->empty_count > 1)
+        slab_return_locked(cache, slab);
+    spin_unlock(&cache->lock);
+}
+
+void slab_check(const struct slab_cache *const_cache) {
+    struct slab_cache *cache = (struct slab_cache *)const_cache; // its lock changes
+    u32 empty = 0;
+
+    spin_lock(&cache->lock);
+    LIST_FOR_EACH(node, &cache->partial) {
+        const struct slab *slab = container_of(node, struct slab, link);
+        u32 used = 0;
+        ASSERT(slab->magic == SLAB_MAGIC);
+        ASSERT(slab->cache == cache);
+        for (u32 i = 0; i < SLAB_OBJECTS_MAX; i++) {
+            bool taken = (slab->taken[i / 64] >> (i % 64) & 1) != 0;
+            ASSERT(!taken || i < cache->capacity);
+            used += taken;
+        }
+        ASSERT(used == slab->used);
+        ASSERT(used < cache->capacity);
+        empty += used == 0;
+    }
+    ASSERT(empty == cache->empty_count);
+    ASSERT(empty <= 1);
+    ASSERT(cache->object_count <= (u64)cache->slab_count * cache->capacity);
+    spin_unlock(&cache->lock);
+}

@@ -1,0 +1,124 @@
+"""A machine under test: QEMU with Kwast in it, its serial line at our end of a pipe.
+
+Tests wait for output, never for time; the limits are generous because QEMU emulates every
+instruction. A machine that dies or falls silent fails the test with everything it said.
+"""
+
+import io
+import json
+import os
+import re
+import select
+import socket
+import subprocess
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+LIMIT_SECONDS = 300
+
+
+def boot_archive(path, files):
+    """Writes a ustar archive of {name: bytes or Path}."""
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, content in files.items():
+            data = content.read_bytes() if isinstance(content, Path) else content
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+class Machine:
+    """Use as a context manager. `args` are QEMU's, beyond the common ones."""
+
+    def __init__(self, *args, memory="256M", cpu="max", qmp=False):
+        self.folder = tempfile.TemporaryDirectory(prefix="kwast-test-")
+        self.text = ""
+        self.position = 0
+        command = ["qemu-system-x86_64", "-accel", "tcg", "-machine", "q35", "-m", memory,
+                   "-cpu", cpu, "-display", "none", "-no-reboot", "-nodefaults",
+                   "-no-user-config", "-serial", "stdio"]
+        self.qmp_path = os.path.join(self.folder.name, "qmp")
+        if qmp:
+            command += ["-vga", "std", "-qmp", f"unix:{self.qmp_path},server=on,wait=off"]
+        self.process = subprocess.Popen(command + list(map(str, args)), stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.qmp_file = None
+
+    @classmethod
+    def pvh(cls, files=None, append="", kernel=BUILD / "kernel.elf", **options):
+        """Boots the kernel directly; `files` becomes the boot archive unless it is None."""
+        args = ["-kernel", kernel, "-append", append]
+        if files is not None:
+            handle, path = tempfile.mkstemp(suffix=".tar")
+            os.close(handle)
+            boot_archive(path, files)
+            args += ["-initrd", path]
+        machine = cls(*args, *options.pop("args", ()), **options)
+        machine.remove = path if files is not None else None
+        return machine
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        if getattr(self, "remove", None):
+            os.unlink(self.remove)
+        self.folder.cleanup()
+
+    def _read(self, limit):
+        ready, _, _ = select.select([self.process.stdout], [], [], max(0, limit))
+        if not ready:
+            return False
+        data = os.read(self.process.stdout.fileno(), 65536)
+        self.text += data.decode("utf-8", "replace").replace("\r", "")
+        return bool(data)
+
+    def expect(self, pattern, seconds=LIMIT_SECONDS):
+        """Waits for a match after the last one; returns it."""
+        deadline = time.monotonic() + seconds
+        while True:
+            match = re.compile(pattern, re.MULTILINE).search(self.text, self.position)
+            if match:
+                self.position = match.end()
+                return match
+            if not self._read(deadline - time.monotonic()):
+                raise AssertionError(f"no match for {pattern!r} in what the machine said after:\n"
+                                     f"{self.text[:self.position]}\n--- and then:\n"
+                                     f"{self.text[self.position:]}")
+
+    def type(self, text):
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
+
+    def wait_off(self, seconds=LIMIT_SECONDS):
+        """Waits until the machine powers itself off; returns all that it said."""
+        deadline = time.monotonic() + seconds
+        while self._read(deadline - time.monotonic()):
+            pass
+        remaining = deadline - time.monotonic()
+        self.process.wait(timeout=max(1, remaining))
+        return self.text
+
+    def monitor(self, command, **arguments):
+        """Runs a QMP command; returns its result."""
+        if self.qmp_file is None:
+            link = socket.socket(socket.AF_UNIX)
+            link.connect(self.qmp_path)
+            self.qmp_file = link.makefile("rw")
+            self.qmp_file.readline()
+            self.monitor("qmp_capabilities")
+        self.qmp_file.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self.qmp_file.flush()
+        while True:
+            answer = json.loads(self.qmp_file.readline())
+            if "error" in answer:
+                raise AssertionError(answer["error"]["desc"])
+            if "return" in answer:
+                return answer["return"]
