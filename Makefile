@@ -97,10 +97,34 @@ kernel: $(out)/kernel.elf
 $(out)/kernel.elf: $(kout)/kernel.elf
 	$(Q)cp $< $@
 
-$(kout)/kernel.elf: $(kernel_objects) kernel/arch/x86_64/kernel.ld
+# Linked twice: the symbol table for backtraces is made from the first link, and moves no function.
+link_kernel = $(Q)$(LD) -nostdlib -static --gc-sections -z max-page-size=4096 \
+              -T kernel/arch/x86_64/kernel.ld $(filter %.o,$^) -o $@
+
+%.symbols.S: %.first.elf tools/ksyms.py
+	$(call say,SYMBOLS,$@)
+	$(Q)llvm-nm-19 -n $< | tools/ksyms.py > $@
+
+%.symbols.o: %.symbols.S
+	$(Q)$(CC) $(kernel_flags) -c $< -o $@
+
+$(kout)/kernel.first.elf: $(kernel_objects) kernel/arch/x86_64/kernel.ld
+	$(link_kernel)
+
+$(kout)/kernel.elf: $(kernel_objects) $(kout)/kernel.symbols.o kernel/arch/x86_64/kernel.ld
 	$(call say,LINK,$@)
-	$(Q)$(LD) -nostdlib -static --gc-sections -z max-page-size=4096 \
-	    -T kernel/arch/x86_64/kernel.ld $(filter %.o,$^) -o $@
+	$(link_kernel)
+
+# The port alone, with a payload that tests it in place of the kernel (tests/boot/arch_test.py).
+arch_test_objects = $(patsubst %,$(kout)/kernel/%.o,$(base_c) base/string.c $(arch_c) $(arch_s) \
+                    tests/boot/arch_payload.c) $(kout)/kernel/gen/font.c.o
+
+$(kout)/arch-test.first.elf: $(arch_test_objects) kernel/arch/x86_64/kernel.ld
+	$(link_kernel)
+
+$(out)/arch-test.elf: $(arch_test_objects) $(kout)/arch-test.symbols.o kernel/arch/x86_64/kernel.ld
+	$(call say,LINK,$@)
+	$(link_kernel)
 
 $(kout)/kernel/gen/%.c.o: $(out)/gen/%.c
 	$(call say,CC,$<)
@@ -145,6 +169,13 @@ $(eval $(call host_archives,$(out)/host,))
 
 # -- Unit tests ------------------------------------------------------------------------------------
 
+# Modules that tests embed, from text.
+test_wasm := $(patsubst tests/wat/%.wat,$(out)/gen/wat/%.wasm,$(wildcard tests/wat/*.wat))
+$(out)/gen/wat/%.wasm: tests/wat/%.wat
+	@mkdir -p $(@D)
+	$(Q)wat2wasm --debug-names $< -o $@
+$(patsubst %,$(out)/unit/obj/%.o,$(test_c)): | $(test_wasm)
+
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
 
 # Engine and tool tests run on the Linux host; base and kernel tests on the fake machine.
@@ -180,6 +211,15 @@ $(out)/gen/font.c: tools/psf2c.py | $(ready)
 	$(call say,FONT,$@)
 	@mkdir -p $(@D)
 	$(Q)python3 tools/psf2c.py $(console_font) $@
+
+# The specification's scripts by themselves.
+.PHONY: wast
+wast: $(out)/wast
+
+spec_c := $(call sources,tests/spec/*.c) tools/wast.c tools/wast_json.c
+$(out)/wast: $(patsubst %,$(out)/host/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
 
 # -- Programs ------------------------------------------------------------------------------------------
 

@@ -74,6 +74,25 @@ static const char *parse_length(const char *at, struct spec *spec) {
     return at;
 }
 
+// Reads everything between '%' and the conversion's letter.
+static const char *parse_spec(const char *at, struct spec *spec, va_list *args) {
+    *spec = (struct spec){.precision = -1};
+    at = parse_flags(at, spec);
+    if (*at == '*') {
+        spec->width = va_arg(*args, int);
+        at++;
+    } else {
+        at = parse_number(at, &spec->width);
+    }
+    if (*at == '.' && at[1] == '*') {
+        spec->precision = va_arg(*args, int);
+        at += 2;
+    } else if (*at == '.') {
+        at = parse_number(at + 1, &spec->precision);
+    }
+    return parse_length(at, spec);
+}
+
 static usize string_length(const char *text, int precision) {
     usize len = 0;
     while ((precision < 0 || len < (usize)precision) && text[len] != 0)
@@ -94,22 +113,8 @@ void fmt_write(fmt_sink sink, void *context, const char *format, va_list outer) 
         if (*at == 0)
             break;
 
-        struct spec spec = {.precision = -1};
-        at = parse_flags(at + 1, &spec);
-        if (*at == '*') {
-            spec.width = va_arg(args, int);
-            at++;
-        } else {
-            at = parse_number(at, &spec.width);
-        }
-        if (*at == '.' && at[1] == '*') {
-            spec.precision = va_arg(args, int);
-            at += 2;
-        } else if (*at == '.') {
-            at = parse_number(at + 1, &spec.precision);
-        }
-        at = parse_length(at, &spec);
-
+        struct spec spec;
+        at = parse_spec(at + 1, &spec, &args);
         switch (*at) {
         case 'd':
         case 'i': {

@@ -21,6 +21,7 @@ static struct {
     u64 fail_in; // counts down to the failing allocation; 0: off
     bool failed;
     u64 bytes;
+    u64 peak;
 } fake;
 
 void fake_host_fail_nth(u64 n) {
@@ -36,6 +37,14 @@ u64 fake_host_bytes(void) {
     return fake.bytes;
 }
 
+u64 fake_host_peak(void) {
+    return fake.peak;
+}
+
+void fake_host_peak_reset(void) {
+    fake.peak = fake.bytes;
+}
+
 [[gnu::weak]] void *host_alloc(usize bytes) {
     CHECK(bytes != 0);
     if (fake.fail_in != 0 && --fake.fail_in == 0) {
@@ -47,6 +56,8 @@ u64 fake_host_bytes(void) {
         return NULL;
     header->bytes = bytes;
     fake.bytes += bytes;
+    if (fake.peak < fake.bytes)
+        fake.peak = fake.bytes;
     return header + 1;
 }
 

@@ -11,3 +11,7 @@ bool fake_host_failed(void);
 
 // Bytes allocated and not yet freed: back at its old value when a test has cleaned up.
 u64 fake_host_bytes(void);
+
+// The most that was allocated at one time since the last reset.
+u64 fake_host_peak(void);
+void fake_host_peak_reset(void);

@@ -22,9 +22,9 @@
 // REFERENCES
 //   A function reference is the address of a struct func_ref, null is 0. `code` may be entered only
 //   with r15 == instance; `cross_code` from any instance: it is the stub that saves r15 and the
-//   segment base, sets the callee's, calls, and puts the caller's back; for a host function it is
-//   the thunk of its type. Only these stubs and the entry stub ever change r15 or the segment base.
-//   An external reference is any 64-bit value that is not 0, null is 0.
+//   segment base, sets the callee's, calls, and puts the caller's back; for a host function both
+//   are the thunk of its type. Only these stubs and the entry stub ever change r15 or the segment
+//   base. An external reference is any 64-bit value that is not 0, null is 0.
 //
 // MEMORY
 //   Memory 0 is reached through the segment base only. A slot is reserved from memory_base up to
@@ -94,6 +94,7 @@ struct code_site {
 struct instance;
 struct module;
 struct trap_report;
+struct instance_state;
 
 // What belongs to a thread and not to an instance; r14 points to it. Allocated by the embedder,
 // zeroed, with stack_limit set.
@@ -123,12 +124,12 @@ STATIC_ASSERT(offsetof(struct thread_block, trap) == THREAD_TRAP, "entry stub");
 
 // A function as a value.
 struct func_ref {
-    const void *code;          // entry when r15 == instance; NULL for a host function
+    const void *code;          // entry when r15 == instance
     const void *cross_code;    // entry from anywhere else
-    struct instance *instance; // NULL for a host function
+    struct instance *instance; // of a host function: the one that hands it on, or NULL
     u32 type_id;               // engine-wide canonical type number
     u32 func_index;            // in its module; for messages
-    const void *host_code;     // host function only: host_func
+    const void *host_code;     // host_func, or NULL: this is what tells a host function
     void *host_context;        // host function only
 };
 
@@ -185,8 +186,9 @@ struct instance {
     u64 memory_base;            // the segment base to run with; 0 without a memory
     struct module *module;
     struct store *store;
-    void *owner; // the store's owner: the embedder's process
-    u64 reserved[2];
+    void *owner;                  // the store's owner: the embedder's process
+    struct instance_state *state; // the run-time system's own
+    u64 reserved;
 };
 
 #define INSTANCE_HELPERS     0
@@ -229,12 +231,12 @@ enum helper {
         HELPER_COUNT
 };
 
-// HELPER_STACK_GROW is an assembly stub: rax = the lowest address that the frame needs. It keeps
-// every register but rax and flags, and returns with eax = 0 when thread_block.stack_limit is now
-// at or below that address, or 1: then the caller executes its TRAP_STACK_OVERFLOW ud2.
+// HELPER_STACK_GROW is an assembly stub: rax = the lowest address that the frame needs. It returns
+// with eax = 0 when thread_block.stack_limit is now at or below that address, or 1: then the caller
+// executes its TRAP_STACK_OVERFLOW ud2.
 //
 // HELPER_SEGMENT_SET is an assembly stub for the cross-call stubs: rax = the segment base to run
-// with. It keeps every register but rax and flags.
+// with. Both keep rcx rdx rsi rdi r8 to r11, xmm0 to xmm7 and what C preserves.
 
 // A host function. `values` holds the arguments, one slot each, in order, and takes the results.
 // i32 results are zero-extended by the thunk. Returns TRAP_NONE, or the trap to end with. It must

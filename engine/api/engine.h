@@ -172,10 +172,11 @@ MUST_USE enum status store_table(struct store *store, struct table_type type, st
 MUST_USE enum status store_global(struct store *store, struct global_type type, u64 value,
                                   struct global **out);
 
-// Links `module` against `imports` (one per import, in order), makes the instance, and runs the
-// active segments. ERR_UNLINKABLE says why in `error`. When a segment is out of bounds the status
-// is OK, `*trap` is set, and what was already written stays, as the specification has it.
-// The start function is not run: see instance_start_func. The store keeps the module alive.
+// Links `module` against `imports` (one per import, in order; one whose pointer is NULL is
+// unknown), makes the instance, and runs the active segments. ERR_UNLINKABLE says why in `error`.
+// When a segment is out of bounds the status is OK, `*trap` is set, and what was already written
+// stays, as the specification has it. The start function is not run: see instance_start_func. The
+// store keeps the module alive.
 MUST_USE enum status instance_create(struct store *store, struct module *module,
                                      const struct extern_ref *imports, struct module_error *error,
                                      enum trap *trap, struct instance **out);
@@ -217,7 +218,8 @@ struct trap_report {
 
 // Calls `func` on the current stack. `values` holds the arguments and takes the results, one
 // 64-bit slot each (max(params, results) slots). Returns TRAP_NONE or why it did not return; then
-// `thread->report`, where set, tells where.
+// `thread->report`, where set, tells where. A host function that comes from an instance's export
+// runs as if that instance had called it; one straight from engine_host_func has no caller (NULL).
 MUST_USE enum trap func_call(struct engine *engine, struct thread_block *thread,
                              struct func_ref *func, u64 *values);
 

@@ -16,7 +16,7 @@ struct code_object {
     u32 site_count;
     struct code_site *sites; // sorted by code_offset
 
-    struct code_object *next; // in the registry
+    struct code_object *next; // in the engine's list of thunks
 };
 
 // All published code, by address. Under host_registry_lock.
@@ -26,14 +26,22 @@ struct code_registry {
     struct code_object **objects; // sorted by address
 };
 
+void code_registry_init(struct code_registry *codes);
+void code_registry_fini(struct code_registry *codes); // it is empty
+
 MUST_USE enum status code_registry_add(struct code_registry *codes, struct code_object *object);
 void code_registry_remove(struct code_registry *codes, struct code_object *object);
 
 // The object that `pc` lies in, or NULL. REQUIRES the registry lock.
 struct code_object *code_registry_find(const struct code_registry *codes, u64 pc);
 
-// The site at exactly this offset, or NULL.
-const struct code_site *code_object_site(const struct code_object *object, u32 code_offset);
+// The site of the call that returns to exactly this offset, or NULL; of the trapping instruction
+// there. Both may exist: an instruction that traps may follow a call.
+const struct code_site *code_object_call_site(const struct code_object *object, u32 code_offset);
+const struct code_site *code_object_trap_site(const struct code_object *object, u32 code_offset);
+
+// The last site below this offset, or NULL.
+const struct code_site *code_object_site_before(const struct code_object *object, u32 code_offset);
 
 // The own function that contains the offset, as a module-wide index, or NO_FUNC.
 u32 code_object_func(const struct code_object *object, u32 code_offset);

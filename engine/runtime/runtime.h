@@ -10,7 +10,11 @@ struct engine {
     struct engine_config config;
     struct type_registry types;
     struct code_registry codes;
-    struct host_func_entry *host_funcs; // list, freed with the engine
+    u32 cpu; // enum cpu_feature bits
+
+    // Under the registry lock; freed with the engine:
+    struct host_func_entry *host_funcs;
+    struct code_object *thunks;
 };
 
 // A compiled module. Immutable but for the count.

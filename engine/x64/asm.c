@@ -351,6 +351,10 @@ void asm_lea_label(struct assembler *a, enum gpr to, struct label *label) {
     emit_rel32(a, label);
 }
 
+void asm_rel32(struct assembler *a, struct label *label) {
+    emit_rel32(a, label);
+}
+
 static u32 emit_open_rel32(struct assembler *a, u8 code) {
     asm_emit_u8(a, code);
     u32 at = a->len;

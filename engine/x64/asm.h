@@ -113,6 +113,8 @@ void asm_jmp(struct assembler *a, struct label *label);
 void asm_jcc(struct assembler *a, enum cond cond, struct label *label);
 void asm_call(struct assembler *a, struct label *label);
 void asm_lea_label(struct assembler *a, enum gpr to, struct label *label); // rip-relative
+// Data: the distance from the end of these four bytes to the label.
+void asm_rel32(struct assembler *a, struct label *label);
 // A rel32 call or jump to be patched later: returns the offset of its 4 bytes.
 u32 asm_call_rel32(struct assembler *a);
 u32 asm_jmp_rel32(struct assembler *a);

@@ -21,9 +21,10 @@
 #include "kernel/sync/spinlock.h"
 
 #define SLAB_OBJECTS_MAX 256u
-#define SLAB_OBJECTS_MIN 8u // below that a larger block is used, up to
-#define SLAB_ORDER_MAX   3u
-#define SLAB_MAGIC       0x6b77736cu
+#define SLAB_OBJECTS_MIN                                                                           \
+    7u // with fewer, a larger block is used; a power of two loses one to the header
+#define SLAB_ORDER_MAX 3u
+#define SLAB_MAGIC     0x6b77736cu
 
 struct slab_cache {
     struct spinlock lock;

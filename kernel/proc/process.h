@@ -11,7 +11,6 @@
 enum process_outcome : u8 { PROCESS_EXITED, PROCESS_TRAPPED, PROCESS_KILLED };
 
 struct process_times {
-    u64 compile_ns;
     u64 instantiate_ns;
     u64 run_ns;
 };
@@ -30,14 +29,17 @@ struct process {
     struct module *module;
     struct store *store;
     struct instance *instance;
-    struct thread *thread;
     struct thread_block block;
+    struct trap_report report;
     struct handle_table handles;
     struct memory_account account;
     struct string_list args;
     struct string_list env;
     struct object *error_stream; // where a trap report goes; may be NULL
-    const char *invoke;          // export to call, NULL: _start
+    char *invoke;                // export to call, NULL: _start
+
+    struct spinlock lock;
+    struct thread *thread; // under lock; NULL once it has ended
 
     // Under `ended.lock`:
     struct wait_queue ended;
@@ -66,8 +68,15 @@ struct process_config {
 #define PROCESS_MEMORY_DEFAULT (1 * GIB)
 #define PROCESS_STACK_DEFAULT  (1 * MIB)
 
+// The engine's host comes first: an engine needs it to be made.
+void process_early_init(void);
 void process_init(struct engine *engine);
 struct engine *process_engine(void);
+
+// Adds a string at the end of a list that owns its memory. string_list_fini frees it.
+MUST_USE enum status string_list_add(struct string_list *list, struct bytes text);
+MUST_USE enum status string_list_copy(const struct string_list *from, struct string_list *out);
+void string_list_fini(struct string_list *list);
 
 // Makes and starts a process. Linking happens here: ERR_UNLINKABLE with the reason in `error`.
 // The caller owns a reference.
@@ -100,5 +109,10 @@ struct host_import {
     const char *name;
     const char *signature; // as in wasm_ops.def: "iiI:i"
     host_func code;
+    void *context;
 };
+// The table must live for good. Whatever `code` returns, a process that is to be killed ends there.
 MUST_USE enum status process_register_imports(const struct host_import *imports, u32 count);
+
+// How much CPU time the process's thread has used. Of the running process only.
+u64 process_cpu_time_ns(void);

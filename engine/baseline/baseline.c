@@ -1,0 +1,621 @@
+// The one-pass compiler: validates an instruction, then emits its code, from the first to the last.
+//
+// This file holds the driver: a function's prologue and cold code, and the table from instructions
+// to emitters. The abstract state is in state.c, joining of control flow in merge.c and
+// emit_control.c.
+//
+//   push rbp; mov rbp, rsp
+//   lea rax, [rsp - frame]; cmp rax, [r14 + stack_limit]; jb grow; mov rsp, rax
+//   ... zero the locals that are not parameters ...
+//   ... body ...
+//   leave; ret
+//   cold: ud2 for each check that failed; grow: call of HELPER_STACK_GROW
+//
+// Frame, from rbp down: homes of locals, homes of operands, outgoing area (at rsp). The home of a
+// parameter that came on the stack is where it came.
+//
+// Memory grows by doubling and is kept from function to function. Room for what one instruction can
+// push is made before it is compiled, so emitters cannot run out; the code buffer's own failure is
+// sticky.
+
+#include "engine/baseline/baseline_internal.h"
+
+#include "base/fmt.h"
+#include "base/string.h"
+#include "engine/api/host.h"
+#include "engine/decode/callconv.h"
+
+// What one instruction can add at most.
+#define PUSH_MAX  (LIMIT_RESULTS + 8)
+#define TRAPS_MAX 8
+
+// Code for one function may not exceed this: a body of some megabytes can ask for more by branching
+// many times with a thousand values.
+#define LIMIT_FUNCTION_CODE (256u << 20)
+
+// Locals up to this number are zeroed by one instruction each, more by a loop.
+#define ZERO_UNROLLED 24
+
+// -- Growing memory -----------------------------------------------------------------------------
+
+static void table_reserve(struct baseline *c, void **table, u32 *capacity, u64 need, usize size) {
+    if (need <= *capacity)
+        return;
+    u64 wanted = *capacity == 0 ? 64 : 2 * (u64)*capacity;
+    if (wanted < need)
+        wanted = need;
+    void *grown = wanted <= UINT32_MAX / 2 ? host_alloc(wanted * size) : NULL;
+    if (grown == NULL) {
+        c->status = ERR_NO_MEMORY;
+        return;
+    }
+    if (*table != NULL)
+        memcpy(grown, *table, *capacity * size);
+    host_free(*table, *capacity * size);
+    *table = grown;
+    *capacity = (u32)wanted;
+}
+
+// Room for one more instruction.
+static bool insn_reserve(struct baseline *c) {
+    table_reserve(c, (void **)&c->operands, &c->operand_capacity, (u64)c->operand_count + PUSH_MAX,
+                  sizeof(*c->operands));
+    table_reserve(c, (void **)&c->blocks, &c->block_capacity, (u64)c->block_count + 1,
+                  sizeof(*c->blocks));
+    table_reserve(c, (void **)&c->traps, &c->trap_capacity, (u64)c->trap_count + TRAPS_MAX,
+                  sizeof(*c->traps));
+    if (c->a->len - c->start > LIMIT_FUNCTION_CODE)
+        c->status = ERR_LIMIT;
+    return c->status == OK && c->a->status == OK;
+}
+
+struct baseline *baseline_create(const struct module_decl *decl,
+                                 const struct instance_layout *layout,
+                                 const struct compile_target *target) {
+    struct baseline *c = host_alloc(sizeof(*c));
+    if (c == NULL)
+        return NULL;
+    c->decl = decl;
+    c->layout = layout;
+    c->target = *target;
+    c->segment = target->segment == SEGMENT_FS ? SEG_FS : SEG_GS;
+    return c;
+}
+
+void baseline_destroy(struct baseline *c) {
+    if (c == NULL)
+        return;
+    validator_fini(&c->validator);
+    host_free(c->local, c->local_capacity * sizeof(*c->local));
+    host_free(c->operands, c->operand_capacity * sizeof(*c->operands));
+    host_free(c->blocks, c->block_capacity * sizeof(*c->blocks));
+    host_free(c->traps, c->trap_capacity * sizeof(*c->traps));
+    host_free(c, sizeof(*c));
+}
+
+// -- For the emitters ---------------------------------------------------------------------------
+
+struct label *trap_label(struct baseline *c, enum trap trap) {
+    for (u32 i = c->trap_count; i > 0 && c->traps[i - 1].wasm_offset == c->insn.offset; i--) {
+        if (c->traps[i - 1].trap == trap)
+            return &c->traps[i - 1].label;
+    }
+    ASSERT(c->trap_count < c->trap_capacity);
+    struct trap_stub *stub = &c->traps[c->trap_count++];
+    *stub = (struct trap_stub){.wasm_offset = c->insn.offset, .trap = trap};
+    return &stub->label;
+}
+
+void site_here(struct baseline *c, enum trap trap) {
+    code_unit_site(c->unit, c->a->len, c->insn.offset, trap);
+}
+
+void outgoing_reserve(struct baseline *c, u32 slots) {
+    if (slots > c->outgoing_max)
+        c->outgoing_max = slots;
+}
+
+// The opcodes are those of br_if, if, select and i32.eqz. The next instruction is not yet
+// validated: if it turns out not to take an i32, the function is refused.
+bool next_takes_flags(const struct baseline *c) {
+    const struct reader *r = &c->validator.reader;
+    if (r->at == r->end)
+        return false;
+    return *r->at == 0x0d || *r->at == 0x04 || *r->at == 0x1b || *r->at == 0x45;
+}
+
+// setcc r; movzx r, r (with parity: setcc r; setcc r11; and/or r, r11; movzx r, r)
+void push_truth(struct baseline *c, struct flags flags) {
+    if (next_takes_flags(c)) {
+        push_flags(c, flags);
+        return;
+    }
+    u8 reg = reg_result(c, GPR_MASK, NULL);
+    asm_setcc(c->a, flags.cond, as_gpr(reg));
+    if (flags.parity != PARITY_NONE) {
+        bool both = flags.parity == PARITY_AND_CLEAR;
+        asm_setcc(c->a, both ? COND_NP : COND_P, SCRATCH);
+        asm_alu_rr(c->a, both ? ALU_AND : ALU_OR, W32, as_gpr(reg), SCRATCH);
+    }
+    asm_movzx(c->a, W8, as_gpr(reg), as_gpr(reg));
+    push_reg(c, VALUE_I32, reg);
+}
+
+// jcc to (and clear: jp over; jcc to; over:)  (or set: jp to; jcc to)
+void jump_if(struct baseline *c, struct flags flags, struct label *to) {
+    switch (flags.parity) {
+    case PARITY_NONE:
+        asm_jcc(c->a, flags.cond, to);
+        return;
+    case PARITY_AND_CLEAR: {
+        struct label over = {0};
+        asm_jcc(c->a, COND_P, &over);
+        asm_jcc(c->a, flags.cond, to);
+        asm_bind(c->a, &over);
+        return;
+    }
+    case PARITY_OR_SET:
+        asm_jcc(c->a, COND_P, to);
+        asm_jcc(c->a, flags.cond, to);
+        return;
+    }
+    UNREACHABLE();
+}
+
+// mov [rbp + 16 + 8 * slot], ...; mov rax, ...; movaps xmm0, ...; leave; ret
+void emit_return(struct baseline *c) {
+    const struct func_type *type = c->type;
+    u32 base = c->operand_count - type->result_count;
+    struct callconv cc;
+    callconv_begin(&cc);
+    for (u32 i = 0; i < type->param_count; i++)
+        callconv_param(&cc, type->types[i]);
+
+    moves_begin(c);
+    for (u32 i = 0; i < type->result_count; i++) {
+        const struct operand *x = &c->operands[base + i];
+        struct place place = callconv_result(&cc, type->types[type->param_count + i]);
+        if (place.kind == PLACE_STACK)
+            operand_store(c, x, mem_at(RBP, 16 + 8 * (i32)place.index));
+        else
+            moves_add(c, place.kind == PLACE_GPR ? RAX : xmm_reg(XMM0), x);
+    }
+    moves_emit(c);
+    asm_bytes(c->a, (const u8[]){0xc9}, 1);
+    asm_ret(c->a);
+}
+
+// -- Prologue -----------------------------------------------------------------------------------
+
+// xor eax, eax; mov [home], rax ...
+// xor eax, eax; lea r10, [last home]; mov r11d, count; next: mov [r10], rax; add r10, 8; dec; jnz
+static void zero_locals(struct baseline *c, u32 first, u32 count) {
+    if (count == 0)
+        return;
+    asm_zero(c->a, RAX);
+    if (count <= ZERO_UNROLLED) {
+        for (u32 i = 0; i < count; i++)
+            asm_store(c->a, W64, local_home(c, first + i), RAX);
+        return;
+    }
+    struct label next = {0};
+    asm_lea(c->a, W64, R10, local_home(c, first + count - 1));
+    asm_mov_ri(c->a, R11, count);
+    asm_bind(c->a, &next);
+    asm_store(c->a, W64, mem_at(R10, 0), RAX);
+    asm_alu_ri(c->a, ALU_ADD, W64, R10, 8);
+    asm_alu_ri(c->a, ALU_SUB, W32, R11, 1);
+    asm_jcc(c->a, COND_NE, &next);
+}
+
+// Parameters are where the caller put them. Locals beyond them have consecutive homes, downwards.
+static void place_locals(struct baseline *c) {
+    static const u8 param_gprs[CALLCONV_GPRS] = {RDI, RSI, RDX, RCX, R8, R9};
+    struct callconv cc;
+    callconv_begin(&cc);
+    for (u32 i = 0; i < c->validator.local_count; i++) {
+        struct local *local = &c->local[i];
+        local->reg = NO_REG;
+        struct place place = {.kind = PLACE_GPR};
+        if (i < c->type->param_count)
+            place = callconv_param(&cc, c->type->types[i]);
+        if (place.kind == PLACE_STACK) {
+            local->home = 16 + 8 * (i32)place.index;
+            continue;
+        }
+        local->home = -8 * (i32)++c->home_slots;
+        if (i >= c->type->param_count)
+            continue;
+        local->reg = place.kind == PLACE_GPR ? param_gprs[place.index] : xmm_reg(place.index);
+        c->local_of[local->reg] = (u16)i;
+        c->locals |= bit(local->reg);
+    }
+}
+
+// lea rax, [rsp - frame], the frame's size to be filled in at `*patch`.
+static void emit_frame_end(struct baseline *c, u32 *patch) {
+    asm_lea(c->a, W64, RAX, mem_at(RSP, INT32_MIN));
+    *patch = c->a->len - 4;
+}
+
+static void function_begin(struct baseline *c, u32 func) {
+    asm_align(c->a, 16);
+    c->start = c->a->len;
+    c->body_offset = c->decl->funcs[func].body_offset;
+    c->insn = (struct insn){.offset = c->body_offset};
+    c->type = decl_func_type(c->decl, func);
+    c->reachable = true;
+    c->grow = (struct label){0};
+    c->grown = (struct label){0};
+    c->home_slots = 0;
+    c->operand_max = 0;
+    c->outgoing_max = 0;
+    c->table_stamp = 0;
+    c->trap_count = 0;
+    state_reset(c);
+    place_locals(c);
+    control_begin(c);
+
+    asm_push(c->a, RBP);
+    asm_mov_rr(c->a, W64, RBP, RSP);
+    emit_frame_end(c, &c->frame_patch[0]);
+    asm_alu_rm(c->a, ALU_CMP, W64, RAX, mem_at(R14, THREAD_STACK_LIMIT));
+    asm_jcc(c->a, COND_B, &c->grow);
+    asm_bind(c->a, &c->grown);
+    asm_mov_rr(c->a, W64, RSP, RAX);
+    zero_locals(c, c->type->param_count, c->validator.local_count - c->type->param_count);
+}
+
+// -- Epilogue: cold code ------------------------------------------------------------------------
+
+// mov r11, [r15 + helpers]; call [r11 + HELPER_STACK_GROW]; test eax, eax; lea rax, [rsp - frame];
+// jz grown; ud2
+static void emit_grow(struct baseline *c) {
+    c->insn.offset = c->body_offset;
+    asm_bind(c->a, &c->grow);
+    asm_load(c->a, W64, R11, mem_at(R15, INSTANCE_HELPERS));
+    asm_call_m(c->a, mem_at(R11, 8 * HELPER_STACK_GROW));
+    site_here(c, TRAP_NONE);
+    asm_test_rr(c->a, W32, RAX, RAX);
+    emit_frame_end(c, &c->frame_patch[1]); // lea keeps the flags
+    asm_jcc(c->a, COND_E, &c->grown);
+    site_here(c, TRAP_STACK_OVERFLOW);
+    asm_ud2(c->a);
+}
+
+// (TRAP_DYNAMIC: mov [r14 + pending_trap], edx;) ud2
+static void emit_traps(struct baseline *c) {
+    for (u32 i = 0; i < c->trap_count; i++) {
+        struct trap_stub *stub = &c->traps[i];
+        asm_bind(c->a, &stub->label);
+        if (stub->trap == TRAP_DYNAMIC)
+            asm_store(c->a, W32, mem_at(R14, THREAD_PENDING_TRAP), RDX);
+        code_unit_site(c->unit, c->a->len, stub->wasm_offset, stub->trap);
+        asm_ud2(c->a);
+    }
+}
+
+static void function_finish(struct baseline *c) {
+    emit_traps(c);
+    emit_grow(c);
+    u64 slots = (u64)c->home_slots + c->operand_max + c->outgoing_max;
+    CHECK(slots < INT32_MAX / 16);
+    u32 frame_bytes = (u32)(slots * 8 + 15) & ~15u;
+    for (u32 i = 0; i < COUNT_OF(c->frame_patch); i++)
+        asm_patch_u32(c->a, c->frame_patch[i], (u32) - (i32)frame_bytes);
+}
+
+// -- The body -----------------------------------------------------------------------------------
+
+// Unreachable code is validated only; but its blocks are followed to find where it ends.
+static void compile_unreachable(struct baseline *c) {
+    switch (c->insn.op) {
+    case OP_BLOCK:
+    case OP_LOOP:
+    case OP_IF:
+        emit_block(c);
+        return;
+    case OP_ELSE:
+        emit_else(c);
+        return;
+    case OP_END:
+        emit_end(c);
+        return;
+    default:
+        return;
+    }
+}
+
+static void compile_control(struct baseline *c) {
+    switch (c->insn.op) {
+    case OP_BLOCK:
+    case OP_LOOP:
+    case OP_IF:
+        return emit_block(c);
+    case OP_ELSE:
+        return emit_else(c);
+    case OP_END:
+        return emit_end(c);
+    case OP_BR:
+        return emit_br(c, c->insn.index);
+    case OP_BR_IF:
+        return emit_br_if(c, c->insn.index);
+    case OP_BR_TABLE:
+        return emit_br_table(c);
+    case OP_RETURN:
+        return emit_br(c, c->block_count - 1);
+    case OP_CALL:
+        return emit_call(c);
+    case OP_CALL_INDIRECT:
+        return emit_call_indirect(c);
+    case OP_UNREACHABLE:
+        return emit_unreachable(c);
+    default:
+        return;
+    }
+}
+
+static void compile_variable(struct baseline *c) {
+    struct operand x;
+    switch (c->insn.op) {
+    case OP_DROP:
+        x = pop(c);
+        return operand_release(c, &x);
+    case OP_SELECT:
+    case OP_SELECT_T:
+        return emit_select(c);
+    case OP_LOCAL_GET:
+        return local_get(c, c->insn.index);
+    case OP_LOCAL_SET:
+        return local_set(c, c->insn.index);
+    case OP_LOCAL_TEE:
+        return local_tee(c, c->insn.index);
+    case OP_GLOBAL_GET:
+        return emit_global_get(c);
+    case OP_GLOBAL_SET:
+        return emit_global_set(c);
+    case OP_I32_CONST:
+        return push_const(c, VALUE_I32, (u32)c->insn.i32);
+    case OP_I64_CONST:
+        return push_const(c, VALUE_I64, (u64)c->insn.i64);
+    case OP_F32_CONST:
+        return push_const(c, VALUE_F32, c->insn.f32);
+    case OP_F64_CONST:
+        return push_const(c, VALUE_F64, c->insn.f64);
+    case OP_REF_NULL:
+        return push_const(c, c->insn.type, 0);
+    case OP_REF_IS_NULL:
+        return emit_ref_is_null(c);
+    case OP_REF_FUNC:
+        return emit_ref_func(c);
+    default:
+        UNREACHABLE();
+    }
+}
+
+// i32 and i64 instructions come in the same order; `op` is the i32 one.
+static void compile_integer(struct baseline *c, enum wasm_op op, enum value_type type) {
+    // In the order of the instructions, from eq.
+    static const enum cond conds[] = {COND_E, COND_NE, COND_L,  COND_B,  COND_G,
+                                      COND_A, COND_LE, COND_BE, COND_GE, COND_AE};
+    static const enum alu bitwise[] = {ALU_AND, ALU_OR, ALU_XOR};
+    static const enum shift shifts[] = {SHIFT_SHL, SHIFT_SAR, SHIFT_SHR, SHIFT_ROL, SHIFT_ROR};
+    if (op == OP_I32_EQZ)
+        emit_eqz(c, type);
+    else if (op <= OP_I32_GE_U)
+        emit_compare(c, conds[op - OP_I32_EQ], type);
+    else if (op <= OP_I32_POPCNT)
+        emit_bits(c, op, type);
+    else if (op == OP_I32_ADD)
+        emit_alu(c, ALU_ADD, type);
+    else if (op == OP_I32_SUB)
+        emit_alu(c, ALU_SUB, type);
+    else if (op == OP_I32_MUL)
+        emit_mul(c, type);
+    else if (op <= OP_I32_REM_U)
+        emit_divide(c, op, type);
+    else if (op <= OP_I32_XOR)
+        emit_alu(c, bitwise[op - OP_I32_AND], type);
+    else
+        emit_shift(c, shifts[op - OP_I32_SHL], type);
+}
+
+// f32 and f64 instructions come in the same order; `op` is the f32 one.
+static void compile_float(struct baseline *c, enum wasm_op op, enum value_type type) {
+    switch (op) {
+    case OP_F32_ABS:
+        return emit_float_sign(c, SSE_AND, type);
+    case OP_F32_NEG:
+        return emit_float_sign(c, SSE_XOR, type);
+    case OP_F32_CEIL:
+        return emit_float_round(c, ROUND_UP, type);
+    case OP_F32_FLOOR:
+        return emit_float_round(c, ROUND_DOWN, type);
+    case OP_F32_TRUNC:
+        return emit_float_round(c, ROUND_TRUNC, type);
+    case OP_F32_NEAREST:
+        return emit_float_round(c, ROUND_NEAREST, type);
+    case OP_F32_SQRT:
+        return emit_float_sqrt(c, type);
+    case OP_F32_ADD:
+        return emit_float_binary(c, SSE_ADD, type);
+    case OP_F32_SUB:
+        return emit_float_binary(c, SSE_SUB, type);
+    case OP_F32_MUL:
+        return emit_float_binary(c, SSE_MUL, type);
+    case OP_F32_DIV:
+        return emit_float_binary(c, SSE_DIV, type);
+    case OP_F32_MIN:
+        return emit_float_minmax(c, SSE_MIN, type);
+    case OP_F32_MAX:
+        return emit_float_minmax(c, SSE_MAX, type);
+    case OP_F32_COPYSIGN:
+        return emit_float_copysign(c, type);
+    default:
+        UNREACHABLE();
+    }
+}
+
+static void compile_conversion(struct baseline *c, enum wasm_op op) {
+    if (op == OP_I32_WRAP_I64)
+        emit_wrap(c);
+    else if (op <= OP_I32_TRUNC_F64_U)
+        emit_trunc(c, op);
+    else if (op <= OP_I64_EXTEND_I32_U)
+        emit_extend(c, op);
+    else if (op <= OP_I64_TRUNC_F64_U)
+        emit_trunc(c, op);
+    else if (op == OP_F32_DEMOTE_F64)
+        emit_promote(c, VALUE_F32);
+    else if (op == OP_F64_PROMOTE_F32)
+        emit_promote(c, VALUE_F64);
+    else if (op <= OP_F64_CONVERT_I64_U)
+        emit_convert(c, op);
+    else if (op == OP_I32_REINTERPRET_F32)
+        emit_reinterpret(c, VALUE_I32);
+    else if (op == OP_I64_REINTERPRET_F64)
+        emit_reinterpret(c, VALUE_I64);
+    else if (op == OP_F32_REINTERPRET_I32)
+        emit_reinterpret(c, VALUE_F32);
+    else if (op == OP_F64_REINTERPRET_I64)
+        emit_reinterpret(c, VALUE_F64);
+    else
+        emit_extend(c, op);
+}
+
+static void compile_bulk(struct baseline *c) {
+    struct helper_call drop = {.helper = HELPER_DATA_DROP, .imm_count = 1, .imm = {c->insn.index}};
+    switch (c->insn.op) {
+    case OP_MEMORY_SIZE:
+        return emit_memory_size(c);
+    case OP_MEMORY_GROW:
+        return emit_memory_grow(c);
+    case OP_MEMORY_COPY:
+        return emit_memory_copy(c);
+    case OP_MEMORY_FILL:
+        return emit_memory_fill(c);
+    case OP_MEMORY_INIT:
+        return emit_memory_init(c);
+    case OP_DATA_DROP:
+        return emit_helper(c, &drop);
+    case OP_TABLE_GET:
+        return emit_table_get(c);
+    case OP_TABLE_SET:
+        return emit_table_set(c);
+    case OP_TABLE_SIZE:
+        return emit_table_size(c);
+    default:
+        return emit_table_op(c, c->insn.op);
+    }
+}
+
+STATIC_ASSERT(OP_I64_ROTR - OP_I64_CLZ == OP_I32_ROTR - OP_I32_CLZ, "same order");
+STATIC_ASSERT(OP_I64_GE_U - OP_I64_EQZ == OP_I32_GE_U - OP_I32_EQZ, "same order");
+STATIC_ASSERT(OP_F64_COPYSIGN - OP_F64_ABS == OP_F32_COPYSIGN - OP_F32_ABS, "same order");
+
+static void compile_insn(struct baseline *c) {
+    enum wasm_op op = c->insn.op;
+    if (op <= OP_CALL_INDIRECT)
+        compile_control(c);
+    else if (op <= OP_GLOBAL_SET)
+        compile_variable(c);
+    else if (op <= OP_TABLE_SET)
+        compile_bulk(c);
+    else if (op <= OP_I64_LOAD32_U)
+        emit_load(c, op);
+    else if (op <= OP_I64_STORE32)
+        emit_store(c, op);
+    else if (op <= OP_MEMORY_GROW)
+        compile_bulk(c);
+    else if (op <= OP_F64_CONST)
+        compile_variable(c);
+    else if (op <= OP_I32_GE_U)
+        compile_integer(c, op, VALUE_I32);
+    else if (op <= OP_I64_GE_U)
+        compile_integer(c, op - OP_I64_EQZ + OP_I32_EQZ, VALUE_I64);
+    else if (op <= OP_F32_GE)
+        emit_float_compare(c, op, VALUE_F32);
+    else if (op <= OP_F64_GE)
+        emit_float_compare(c, op - OP_F64_EQ + OP_F32_EQ, VALUE_F64);
+    else if (op <= OP_I32_ROTR)
+        compile_integer(c, op, VALUE_I32);
+    else if (op <= OP_I64_ROTR)
+        compile_integer(c, op - OP_I64_CLZ + OP_I32_CLZ, VALUE_I64);
+    else if (op <= OP_F32_COPYSIGN)
+        compile_float(c, op, VALUE_F32);
+    else if (op <= OP_F64_COPYSIGN)
+        compile_float(c, op - OP_F64_ABS + OP_F32_ABS, VALUE_F64);
+    else if (op <= OP_I64_EXTEND32_S)
+        compile_conversion(c, op);
+    else if (op <= OP_REF_FUNC)
+        compile_variable(c);
+    else if (op <= OP_I64_TRUNC_SAT_F64_U)
+        emit_trunc_sat(c, op);
+    else
+        compile_bulk(c);
+}
+
+static void compile_body(struct baseline *c) {
+    struct validator *v = &c->validator;
+    while (!validator_done(v)) {
+        insn_read(&v->reader, c->decl, &c->insn);
+        if (v->reader.status != OK || !validator_step(v, &c->insn))
+            return;
+        if (!insn_reserve(c))
+            return;
+        if (c->reachable)
+            compile_insn(c);
+        else
+            compile_unreachable(c);
+#ifdef BASELINE_CHECK
+        if (c->reachable)
+            state_check(c);
+#endif
+    }
+}
+
+static enum status refuse(enum status status, u32 func, u32 offset, struct module_error *error) {
+    error->status = status;
+    error->func = func;
+    error->offset = offset;
+    fmt_string(error->text, sizeof(error->text), "%s",
+               status == ERR_LIMIT ? "function needs too much code" : status_text(status));
+    return status;
+}
+
+enum status baseline_compile(struct baseline *c, u32 func, struct code_unit *unit, u32 *entry,
+                             struct module_error *error) {
+    ASSERT(!func_is_import(c->decl, func));
+    c->unit = unit;
+    c->a = &unit->code;
+    c->status = OK;
+    u32 first_site = unit->site_count;
+
+    validator_begin(&c->validator, c->decl, func);
+    if (c->validator.reader.status == OK) {
+        c->block_count = 0;
+        c->operand_count = 0;
+        c->trap_count = 0;
+        c->start = c->a->len;
+        table_reserve(c, (void **)&c->local, &c->local_capacity, c->validator.local_count,
+                      sizeof(*c->local));
+        if (insn_reserve(c)) {
+            function_begin(c, func);
+            compile_body(c);
+        }
+    }
+    if (c->status == OK)
+        c->status = c->a->status;
+    if (c->status != OK)
+        return refuse(c->status, func, c->insn.offset, error);
+    enum status status = validator_end(&c->validator, error);
+    if (status != OK)
+        return status;
+
+    function_finish(c);
+    if (c->a->status != OK)
+        return refuse(c->a->status, func, c->insn.offset, error);
+    code_unit_sort_sites(unit, first_site);
+    *entry = c->start;
+    return OK;
+}

@@ -1,0 +1,378 @@
+#pragma once
+// Inside the baseline compiler. Public interface: baseline.h.
+//
+// Every local and every operand has a home, eight bytes of the frame. What is not at home is
+// described by a few words per machine register, so that a snapshot of the state (struct merge)
+// has a fixed size however many locals and operands there are:
+//
+//   1. a register holds at most one local, and any number of operands (`refs` counts these, and
+//      values that an emitter has popped and still uses: pins);
+//   2. a local is in one register or at home; a set bit in `clean` says: in both;
+//   3. operands below `window` are at home; at most WINDOW_MAX lie above it;
+//   4. operands never change: a register is overwritten only when nothing refers to it;
+//   5. where a block starts, the operands below its parameters are at home.
+//
+// Registers are numbered 0 to 15 (general) and 16 to 31 (xmm), so that one 32-bit mask holds both.
+
+#include "base/assert.h"
+#include "engine/baseline/baseline.h"
+
+#define REG_COUNT     32
+#define REG_XMM       16
+#define NO_REG        0xff
+#define NO_LOCAL      0xffff
+#define WINDOW_MAX    64
+#define MERGE_CARRIED 2
+
+// Never allocated: rsp, rbp, r14, r15 have their roles; r11 and xmm15 are scratch, dead between any
+// two emitter steps.
+#define SCRATCH     R11
+#define SCRATCH_XMM XMM15
+#define GPR_MASK    0x000037cfu
+#define XMM_MASK    0x7fff0000u
+
+enum slot_kind : u8 {
+    SLOT_HOME,
+    SLOT_REG,
+    SLOT_CONST,
+    SLOT_FLAGS, // an i32 truth value in the flags; only where the next instruction takes it
+};
+
+// How a float comparison's truth depends on the parity flag (unordered) besides its condition.
+enum parity : u8 {
+    PARITY_NONE,
+    PARITY_AND_CLEAR, // condition and not unordered
+    PARITY_OR_SET,    // condition or unordered
+};
+
+struct flags {
+    enum cond cond;
+    enum parity parity;
+};
+
+// An operand: on the abstract stack, or popped from it and in an emitter's hands. A popped operand
+// in a register keeps its reference until operand_release.
+struct operand {
+    enum slot_kind kind;
+    u8 reg;
+    enum value_type type;
+    struct flags flags;
+    u32 index; // on the stack; names its home
+    u64 value; // bits of a constant
+};
+
+// Where values are at a label: the named locals in registers, the last values that branches carry
+// perhaps in registers, everything else at home.
+struct merge {
+    bool decided;              // by the first branch
+    u8 carried[MERGE_CARRIED]; // registers or NO_REG; [0] is the last carried value
+    u32 clean;                 // registers whose local is at home as well
+    u32 locals;                // registers that hold locals
+    u16 local_of[REG_COUNT];
+};
+
+enum table_mark : u8 { TARGET_DIRECT, TARGET_TRAMPOLINE, TARGET_EMITTED };
+
+struct block {
+    enum wasm_op op; // OP_BLOCK, OP_LOOP, OP_IF; OP_ELSE after else; block 0 is the function
+    bool dead;       // it was entered in unreachable code: nothing in it is compiled
+    u32 height;      // operands below the parameters
+    const struct func_type *type;
+    struct label label;      // of the loop's start, or of the end
+    struct label else_label; // OP_IF
+    struct merge merge;
+    struct merge else_merge;
+
+    // For the br_table numbered table_stamp only:
+    u32 table_stamp;
+    enum table_mark table_mark;
+    struct label trampoline;
+};
+
+// A cold ud2. One for all checks of an instruction that give the same trap.
+struct trap_stub {
+    struct label label;
+    u32 wasm_offset;
+    enum trap trap;
+};
+
+// Parallel moves in the making: each register's new value. See moves_emit.
+struct moves {
+    u32 from_reg;                    // destinations that take another register's value
+    u32 from_memory;                 // destinations that are loaded, or take a constant
+    u8 source[REG_COUNT];            // for from_reg
+    enum value_type type[REG_COUNT]; // of the value
+    struct operand value[REG_COUNT]; // for from_memory: SLOT_CONST, or SLOT_HOME
+    struct mem memory[REG_COUNT];    // for SLOT_HOME
+};
+
+struct baseline {
+    const struct module_decl *decl;
+    const struct instance_layout *layout;
+    struct compile_target target;
+    enum segment segment;
+    struct validator validator;
+    enum status status; // ERR_NO_MEMORY once a table could not grow
+
+    // The function being compiled.
+    struct code_unit *unit;
+    struct assembler *a;
+    struct insn insn;
+    const struct func_type *type;
+    bool reachable;
+    u32 start;          // code offset of the entry
+    u32 body_offset;    // of the body in the module
+    u32 frame_patch[2]; // where the frame size goes
+    struct label grow;  // cold: HELPER_STACK_GROW
+    struct label grown; // back from it
+    u32 home_slots;     // homes that locals take
+    u32 operand_max;    // operands that have had homes
+    u32 outgoing_max;   // slots of the outgoing area
+    u32 table_stamp;
+
+    // Registers.
+    u32 used;   // refs != 0
+    u32 locals; // hold a local
+    u32 clean;  // whose local is at home as well
+    u32 victim; // where the next search for a register to empty starts
+    u8 refs[REG_COUNT];
+    u16 local_of[REG_COUNT];
+
+    // Locals.
+    u32 local_capacity;
+    struct local {
+        i32 home; // from rbp
+        u8 reg;   // or NO_REG
+    } *local;
+
+    // Operands.
+    u32 operand_count;
+    u32 operand_capacity;
+    u32 window;
+    struct operand *operands;
+
+    u32 block_count;
+    u32 block_capacity;
+    struct block *blocks;
+
+    u32 trap_count;
+    u32 trap_capacity;
+    struct trap_stub *traps;
+
+    struct moves moves;
+};
+
+// -- Small facts --------------------------------------------------------------------------------
+
+static inline enum width type_width(enum value_type type) {
+    return type == VALUE_I32 ? W32 : W64;
+}
+
+static inline enum fwidth type_fwidth(enum value_type type) {
+    return type == VALUE_F32 ? F32 : F64;
+}
+
+static inline u32 type_mask(enum value_type type) {
+    return value_type_is_float(type) ? XMM_MASK : GPR_MASK;
+}
+
+static inline enum gpr as_gpr(u8 reg) {
+    ASSERT(reg < REG_XMM);
+    return (enum gpr)reg;
+}
+
+static inline enum xmm as_xmm(u8 reg) {
+    ASSERT(reg >= REG_XMM && reg < REG_COUNT);
+    return (enum xmm)(reg - REG_XMM);
+}
+
+static inline u8 xmm_reg(enum xmm x) {
+    return (u8)(REG_XMM + x);
+}
+
+static inline u32 bit(u8 reg) {
+    return 1u << reg;
+}
+
+static inline struct flags flags_of(enum cond cond) {
+    return (struct flags){.cond = cond, .parity = PARITY_NONE};
+}
+
+// The opposite truth value.
+static inline struct flags flags_not(struct flags flags) {
+    static const enum parity opposite[] = {PARITY_NONE, PARITY_OR_SET, PARITY_AND_CLEAR};
+    return (struct flags){.cond = flags.cond ^ 1, .parity = opposite[flags.parity]};
+}
+
+static inline bool operand_is_const(const struct operand *x) {
+    return x->kind == SLOT_CONST;
+}
+
+// A constant as the instruction set can take it: 32 bits, sign-extended to the operand's width.
+static inline bool operand_is_imm32(const struct operand *x) {
+    if (x->kind != SLOT_CONST)
+        return false;
+    return x->type == VALUE_I32 || (i64)x->value == (i32)x->value;
+}
+
+static inline i32 operand_imm32(const struct operand *x) {
+    return (i32)x->value;
+}
+
+// -- state.c: registers, locals, operands -------------------------------------------------------
+
+// Forgets everything: all registers empty, all locals at home, no operands.
+void state_reset(struct baseline *c);
+// Checks the invariants; for debug builds.
+void state_check(const struct baseline *c);
+
+// Takes a register of `mask`, pinned, spilling what must be. Emits moves only: flags survive.
+u8 reg_alloc(struct baseline *c, u32 mask);
+void reg_retain(struct baseline *c, u8 reg);
+void reg_release(struct baseline *c, u8 reg);
+// Moves locals and stacked operands out of `reg`; what is pinned in it stays. `avoid`: registers
+// that they may not move to.
+void reg_claim(struct baseline *c, u8 reg, u32 avoid);
+// A register of `mask` for a result, pinned: where `x` (may be NULL; released) was if nothing else
+// needs that, or where the local lives that the next instruction sets. `x`'s register stays
+// readable for the one instruction that writes the result.
+u8 reg_result(struct baseline *c, u32 mask, const struct operand *x);
+
+struct mem operand_home(const struct baseline *c, const struct operand *x);
+struct mem local_home(const struct baseline *c, u32 local);
+
+void push_reg(struct baseline *c, enum value_type type, u8 reg); // takes over a pin
+void push_const(struct baseline *c, enum value_type type, u64 value);
+void push_flags(struct baseline *c, struct flags flags);
+struct operand pop(struct baseline *c);
+void operand_release(struct baseline *c, const struct operand *x);
+// Makes sure that `x` is in a register (of `mask`).
+void operand_load(struct baseline *c, struct operand *x);
+void operand_load_in(struct baseline *c, struct operand *x, u32 mask);
+// Makes sure that `x` is in a register that may be overwritten; `keep` (may be NULL) is not in it.
+void operand_own(struct baseline *c, struct operand *x, const struct operand *keep);
+// Moves `x` to exactly `reg`, which the caller has claimed, and owns it.
+void operand_move_to(struct baseline *c, struct operand *x, u8 reg);
+bool operand_is_own(const struct baseline *c, const struct operand *x);
+
+// Puts operands below `below` home.
+void operands_spill(struct baseline *c, u32 below);
+// Puts dirty locals home; they stay in their registers as well.
+void locals_spill(struct baseline *c);
+// A call destroyed all registers: locals are at home, operands were popped or spilled.
+void state_clobber(struct baseline *c);
+
+void local_get(struct baseline *c, u32 local);
+void local_set(struct baseline *c, u32 local);
+void local_tee(struct baseline *c, u32 local);
+
+// -- moves.c ------------------------------------------------------------------------------------
+
+void value_move(struct baseline *c, enum value_type type, u8 to, u8 from);
+void value_load(struct baseline *c, enum value_type type, u8 to, struct mem from);
+void value_store(struct baseline *c, enum value_type type, struct mem to, u8 from);
+void value_const(struct baseline *c, enum value_type type, u8 to, u64 bits);
+// Stores an operand, wherever it is. Takes r11 when that is its home.
+void operand_store(struct baseline *c, const struct operand *x, struct mem to);
+
+// Parallel moves: begin, any number of adds (each destination once), emit.
+void moves_begin(struct baseline *c);
+void moves_add(struct baseline *c, u8 to, const struct operand *x);
+void moves_add_load(struct baseline *c, u8 to, enum value_type type, struct mem from);
+void moves_emit(struct baseline *c);
+
+// -- merge.c ------------------------------------------------------------------------------------
+
+// Decides `m` by the current state: locals where they are, `count` top operands carried.
+void merge_decide(struct baseline *c, struct merge *m, u32 count);
+// Prepares a branch to a label that has state `m`: true when something must be moved. `height`: of
+// the operands at the label; `bound`: code after the label was emitted already.
+bool merge_arrive(struct baseline *c, struct merge *m, u32 height, u32 count, bool bound);
+// Emits what merge_arrive found. The current state is not changed: the branch may not be taken.
+void merge_moves(struct baseline *c, const struct merge *m, u32 height, u32 count);
+// Makes `m` the current state.
+void merge_adopt(struct baseline *c, const struct merge *m, u32 height, u32 count,
+                 const enum value_type *types);
+
+// -- baseline.c ---------------------------------------------------------------------------------
+
+// The label of the cold ud2 for a trap of the current instruction. Valid until the next call.
+struct label *trap_label(struct baseline *c, enum trap trap);
+// Notes that the next instruction in the code may fault with `trap`.
+void site_here(struct baseline *c, enum trap trap);
+void outgoing_reserve(struct baseline *c, u32 slots);
+// Whether the next instruction takes the truth value that the current one leaves in the flags.
+bool next_takes_flags(const struct baseline *c);
+// Pushes a truth value, materialised unless the next instruction takes it from the flags.
+void push_truth(struct baseline *c, struct flags flags);
+// Jumps when `flags` hold.
+void jump_if(struct baseline *c, struct flags flags, struct label *to);
+// leave; ret, results in place. The state is not changed.
+void emit_return(struct baseline *c);
+
+// -- Emitters, by class of instruction ----------------------------------------------------------
+
+void control_begin(struct baseline *c); // the function's own block
+void emit_block(struct baseline *c);    // block, loop, if
+void emit_else(struct baseline *c);
+void emit_end(struct baseline *c);
+void emit_br(struct baseline *c, u32 depth);
+void emit_br_if(struct baseline *c, u32 depth);
+void emit_br_table(struct baseline *c);
+void emit_unreachable(struct baseline *c);
+void emit_select(struct baseline *c);
+struct flags pop_condition(struct baseline *c);
+
+void emit_load(struct baseline *c, enum wasm_op op);
+void emit_store(struct baseline *c, enum wasm_op op);
+void emit_memory_size(struct baseline *c);
+void emit_memory_grow(struct baseline *c);
+void emit_memory_copy(struct baseline *c);
+void emit_memory_fill(struct baseline *c);
+void emit_memory_init(struct baseline *c);
+void emit_global_get(struct baseline *c);
+void emit_global_set(struct baseline *c);
+
+void emit_alu(struct baseline *c, enum alu op, enum value_type type);
+void emit_mul(struct baseline *c, enum value_type type);
+void emit_divide(struct baseline *c, enum wasm_op op, enum value_type type);
+void emit_shift(struct baseline *c, enum shift op, enum value_type type);
+void emit_bits(struct baseline *c, enum wasm_op op, enum value_type type); // clz ctz popcnt
+void emit_compare(struct baseline *c, enum cond cond, enum value_type type);
+void emit_eqz(struct baseline *c, enum value_type type);
+void emit_extend(struct baseline *c, enum wasm_op op);
+void emit_wrap(struct baseline *c);
+
+void emit_float_binary(struct baseline *c, enum sse_op op, enum value_type type);
+void emit_float_minmax(struct baseline *c, enum sse_op op, enum value_type type);
+void emit_float_copysign(struct baseline *c, enum value_type type);
+void emit_float_sign(struct baseline *c, enum sse_op op, enum value_type type); // AND abs, XOR neg
+void emit_float_round(struct baseline *c, enum round_mode mode, enum value_type type);
+void emit_float_sqrt(struct baseline *c, enum value_type type);
+void emit_float_compare(struct baseline *c, enum wasm_op op, enum value_type type);
+
+void emit_trunc(struct baseline *c, enum wasm_op op);
+void emit_trunc_sat(struct baseline *c, enum wasm_op op);
+void emit_convert(struct baseline *c, enum wasm_op op);
+void emit_reinterpret(struct baseline *c, enum value_type to);
+void emit_promote(struct baseline *c, enum value_type to);
+
+void emit_call(struct baseline *c);
+void emit_call_indirect(struct baseline *c);
+// Calls a helper with `imm_count` constants and then `pop_count` operands from the stack. When
+// `result` is a type, pushes the value.
+struct helper_call {
+    enum helper helper;
+    u32 imm_count;
+    u32 imm[2];
+    u32 pop_count;
+    bool has_result;
+};
+void emit_helper(struct baseline *c, const struct helper_call *call);
+
+void emit_ref_func(struct baseline *c);
+void emit_ref_is_null(struct baseline *c);
+void emit_table_get(struct baseline *c);
+void emit_table_set(struct baseline *c);
+void emit_table_size(struct baseline *c);
+void emit_table_op(struct baseline *c, enum wasm_op op); // grow, fill, copy, init, elem.drop

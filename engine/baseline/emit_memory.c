@@ -1,0 +1,229 @@
+// Linear memory and globals.
+//
+// An access to memory is one instruction through the segment base, whose index is zero-extended and
+// whose static offset lies within the guard: what is out of bounds faults. Offsets at or beyond the
+// guard are added to the index with a carry check first, so that no address ever leaves the slot.
+
+#include "engine/baseline/baseline_internal.h"
+
+// Static offsets below this need no check; 16 bytes are the largest access.
+#define OFFSET_UNCHECKED (MEMORY_GUARD_BYTES - 16)
+
+// Where `index` + `offset` lies. May emit code that sets r11:
+//   constant sum below 2 GiB:  seg:[disp32]
+//   constant sum below 4 GiB:  mov r11d, sum; seg:[r11]
+//   offset 0:                  seg:[index32]
+//   offset within the guard:   seg:[index + disp32]
+//   larger offsets:            mov r11d, offset; add r11d, index; jc cold; seg:[r11]
+static struct mem memory_operand(struct baseline *c, struct operand *index, u64 offset) {
+    struct mem mem = {.base = NO_GPR, .index = NO_GPR, .segment = c->segment};
+    u64 sum = index->value + offset;
+    if (operand_is_const(index) && sum <= INT32_MAX) {
+        mem.disp = (i32)sum;
+        return mem;
+    }
+    if (operand_is_const(index) && sum <= UINT32_MAX) {
+        asm_mov_ri(c->a, SCRATCH, sum);
+        mem.base = SCRATCH;
+        return mem;
+    }
+    operand_load(c, index);
+    mem.base = as_gpr(index->reg);
+    mem.addr32 = offset == 0;
+    mem.disp = (i32)offset;
+    if (offset >= OFFSET_UNCHECKED) {
+        asm_mov_ri(c->a, SCRATCH, offset);
+        asm_alu_rr(c->a, ALU_ADD, W32, SCRATCH, as_gpr(index->reg));
+        asm_jcc(c->a, COND_B, trap_label(c, TRAP_MEMORY_BOUNDS));
+        mem.base = SCRATCH;
+        mem.disp = 0;
+    }
+    return mem;
+}
+
+struct access {
+    enum value_type type;
+    enum width width; // in memory
+    bool sign;
+};
+
+// Loads and stores, in the order of their instructions.
+static const struct access loads[] = {
+    {VALUE_I32, W32, false}, {VALUE_I64, W64, false}, {VALUE_F32, W32, false},
+    {VALUE_F64, W64, false}, {VALUE_I32, W8, true},   {VALUE_I32, W8, false},
+    {VALUE_I32, W16, true},  {VALUE_I32, W16, false}, {VALUE_I64, W8, true},
+    {VALUE_I64, W8, false},  {VALUE_I64, W16, true},  {VALUE_I64, W16, false},
+    {VALUE_I64, W32, true},  {VALUE_I64, W32, false},
+};
+static const struct access stores[] = {
+    {VALUE_I32, W32, false}, {VALUE_I64, W64, false}, {VALUE_F32, W32, false},
+    {VALUE_F64, W64, false}, {VALUE_I32, W8, false},  {VALUE_I32, W16, false},
+    {VALUE_I64, W8, false},  {VALUE_I64, W16, false}, {VALUE_I64, W32, false},
+};
+STATIC_ASSERT(COUNT_OF(loads) == OP_I64_LOAD32_U - OP_I32_LOAD + 1, "one row per load");
+STATIC_ASSERT(COUNT_OF(stores) == OP_I64_STORE32 - OP_I32_STORE + 1, "one row per store");
+
+// mov r, seg:[...] / movzx / movsx / movs x, seg:[...]
+void emit_load(struct baseline *c, enum wasm_op op) {
+    const struct access *load = &loads[op - OP_I32_LOAD];
+    struct operand index = pop(c);
+    struct mem from = memory_operand(c, &index, c->insn.mem.offset);
+    u8 to = reg_result(c, type_mask(load->type), &index);
+    site_here(c, TRAP_MEMORY_BOUNDS);
+    if (value_type_is_float(load->type))
+        asm_loadf(c->a, type_fwidth(load->type), as_xmm(to), from);
+    else if (load->sign)
+        asm_load_sx(c->a, type_width(load->type), load->width, as_gpr(to), from);
+    else
+        asm_load(c->a, load->width, as_gpr(to), from);
+    push_reg(c, load->type, to);
+}
+
+// mov seg:[...], r / mov seg:[...], imm / movs seg:[...], x
+void emit_store(struct baseline *c, enum wasm_op op) {
+    const struct access *store = &stores[op - OP_I32_STORE];
+    struct operand value = pop(c);
+    struct operand index = pop(c);
+    bool imm =
+        operand_is_const(&value) && (store->width != W64 || (i64)value.value == (i32)value.value);
+    if (!imm)
+        operand_load(c, &value);
+    struct mem to = memory_operand(c, &index, c->insn.mem.offset);
+    site_here(c, TRAP_MEMORY_BOUNDS);
+    if (imm)
+        asm_store_i(c->a, store->width, to, operand_imm32(&value));
+    else if (value_type_is_float(store->type))
+        asm_storef(c->a, type_fwidth(store->type), to, as_xmm(value.reg));
+    else
+        asm_store(c->a, store->width, to, as_gpr(value.reg));
+    operand_release(c, &value);
+    operand_release(c, &index);
+}
+
+// mov r, [r15 + memory]; mov r, [r + bytes]; shr r, 16
+void emit_memory_size(struct baseline *c) {
+    u8 to = reg_result(c, GPR_MASK, NULL);
+    asm_load(c->a, W64, as_gpr(to), mem_at(R15, INSTANCE_MEMORY));
+    asm_load(c->a, W64, as_gpr(to), mem_at(as_gpr(to), MEMORY_BYTES));
+    asm_shift_i(c->a, SHIFT_SHR, W64, as_gpr(to), 16);
+    push_reg(c, VALUE_I32, to);
+}
+
+void emit_memory_grow(struct baseline *c) {
+    emit_helper(
+        c, &(struct helper_call){.helper = HELPER_MEMORY_GROW, .pop_count = 1, .has_result = true});
+}
+
+void emit_memory_init(struct baseline *c) {
+    emit_helper(c, &(struct helper_call){.helper = HELPER_MEMORY_INIT,
+                                         .imm_count = 1,
+                                         .imm = {c->insn.pair.a},
+                                         .pop_count = 3});
+}
+
+// Pops three operands into the given registers, which are then all the caller's to overwrite.
+static void pop_three(struct baseline *c, const u8 regs[3], u32 also) {
+    struct operand x[3];
+    x[2] = pop(c);
+    x[1] = pop(c);
+    x[0] = pop(c);
+    u32 avoid = bit(regs[0]) | bit(regs[1]) | bit(regs[2]) | also;
+    for (u32 left = avoid; left != 0; left &= left - 1)
+        reg_claim(c, (u8)__builtin_ctz(left), avoid);
+
+    moves_begin(c);
+    for (u32 i = 0; i < 3; i++)
+        moves_add(c, regs[i], &x[i]);
+    moves_emit(c);
+    for (u32 i = 0; i < 3; i++)
+        operand_release(c, &x[i]);
+}
+
+// lea rdx, [at + count]; cmp rdx, r11; ja cold
+static void check_range(struct baseline *c, enum gpr at, enum gpr count) {
+    asm_lea(c->a, W64, RDX, (struct mem){.base = at, .index = count});
+    asm_alu_rr(c->a, ALU_CMP, W64, RDX, SCRATCH);
+    asm_jcc(c->a, COND_A, trap_label(c, TRAP_MEMORY_BOUNDS));
+}
+
+// mov r11, [r15 + memory]; mov r11, [r11 + bytes]
+static void load_memory_bytes(struct baseline *c) {
+    asm_load(c->a, W64, SCRATCH, mem_at(R15, INSTANCE_MEMORY));
+    asm_load(c->a, W64, SCRATCH, mem_at(SCRATCH, MEMORY_BYTES));
+}
+
+// to in rdi, from in rsi, count in rcx:
+//   r11 = bytes; both ranges checked; add rdi, base; add rsi, base
+//   mov rdx, rdi; sub rdx, rsi; cmp rdx, rcx; jb backward
+//   rep movsb; jmp done
+//   backward: lea rdi, [rdi + rcx - 1]; lea rsi, [rsi + rcx - 1]; std; rep movsb; cld; done:
+void emit_memory_copy(struct baseline *c) {
+    struct label backward = {0};
+    struct label done = {0};
+    pop_three(c, (const u8[]){RDI, RSI, RCX}, bit(RDX));
+    load_memory_bytes(c);
+    check_range(c, RDI, RCX);
+    check_range(c, RSI, RCX);
+    asm_alu_rm(c->a, ALU_ADD, W64, RDI, mem_at(R15, INSTANCE_MEMORY_BASE));
+    asm_alu_rm(c->a, ALU_ADD, W64, RSI, mem_at(R15, INSTANCE_MEMORY_BASE));
+    asm_mov_rr(c->a, W64, RDX, RDI);
+    asm_alu_rr(c->a, ALU_SUB, W64, RDX, RSI);
+    asm_alu_rr(c->a, ALU_CMP, W64, RDX, RCX);
+    asm_jcc(c->a, COND_B, &backward);
+    site_here(c, TRAP_MEMORY_BOUNDS);
+    asm_rep_movsb(c->a);
+    asm_jmp(c->a, &done);
+    asm_bind(c->a, &backward);
+    asm_lea(c->a, W64, RDI, (struct mem){.base = RDI, .index = RCX, .disp = -1});
+    asm_lea(c->a, W64, RSI, (struct mem){.base = RSI, .index = RCX, .disp = -1});
+    asm_std(c->a);
+    site_here(c, TRAP_MEMORY_BOUNDS);
+    asm_rep_movsb(c->a);
+    asm_cld(c->a);
+    asm_bind(c->a, &done);
+}
+
+// at in rdi, value in rax, count in rcx: r11 = bytes; range checked; add rdi, base; rep stosb
+void emit_memory_fill(struct baseline *c) {
+    pop_three(c, (const u8[]){RDI, RAX, RCX}, bit(RDX));
+    load_memory_bytes(c);
+    check_range(c, RDI, RCX);
+    asm_alu_rm(c->a, ALU_ADD, W64, RDI, mem_at(R15, INSTANCE_MEMORY_BASE));
+    site_here(c, TRAP_MEMORY_BOUNDS);
+    asm_rep_stosb(c->a);
+}
+
+// -- Globals ------------------------------------------------------------------------------------
+
+// An own global's cell; an imported one's after mov r11, [r15 + pointer].
+static struct mem global_cell(struct baseline *c, u32 global) {
+    u32 imported = c->decl->global_import_count;
+    if (global >= imported)
+        return mem_at(R15, (i32)layout_global_cell(c->layout, global - imported));
+    asm_load(c->a, W64, SCRATCH, mem_at(R15, (i32)layout_global_ptr(c->layout, global)));
+    return mem_at(SCRATCH, 0);
+}
+
+// A constant, or [mov r11, [r15 + pointer];] mov r, [cell]
+void emit_global_get(struct baseline *c) {
+    u32 index = c->insn.index;
+    const struct global_decl *global = &c->decl->globals[index];
+    bool own = index >= c->decl->global_import_count;
+    if (own && !global->type.is_mutable && global->init.kind == CONST_VALUE) {
+        push_const(c, global->type.type, global->init.value);
+        return;
+    }
+    struct mem cell = global_cell(c, index);
+    u8 to = reg_result(c, type_mask(global->type.type), NULL);
+    value_load(c, global->type.type, to, cell);
+    push_reg(c, global->type.type, to);
+}
+
+// [mov r11, [r15 + pointer];] mov [cell], r
+void emit_global_set(struct baseline *c) {
+    struct operand x = pop(c);
+    if (!operand_is_imm32(&x))
+        operand_load(c, &x);
+    operand_store(c, &x, global_cell(c, c->insn.index));
+    operand_release(c, &x);
+}

@@ -1,0 +1,372 @@
+// The abstract state: which local and which operand is in which register. Invariants are listed in
+// baseline_internal.h and checked by state_check.
+//
+// Getting a register never fails: first a free one, then one that only caches a clean local, then
+// one with a dirty local, and at last the oldest operands go home. Everything emitted here is a
+// mov, so the flags of a comparison survive.
+
+#include "engine/baseline/baseline_internal.h"
+
+#include "base/string.h"
+
+void state_reset(struct baseline *c) {
+    c->used = 0;
+    c->locals = 0;
+    c->clean = 0;
+    c->victim = 0;
+    memset(c->refs, 0, sizeof(c->refs));
+    for (u32 i = 0; i < REG_COUNT; i++)
+        c->local_of[i] = NO_LOCAL;
+    c->operand_count = 0;
+    c->window = 0;
+}
+
+void state_check(const struct baseline *c) {
+    u8 refs[REG_COUNT] = {0};
+    CHECK(c->window <= c->operand_count || c->operand_count == 0);
+    for (u32 i = c->window; i < c->operand_count; i++) {
+        const struct operand *x = &c->operands[i];
+        CHECK(x->index == i);
+        if (x->kind == SLOT_REG)
+            refs[x->reg]++;
+    }
+    for (u8 reg = 0; reg < REG_COUNT; reg++) {
+        CHECK(refs[reg] == c->refs[reg]); // nothing is pinned between instructions
+        CHECK(((c->used & bit(reg)) != 0) == (c->refs[reg] != 0));
+        CHECK(((c->locals & bit(reg)) != 0) == (c->local_of[reg] != NO_LOCAL));
+        CHECK(c->local_of[reg] == NO_LOCAL || c->local[c->local_of[reg]].reg == reg);
+    }
+    CHECK((c->clean & ~c->locals) == 0);
+    CHECK(((c->used | c->locals) & ~(GPR_MASK | XMM_MASK)) == 0);
+}
+
+// -- Homes --------------------------------------------------------------------------------------
+
+struct mem operand_home(const struct baseline *c, const struct operand *x) {
+    return mem_at(RBP, -8 * (i32)(c->home_slots + x->index + 1));
+}
+
+struct mem local_home(const struct baseline *c, u32 local) {
+    return mem_at(RBP, c->local[local].home);
+}
+
+static enum value_type local_type(const struct baseline *c, u32 local) {
+    return c->validator.locals[local];
+}
+
+// -- Registers ----------------------------------------------------------------------------------
+
+void reg_retain(struct baseline *c, u8 reg) {
+    ASSERT(c->refs[reg] < 0xff);
+    c->refs[reg]++;
+    c->used |= bit(reg);
+}
+
+void reg_release(struct baseline *c, u8 reg) {
+    ASSERT(c->refs[reg] != 0);
+    if (--c->refs[reg] == 0)
+        c->used &= ~bit(reg);
+}
+
+// The local in `reg` is there no more; its home must be up to date or its value dead.
+static void local_detach(struct baseline *c, u8 reg) {
+    ASSERT((c->locals & bit(reg)) != 0);
+    c->local[c->local_of[reg]].reg = NO_REG;
+    c->local_of[reg] = NO_LOCAL;
+    c->locals &= ~bit(reg);
+    c->clean &= ~bit(reg);
+}
+
+static void local_attach(struct baseline *c, u32 local, u8 reg, bool clean) {
+    ASSERT((c->locals & bit(reg)) == 0);
+    ASSERT(c->local[local].reg == NO_REG);
+    c->local[local].reg = reg;
+    c->local_of[reg] = (u16)local;
+    c->locals |= bit(reg);
+    if (clean)
+        c->clean |= bit(reg);
+}
+
+// mov [home], r
+static void local_write_home(struct baseline *c, u8 reg) {
+    u32 local = c->local_of[reg];
+    if ((c->clean & bit(reg)) == 0)
+        value_store(c, local_type(c, local), local_home(c, local), reg);
+    c->clean |= bit(reg);
+}
+
+static void operand_write_home(struct baseline *c, struct operand *x) {
+    if (x->index >= c->operand_max)
+        c->operand_max = x->index + 1;
+    operand_store(c, x, operand_home(c, x));
+    if (x->kind == SLOT_REG)
+        reg_release(c, x->reg);
+    x->kind = SLOT_HOME;
+}
+
+void operands_spill(struct baseline *c, u32 below) {
+    ASSERT(below <= c->operand_count);
+    for (; c->window < below; c->window++) {
+        struct operand *x = &c->operands[c->window];
+        if (x->kind != SLOT_HOME)
+            operand_write_home(c, x);
+    }
+}
+
+void locals_spill(struct baseline *c) {
+    for (u32 dirty = c->locals & ~c->clean; dirty != 0; dirty &= dirty - 1)
+        local_write_home(c, (u8)__builtin_ctz(dirty));
+}
+
+void state_clobber(struct baseline *c) {
+    ASSERT(c->used == 0);
+    ASSERT(c->clean == c->locals);
+    for (u32 left = c->locals; left != 0; left &= left - 1)
+        local_detach(c, (u8)__builtin_ctz(left));
+}
+
+// The first register of `mask` at or after the rotating position, so that none is always the one.
+static u8 rotate(struct baseline *c, u32 mask) {
+    u32 later = mask & ~((2u << c->victim) - 1);
+    u8 reg = (u8)__builtin_ctz(later != 0 ? later : mask);
+    c->victim = reg;
+    return reg;
+}
+
+// A register of `mask` that nothing is in, after spilling. Not pinned yet.
+static u8 reg_empty(struct baseline *c, u32 mask) {
+    for (;;) {
+        u32 unused = mask & ~c->used;
+        if ((unused & ~c->locals) != 0)
+            return (u8)__builtin_ctz(unused & ~c->locals);
+        if (unused != 0) {
+            u8 reg = rotate(c, (unused & c->clean) != 0 ? unused & c->clean : unused);
+            local_write_home(c, reg);
+            local_detach(c, reg);
+            return reg;
+        }
+        CHECK(c->window < c->operand_count); // an emitter pins fewer registers than there are
+        operands_spill(c, c->window + 1);
+    }
+}
+
+u8 reg_alloc(struct baseline *c, u32 mask) {
+    u8 reg = reg_empty(c, mask);
+    reg_retain(c, reg);
+    return reg;
+}
+
+void reg_claim(struct baseline *c, u8 reg, u32 avoid) {
+    u32 class_mask = reg < REG_XMM ? GPR_MASK : XMM_MASK;
+    if ((c->locals & bit(reg)) != 0) {
+        u32 local = c->local_of[reg];
+        u32 empty = class_mask & ~avoid & ~bit(reg) & ~c->used & ~c->locals;
+        bool clean = (c->clean & bit(reg)) != 0;
+        if (empty == 0)
+            local_write_home(c, reg);
+        local_detach(c, reg);
+        if (empty != 0) {
+            u8 to = (u8)__builtin_ctz(empty);
+            value_move(c, local_type(c, local), to, reg);
+            local_attach(c, local, to, clean);
+        }
+    }
+    for (u32 i = c->window; i < c->operand_count; i++) {
+        struct operand *x = &c->operands[i];
+        if (x->kind == SLOT_REG && x->reg == reg)
+            operand_write_home(c, x);
+    }
+}
+
+// The register of the local that the next instruction sets, or NO_REG: a result computed there
+// needs no move. Looks at undecoded bytes, which validation has yet to see.
+static u8 reg_hint(const struct baseline *c, u32 mask) {
+    const struct reader *r = &c->validator.reader;
+    if (r->end - r->at < 3 || (r->at[0] != 0x21 && r->at[0] != 0x22))
+        return NO_REG;
+    u32 local = r->at[1];
+    if (local >= 0x80)
+        local = (local & 0x7f) | (u32)r->at[2] << 7;
+    if ((r->at[1] >= 0x80 && r->at[2] >= 0x80) || local >= c->validator.local_count)
+        return NO_REG;
+    u8 reg = c->local[local].reg;
+    return reg != NO_REG && (bit(reg) & mask) != 0 ? reg : NO_REG;
+}
+
+u8 reg_result(struct baseline *c, u32 mask, const struct operand *x) {
+    bool in_reg = x != NULL && x->kind == SLOT_REG;
+    if (in_reg && (bit(x->reg) & mask) != 0 && operand_is_own(c, x))
+        return x->reg;
+    if (in_reg)
+        reg_release(c, x->reg);
+    u8 reg = reg_hint(c, mask);
+    if (reg != NO_REG && c->refs[reg] == 0) {
+        local_detach(c, reg);
+        reg_retain(c, reg);
+        return reg;
+    }
+    return reg_alloc(c, mask);
+}
+
+// -- Operands -----------------------------------------------------------------------------------
+
+static struct operand *push(struct baseline *c, enum slot_kind kind, enum value_type type) {
+    ASSERT(c->operand_count < c->operand_capacity);
+    if (c->operand_count - c->window >= WINDOW_MAX)
+        operands_spill(c, c->window + 1);
+    struct operand *x = &c->operands[c->operand_count];
+    x->kind = kind;
+    x->type = type;
+    x->index = c->operand_count++;
+    return x;
+}
+
+void push_reg(struct baseline *c, enum value_type type, u8 reg) {
+    ASSERT(c->refs[reg] != 0);
+    push(c, SLOT_REG, type)->reg = reg;
+}
+
+void push_const(struct baseline *c, enum value_type type, u64 value) {
+    push(c, SLOT_CONST, type)->value = value;
+}
+
+void push_flags(struct baseline *c, struct flags flags) {
+    push(c, SLOT_FLAGS, VALUE_I32)->flags = flags;
+}
+
+struct operand pop(struct baseline *c) {
+    ASSERT(c->operand_count != 0);
+    c->operand_count--;
+    if (c->window > c->operand_count)
+        c->window = c->operand_count;
+    return c->operands[c->operand_count];
+}
+
+void operand_release(struct baseline *c, const struct operand *x) {
+    if (x->kind == SLOT_REG)
+        reg_release(c, x->reg);
+}
+
+bool operand_is_own(const struct baseline *c, const struct operand *x) {
+    return x->kind == SLOT_REG && c->refs[x->reg] == 1 && (c->locals & bit(x->reg)) == 0;
+}
+
+static void operand_fill(struct baseline *c, struct operand *x, u8 reg) {
+    if (x->kind == SLOT_CONST)
+        value_const(c, x->type, reg, x->value);
+    else
+        value_load(c, x->type, reg, operand_home(c, x));
+    x->kind = SLOT_REG;
+    x->reg = reg;
+}
+
+void operand_load_in(struct baseline *c, struct operand *x, u32 mask) {
+    ASSERT(x->kind != SLOT_FLAGS);
+    if (x->kind != SLOT_REG) {
+        operand_fill(c, x, reg_alloc(c, mask));
+    } else if ((bit(x->reg) & mask) == 0) {
+        u8 reg = reg_alloc(c, mask);
+        value_move(c, x->type, reg, x->reg);
+        reg_release(c, x->reg);
+        x->reg = reg;
+    }
+}
+
+void operand_load(struct baseline *c, struct operand *x) {
+    if (x->kind != SLOT_REG)
+        operand_load_in(c, x, type_mask(x->type));
+}
+
+void operand_own(struct baseline *c, struct operand *x, const struct operand *keep) {
+    if (operand_is_own(c, x))
+        return;
+    u32 mask = type_mask(x->type);
+    u8 reg = reg_hint(c, mask);
+    bool kept = keep != NULL && keep->kind == SLOT_REG && keep->reg == reg;
+    bool here = x->kind == SLOT_REG && x->reg == reg;
+    if (reg != NO_REG && !kept && c->refs[reg] == here) {
+        local_detach(c, reg);
+        if (here)
+            return;
+        reg_retain(c, reg);
+    } else {
+        reg = reg_alloc(c, mask);
+    }
+    if (x->kind == SLOT_REG) {
+        value_move(c, x->type, reg, x->reg);
+        reg_release(c, x->reg);
+        x->reg = reg;
+    } else {
+        operand_fill(c, x, reg);
+    }
+}
+
+void operand_move_to(struct baseline *c, struct operand *x, u8 reg) {
+    ASSERT((c->locals & bit(reg)) == 0);
+    if (x->kind == SLOT_REG && x->reg == reg)
+        return;
+    ASSERT(c->refs[reg] == 0);
+    reg_retain(c, reg);
+    if (x->kind == SLOT_REG) {
+        value_move(c, x->type, reg, x->reg);
+        reg_release(c, x->reg);
+        x->reg = reg;
+    } else {
+        operand_fill(c, x, reg);
+    }
+}
+
+// -- Locals -------------------------------------------------------------------------------------
+
+// Shares the local's register; loads it first, and keeps it there, when it is at home.
+void local_get(struct baseline *c, u32 local) {
+    u8 reg = c->local[local].reg;
+    enum value_type type = local_type(c, local);
+    if (reg == NO_REG) {
+        reg = reg_empty(c, type_mask(type));
+        value_load(c, type, reg, local_home(c, local));
+        local_attach(c, local, reg, true);
+    }
+    reg_retain(c, reg);
+    push_reg(c, type, reg);
+}
+
+// Makes `x` the value of a local and leaves it pinned in the register that the two share.
+static void local_assign(struct baseline *c, u32 local, struct operand *x) {
+    u8 own = c->local[local].reg;
+    if (x->kind == SLOT_REG && x->reg == own)
+        return;
+    bool copy = x->kind != SLOT_REG || (c->locals & bit(x->reg)) != 0;
+    if (copy) {
+        u8 reg;
+        if (own != NO_REG && c->refs[own] == 0) {
+            reg = own;
+            reg_retain(c, reg);
+        } else {
+            reg = reg_alloc(c, type_mask(x->type));
+        }
+        if (x->kind == SLOT_REG) {
+            value_move(c, x->type, reg, x->reg);
+            reg_release(c, x->reg);
+            x->reg = reg;
+        } else {
+            operand_fill(c, x, reg);
+        }
+    }
+    // Getting a register may have emptied the local's own.
+    if (c->local[local].reg != NO_REG)
+        local_detach(c, c->local[local].reg);
+    local_attach(c, local, x->reg, false);
+}
+
+void local_set(struct baseline *c, u32 local) {
+    struct operand x = pop(c);
+    local_assign(c, local, &x);
+    reg_release(c, x.reg);
+}
+
+void local_tee(struct baseline *c, u32 local) {
+    struct operand x = pop(c);
+    local_assign(c, local, &x);
+    push_reg(c, x.type, x.reg);
+}

@@ -1,0 +1,203 @@
+// From bytes to a module: decode, lay out, intern types, compile each function, resolve calls,
+// publish.
+
+#include "engine/api/host.h"
+#include "engine/baseline/baseline.h"
+#include "engine/driver/driver_internal.h"
+#include "engine/runtime/entry.h"
+#include "engine/validate/validate.h"
+
+static u32 own_func_count(const struct module_decl *decl) {
+    return decl->func_count - decl->func_import_count;
+}
+
+// Arrays of count zero are allocated all the same, so that NULL means out of memory.
+static usize array_bytes(u32 count, usize size) {
+    return count == 0 ? size : count * size;
+}
+
+static enum status fail(struct module_error *error, enum status status) {
+    *error = (struct module_error){.status = status, .func = NO_FUNC};
+    const char *text = status_text(status);
+    usize len = strlen(text);
+    ASSERT(len < sizeof error->text);
+    memcpy(error->text, text, len);
+    return status;
+}
+
+static enum status intern_types(struct module *module) {
+    const struct module_decl *decl = module->decl;
+    for (u32 i = 0; i < decl->type_count; i++) {
+        enum status status =
+            type_registry_intern(&module->engine->types, &decl->types[i], &module->type_ids[i]);
+        if (status != OK)
+            return status;
+    }
+    return OK;
+}
+
+// Marks in `wanted` the types of own functions that have a reference: another instance can enter
+// only these.
+static void mark_cross_types(const struct module_decl *decl, bool *wanted) {
+    for (u32 i = decl->func_import_count; i < decl->func_count; i++) {
+        if (decl->funcs[i].ref_index != NO_REF)
+            wanted[decl->funcs[i].type] = true;
+    }
+}
+
+static enum status make_cross_thunks(struct module *module) {
+    const struct module_decl *decl = module->decl;
+    usize wanted_bytes = array_bytes(decl->type_count, sizeof(bool));
+    usize ids_bytes = array_bytes(decl->type_count, sizeof(u32));
+    bool *wanted = host_alloc(wanted_bytes);
+    u32 *type_ids = host_alloc(ids_bytes);
+    enum status status = ERR_NO_MEMORY;
+    if (wanted != NULL && type_ids != NULL) {
+        u32 count = 0;
+        mark_cross_types(decl, wanted);
+        for (u32 i = 0; i < decl->type_count; i++) {
+            if (wanted[i])
+                type_ids[count++] = module->type_ids[i];
+        }
+        status = thunks_ensure(module->engine, THUNK_CROSS, type_ids, count);
+    }
+    host_free(wanted, wanted_bytes);
+    host_free(type_ids, ids_bytes);
+    return status;
+}
+
+static enum status compile_funcs(struct module *module, struct baseline *baseline,
+                                 struct code_unit *unit, u32 *entries, struct module_error *error) {
+    const struct module_decl *decl = module->decl;
+    for (u32 i = 0; i < own_func_count(decl); i++) {
+        enum status status =
+            baseline_compile(baseline, decl->func_import_count + i, unit, &entries[i], error);
+        if (status != OK)
+            return status;
+        ASSERT(unit->code.status == OK);
+        ASSERT(i == 0 || entries[i - 1] < entries[i]);
+    }
+    return OK;
+}
+
+static void resolve_calls(const struct module_decl *decl, struct code_unit *unit,
+                          const u32 *entries) {
+    for (u32 i = 0; i < unit->call_count; i++) {
+        const struct code_call *call = &unit->calls[i];
+        CHECK(!func_is_import(decl, call->func) && call->func < decl->func_count);
+        asm_patch_rel32(unit->code.code, call->code_offset,
+                        entries[call->func - decl->func_import_count]);
+    }
+}
+
+// Compiles and publishes all own functions; there is at least one.
+static enum status make_code(struct module *module, struct module_error *error) {
+    struct engine *engine = module->engine;
+    const struct module_decl *decl = module->decl;
+    u32 count = own_func_count(decl);
+    struct compile_target target = {
+        .segment = engine->config.segment,
+        .type_ids = module->type_ids,
+        .has_lzcnt = (engine->cpu & CPU_LZCNT) != 0,
+        .has_bmi1 = (engine->cpu & CPU_BMI1) != 0,
+    };
+    u32 *entries = host_alloc(count * sizeof *entries);
+    if (entries == NULL)
+        return fail(error, ERR_NO_MEMORY);
+    struct code_unit unit;
+    code_unit_init(&unit);
+    enum status status = ERR_NO_MEMORY;
+    struct baseline *baseline = baseline_create(decl, &module->layout, &target);
+    if (baseline == NULL) {
+        fail(error, status);
+        goto done;
+    }
+    status = compile_funcs(module, baseline, &unit, entries, error);
+    if (status != OK)
+        goto done;
+
+    resolve_calls(decl, &unit, entries);
+    status = code_publish(engine, &unit, entries, count, &module->code);
+    if (status != OK) {
+        fail(error, status);
+        goto done;
+    }
+    module->code->first_func = decl->func_import_count;
+    module->code->module = module; // nothing runs in it yet
+
+done:
+    baseline_destroy(baseline);
+    code_unit_fini(&unit);
+    host_free(entries, count * sizeof *entries);
+    return status;
+}
+
+static void module_destroy(struct module *module) {
+    code_unpublish(module->engine, module->code);
+    if (module->type_ids != NULL)
+        host_free(module->type_ids, array_bytes(module->decl->type_count, sizeof(u32)));
+    module_decl_destroy(module->decl);
+    host_free(module, sizeof *module);
+}
+
+// Everything behind decoding; on failure `error` is filled in and the module still to be destroyed.
+static enum status module_build(struct module *module, struct module_error *error) {
+    const struct module_decl *decl = module->decl;
+    enum status status = layout_compute(decl, &module->layout);
+    if (status != OK)
+        return fail(error, status);
+    module->type_ids = host_alloc(array_bytes(decl->type_count, sizeof(u32)));
+    if (module->type_ids == NULL)
+        return fail(error, ERR_NO_MEMORY);
+    status = intern_types(module);
+    if (status != OK)
+        return fail(error, status);
+    if (own_func_count(decl) != 0) {
+        status = make_code(module, error);
+        if (status != OK)
+            return status;
+    }
+    status = make_cross_thunks(module);
+    return status == OK ? OK : fail(error, status);
+}
+
+enum status module_create(struct engine *engine, struct bytes wasm, struct module_error *error,
+                          struct module **out) {
+    struct module *module = host_alloc(sizeof *module);
+    if (module == NULL)
+        return fail(error, ERR_NO_MEMORY);
+    module->engine = engine;
+    module->ref_count = 1;
+    enum status status = module_decode(wasm, engine->config.features, error, &module->decl);
+    if (status == OK)
+        status = module_build(module, error);
+    if (status != OK) {
+        module_destroy(module);
+        return status;
+    }
+    *out = module;
+    return OK;
+}
+
+enum status module_validate(struct engine *engine, struct bytes wasm, struct module_error *error) {
+    struct module_decl *decl;
+    enum status status = module_decode(wasm, engine->config.features, error, &decl);
+    if (status != OK)
+        return status;
+    status = validate_module(decl, error);
+    module_decl_destroy(decl);
+    return status;
+}
+
+void module_retain(struct module *module) {
+    __atomic_fetch_add(&module->ref_count, 1, __ATOMIC_RELAXED); // the caller has a reference
+}
+
+void module_release(struct module *module) {
+    if (module == NULL)
+        return;
+    u32 before = __atomic_fetch_sub(&module->ref_count, 1, __ATOMIC_ACQ_REL); // pairs with itself
+    ASSERT(before != 0);
+    if (before == 1)
+        module_destroy(module);
+}

@@ -1,0 +1,70 @@
+// The engine itself and its host functions.
+
+#include "engine/api/host.h"
+#include "engine/driver/driver_internal.h"
+#include "engine/runtime/entry.h"
+
+enum status engine_create(const struct engine_config *config, struct engine **out) {
+    struct engine *engine = host_alloc(sizeof *engine);
+    if (engine == NULL)
+        return ERR_NO_MEMORY;
+    engine->config = *config;
+    engine->cpu = cpu_features();
+    type_registry_init(&engine->types);
+    code_registry_init(&engine->codes);
+    *out = engine;
+    return OK;
+}
+
+void engine_destroy(struct engine *engine) {
+    if (engine == NULL)
+        return;
+    while (engine->host_funcs != NULL) {
+        struct host_func_entry *entry = engine->host_funcs;
+        engine->host_funcs = entry->next;
+        host_free(entry, sizeof *entry);
+    }
+    while (engine->thunks != NULL) {
+        struct code_object *thunks = engine->thunks;
+        engine->thunks = thunks->next;
+        code_unpublish(engine, thunks);
+    }
+    code_registry_fini(&engine->codes);
+    type_registry_fini(&engine->types);
+    host_free(engine, sizeof *engine);
+}
+
+enum status engine_host_func(struct engine *engine, const struct func_type *type, host_func code,
+                             void *context, struct func_ref **out) {
+    ASSERT(code != NULL);
+    struct host_func_entry *entry = host_alloc(sizeof *entry);
+    if (entry == NULL)
+        return ERR_NO_MEMORY;
+    u32 type_id;
+    enum status status = type_registry_intern(&engine->types, type, &type_id);
+    if (status != OK)
+        goto fail;
+    status = thunks_ensure(engine, THUNK_HOST, &type_id, 1);
+    if (status != OK)
+        goto fail;
+
+    const void *thunk = type_registry_host_thunk(&engine->types, type_id);
+    entry->ref = (struct func_ref){
+        .code = thunk,
+        .cross_code = thunk,
+        .type_id = type_id,
+        .func_index = NO_FUNC,
+        .host_code = (const void *)code,
+        .host_context = context,
+    };
+    host_registry_lock();
+    entry->next = engine->host_funcs;
+    engine->host_funcs = entry;
+    host_registry_unlock();
+    *out = &entry->ref;
+    return OK;
+
+fail:
+    host_free(entry, sizeof *entry);
+    return status;
+}

@@ -1,0 +1,53 @@
+// What an embedder can ask a module about.
+
+#include "engine/driver/driver_internal.h"
+
+void module_stats(const struct module *module, struct module_stats *out) {
+    const struct module_decl *decl = module->decl;
+    *out = (struct module_stats){
+        .func_count = decl->func_count - decl->func_import_count,
+        .wasm_code_bytes = decl->code_bytes,
+        .code_bytes = module->code != NULL ? module->code->bytes : 0,
+    };
+}
+
+u32 module_import_count(const struct module *module) {
+    return module->decl->import_count;
+}
+
+void module_import(const struct module *module, u32 index, struct import_info *out) {
+    const struct module_decl *decl = module->decl;
+    ASSERT(index < decl->import_count);
+    const struct import_decl *import = &decl->imports[index];
+    *out =
+        (struct import_info){.module = import->module, .name = import->name, .kind = import->kind};
+    switch (import->kind) {
+    case EXTERN_FUNC:
+        out->func = *decl_func_type(decl, import->index);
+        break;
+    case EXTERN_TABLE:
+        out->table = decl->tables[import->index];
+        break;
+    case EXTERN_MEMORY:
+        out->memory = decl->memories[import->index];
+        break;
+    case EXTERN_GLOBAL:
+        out->global = decl->globals[import->index].type;
+        break;
+    }
+}
+
+u32 module_export_count(const struct module *module) {
+    return module->decl->export_count;
+}
+
+void module_export(const struct module *module, u32 index, struct export_info *out) {
+    const struct module_decl *decl = module->decl;
+    ASSERT(index < decl->export_count);
+    const struct export_decl *export = &decl->exports[index];
+    *out = (struct export_info){.name = export->name, .kind = export->kind, .index = export->index};
+}
+
+struct bytes module_func_name(const struct module *module, u32 func) {
+    return decl_func_name(module->decl, func);
+}

@@ -1,0 +1,155 @@
+// The registry of published code, and searches in a code object's tables.
+//
+// Invariants: objects[0 .. count) are sorted by address and do not overlap; within an object the
+// sites and the function entries ascend. Every access to the registry is under its lock; only the
+// array itself is allocated outside of it.
+
+#include "engine/runtime/code.h"
+
+#include "base/math.h"
+#include "engine/api/host.h"
+
+#define FIRST_CAPACITY 16u
+
+void code_registry_init(struct code_registry *codes) {
+    *codes = (struct code_registry){0};
+}
+
+void code_registry_fini(struct code_registry *codes) {
+    ASSERT(codes->count == 0);
+    host_free(codes->objects, codes->capacity * sizeof *codes->objects);
+    code_registry_init(codes);
+}
+
+// The number of objects that start at or below `pc`.
+static u32 rank(const struct code_registry *codes, u64 pc) {
+    u32 low = 0;
+    u32 high = codes->count;
+    while (low < high) {
+        u32 middle = low + (high - low) / 2;
+        if (codes->objects[middle]->address <= pc)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool insert(struct code_registry *codes, struct code_object *object, u32 *capacity) {
+    host_registry_lock();
+    *capacity = codes->capacity;
+    bool fits = codes->count < codes->capacity;
+    if (fits) {
+        u32 at = rank(codes, object->address);
+        for (u32 i = codes->count; i > at; i--)
+            codes->objects[i] = codes->objects[i - 1];
+        codes->objects[at] = object;
+        codes->count++;
+        ASSERT(at == 0 ||
+               codes->objects[at - 1]->address + codes->objects[at - 1]->bytes <= object->address);
+    }
+    host_registry_unlock();
+    return fits;
+}
+
+// Makes room for more than `capacity` objects, unless another thread did so first.
+static enum status grow(struct code_registry *codes, u32 capacity) {
+    u32 bigger = capacity == 0 ? FIRST_CAPACITY : capacity * 2;
+    struct code_object **objects = host_alloc(bigger * sizeof(struct code_object *));
+    if (objects == NULL)
+        return ERR_NO_MEMORY;
+
+    struct code_object **unused = objects;
+    u32 unused_capacity = bigger;
+    host_registry_lock();
+    if (codes->capacity == capacity) {
+        if (codes->count != 0)
+            memcpy(objects, codes->objects, codes->count * sizeof *objects);
+        unused = codes->objects;
+        unused_capacity = codes->capacity;
+        codes->objects = objects;
+        codes->capacity = bigger;
+    }
+    host_registry_unlock();
+    host_free(unused, unused_capacity * sizeof *unused);
+    return OK;
+}
+
+enum status code_registry_add(struct code_registry *codes, struct code_object *object) {
+    ASSERT(object->bytes != 0);
+    u32 capacity;
+    while (!insert(codes, object, &capacity)) {
+        enum status status = grow(codes, capacity);
+        if (status != OK)
+            return status;
+    }
+    return OK;
+}
+
+void code_registry_remove(struct code_registry *codes, struct code_object *object) {
+    host_registry_lock();
+    u32 at = rank(codes, object->address);
+    CHECK(at != 0 && codes->objects[at - 1] == object);
+    for (u32 i = at; i < codes->count; i++)
+        codes->objects[i - 1] = codes->objects[i];
+    codes->count--;
+    host_registry_unlock();
+}
+
+struct code_object *code_registry_find(const struct code_registry *codes, u64 pc) {
+    u32 at = rank(codes, pc);
+    if (at == 0)
+        return NULL;
+    struct code_object *object = codes->objects[at - 1];
+    return pc - object->address < object->bytes ? object : NULL;
+}
+
+// The number of sites below `code_offset`.
+static u32 sites_below(const struct code_object *object, u32 code_offset) {
+    u32 low = 0;
+    u32 high = object->site_count;
+    while (low < high) {
+        u32 middle = low + (high - low) / 2;
+        if (object->sites[middle].code_offset < code_offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const struct code_site *code_object_call_site(const struct code_object *object, u32 code_offset) {
+    u32 at = sites_below(object, code_offset);
+    if (at == object->site_count || object->sites[at].code_offset != code_offset)
+        return NULL;
+    return object->sites[at].trap == TRAP_NONE ? &object->sites[at] : NULL;
+}
+
+const struct code_site *code_object_trap_site(const struct code_object *object, u32 code_offset) {
+    u32 at = sites_below(object, code_offset);
+    // The call is first of those at one offset.
+    while (at < object->site_count && object->sites[at].code_offset == code_offset) {
+        if (object->sites[at].trap != TRAP_NONE)
+            return &object->sites[at];
+        at++;
+    }
+    return NULL;
+}
+
+const struct code_site *code_object_site_before(const struct code_object *object, u32 code_offset) {
+    u32 at = sites_below(object, code_offset);
+    return at == 0 ? NULL : &object->sites[at - 1];
+}
+
+u32 code_object_func(const struct code_object *object, u32 code_offset) {
+    u32 low = 0;
+    u32 high = object->func_count;
+    while (low < high) {
+        u32 middle = low + (high - low) / 2;
+        if (object->entries[middle] <= code_offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low == 0 || code_offset >= object->bytes ? NO_FUNC : object->first_func + low - 1;
+}

@@ -1,0 +1,52 @@
+#pragma once
+// What entry_x64.S provides and what it calls: the way between C and generated code. For
+// engine/runtime and engine/driver only.
+
+#include "engine/api/contract.h"
+
+// One call into generated code, all operands in place. The offsets are repeated in entry_x64.S.
+struct entry_call {
+    u64 gprs[6];
+    u64 xmms[8];
+    u64 *area;      // the outgoing area: stack parameters, then room for stack results
+    u64 area_slots; // in all; copied back after the call
+    const void *code;
+    struct instance *instance;
+    struct thread_block *thread;
+    struct func_ref *func;
+    u64 result_gpr;
+    u64 result_xmm;
+};
+
+STATIC_ASSERT(offsetof(struct entry_call, xmms) == 48, "entry_x64.S");
+STATIC_ASSERT(offsetof(struct entry_call, area) == 112, "entry_x64.S");
+STATIC_ASSERT(offsetof(struct entry_call, area_slots) == 120, "entry_x64.S");
+STATIC_ASSERT(offsetof(struct entry_call, code) == 128, "entry_x64.S");
+STATIC_ASSERT(offsetof(struct entry_call, instance) == 136, "entry_x64.S");
+STATIC_ASSERT(offsetof(struct entry_call, thread) == 144, "entry_x64.S");
+STATIC_ASSERT(offsetof(struct entry_call, func) == 152, "entry_x64.S");
+STATIC_ASSERT(offsetof(struct entry_call, result_gpr) == 160, "entry_x64.S");
+STATIC_ASSERT(offsetof(struct entry_call, result_xmm) == 168, "entry_x64.S");
+
+// Sets r14, r15 and the operands, notes entry_sp, calls. Returns the enum trap that ended it. The
+// caller has set the segment base and made sure that the area fits on the stack.
+u32 entry_enter(struct entry_call *call);
+
+// Where a trap continues: on the faulting stack, calls trap_capture, unwinds to entry_sp and
+// returns thread_block.trap from entry_enter.
+void entry_trap_exit(void);
+
+// The special helpers of contract.h; not callable from C.
+void entry_stack_grow(void);
+void entry_segment_set(void);
+
+// Fills in thread->report; called by entry_trap_exit.
+void trap_capture(struct thread_block *thread, struct instance *instance);
+
+enum cpu_feature : u32 {
+    CPU_LZCNT = 1u << 0,
+    CPU_BMI1 = 1u << 1,
+};
+
+// The enum cpu_feature bits of this CPU.
+u32 cpu_features(void);

@@ -1,0 +1,176 @@
+// The way from C into generated code and back, and the helpers that must keep registers.
+//
+// Everything here runs in the kernel (no red zone, any address) and in a Linux process alike, and is
+// position-independent. The stack pointer is 16-byte aligned at every call.
+
+        .intel_syntax noprefix
+
+// struct entry_call
+#define CALL_XMMS       48
+#define CALL_AREA       112
+#define CALL_AREA_SLOTS 120
+#define CALL_CODE       128
+#define CALL_INSTANCE   136
+#define CALL_THREAD     144
+#define CALL_FUNC       152
+#define CALL_RESULT_GPR 160
+#define CALL_RESULT_XMM 168
+
+// struct thread_block
+#define THREAD_STACK_LIMIT 0
+#define THREAD_ENTRY_SP    8
+#define THREAD_TRAP        36
+
+// What C expects to find unchanged: rbx rbp r12 to r15. Generated code keeps none but rbp, r14 and
+// r15, so all are saved here.
+
+        .text
+        .globl  entry_enter
+        .type   entry_enter, @function
+        .balign 16
+entry_enter:                            // u32 entry_enter(struct entry_call *rdi)
+        push    rbp
+        mov     rbp, rsp
+        push    rbx
+        push    r12
+        push    r13
+        push    r14
+        push    r15
+        push    rdi                     // [rbp - 48]; rsp is aligned now
+        mov     rbx, rdi
+        mov     r14, [rbx + CALL_THREAD]
+        mov     r15, [rbx + CALL_INSTANCE]
+        mov     [r14 + THREAD_ENTRY_SP], rsp
+
+        mov     rcx, [rbx + CALL_AREA_SLOTS]
+        lea     rax, [rcx * 8 + 15]
+        and     rax, -16
+        sub     rsp, rax
+        mov     rsi, [rbx + CALL_AREA]
+        mov     rdi, rsp
+        cld
+        rep movsq
+
+        movsd   xmm0, [rbx + CALL_XMMS + 0]
+        movsd   xmm1, [rbx + CALL_XMMS + 8]
+        movsd   xmm2, [rbx + CALL_XMMS + 16]
+        movsd   xmm3, [rbx + CALL_XMMS + 24]
+        movsd   xmm4, [rbx + CALL_XMMS + 32]
+        movsd   xmm5, [rbx + CALL_XMMS + 40]
+        movsd   xmm6, [rbx + CALL_XMMS + 48]
+        movsd   xmm7, [rbx + CALL_XMMS + 56]
+        mov     rdi, [rbx + 0]
+        mov     rsi, [rbx + 8]
+        mov     rdx, [rbx + 16]
+        mov     rcx, [rbx + 24]
+        mov     r8, [rbx + 32]
+        mov     r9, [rbx + 40]
+        mov     rax, [rbx + CALL_FUNC]
+        call    [rbx + CALL_CODE]
+
+        mov     rbx, [rbp - 48]
+        mov     [rbx + CALL_RESULT_GPR], rax
+        movsd   [rbx + CALL_RESULT_XMM], xmm0
+        mov     rsi, rsp
+        mov     rdi, [rbx + CALL_AREA]
+        mov     rcx, [rbx + CALL_AREA_SLOTS]
+        rep movsq
+        xor     eax, eax
+
+.Lleave:                                // eax = trap, r14 = thread block
+        mov     rsp, [r14 + THREAD_ENTRY_SP]
+        pop     rdi
+        pop     r15
+        pop     r14
+        pop     r13
+        pop     r12
+        pop     rbx
+        pop     rbp
+        ret
+        .size   entry_enter, . - entry_enter
+
+// A trap arrives here with the registers of the faulting instruction.
+        .globl  entry_trap_exit
+        .type   entry_trap_exit, @function
+        .balign 16
+entry_trap_exit:
+        mov     rdi, r14
+        mov     rsi, r15
+        and     rsp, -16
+        cld
+        call    trap_capture
+        mov     eax, [r14 + THREAD_TRAP]
+        jmp     .Lleave
+        .size   entry_trap_exit, . - entry_trap_exit
+
+// Saves what a helper stub must keep and C may change, and aligns the stack.
+        .macro  SAVE_REGISTERS
+        push    rbp
+        mov     rbp, rsp
+        push    rcx
+        push    rdx
+        push    rsi
+        push    rdi
+        push    r8
+        push    r9
+        push    r10
+        push    r11
+        sub     rsp, 64
+        and     rsp, -16
+        movsd   [rsp + 0], xmm0
+        movsd   [rsp + 8], xmm1
+        movsd   [rsp + 16], xmm2
+        movsd   [rsp + 24], xmm3
+        movsd   [rsp + 32], xmm4
+        movsd   [rsp + 40], xmm5
+        movsd   [rsp + 48], xmm6
+        movsd   [rsp + 56], xmm7
+        .endm
+
+        .macro  RESTORE_REGISTERS
+        movsd   xmm0, [rsp + 0]
+        movsd   xmm1, [rsp + 8]
+        movsd   xmm2, [rsp + 16]
+        movsd   xmm3, [rsp + 24]
+        movsd   xmm4, [rsp + 32]
+        movsd   xmm5, [rsp + 40]
+        movsd   xmm6, [rsp + 48]
+        movsd   xmm7, [rsp + 56]
+        lea     rsp, [rbp - 64]
+        pop     r11
+        pop     r10
+        pop     r9
+        pop     r8
+        pop     rdi
+        pop     rsi
+        pop     rdx
+        pop     rcx
+        pop     rbp
+        .endm
+
+        .globl  entry_stack_grow
+        .type   entry_stack_grow, @function
+        .balign 16
+entry_stack_grow:                       // rax = lowest address -> eax = 0 or 1
+        SAVE_REGISTERS
+        mov     rdi, r14
+        mov     rsi, rax
+        call    host_stack_grow
+        xor     al, 1                   // true is success
+        movzx   eax, al
+        RESTORE_REGISTERS
+        ret
+        .size   entry_stack_grow, . - entry_stack_grow
+
+        .globl  entry_segment_set
+        .type   entry_segment_set, @function
+        .balign 16
+entry_segment_set:                      // rax = base
+        SAVE_REGISTERS
+        mov     rdi, rax
+        call    host_segment_base_set
+        RESTORE_REGISTERS
+        ret
+        .size   entry_segment_set, . - entry_segment_set
+
+        .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,90 @@
+// The C functions behind instructions that are too long to be emitted: growing, bulk operations.
+//
+// Generated code is type-checked, so operands have their types and segment and table indices exist;
+// everything else about them is checked here, before anything is written. Operands are 32-bit
+// values zero-extended to 64 bits, so that sums below cannot overflow.
+
+#include "base/math.h"
+#include "engine/runtime/entry.h"
+#include "engine/runtime/store.h"
+
+#define GROW_FAILED UINT32_MAX
+
+static struct helper_result value(u64 result) {
+    return (struct helper_result){.value = result, .trap = TRAP_NONE};
+}
+
+static struct helper_result outcome(enum trap trap) {
+    return (struct helper_result){.value = 0, .trap = trap};
+}
+
+static struct helper_result helper_memory_grow(struct instance *instance, u64 pages) {
+    struct memory *memory = instance->memory;
+    CHECK(memory != NULL);
+    u64 old_pages = memory->bytes / WASM_PAGE_BYTES;
+    return value(memory_grow(memory, pages) ? old_pages : GROW_FAILED);
+}
+
+static struct helper_result helper_memory_init(struct instance *instance, u64 segment, u64 to,
+                                               u64 from, u64 count) {
+    return outcome(instance_data_init(instance, (u32)segment, to, from, count));
+}
+
+static struct helper_result helper_data_drop(struct instance *instance, u64 segment) {
+    CHECK(segment < instance->module->decl->data_count);
+    instance->state->data_dropped[segment] = true;
+    return outcome(TRAP_NONE);
+}
+
+static struct helper_result helper_table_grow(struct instance *instance, u64 table_index,
+                                              u64 element, u64 count) {
+    struct table *table = instance_table(instance, (u32)table_index);
+    u64 old_size = table->size;
+    return value(table_grow(table, count, element) ? old_size : GROW_FAILED);
+}
+
+static struct helper_result helper_table_fill(struct instance *instance, u64 table_index, u64 at,
+                                              u64 element, u64 count) {
+    struct table *table = instance_table(instance, (u32)table_index);
+    if (!range_fits(at, count, table->size))
+        return outcome(TRAP_TABLE_BOUNDS);
+    for (u64 i = 0; i < count; i++)
+        table->elements[at + i] = element;
+    return outcome(TRAP_NONE);
+}
+
+// The convention of generated code: operands in registers, hence the six of them.
+static struct helper_result helper_table_copy(struct instance *instance, u64 to_table,
+                                              u64 from_table, u64 to, u64 from, u64 count) {
+    struct table *target = instance_table(instance, (u32)to_table);
+    struct table *source = instance_table(instance, (u32)from_table);
+    if (!range_fits(to, count, target->size) || !range_fits(from, count, source->size))
+        return outcome(TRAP_TABLE_BOUNDS);
+    if (count != 0)
+        memmove(target->elements + to, source->elements + from, count * sizeof(u64));
+    return outcome(TRAP_NONE);
+}
+
+static struct helper_result helper_table_init(struct instance *instance, u64 table, u64 segment,
+                                              u64 to, u64 from, u64 count) {
+    struct elem_range range = {.to = to, .from = from, .count = count};
+    return outcome(instance_elem_init(instance, (u32)table, (u32)segment, range));
+}
+
+static struct helper_result helper_elem_drop(struct instance *instance, u64 segment) {
+    CHECK(segment < instance->module->decl->elem_count);
+    instance->state->elem_dropped[segment] = true;
+    return outcome(TRAP_NONE);
+}
+
+static const void *const helpers[HELPER_COUNT] = {
+    [HELPER_MEMORY_GROW] = helper_memory_grow, [HELPER_MEMORY_INIT] = helper_memory_init,
+    [HELPER_DATA_DROP] = helper_data_drop,     [HELPER_TABLE_GROW] = helper_table_grow,
+    [HELPER_TABLE_FILL] = helper_table_fill,   [HELPER_TABLE_COPY] = helper_table_copy,
+    [HELPER_TABLE_INIT] = helper_table_init,   [HELPER_ELEM_DROP] = helper_elem_drop,
+    [HELPER_STACK_GROW] = entry_stack_grow,    [HELPER_SEGMENT_SET] = entry_segment_set,
+};
+
+const void *const *helper_table(void) {
+    return helpers;
+}

@@ -1,0 +1,327 @@
+// Instances: allocation, initialisation, exports.
+//
+// instance_create has a commit point: before it, nothing outside of the new instance has changed
+// and a failure undoes everything; behind it the active segments are written, which may change
+// imported tables and memories. So from there on what fails is reported as a trap, and the instance
+// stays, because other instances' tables may hold its functions.
+
+#include "base/math.h"
+#include "engine/api/host.h"
+#include "engine/runtime/store.h"
+
+// -- Constants and segments ---------------------------------------------------------------------
+
+struct func_ref *instance_func_ref(struct instance *instance, u32 func) {
+    const struct module *module = instance->module;
+    CHECK(func < module->decl->func_count);
+    u32 ref_index = module->decl->funcs[func].ref_index;
+    CHECK(ref_index < module->decl->func_ref_count);
+    return (struct func_ref *)((uptr)instance + layout_func_ref(&module->layout, ref_index));
+}
+
+u64 instance_const(struct instance *instance, const struct const_expr *expr) {
+    switch (expr->kind) {
+    case CONST_VALUE:
+        return expr->value;
+    case CONST_GLOBAL:
+        return **instance_global_ptr(instance, expr->index);
+    case CONST_REF_FUNC:
+        return (u64)instance_func_ref(instance, expr->index);
+    case CONST_REF_NULL:
+        return 0;
+    }
+    UNREACHABLE();
+}
+
+enum trap instance_data_init(struct instance *instance, u32 segment, u64 to, u64 from, u64 count) {
+    const struct module_decl *decl = instance->module->decl;
+    CHECK(segment < decl->data_count);
+    struct memory *memory = instance->memory;
+    CHECK(memory != NULL);
+    struct bytes bytes = decl->datas[segment].bytes;
+    usize len = instance->state->data_dropped[segment] ? 0 : bytes.len;
+    if (!range_fits(from, count, len) || !range_fits(to, count, memory->bytes))
+        return TRAP_MEMORY_BOUNDS;
+    if (count == 0)
+        return TRAP_NONE;
+    if (host_memory_write(memory->owner, memory->base + to, bytes.data + from, count) != OK)
+        return TRAP_OUT_OF_MEMORY;
+    return TRAP_NONE;
+}
+
+enum trap instance_elem_init(struct instance *instance, u32 table_index, u32 segment,
+                             struct elem_range range) {
+    const struct module_decl *decl = instance->module->decl;
+    CHECK(segment < decl->elem_count);
+    struct table *table = instance_table(instance, table_index);
+    const struct elem_segment *elem = &decl->elems[segment];
+    u32 len = instance->state->elem_dropped[segment] ? 0 : elem->count;
+    if (!range_fits(range.from, range.count, len) ||
+        !range_fits(range.to, range.count, table->size))
+        return TRAP_TABLE_BOUNDS;
+    for (u64 i = 0; i < range.count; i++)
+        table->elements[range.to + i] = instance_const(instance, &elem->items[range.from + i]);
+    return TRAP_NONE;
+}
+
+static enum trap run_elem_segments(struct instance *instance) {
+    const struct module_decl *decl = instance->module->decl;
+    for (u32 i = 0; i < decl->elem_count; i++) {
+        const struct elem_segment *elem = &decl->elems[i];
+        if (elem->mode == SEGMENT_ACTIVE) {
+            struct elem_range range = {.to = (u32)instance_const(instance, &elem->offset),
+                                       .count = elem->count};
+            enum trap trap = instance_elem_init(instance, elem->table, i, range);
+            if (trap != TRAP_NONE)
+                return trap;
+        }
+        if (elem->mode != SEGMENT_PASSIVE)
+            instance->state->elem_dropped[i] = true;
+    }
+    return TRAP_NONE;
+}
+
+static enum trap run_data_segments(struct instance *instance) {
+    const struct module_decl *decl = instance->module->decl;
+    for (u32 i = 0; i < decl->data_count; i++) {
+        const struct data_segment *data = &decl->datas[i];
+        if (data->mode != SEGMENT_ACTIVE)
+            continue;
+        u64 to = (u32)instance_const(instance, &data->offset);
+        enum trap trap = instance_data_init(instance, i, to, 0, data->bytes.len);
+        if (trap != TRAP_NONE)
+            return trap;
+        instance->state->data_dropped[i] = true;
+    }
+    return TRAP_NONE;
+}
+
+// -- Making the parts ---------------------------------------------------------------------------
+
+static void *alloc_array(u32 count, usize size) {
+    return host_alloc(count == 0 ? size : count * size);
+}
+
+static void free_array(void *array, u32 count, usize size) {
+    host_free(array, count == 0 ? size : count * size);
+}
+
+void instance_free(struct instance_state *state) {
+    struct instance *instance = state->instance;
+    struct module *module = instance->module;
+    const struct module_decl *decl = module->decl;
+    u32 own_globals = decl->global_count - decl->global_import_count;
+    free_array(state->globals, decl->global_count, sizeof *state->globals);
+    free_array(state->own_globals, own_globals, sizeof *state->own_globals);
+    free_array(state->data_dropped, decl->data_count, sizeof *state->data_dropped);
+    free_array(state->elem_dropped, decl->elem_count, sizeof *state->elem_dropped);
+    host_free(instance, module->layout.size);
+    host_free(state, sizeof *state);
+    module_release(module);
+}
+
+// Allocates everything of fixed size and puts the instance on the store's list.
+static enum status instance_alloc(struct store *store, struct module *module,
+                                  struct instance **out) {
+    const struct module_decl *decl = module->decl;
+    u32 own_globals = decl->global_count - decl->global_import_count;
+    struct instance_state *state = host_alloc(sizeof *state);
+    if (state == NULL)
+        return ERR_NO_MEMORY;
+    struct instance *instance = host_alloc(module->layout.size);
+    if (instance == NULL) {
+        host_free(state, sizeof *state);
+        return ERR_NO_MEMORY;
+    }
+    *instance = (struct instance){
+        .helpers = helper_table(),
+        .module = module,
+        .store = store,
+        .owner = store->owner,
+        .state = state,
+    };
+    module_retain(module);
+    state->instance = instance;
+    state->globals = alloc_array(decl->global_count, sizeof *state->globals);
+    state->own_globals = alloc_array(own_globals, sizeof *state->own_globals);
+    state->data_dropped = alloc_array(decl->data_count, sizeof *state->data_dropped);
+    state->elem_dropped = alloc_array(decl->elem_count, sizeof *state->elem_dropped);
+    if (state->globals == NULL || state->own_globals == NULL || state->data_dropped == NULL ||
+        state->elem_dropped == NULL) {
+        instance_free(state);
+        return ERR_NO_MEMORY;
+    }
+    state->next = store->instances;
+    store->instances = state;
+    *out = instance;
+    return OK;
+}
+
+static void set_table(struct instance *instance, u32 index, struct table *table) {
+    *(struct table **)((uptr)instance + layout_table(&instance->module->layout, index)) = table;
+}
+
+static void set_global(struct instance *instance, u32 index, struct global *global) {
+    instance->state->globals[index] = global;
+    *instance_global_ptr(instance, index) = global->cell;
+}
+
+static void take_imports(struct instance *instance, const struct extern_ref *imports) {
+    const struct module_decl *decl = instance->module->decl;
+    for (u32 i = 0; i < decl->import_count; i++) {
+        u32 index = decl->imports[i].index;
+        switch (decl->imports[i].kind) {
+        case EXTERN_FUNC:
+            *instance_import(instance, index) = imports[i].func;
+            break;
+        case EXTERN_TABLE:
+            set_table(instance, index, imports[i].table);
+            break;
+        case EXTERN_MEMORY:
+            CHECK(index == 0);
+            instance->memory = imports[i].memory;
+            break;
+        case EXTERN_GLOBAL:
+            set_global(instance, index, imports[i].global);
+            break;
+        }
+    }
+}
+
+static enum status make_own_memory_and_tables(struct instance *instance) {
+    const struct module_decl *decl = instance->module->decl;
+    struct store *store = instance->store;
+    CHECK(decl->memory_count <= LIMIT_MEMORIES);
+    for (u32 i = decl->memory_import_count; i < decl->memory_count; i++) {
+        enum status status = store_memory(store, decl->memories[i], &instance->memory);
+        if (status != OK)
+            return status;
+    }
+    instance->memory_base = instance->memory != NULL ? instance->memory->base : 0;
+    for (u32 i = decl->table_import_count; i < decl->table_count; i++) {
+        struct table *table;
+        enum status status = store_table(store, decl->tables[i], &table);
+        if (status != OK)
+            return status;
+        set_table(instance, i, table);
+    }
+    return OK;
+}
+
+// The reference of a function of this instance. An imported one is a copy of the exporter's; if it
+// is a host function, this instance becomes the one that hands it on.
+static struct func_ref make_func_ref(struct instance *instance, u32 func) {
+    const struct module *module = instance->module;
+    const struct module_decl *decl = module->decl;
+    if (func_is_import(decl, func)) {
+        struct func_ref ref = **instance_import(instance, func);
+        if (ref.host_code != NULL)
+            ref.instance = instance;
+        return ref;
+    }
+    const struct code_object *code = module->code;
+    u32 type_id = module->type_ids[decl->funcs[func].type];
+    return (struct func_ref){
+        .code = (const void *)(code->address + code->entries[func - decl->func_import_count]),
+        .cross_code = type_registry_cross_thunk(&module->engine->types, type_id),
+        .instance = instance,
+        .type_id = type_id,
+        .func_index = func,
+    };
+}
+
+static void make_func_refs(struct instance *instance) {
+    const struct module_decl *decl = instance->module->decl;
+    for (u32 i = 0; i < decl->func_count; i++) {
+        if (decl->funcs[i].ref_index != NO_REF)
+            *instance_func_ref(instance, i) = make_func_ref(instance, i);
+    }
+    if (decl->has_start)
+        instance->state->start = make_func_ref(instance, decl->start_func);
+}
+
+static void make_own_globals(struct instance *instance) {
+    const struct module *module = instance->module;
+    const struct module_decl *decl = module->decl;
+    for (u32 i = decl->global_import_count; i < decl->global_count; i++) {
+        u32 own = i - decl->global_import_count;
+        struct global *global = &instance->state->own_globals[own];
+        global->type = decl->globals[i].type;
+        global->cell = (u64 *)((uptr)instance + layout_global_cell(&module->layout, own));
+        set_global(instance, i, global);
+        *global->cell = instance_const(instance, &decl->globals[i].init);
+    }
+}
+
+// -- The interface ------------------------------------------------------------------------------
+
+static enum status fail(struct module_error *error, enum status status) {
+    *error = (struct module_error){.status = status, .func = NO_FUNC};
+    const char *text = status_text(status);
+    memcpy(error->text, text, min_u64(strlen(text), sizeof error->text - 1));
+    return status;
+}
+
+enum status instance_create(struct store *store, struct module *module,
+                            const struct extern_ref *imports, struct module_error *error,
+                            enum trap *trap, struct instance **out) {
+    ASSERT(module->engine == store->engine);
+    enum status status = link_check(module, imports, error);
+    if (status != OK)
+        return status;
+
+    struct store mark = *store;
+    struct instance *instance;
+    status = instance_alloc(store, module, &instance);
+    if (status != OK)
+        return fail(error, status);
+    take_imports(instance, imports);
+    status = make_own_memory_and_tables(instance);
+    if (status != OK) {
+        store_rollback(store, &mark);
+        return fail(error, status);
+    }
+    make_func_refs(instance);
+    make_own_globals(instance);
+
+    // Commit point.
+    *trap = run_elem_segments(instance);
+    if (*trap == TRAP_NONE)
+        *trap = run_data_segments(instance);
+    *out = instance;
+    return OK;
+}
+
+struct func_ref *instance_start_func(struct instance *instance) {
+    return instance->module->decl->has_start ? &instance->state->start : NULL;
+}
+
+static struct extern_ref export_ref(struct instance *instance, const struct export_decl *export) {
+    struct extern_ref ref = {.kind = export->kind};
+    switch (export->kind) {
+    case EXTERN_FUNC:
+        ref.func = instance_func_ref(instance, export->index);
+        break;
+    case EXTERN_TABLE:
+        ref.table = instance_table(instance, export->index);
+        break;
+    case EXTERN_MEMORY:
+        ref.memory = instance->memory;
+        break;
+    case EXTERN_GLOBAL:
+        ref.global = instance->state->globals[export->index];
+        break;
+    }
+    return ref;
+}
+
+bool instance_export(struct instance *instance, struct bytes name, struct extern_ref *out) {
+    const struct module_decl *decl = instance->module->decl;
+    for (u32 i = 0; i < decl->export_count; i++) {
+        if (bytes_equal(decl->exports[i].name, name)) {
+            *out = export_ref(instance, &decl->exports[i]);
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,59 @@
+// Linear memories: the engine keeps size and limits, the host the pages.
+//
+// Invariant: bytes is a multiple of WASM_PAGE_BYTES and at most max_pages pages; the slot beyond it
+// is inaccessible, which is what replaces bounds checks in generated code.
+
+#include "base/math.h"
+#include "engine/api/host.h"
+#include "engine/runtime/store.h"
+
+enum status store_memory(struct store *store, struct limits limits, struct memory **out) {
+    if (limits.min > MEMORY_MAX_PAGES || (limits.has_max && limits.max < limits.min))
+        return ERR_LIMIT;
+    struct store_memory *made = host_alloc(sizeof *made);
+    if (made == NULL)
+        return ERR_NO_MEMORY;
+
+    struct memory *memory = &made->memory;
+    memory->owner = store->owner;
+    memory->has_max = limits.has_max;
+    memory->max_pages =
+        limits.has_max ? (u32)min_u64(limits.max, MEMORY_MAX_PAGES) : MEMORY_MAX_PAGES;
+    enum status status = host_memory_reserve(store->owner, &memory->base);
+    if (status != OK)
+        goto fail_reserve;
+    CHECK(is_aligned(memory->base, PAGE_SIZE));
+    status = host_memory_grow(store->owner, memory->base, 0, limits.min * WASM_PAGE_BYTES);
+    if (status != OK)
+        goto fail_grow;
+    memory->bytes = limits.min * WASM_PAGE_BYTES;
+
+    made->next = store->memories;
+    store->memories = made;
+    *out = memory;
+    return OK;
+
+fail_grow:
+    host_memory_release(store->owner, memory->base, 0);
+fail_reserve:
+    host_free(made, sizeof *made);
+    return status;
+}
+
+bool memory_grow(struct memory *memory, u64 pages) {
+    u64 old_pages = memory->bytes / WASM_PAGE_BYTES;
+    ASSERT(old_pages <= memory->max_pages);
+    if (pages > memory->max_pages - old_pages)
+        return false;
+    if (pages == 0)
+        return true;
+    u64 bytes = memory->bytes + pages * WASM_PAGE_BYTES;
+    if (host_memory_grow(memory->owner, memory->base, memory->bytes, bytes) != OK)
+        return false;
+    memory->bytes = bytes;
+    return true;
+}
+
+void memory_fini(struct memory *memory) {
+    host_memory_release(memory->owner, memory->base, memory->bytes);
+}

@@ -1,0 +1,135 @@
+// Traps: what a CPU exception in generated code means, and where it happened.
+//
+// A trap goes like this. The embedder's fault handler asks engine_fault, which notes the trap and
+// its place in the thread block and names entry_trap_exit to continue at. That stub, still on the
+// faulting stack, calls trap_capture, then unwinds to the entry stub, which returns the trap to
+// func_call. No C frame is ever skipped: between the entry stub and the fault there is generated
+// code only.
+//
+// Frames are found by the chain of frame pointers, which every function and thunk keeps. A thunk is
+// in a code object without a module and is left out.
+
+#include "base/math.h"
+#include "engine/api/host.h"
+#include "engine/runtime/entry.h"
+#include "engine/runtime/runtime.h"
+
+const char *trap_text(enum trap trap) {
+    static const char *const texts[] = {
+#define X(name, text) text,
+        TRAP_LIST(X)
+#undef X
+    };
+    return (u32)trap < TRAP_COUNT ? texts[trap] : "unknown trap";
+}
+
+bool engine_owns_pc(struct engine *engine, u64 pc) {
+    host_registry_lock();
+    bool owned = code_registry_find(&engine->codes, pc) != NULL;
+    host_registry_unlock();
+    return owned;
+}
+
+// The trap of the site at exactly `pc`, or TRAP_NONE when there is no such site.
+static enum trap site_trap(struct engine *engine, u64 pc) {
+    host_registry_lock();
+    const struct code_object *object = code_registry_find(&engine->codes, pc);
+    const struct code_site *site =
+        object != NULL ? code_object_trap_site(object, (u32)(pc - object->address)) : NULL;
+    enum trap trap = site != NULL ? site->trap : TRAP_NONE;
+    host_registry_unlock();
+    return trap;
+}
+
+static u64 begin_unwinding(struct thread_block *thread, enum trap trap, u64 pc, u64 fp) {
+    thread->trap = trap;
+    thread->trap_pc = pc;
+    thread->trap_fp = fp;
+    return (u64)entry_trap_exit;
+}
+
+bool engine_fault(struct engine *engine, struct thread_block *thread, enum fault_kind kind,
+                  enum trap access_trap, u64 pc, u64 fp, u64 *resume_pc) {
+    enum trap trap = site_trap(engine, pc);
+    if (trap == TRAP_NONE || thread->entry_sp == 0)
+        return false;
+    if (trap == TRAP_DYNAMIC)
+        trap = (enum trap)thread->pending_trap;
+    else if (kind == FAULT_ACCESS && trap == TRAP_MEMORY_BOUNDS)
+        trap = access_trap;
+    *resume_pc = begin_unwinding(thread, trap, pc, fp);
+    return true;
+}
+
+u64 engine_interrupt(struct engine *engine, struct thread_block *thread, enum trap trap, u64 pc,
+                     u64 fp) {
+    (void)engine;
+    ASSERT(thread->entry_sp != 0);
+    return begin_unwinding(thread, trap, pc, fp);
+}
+
+// How precisely a frame's address is known.
+enum place_precision {
+    PLACE_TRAP,   // a trapping instruction: it has a site
+    PLACE_CALL,   // a return address: the call has a site
+    PLACE_NEARBY, // an interrupted instruction: the last site up to it is as close as we get
+};
+
+static const struct code_site *site_of(const struct code_object *object, u32 offset,
+                                       enum place_precision precision) {
+    switch (precision) {
+    case PLACE_TRAP:
+        return code_object_trap_site(object, offset);
+    case PLACE_CALL:
+        return code_object_call_site(object, offset);
+    case PLACE_NEARBY:
+        return code_object_site_before(object, offset + 1);
+    }
+    UNREACHABLE();
+}
+
+static void add_frame(struct engine *engine, struct trap_report *report, u64 pc,
+                      enum place_precision precision) {
+    host_registry_lock();
+    const struct code_object *object = code_registry_find(&engine->codes, pc);
+    // A call may be the last instruction of its object.
+    if (object == NULL && precision == PLACE_CALL)
+        object = code_registry_find(&engine->codes, pc - 1);
+    if (object != NULL && object->module != NULL) {
+        u32 offset = (u32)(pc - object->address);
+        const struct code_site *site = site_of(object, offset, precision);
+        // A return address may be the entry of the next function, so the call is looked up by
+        // its last byte.
+        bool is_return = precision == PLACE_CALL && offset != 0;
+        u32 func = code_object_func(object, is_return ? offset - 1 : offset);
+        if (report->frame_count < TRAP_REPORT_FRAMES) {
+            report->frames[report->frame_count++] = (struct trap_frame){
+                .module = object->module,
+                .func = func,
+                .wasm_offset = site != NULL ? site->wasm_offset : 0,
+            };
+        }
+        report->frames_total++;
+    }
+    host_registry_unlock();
+}
+
+void trap_capture(struct thread_block *thread, struct instance *instance) {
+    struct trap_report *report = thread->report;
+    if (report == NULL)
+        return;
+    struct engine *engine = instance->module->engine;
+    *report = (struct trap_report){.trap = (enum trap)thread->trap};
+    add_frame(engine, report, thread->trap_pc,
+              thread->trap == TRAP_KILLED ? PLACE_NEARBY : PLACE_TRAP);
+
+    // Frames lie between here and the entry stub and ascend strictly, so the walk ends.
+    u64 low = (u64)__builtin_frame_address(0);
+    u64 fp = thread->trap_fp;
+    while (fp > low && fp < thread->entry_sp && is_aligned(fp, 8)) {
+        const u64 *frame = (const u64 *)fp;
+        add_frame(engine, report, frame[1], PLACE_CALL);
+        low = fp;
+        fp = frame[0];
+    }
+}

@@ -1,0 +1,159 @@
+// The local APIC, through memory (xAPIC) or MSRs (x2APIC), and the I/O APICs.
+//
+// The old pair of 8259 controllers is moved out of the way of the exceptions' vectors and masked.
+
+#include "kernel/arch/x86_64/apic.h"
+
+#include "kernel/arch/x86_64/acpi.h"
+#include "kernel/arch/x86_64/cpu.h"
+#include "kernel/arch/x86_64/devices.h"
+#include "kernel/arch/x86_64/early.h"
+#include "kernel/arch/x86_64/io.h"
+#include "kernel/arch/x86_64/traps.h"
+
+#define APIC_BASE_ENABLE (1ull << 11)
+#define APIC_BASE_X2APIC (1ull << 10)
+
+// Offsets of the memory form; the MSR form is MSR_X2APIC + offset / 16.
+#define REG_ID            0x020
+#define REG_TASK_PRIORITY 0x080
+#define REG_END           0x0b0
+#define REG_SPURIOUS      0x0f0
+#define REG_COMMAND       0x300
+#define REG_COMMAND_HIGH  0x310
+#define REG_LVT_TIMER     0x320
+#define REG_LVT_LINT0     0x350
+#define REG_LVT_LINT1     0x360
+#define REG_LVT_ERROR     0x370
+#define REG_TIMER_INITIAL 0x380
+#define REG_TIMER_CURRENT 0x390
+#define REG_TIMER_DIVIDE  0x3e0
+
+#define SPURIOUS_ENABLE   (1u << 8)
+#define LVT_MASKED        (1u << 16)
+#define LVT_NMI           (4u << 8)
+#define LVT_TSC_DEADLINE  (2u << 17)
+#define COMMAND_SELF      (1u << 18)
+#define COMMAND_PENDING   (1u << 12)
+#define DIVIDE_BY_1       0x0b
+#define X2APIC_SELF_MSR   0x83fu
+
+static struct {
+    volatile u32 *registers; // NULL: x2APIC
+} apic;
+
+static u32 read(u32 offset) {
+    if (apic.registers == NULL)
+        return (u32)cpu_msr_read(MSR_X2APIC + offset / 16);
+    return apic.registers[offset / 4];
+}
+
+static void write(u32 offset, u32 value) {
+    if (apic.registers == NULL)
+        cpu_msr_write(MSR_X2APIC + offset / 16, value);
+    else
+        apic.registers[offset / 4] = value;
+}
+
+static void pic_disable(void) {
+    // Initialisation: edge, cascade; vectors 0xf0 and 0xf8, which nothing else uses; 8086 mode.
+    io_write8(0x20, 0x11);
+    io_write8(0xa0, 0x11);
+    io_write8(0x21, 0xf0);
+    io_write8(0xa1, 0xf8);
+    io_write8(0x21, 0x04);
+    io_write8(0xa1, 0x02);
+    io_write8(0x21, 0x01);
+    io_write8(0xa1, 0x01);
+    io_write8(0x21, 0xff);
+    io_write8(0xa1, 0xff);
+}
+
+void apic_init(void) {
+    pic_disable();
+    u64 base = cpu_msr_read(MSR_APIC_BASE) | APIC_BASE_ENABLE;
+    if (cpu_features()->x2apic) {
+        cpu_msr_write(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
+    } else {
+        cpu_msr_write(MSR_APIC_BASE, base);
+        apic.registers = mmio_map(acpi_info()->lapic_phys, PAGE_SIZE);
+        if (apic.registers == NULL)
+            boot_fail("no room to map the local APIC");
+    }
+    write(REG_TASK_PRIORITY, 0);
+    write(REG_LVT_LINT0, LVT_MASKED);
+    write(REG_LVT_LINT1, LVT_NMI);
+    write(REG_LVT_ERROR, LVT_MASKED);
+    write(REG_TIMER_DIVIDE, DIVIDE_BY_1);
+    write(REG_TIMER_INITIAL, 0);
+    write(REG_LVT_TIMER, VECTOR_TIMER | (cpu_features()->tsc_deadline ? LVT_TSC_DEADLINE : 0));
+    write(REG_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
+    cpu_this()->apic_id = apic_id();
+}
+
+u32 apic_id(void) {
+    u32 id = read(REG_ID);
+    return apic.registers == NULL ? id : id >> 24;
+}
+
+void apic_end_of_interrupt(void) {
+    write(REG_END, 0);
+}
+
+void apic_interrupt_self(u8 vector) {
+    if (apic.registers == NULL) {
+        cpu_msr_write(X2APIC_SELF_MSR, vector);
+        return;
+    }
+    write(REG_COMMAND_HIGH, 0);
+    write(REG_COMMAND, COMMAND_SELF | vector);
+}
+
+void apic_timer_start(u32 ticks) {
+    write(REG_TIMER_INITIAL, ticks);
+}
+
+u32 apic_timer_left(void) {
+    return read(REG_TIMER_CURRENT);
+}
+
+// -- I/O APIC -----------------------------------------------------------------------------------
+
+#define IOAPIC_SELECT      0x00
+#define IOAPIC_DATA        0x10
+#define IOAPIC_VERSION     1
+#define IOAPIC_REDIRECTION 0x10
+#define REDIRECT_LOW       (1u << 13)
+#define REDIRECT_LEVEL     (1u << 15)
+
+static u32 ioapic_read(volatile u8 *ioapic, u32 index) {
+    *(volatile u32 *)(ioapic + IOAPIC_SELECT) = index;
+    return *(volatile u32 *)(ioapic + IOAPIC_DATA);
+}
+
+static void ioapic_write(volatile u8 *ioapic, u32 index, u32 value) {
+    *(volatile u32 *)(ioapic + IOAPIC_SELECT) = index;
+    *(volatile u32 *)(ioapic + IOAPIC_DATA) = value;
+}
+
+bool ioapic_route_isa(u32 irq, u8 vector) {
+    const struct acpi_info *acpi = acpi_info();
+    const struct acpi_isa_irq *isa = &acpi->isa_irqs[irq];
+    for (u32 i = 0; i < acpi->ioapic_count; i++) {
+        const struct acpi_ioapic *entry = &acpi->ioapics[i];
+        if (isa->gsi < entry->gsi_base)
+            continue;
+        volatile u8 *ioapic = mmio_map(entry->phys, PAGE_SIZE);
+        if (ioapic == NULL)
+            return false;
+        u32 pin = isa->gsi - entry->gsi_base;
+        u32 last_pin = ioapic_read(ioapic, IOAPIC_VERSION) >> 16 & 0xff;
+        if (pin > last_pin)
+            continue;
+        u32 low = vector | (isa->active_low ? REDIRECT_LOW : 0) | (isa->level ? REDIRECT_LEVEL : 0);
+        ioapic_write(ioapic, IOAPIC_REDIRECTION + 2 * pin + 1, cpu_boot()->apic_id << 24);
+        ioapic_write(ioapic, IOAPIC_REDIRECTION + 2 * pin, low);
+        return true;
+    }
+    return false;
+}

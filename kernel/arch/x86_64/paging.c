@@ -1,0 +1,507 @@
+// Page tables: four levels, one set, shared by the kernel and every `sip` process.
+//
+// Invariants:
+//   1. no entry is both writable and executable, and no frame is mapped so through two;
+//   2. below the top level, the entry that points to a table counts the table's entries in use
+//      (bits 52 to 61, which the CPU ignores there), so that a table that becomes empty is known
+//      at once and given back;
+//   3. table frames come from the kernel's zone and are reached through the direct map.
+//
+// Before kernel_main, tables are taken from the boot memory map; afterwards from
+// upcall_frame_alloc. Only the boot CPU runs, so invalidation is local.
+
+#include "kernel/arch/x86_64/paging.h"
+
+#include "base/math.h"
+#include "kernel/arch/x86_64/cpu.h"
+#include "kernel/arch/x86_64/image.h"
+
+#define ENTRY_PRESENT   (1ull << 0)
+#define ENTRY_WRITE     (1ull << 1)
+#define ENTRY_COMBINING (1ull << 3) // PWT: slot 1 of the PAT, which cpu.c makes write-combining
+#define ENTRY_UNCACHED  (3ull << 3) // PWT and PCD: slot 3
+#define ENTRY_ACCESSED  (1ull << 5)
+#define ENTRY_DIRTY     (1ull << 6)
+#define ENTRY_LARGE     (1ull << 7)
+#define ENTRY_GLOBAL    (1ull << 8)
+#define ENTRY_NO_EXEC   (1ull << 63)
+#define ENTRY_ADDRESS   0x000ffffffffff000ull
+#define ENTRY_COUNT_ONE (1ull << 52)
+#define ENTRY_COUNT     (0x3ffull << 52)
+
+#define ENTRY_USED      (ENTRY_PRESENT | ENTRY_ACCESSED)
+#define ENTRY_DATA      (ENTRY_USED | ENTRY_WRITE | ENTRY_DIRTY | ENTRY_NO_EXEC)
+
+#define LEVELS          4
+#define TABLE_ENTRIES   512u
+#define LARGE_BYTES     (2 * MIB)
+
+// Beyond this many pages it is cheaper to forget everything but global entries.
+#define INVALIDATE_MAX 32
+
+struct arch_aspace {
+    u64 root_phys;
+};
+
+static struct {
+    struct arch_aspace kernel;
+    struct range_set *early; // where tables come from before kernel_main; NULL afterwards
+    u64 mmio_next;
+} paging = {.mmio_next = MMIO_BASE};
+
+// -- Tables -------------------------------------------------------------------------------------
+
+static u64 *table_at(u64 phys) {
+    return (u64 *)(DIRECT_MAP_BASE + phys);
+}
+
+static u32 level_shift(u32 level) {
+    return PAGE_SHIFT + 9 * level;
+}
+
+static u32 index_of(u64 va, u32 level) {
+    return va >> level_shift(level) & (TABLE_ENTRIES - 1);
+}
+
+// The lowest address that another entry of this level translates.
+static u64 next_of(u64 va, u32 level) {
+    return align_down(va, 1ull << level_shift(level)) + (1ull << level_shift(level));
+}
+
+static bool table_alloc(u64 *out) {
+    if (paging.early != NULL) {
+        if (!range_set_take(paging.early, PAGE_SIZE, 4 * GIB, out))
+            return false;
+        memset(table_at(*out), 0, PAGE_SIZE);
+        return true;
+    }
+    struct phys_addr frame;
+    if (!upcall_frame_alloc(&frame))
+        return false;
+    *out = frame.value;
+    return true;
+}
+
+// The way to an address: its entry at each level, from the top down to `level`.
+struct walk {
+    u64 *entries[LEVELS];
+    u32 level; // the lowest with an entry
+};
+
+static void walk_start(struct walk *walk, u64 root_phys, u64 va) {
+    walk->level = LEVELS - 1;
+    walk->entries[LEVELS - 1] = &table_at(root_phys)[index_of(va, LEVELS - 1)];
+}
+
+static void walk_step(struct walk *walk, u64 va) {
+    u64 entry = *walk->entries[walk->level];
+    walk->level--;
+    walk->entries[walk->level] = &table_at(entry & ENTRY_ADDRESS)[index_of(va, walk->level)];
+}
+
+// Goes down as far as there are tables.
+static void walk_find(struct walk *walk, u64 root_phys, u64 va) {
+    walk_start(walk, root_phys, va);
+    while (walk->level > 0) {
+        u64 entry = *walk->entries[walk->level];
+        if ((entry & ENTRY_PRESENT) == 0 || (entry & ENTRY_LARGE) != 0)
+            return;
+        walk_step(walk, va);
+    }
+}
+
+// Counts `count` more entries in use in the table that the walk reached at `level`.
+static void count_add(struct walk *walk, u32 level, u64 count) {
+    if (level + 1 < LEVELS)
+        *walk->entries[level + 1] += count * ENTRY_COUNT_ONE;
+}
+
+static void count_sub(struct walk *walk, u32 level, u64 count) {
+    if (level + 1 >= LEVELS)
+        return;
+    ASSERT((*walk->entries[level + 1] & ENTRY_COUNT) >= count * ENTRY_COUNT_ONE);
+    *walk->entries[level + 1] -= count * ENTRY_COUNT_ONE;
+}
+
+// Goes down to `level`, making tables. False when there is no memory; tables made so far may then
+// be empty: prune takes them away.
+static bool walk_create(struct walk *walk, u64 root_phys, u64 va, u32 level) {
+    walk_start(walk, root_phys, va);
+    while (walk->level > level) {
+        u64 *entry = walk->entries[walk->level];
+        if ((*entry & ENTRY_PRESENT) == 0) {
+            u64 table;
+            if (!table_alloc(&table))
+                return false;
+            *entry = table | ENTRY_USED | ENTRY_WRITE;
+            count_add(walk, walk->level, 1);
+        }
+        CHECK((*entry & ENTRY_LARGE) == 0);
+        walk_step(walk, va);
+    }
+    return true;
+}
+
+// -- Invalidation -------------------------------------------------------------------------------
+
+static void invalidate(u64 va, u64 pages) {
+    if (pages > INVALIDATE_MAX) {
+        cpu_cr3_write(cpu_cr3_read());
+        return;
+    }
+    for (u64 i = 0; i < pages; i++)
+        cpu_page_invalidate(va + i * PAGE_SIZE);
+}
+
+// Takes the empty tables above the walk's place out of the tree and puts them on the list.
+static void prune(struct walk *walk, u64 *freed) {
+    for (u32 level = walk->level + 1; level < LEVELS; level++) {
+        u64 entry = *walk->entries[level];
+        if ((entry & ENTRY_COUNT) != 0)
+            return;
+        u64 table = entry & ENTRY_ADDRESS;
+        *walk->entries[level] = 0;
+        count_sub(walk, level, 1);
+        // The CPU may still walk through the table until it is told: the link must not look like
+        // a present entry, and frames are page-aligned.
+        table_at(table)[0] = *freed;
+        *freed = table;
+    }
+}
+
+static void free_tables(u64 freed) {
+    if (freed == 0)
+        return;
+    // Any invalidation also forgets every cached pointer to a table.
+    cpu_page_invalidate(0);
+    while (freed != 0) {
+        u64 next = table_at(freed)[0];
+        upcall_frame_free((struct phys_addr){freed});
+        freed = next;
+    }
+}
+
+// -- Mapping ------------------------------------------------------------------------------------
+
+static u64 entry_bits(enum page_rights rights) {
+    CHECK((rights & (PAGE_WRITE | PAGE_EXEC)) != (PAGE_WRITE | PAGE_EXEC));
+    u64 bits = ENTRY_USED;
+    if ((rights & PAGE_WRITE) != 0)
+        bits |= ENTRY_WRITE | ENTRY_DIRTY;
+    if ((rights & PAGE_EXEC) == 0)
+        bits |= ENTRY_NO_EXEC;
+    if ((rights & PAGE_DEVICE) != 0)
+        bits |= ENTRY_UNCACHED;
+    return bits;
+}
+
+// How many of `pages` from `va` on have their entries in the same table.
+static u64 pages_in_table(u64 va, u64 pages) {
+    return min_u64(pages, TABLE_ENTRIES - index_of(va, 0));
+}
+
+static bool map_run(u64 root_phys, u64 va, u64 pa, u64 pages, u64 bits) {
+    u64 start = va;
+    u64 mapped = 0;
+    while (mapped < pages) {
+        struct walk walk;
+        if (!walk_create(&walk, root_phys, va, 0)) {
+            u64 freed = 0;
+            prune(&walk, &freed);
+            free_tables(freed);
+            arch_unmap(&(struct arch_aspace){root_phys}, (struct virt_addr){start}, mapped, NULL,
+                       NULL);
+            return false;
+        }
+        u64 count = pages_in_table(va, pages - mapped);
+        for (u64 i = 0; i < count; i++) {
+            CHECK(walk.entries[0][i] == 0);
+            walk.entries[0][i] = (pa + i * PAGE_SIZE) | bits;
+        }
+        count_add(&walk, 0, count);
+        mapped += count;
+        va += count * PAGE_SIZE;
+        pa += count * PAGE_SIZE;
+    }
+    return true;
+}
+
+enum status arch_map(struct arch_aspace *as, struct virt_addr va, struct phys_addr pa, u64 pages,
+                     enum page_rights rights) {
+    ASSERT(is_aligned(va.value | pa.value, PAGE_SIZE));
+    bool mapped = map_run(as->root_phys, va.value, pa.value, pages, entry_bits(rights));
+    return mapped ? OK : ERR_NO_MEMORY;
+}
+
+// What a walk through a run does with the part of it that lies in one table.
+struct table_part {
+    struct walk *walk;
+    u64 count; // entries, from walk->entries[0] on
+};
+
+// Calls `visit` for each part of the run that has a table.
+static void run_for_each(u64 root_phys, u64 va, u64 pages,
+                         void (*visit)(const struct table_part *part, void *context),
+                         void *context) {
+    u64 left = pages;
+    while (left != 0) {
+        struct walk walk;
+        walk_find(&walk, root_phys, va);
+        if (walk.level == 0) {
+            struct table_part part = {&walk, pages_in_table(va, left)};
+            visit(&part, context);
+            va += part.count * PAGE_SIZE;
+            left -= part.count;
+            continue;
+        }
+        CHECK((*walk.entries[walk.level] & ENTRY_LARGE) == 0);
+        u64 skipped = (next_of(va, walk.level) - va) / PAGE_SIZE;
+        if (skipped >= left)
+            return;
+        va += skipped * PAGE_SIZE;
+        left -= skipped;
+    }
+}
+
+static void part_hide(const struct table_part *part, UNUSED void *context) {
+    for (u64 i = 0; i < part->count; i++)
+        part->walk->entries[0][i] &= ~ENTRY_PRESENT;
+}
+
+struct unmap {
+    void (*visit)(void *context, struct phys_addr frame);
+    void *context;
+    u64 freed;
+};
+
+static void part_clear(const struct table_part *part, void *context) {
+    struct unmap *unmap = context;
+    u64 cleared = 0;
+    for (u64 i = 0; i < part->count; i++) {
+        u64 *entry = &part->walk->entries[0][i];
+        if (*entry == 0)
+            continue;
+        struct phys_addr frame = {*entry & ENTRY_ADDRESS};
+        *entry = 0;
+        cleared++;
+        if (unmap->visit != NULL)
+            unmap->visit(unmap->context, frame);
+    }
+    count_sub(part->walk, 0, cleared);
+    prune(part->walk, &unmap->freed);
+}
+
+void arch_unmap(struct arch_aspace *as, struct virt_addr va, u64 pages,
+                void (*visit)(void *context, struct phys_addr frame), void *context) {
+    ASSERT(is_aligned(va.value, PAGE_SIZE));
+    if (pages == 0)
+        return;
+    // Entries keep their frames while they are hidden, so that every frame is reported only once no
+    // CPU can reach it.
+    run_for_each(as->root_phys, va.value, pages, part_hide, NULL);
+    invalidate(va.value, pages);
+    struct unmap unmap = {.visit = visit, .context = context};
+    run_for_each(as->root_phys, va.value, pages, part_clear, &unmap);
+    free_tables(unmap.freed);
+}
+
+static void part_protect(const struct table_part *part, void *context) {
+    u64 bits = *(const u64 *)context;
+    for (u64 i = 0; i < part->count; i++) {
+        u64 *entry = &part->walk->entries[0][i];
+        if (*entry != 0)
+            *entry = (*entry & ENTRY_ADDRESS) | bits;
+    }
+}
+
+void arch_protect(struct arch_aspace *as, struct virt_addr va, u64 pages, enum page_rights rights) {
+    ASSERT(is_aligned(va.value, PAGE_SIZE));
+    u64 bits = entry_bits(rights);
+    run_for_each(as->root_phys, va.value, pages, part_protect, &bits);
+    invalidate(va.value, pages);
+}
+
+bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct phys_addr *out) {
+    struct walk walk;
+    walk_find(&walk, as->root_phys, va.value);
+    u64 entry = *walk.entries[walk.level];
+    if ((entry & ENTRY_PRESENT) == 0)
+        return false;
+    u64 offset = va.value & ((1ull << level_shift(walk.level)) - 1);
+    out->value = (entry & ENTRY_ADDRESS & ~((1ull << level_shift(walk.level)) - 1)) + offset;
+    return true;
+}
+
+bool paging_is_mapped(u64 address) {
+    bool canonical = (u64)((i64)(address << 16) >> 16) == address;
+    struct phys_addr ignored;
+    return canonical && arch_translate(&paging.kernel, (struct virt_addr){address}, &ignored);
+}
+
+u64 *paging_entry_create(u64 address) {
+    struct walk walk;
+    if (!walk_create(&walk, paging.kernel.root_phys, address, 0))
+        return NULL;
+    return walk.entries[0];
+}
+
+u64 paging_entry_of(u64 phys) {
+    return phys | ENTRY_DATA;
+}
+
+// -- Regions ------------------------------------------------------------------------------------
+
+struct arch_aspace *arch_aspace_kernel(void) {
+    return &paging.kernel;
+}
+
+struct virt_range arch_slots_region(void) {
+    return (struct virt_range){{SLOTS_BASE}, SLOTS_END - SLOTS_BASE};
+}
+
+struct virt_range arch_code_region(void) {
+    return (struct virt_range){{CODE_BASE}, CODE_BYTES};
+}
+
+void *arch_frame_pointer(struct phys_addr frame) {
+    ASSERT(frame.value < DIRECT_MAP_BYTES_MAX);
+    return (void *)(DIRECT_MAP_BASE + frame.value);
+}
+
+struct phys_addr arch_frame_of(const void *pointer) {
+    u64 offset = (uptr)pointer - DIRECT_MAP_BASE;
+    ASSERT(offset < DIRECT_MAP_BYTES_MAX);
+    return (struct phys_addr){offset};
+}
+
+// The entry of a 2 MiB page of the direct map.
+static u64 *large_entry(u64 phys) {
+    struct walk walk;
+    walk_start(&walk, paging.kernel.root_phys, DIRECT_MAP_BASE + phys);
+    while (walk.level > 1) {
+        CHECK((*walk.entries[walk.level] & ENTRY_PRESENT) != 0);
+        walk_step(&walk, DIRECT_MAP_BASE + phys);
+    }
+    return walk.entries[1];
+}
+
+void arch_zone_map(struct phys_addr start, u64 bytes) {
+    ASSERT(is_aligned(start.value | bytes, ARCH_ZONE_BLOCK_BYTES));
+    for (u64 phys = start.value; phys < start.value + bytes; phys += LARGE_BYTES) {
+        u64 *entry = large_entry(phys);
+        CHECK(*entry == 0);
+        *entry = phys | ENTRY_DATA | ENTRY_LARGE | ENTRY_GLOBAL;
+    }
+}
+
+void arch_zone_unmap(struct phys_addr start, u64 bytes) {
+    ASSERT(is_aligned(start.value | bytes, ARCH_ZONE_BLOCK_BYTES));
+    for (u64 phys = start.value; phys < start.value + bytes; phys += LARGE_BYTES) {
+        u64 *entry = large_entry(phys);
+        CHECK((*entry & (ENTRY_PRESENT | ENTRY_LARGE)) == (ENTRY_PRESENT | ENTRY_LARGE));
+        *entry = 0;
+        cpu_page_invalidate(DIRECT_MAP_BASE + phys);
+    }
+}
+
+static void *device_map(u64 phys, u64 bytes, u64 caching) {
+    u64 offset = phys % PAGE_SIZE;
+    u64 start = phys - offset;
+    u64 end;
+    if (bytes == 0 || !add_u64(phys, bytes, &end) || end > ENTRY_ADDRESS)
+        return NULL;
+    u64 pages = (align_up(end, PAGE_SIZE) - start) / PAGE_SIZE;
+    // One page stays unmapped between two devices.
+    u64 va = paging.mmio_next;
+    if (pages >= (MMIO_END - va) / PAGE_SIZE)
+        return NULL;
+    if (!map_run(paging.kernel.root_phys, va, start, pages, ENTRY_DATA | caching))
+        return NULL;
+    paging.mmio_next = va + (pages + 1) * PAGE_SIZE;
+    return (void *)(va + offset);
+}
+
+void *mmio_map(u64 phys, u64 bytes) {
+    return device_map(phys, bytes, ENTRY_UNCACHED);
+}
+
+void *mmio_map_combining(u64 phys, u64 bytes) {
+    return device_map(phys, bytes, ENTRY_COMBINING);
+}
+
+// -- The start ----------------------------------------------------------------------------------
+
+// Maps a range for good, with 2 MiB pages where both addresses allow.
+static void map_for_good(u64 va, u64 pa, u64 bytes, u64 bits) {
+    ASSERT(is_aligned(va | pa | bytes, PAGE_SIZE));
+    while (bytes != 0) {
+        bool large = is_aligned(va | pa, LARGE_BYTES) && bytes >= LARGE_BYTES;
+        u64 step = large ? LARGE_BYTES : PAGE_SIZE;
+        u32 level = large ? 1 : 0;
+        struct walk walk;
+        if (!walk_create(&walk, paging.kernel.root_phys, va, level))
+            boot_fail("too little memory: no room for page tables");
+        CHECK(*walk.entries[level] == 0);
+        *walk.entries[level] = pa | bits | ENTRY_GLOBAL | (large ? ENTRY_LARGE : 0);
+        count_add(&walk, level, 1);
+        va += step;
+        pa += step;
+        bytes -= step;
+    }
+}
+
+static void map_image(u64 load_distance) {
+    const struct {
+        const u8 *start;
+        const u8 *end;
+        u64 bits;
+    } parts[] = {
+        {text_start, text_end, ENTRY_USED},
+        {rodata_start, rodata_end, ENTRY_USED | ENTRY_NO_EXEC},
+        {data_start, boot_stack_guard, ENTRY_DATA},
+        {boot_stack_guard + PAGE_SIZE, kernel_end, ENTRY_DATA},
+    };
+    for (u32 i = 0; i < COUNT_OF(parts); i++) {
+        u64 va = (uptr)parts[i].start;
+        u64 bytes = align_up((u64)(parts[i].end - parts[i].start), PAGE_SIZE);
+        map_for_good(va, va - KERNEL_BASE + load_distance, bytes, parts[i].bits);
+    }
+}
+
+static void map_modules(struct boot_data *data) {
+    u64 va = MODULES_BASE;
+    for (u32 i = 0; i < data->module_count; i++) {
+        const struct boot_module *module = &data->modules[i];
+        u64 start = align_down(module->phys, PAGE_SIZE);
+        u64 end = align_up(module->phys + module->bytes, PAGE_SIZE);
+        va = align_up(va, LARGE_BYTES) + start % LARGE_BYTES;
+        map_for_good(va, start, end - start, ENTRY_USED | ENTRY_NO_EXEC);
+        data->info.modules[i] =
+            (struct bytes){(const u8 *)(va + module->phys - start), module->bytes};
+        va += end - start + PAGE_SIZE;
+    }
+    data->info.module_count = data->module_count;
+}
+
+void paging_init(struct boot_data *data, u64 load_distance) {
+    static struct range_set usable;
+    usable = data->ram; // tables are taken from data->ram meanwhile, and must be mapped as well
+    paging.early = &data->ram;
+    if (!table_alloc(&paging.kernel.root_phys))
+        boot_fail("too little memory: no room for page tables");
+
+    map_image(load_distance);
+    for (u32 i = 0; i < usable.count; i++) {
+        u64 start = usable.ranges[i].start.value;
+        u64 end = min_u64(start + usable.ranges[i].bytes, DIRECT_MAP_BYTES_MAX);
+        if (start < end)
+            map_for_good(DIRECT_MAP_BASE + start, start, end - start, ENTRY_DATA);
+    }
+    map_modules(data);
+    windows_init(cpu_this());
+    cpu_cr3_write(paging.kernel.root_phys);
+}
+
+void paging_early_end(void) {
+    paging.early = NULL;
+}

@@ -1,0 +1,53 @@
+// The end: power off by ACPI's state S5, or a halt.
+
+#include "kernel/arch/x86_64/acpi.h"
+#include "kernel/arch/x86_64/early.h"
+#include "kernel/arch/x86_64/io.h"
+
+#define PM1_SCI_ENABLE   (1u << 0)
+#define PM1_SLEEP_ENABLE (1u << 13)
+#define PM1_SLEEP_MASK   (7u << 10)
+#define ENABLE_ROUNDS    1000000u
+#define OFF_WAIT_NS      2000000000ull // switching off takes effect some time after the request
+
+// Hands power management from the firmware to us, where that is not so already.
+static void acpi_enable(const struct acpi_info *acpi) {
+    if ((io_read16(acpi->pm1a_control_port) & PM1_SCI_ENABLE) != 0)
+        return;
+    if (acpi->smi_command_port == 0 || acpi->acpi_enable == 0)
+        return;
+    io_write8(acpi->smi_command_port, acpi->acpi_enable);
+    for (u32 i = 0; i < ENABLE_ROUNDS; i++) {
+        if ((io_read16(acpi->pm1a_control_port) & PM1_SCI_ENABLE) != 0)
+            return;
+        arch_cpu_relax();
+    }
+}
+
+static void sleep_write(u16 port, u16 sleep_type) {
+    if (port == 0)
+        return;
+    u32 value = io_read16(port) & ~PM1_SLEEP_MASK;
+    io_write16(port, (u16)(value | sleep_type | PM1_SLEEP_ENABLE));
+}
+
+// The machine has no way to hand a status to anybody; who wants it uses the link.
+void arch_power_off(UNUSED u32 status) {
+    arch_irq_save();
+    const struct acpi_info *acpi = acpi_info();
+    if (acpi->can_power_off) {
+        acpi_enable(acpi);
+        sleep_write(acpi->pm1a_control_port, acpi->sleep_type_a);
+        sleep_write(acpi->pm1b_control_port, acpi->sleep_type_b);
+        u64 asked_ns = arch_clock_ns();
+        while (arch_clock_ns() - asked_ns < OFF_WAIT_NS)
+            arch_cpu_relax();
+    }
+    console_print("The machine can be switched off now.\n");
+    arch_halt();
+}
+
+void arch_halt(void) {
+    for (;;)
+        __asm__ volatile("cli; hlt");
+}

@@ -1,0 +1,97 @@
+// The first serial line: a 16550 at I/O port 0x3f8, 115200 bits per second, 8N1.
+//
+// Output waits for room, but not for ever: a port that is not there reads as all ones, and one that
+// is stuck must not stop the machine.
+
+#include "kernel/arch/x86_64/apic.h"
+#include "kernel/arch/x86_64/devices.h"
+#include "kernel/arch/x86_64/io.h"
+#include "kernel/arch/x86_64/traps.h"
+
+#define PORT                 0x3f8
+#define REG_DATA             (PORT + 0)
+#define REG_INTERRUPT_ENABLE (PORT + 1)
+#define REG_FIFO_CONTROL     (PORT + 2)
+#define REG_LINE_CONTROL     (PORT + 3)
+#define REG_MODEM_CONTROL    (PORT + 4)
+#define REG_LINE_STATUS      (PORT + 5)
+#define REG_SCRATCH          (PORT + 7)
+
+#define LINE_8N1             0x03
+#define LINE_DIVISOR         0x80
+#define FIFO_ENABLE_CLEAR    0x07
+#define FIFO_BYTES           16
+#define MODEM_DTR_RTS_OUT2   0x0b // OUT2 lets the interrupt through
+#define STATUS_RECEIVED      0x01
+#define STATUS_CAN_SEND      0x20 // the transmit FIFO is empty
+#define INTERRUPT_RECEIVED   0x01
+#define WAIT_ROUNDS          100000u // several times what a byte takes
+#define ISA_IRQ              4
+
+static struct {
+    bool present;
+    bool stuck;
+    u32 room; // bytes that the transmit FIFO surely takes
+} serial;
+
+void serial_init(void) {
+    io_write8(REG_SCRATCH, 0xa5);
+    serial.present = io_read8(REG_SCRATCH) == 0xa5;
+    if (!serial.present)
+        return;
+    io_write8(REG_INTERRUPT_ENABLE, 0);
+    io_write8(REG_LINE_CONTROL, LINE_DIVISOR | LINE_8N1);
+    io_write8(REG_DATA, 1); // divisor 1: 115200
+    io_write8(REG_INTERRUPT_ENABLE, 0);
+    io_write8(REG_LINE_CONTROL, LINE_8N1);
+    io_write8(REG_FIFO_CONTROL, FIFO_ENABLE_CLEAR);
+    io_write8(REG_MODEM_CONTROL, MODEM_DTR_RTS_OUT2);
+}
+
+static bool wait_for_room(void) {
+    if (serial.room != 0)
+        return true;
+    // A line that once got stuck is only looked at, so that output does not crawl.
+    for (u32 round = serial.stuck ? WAIT_ROUNDS : 0; round <= WAIT_ROUNDS; round++) {
+        if ((io_read8(REG_LINE_STATUS) & STATUS_CAN_SEND) != 0) {
+            serial.room = FIFO_BYTES;
+            serial.stuck = false;
+            return true;
+        }
+        arch_cpu_relax();
+    }
+    serial.stuck = true;
+    return false;
+}
+
+static void put(u8 byte) {
+    if (!wait_for_room())
+        return;
+    serial.room--;
+    io_write8(REG_DATA, byte);
+}
+
+void serial_write(const char *text, usize len) {
+    if (!serial.present)
+        return;
+    arch_irq_state irq = arch_irq_save();
+    for (usize i = 0; i < len; i++) {
+        if (text[i] == '\n')
+            put('\r');
+        put((u8)text[i]);
+    }
+    arch_irq_restore(irq);
+}
+
+bool serial_read(u8 *out) {
+    if (!serial.present || (io_read8(REG_LINE_STATUS) & STATUS_RECEIVED) == 0)
+        return false;
+    *out = io_read8(REG_DATA);
+    return true;
+}
+
+void serial_interrupt_start(void) {
+    if (!serial.present || !ioapic_route_isa(ISA_IRQ, VECTOR_SERIAL))
+        return;
+    io_write8(REG_INTERRUPT_ENABLE, INTERRUPT_RECEIVED);
+}

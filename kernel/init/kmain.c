@@ -1,0 +1,153 @@
+// The boot, as a list: what the kernel proper starts, in order. Everything before the scheduler
+// runs on the boot stack with interrupts off; everything that may block runs in the first thread.
+
+#include "abi/kwast/boot.h"
+#include "base/assert.h"
+#include "base/fmt.h"
+#include "kernel/init/init.h"
+#include "kernel/init/log.h"
+#include "kernel/ipc/archive.h"
+#include "kernel/ipc/link.h"
+#include "kernel/ipc/stream.h"
+#include "kernel/mm/aspace.h"
+#include "kernel/mm/code.h"
+#include "kernel/mm/frame.h"
+#include "kernel/mm/heap.h"
+#include "kernel/proc/random.h"
+#include "kernel/wasi/wasi.h"
+
+#define MAIN_STACK_BYTES (64 * KIB)
+
+static struct boot_state boot;
+
+[[noreturn]] static void fail(const char *what, enum status status) {
+    log_write(LOG_ERROR, "%s: %s", what, status_text(status));
+    upcall_panic(what);
+}
+
+// Here, and not with the upcalls, because a host program that links them brings its own.
+void assert_failed(const char *file, int line, const char *what) {
+    char why[256];
+    fmt_string(why, sizeof why, "%s:%d: %s", file, line, what);
+    upcall_panic(why);
+}
+
+static void require(const char *what, enum status status) {
+    if (status != OK)
+        fail(what, status);
+}
+
+// -- The command line ---------------------------------------------------------------------------
+
+// Whether `word` is one of the words of the command line.
+static bool has_option(const char *word) {
+    const char *at = boot.info->command_line;
+    usize len = strlen(word);
+    while (*at != 0) {
+        while (*at == ' ')
+            at++;
+        usize i = 0;
+        while (at[i] != 0 && at[i] != ' ')
+            i++;
+        if (i == len && memcmp(at, word, len) == 0)
+            return true;
+        at += i;
+    }
+    return false;
+}
+
+static void start_log(void) {
+    log_init();
+    if (has_option("log=none"))
+        log_console_off();
+    else if (has_option("quiet"))
+        log_console_level(LOG_WARNING);
+    log_write(LOG_INFO, "kwast on %s, %llu MiB, started by %s", boot.info->machine,
+              boot.info->ram_bytes / MIB, boot.info->boot_loader);
+}
+
+// -- On the boot stack --------------------------------------------------------------------------
+
+static void start_memory(void) {
+    require("page frames", frame_init(boot.info));
+    heap_init();
+    aspace_init(aspace_kernel(), arch_aspace_kernel());
+    code_init();
+}
+
+static void start_engine(void) {
+    if (!random_init(boot.info->seed))
+        log_write(LOG_WARNING, "no hardware randomness and no seed: random numbers are weak");
+    const struct engine_config config = {.segment = SEGMENT_FS, .features = FEATURES_ALL};
+    struct engine *engine;
+    process_early_init();
+    require("engine", engine_create(&config, &engine));
+    process_init(engine);
+    require("WASI", wasi_register());
+}
+
+// -- In the first thread ------------------------------------------------------------------------
+
+static void open_archive(void) {
+    if (boot.info->module_count == 0) {
+        log_write(LOG_INFO, "no boot archive");
+        return;
+    }
+    struct archive_error error;
+    struct archive *archive;
+    enum status status = archive_create(boot.info->modules[0], &error, &archive);
+    if (status != OK) {
+        log_write(LOG_ERROR, "boot archive: %s (at byte %lu)", error.why, error.offset);
+        return;
+    }
+    boot.root = archive_root(archive);
+}
+
+// Whether there is a boot/run; its bytes stay.
+static bool find_records(struct bytes *out) {
+    struct object *file;
+    if (boot.root == NULL || object_walk(boot.root, bytes_of(BOOT_RUN_PATH), true, &file) != OK)
+        return false;
+    bool found = archive_file_bytes(file, out);
+    object_release(file);
+    return found;
+}
+
+static void main_thread(void *argument) {
+    (void)argument;
+    boot.ready_ns = arch_clock_ns();
+    interrupt_init();
+    link_init(interrupt_hook);
+    open_archive();
+    log_flush_to_link();
+
+    struct bytes records;
+    if (find_records(&records))
+        run_from_records(&boot, records);
+    demo_run(&boot);
+    prompt_run(&boot);
+}
+
+static void start_main_thread(void) {
+    const struct thread_config config = {
+        .name = "main",
+        .entry = main_thread,
+        .stack_bytes = MAIN_STACK_BYTES + PAGE_SIZE,
+        .stack_committed = MAIN_STACK_BYTES,
+    };
+    struct thread *thread;
+    require("main thread", thread_create(&config, &thread));
+    thread_start(thread);
+}
+
+void kernel_main(const struct boot_info *info) {
+    boot.info = info;
+    start_log();
+    start_memory();
+    arch_devices_start();
+    sched_init();
+    console_init(interrupt_hook);
+    start_engine();
+    start_main_thread();
+    sched_run();
+}

@@ -1,0 +1,240 @@
+// The prompt: a few commands on the console until there is a shell that runs as a program.
+
+#include "base/fmt.h"
+#include "base/math.h"
+#include "kernel/init/init.h"
+#include "kernel/init/log.h"
+#include "kernel/init/say.h"
+#include "kernel/ipc/stream.h"
+#include "kernel/mm/frame.h"
+#include "kernel/mm/heap.h"
+#include "kernel/sched/wait.h"
+
+#define LINE_BYTES 1025u
+#define WORDS_MAX  32u
+
+struct command_line {
+    struct bytes words[WORDS_MAX];
+    u32 count;
+};
+
+struct command {
+    const char *name;
+    const char *usage;
+    void (*run)(const struct boot_state *boot, const struct command_line *line);
+};
+
+static void run_help(const struct boot_state *boot, const struct command_line *line);
+
+// -- ls -----------------------------------------------------------------------------------------
+
+static void list_directory(struct object *directory) {
+    struct object_entry entry;
+    for (u64 cookie = 0; object_read_entry(directory, cookie, &entry) == OK;
+         cookie = entry.next_cookie) {
+        struct object *child;
+        struct object_stat stat = {.size = 0};
+        if (object_lookup(directory, entry.name, &child) == OK) {
+            enum status status = object_stat(child, &stat);
+            (void)status; // then the size shows as 0
+            object_release(child);
+        }
+        say("%10lu  %.*s%s\n", stat.size, (int)entry.name.len, (const char *)entry.name.data,
+            entry.type == OBJECT_DIRECTORY ? "/" : "");
+    }
+}
+
+static void run_ls(const struct boot_state *boot, const struct command_line *line) {
+    if (boot->root == NULL) {
+        say("there is no boot archive\n");
+        return;
+    }
+    struct bytes path = line->count > 1 ? line->words[1] : bytes_of(".");
+    struct object *object;
+    enum status status = object_walk(boot->root, path, true, &object);
+    if (status != OK) {
+        say("ls: %s\n", status_text(status));
+        return;
+    }
+    if (object->type == OBJECT_DIRECTORY)
+        list_directory(object);
+    else
+        say("%.*s\n", (int)path.len, (const char *)path.data);
+    object_release(object);
+}
+
+// -- run ----------------------------------------------------------------------------------------
+
+// NAME means bin/NAME.wasm; anything with a slash is a path.
+static struct bytes program_path(struct bytes name, char *buffer, usize size) {
+    for (usize i = 0; i < name.len; i++) {
+        if (name.data[i] == '/')
+            return name;
+    }
+    usize len = fmt_string(buffer, size, "bin/%.*s.wasm", (int)name.len, (const char *)name.data);
+    return (struct bytes){(const u8 *)buffer, min_u64(len, size - 1)};
+}
+
+static void run_run(const struct boot_state *boot, const struct command_line *line) {
+    if (line->count < 2) {
+        say("usage: run NAME [ARGS...]\n");
+        return;
+    }
+    char buffer[LINE_BYTES + 16];
+    struct bytes path = program_path(line->words[1], buffer, sizeof buffer);
+    struct process *process;
+    if (program_start(boot, path, line->words + 1, line->count - 1, &process) != OK)
+        return;
+    interrupt_foreground(process);
+    enum status status = process_wait(process, WAIT_FOREVER);
+    (void)status; // this thread is never killed
+    interrupt_foreground(NULL);
+    if (process->outcome != PROCESS_EXITED || process->exit_status != 0)
+        say_outcome(process);
+    process_release(process);
+}
+
+// -- ps, mem, kill, log, poweroff ---------------------------------------------------------------
+
+static void print_process(struct process *process, void *context) {
+    (void)context;
+    say("%5u  %8llu KiB  %s\n", process->id, process->account.committed / KIB, process->name);
+}
+
+static void run_ps(const struct boot_state *boot, const struct command_line *line) {
+    (void)boot;
+    (void)line;
+    process_for_each(print_process, NULL);
+}
+
+static void run_mem(const struct boot_state *boot, const struct command_line *line) {
+    (void)boot;
+    (void)line;
+    struct frame_stats frames;
+    struct heap_stats heap;
+    frame_stats(&frames);
+    heap_stats(&heap);
+    say("kernel    %8llu of %8llu KiB free\n", frames.free[ZONE_KERNEL] * PAGE_SIZE / KIB,
+        frames.total[ZONE_KERNEL] * PAGE_SIZE / KIB);
+    say("programs  %8llu of %8llu KiB free\n", frames.free[ZONE_PROGRAM] * PAGE_SIZE / KIB,
+        frames.total[ZONE_PROGRAM] * PAGE_SIZE / KIB);
+    say("heap      %8llu KiB in use\n", heap.bytes_used / KIB);
+}
+
+struct find {
+    u64 id;
+    struct process *found; // retained
+};
+
+static void find_process(struct process *process, void *context) {
+    struct find *find = context;
+    if (process->id == find->id && find->found == NULL) {
+        process_retain(process);
+        find->found = process;
+    }
+}
+
+static void run_kill(const struct boot_state *boot, const struct command_line *line) {
+    (void)boot;
+    struct find find = {.id = 0};
+    if (line->count == 2) {
+        for (usize i = 0; i < line->words[1].len && find.id < UINT32_MAX; i++)
+            find.id = find.id * 10 + (u64)(line->words[1].data[i] - '0');
+    }
+    process_for_each(find_process, &find);
+    if (find.found == NULL) {
+        say("kill: no such process\n");
+        return;
+    }
+    process_kill(find.found);
+    process_release(find.found);
+}
+
+static void run_log(const struct boot_state *boot, const struct command_line *line) {
+    (void)boot;
+    (void)line;
+    usize size = 32 * KIB;
+    char *text = kmalloc(size);
+    if (text == NULL)
+        return;
+    arch_console_write(text, log_read(text, size));
+    kfree(text, size);
+}
+
+static void run_poweroff(const struct boot_state *boot, const struct command_line *line) {
+    (void)boot;
+    (void)line;
+    arch_power_off(0);
+}
+
+static const struct command commands[] = {
+    {"help", "what can be typed", run_help},
+    {"ls", "[PATH]: files of the boot archive", run_ls},
+    {"run", "NAME [ARGS...]: a program of bin/", run_run},
+    {"ps", "processes", run_ps},
+    {"mem", "memory", run_mem},
+    {"kill", "NUMBER: end a process", run_kill},
+    {"log", "what the kernel said", run_log},
+    {"poweroff", "stop the machine", run_poweroff},
+};
+
+static void run_help(const struct boot_state *boot, const struct command_line *line) {
+    (void)boot;
+    (void)line;
+    for (u32 i = 0; i < COUNT_OF(commands); i++)
+        say("  %-10s %s\n", commands[i].name, commands[i].usage);
+    say("Ctrl-C ends the program that runs.\n");
+}
+
+static void split_words(struct bytes text, struct command_line *out) {
+    out->count = 0;
+    usize at = 0;
+    while (out->count < WORDS_MAX) {
+        while (at < text.len && text.data[at] <= ' ')
+            at++;
+        usize start = at;
+        while (at < text.len && text.data[at] > ' ')
+            at++;
+        if (at == start)
+            return;
+        out->words[out->count++] = (struct bytes){text.data + start, at - start};
+    }
+}
+
+static void run_line(const struct boot_state *boot, struct bytes text) {
+    struct command_line line;
+    split_words(text, &line);
+    if (line.count == 0)
+        return;
+    for (u32 i = 0; i < COUNT_OF(commands); i++) {
+        if (bytes_equal_text(line.words[0], commands[i].name)) {
+            commands[i].run(boot, &line);
+            return;
+        }
+    }
+    say("%.*s: no such command; try help\n", (int)line.words[0].len,
+        (const char *)line.words[0].data);
+}
+
+// Reads one line without its newline; the console hands out whole lines, but perhaps several.
+static usize read_line(char *line, usize size) {
+    usize len = 0;
+    while (len < size) {
+        usize got = 0;
+        char c;
+        if (object_read(console_stream(), 0, &c, 1, &got) != OK || got == 0 || c == '\n')
+            return len;
+        line[len++] = c;
+    }
+    return len;
+}
+
+void prompt_run(const struct boot_state *boot) {
+    char line[LINE_BYTES];
+    for (;;) {
+        say("kwast> ");
+        usize len = read_line(line, sizeof line);
+        run_line(boot, (struct bytes){(const u8 *)line, len});
+        log_flush_to_link();
+    }
+}

@@ -1,0 +1,30 @@
+#pragma once
+// boot/run, taken apart (abi/kwast/boot.h).
+
+#include "kernel/proc/process.h"
+
+#define RUN_PREOPENS_MAX 64u
+
+struct run_preopen {
+    struct bytes guest;
+    struct bytes path;
+};
+
+// Strings point into the records; the lists are the parser's own: run_records_fini frees them.
+struct run_records {
+    struct bytes program;
+    struct string_list args;
+    struct string_list env;
+    struct run_preopen preopens[RUN_PREOPENS_MAX];
+    u32 preopen_count;
+    u64 memory_limit;   // 0: the default
+    const char *invoke; // NULL: none
+    bool wants_times;
+    bool is_script;
+};
+
+// ERR_MALFORMED with a static text in *why, or ERR_NO_MEMORY, ERR_LIMIT. `out` is to be given to
+// run_records_fini in any case.
+MUST_USE enum status run_records_parse(struct bytes text, struct run_records *out,
+                                       const char **why);
+void run_records_fini(struct run_records *records);

@@ -1,0 +1,148 @@
+// What the port calls: faults, interrupts, the last resort. The port knows nothing of processes;
+// here a fault address and a program counter become a page, a trap, or a bug.
+
+#include "base/assert.h"
+#include "base/math.h"
+#include "engine/api/engine.h"
+#include "kernel/init/log.h"
+#include "kernel/ipc/link.h"
+#include "kernel/ipc/stream.h"
+#include "kernel/mm/aspace.h"
+#include "kernel/mm/frame.h"
+#include "kernel/proc/process.h"
+#include "kernel/sched/thread.h"
+
+#define PANIC_STATUS 101u
+
+// -- Frames for the port ------------------------------------------------------------------------
+
+bool upcall_frame_alloc(struct phys_addr *out) {
+    return upcall_frames_alloc(1, out);
+}
+
+bool upcall_frames_alloc(u32 pages, struct phys_addr *out) {
+    u32 order = log2_ceil(pages);
+    if (order > FRAME_ORDER_MAX || frame_alloc(ZONE_KERNEL, order, out) != OK)
+        return false;
+    memset(arch_frame_pointer(*out), 0, PAGE_SIZE << order);
+    return true;
+}
+
+void upcall_frame_free(struct phys_addr frame) {
+    frame_free(frame, 0);
+}
+
+// -- Faults -------------------------------------------------------------------------------------
+
+static bool is_in_slots(struct virt_addr address) {
+    struct virt_range slots = arch_slots_region();
+    return address.value - slots.start.value < slots.bytes;
+}
+
+// A copy that the kernel makes for a program: it fails with a status, whatever is wrong.
+static struct fault_result copy_fault(const struct fault *fault) {
+    enum status status = ERR_FAULT;
+    if (fault->class == FAULT_PAGE && is_in_slots(fault->address))
+        status = aspace_fault(aspace_kernel(), fault->address, fault->access);
+    if (status == OK)
+        return (struct fault_result){.action = FAULT_RETRY};
+    return (struct fault_result){.action = FAULT_FAIL_COPY, .status = status};
+}
+
+static enum fault_kind kind_of(const struct fault *fault) {
+    switch (fault->class) {
+    case FAULT_UNDEFINED:
+        return FAULT_ILLEGAL;
+    case FAULT_ARITHMETIC:
+        return FAULT_DIVIDE;
+    default:
+        return FAULT_ACCESS;
+    }
+}
+
+// A fault of generated code: a page to commit, or a trap.
+static struct fault_result program_fault(const struct fault *fault, struct thread *thread) {
+    enum trap access_trap = TRAP_MEMORY_BOUNDS;
+    if (fault->class == FAULT_PAGE && is_in_slots(fault->address)) {
+        enum status status = aspace_fault(aspace_kernel(), fault->address, fault->access);
+        if (status == OK)
+            return (struct fault_result){.action = FAULT_RETRY};
+        if (status == ERR_NO_MEMORY)
+            access_trap = TRAP_OUT_OF_MEMORY;
+    } else if (fault->class == FAULT_PAGE || fault->class == FAULT_OTHER) {
+        return (struct fault_result){.action = FAULT_BUG}; // generated code reaches nothing else
+    }
+    struct fault_result result = {.action = FAULT_REDIRECT};
+    if (!engine_fault(process_engine(), thread->block, kind_of(fault), access_trap, fault->pc,
+                      fault->fp, &result.resume_pc))
+        return (struct fault_result){.action = FAULT_BUG};
+    return result;
+}
+
+struct fault_result upcall_fault(const struct fault *fault) {
+    if (fault->in_copy)
+        return copy_fault(fault);
+    struct engine *engine = process_engine();
+    struct thread *thread = engine == NULL ? NULL : thread_current();
+    if (thread != NULL && thread->block != NULL && engine_owns_pc(engine, fault->pc))
+        return program_fault(fault, thread);
+    return (struct fault_result){.action = FAULT_BUG};
+}
+
+// -- Interrupts ---------------------------------------------------------------------------------
+
+void upcall_timer(void) {
+    sched_timer();
+}
+
+void upcall_link(void) {
+    link_interrupt();
+}
+
+void upcall_console(void) {
+    console_interrupt();
+}
+
+// Whether the running thread is to end, and is in code that can be redirected.
+static bool is_to_end(const struct thread *thread, u64 pc) {
+    return thread != NULL && thread->block != NULL && thread_is_killed(thread) &&
+           engine_owns_pc(process_engine(), pc);
+}
+
+bool upcall_wants_reschedule(u64 pc) {
+    return sched_wants_switch() || is_to_end(thread_current(), pc);
+}
+
+u64 upcall_interrupt_return(u64 pc, u64 fp) {
+    if (sched_wants_switch())
+        sched_preempt();
+    // Read after the switch: the kill may have come while the thread was not running.
+    struct thread *thread = thread_current();
+    if (is_to_end(thread, pc))
+        return engine_interrupt(process_engine(), thread->block, TRAP_KILLED, pc, fp);
+    return pc;
+}
+
+// -- The last resort ----------------------------------------------------------------------------
+
+static void print(const char *text) {
+    arch_console_write(text, strlen(text));
+}
+
+void upcall_panic(const char *why) {
+    static u32 panics; // a panic in the panic must end, too
+    arch_irq_save();
+    if (__atomic_fetch_add(&panics, 1, __ATOMIC_RELAXED) == 0) {
+        print("\nkwast: kernel panic: ");
+        print(why);
+        print("\n");
+        arch_backtrace_print(arch_frame_address());
+    }
+    if (arch_link_present())
+        arch_power_off(PANIC_STATUS); // somebody waits for it
+    arch_halt();
+}
+
+void upcall_log(const char *text) {
+    log_write(LOG_INFO, "%s", text);
+}

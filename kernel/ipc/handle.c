@@ -1,0 +1,166 @@
+// Handle tables: an array of slots that doubles up to the table's limit.
+//
+// A slot is free exactly when its object is NULL. References and preopen names are released outside
+// the lock, because the last release runs an object's own code.
+
+#include "kernel/ipc/handle.h"
+
+#include "base/assert.h"
+#include "base/math.h"
+#include "kernel/mm/heap.h"
+
+#define FIRST_CAPACITY 8u
+
+static void handle_release(struct handle *handle) {
+    object_release(handle->object);
+    if (handle->preopen.data != NULL)
+        kfree((void *)(uptr)handle->preopen.data, handle->preopen.len);
+}
+
+static struct handle *slot_at(struct handle_table *table, u32 number) {
+    if (number >= table->capacity || table->slots[number].object == NULL)
+        return NULL;
+    return &table->slots[number];
+}
+
+enum status handle_table_init(struct handle_table *table, u32 limit) {
+    ASSERT(limit <= HANDLES_MAX);
+    spin_init(&table->lock, LOCK_HANDLES, "handles");
+    table->capacity = (u32)min_u64(FIRST_CAPACITY, limit);
+    table->limit = limit;
+    table->slots = NULL;
+    if (table->capacity == 0)
+        return OK;
+    table->slots = kmalloc(table->capacity * sizeof *table->slots);
+    return table->slots == NULL ? ERR_NO_MEMORY : OK;
+}
+
+void handle_table_fini(struct handle_table *table) {
+    for (u32 i = 0; i < table->capacity; i++)
+        handle_release(&table->slots[i]);
+    kfree(table->slots, table->capacity * sizeof *table->slots);
+    table->slots = NULL;
+    table->capacity = 0;
+}
+
+// Doubles the table. The lock is dropped meanwhile, so that the allocation is not under it; another
+// thread may have grown it as well, which is fine: the caller looks for a free slot again.
+static enum status table_grow_locked(struct handle_table *table) {
+    u32 old = table->capacity;
+    u32 capacity = (u32)min_u64(max_u64(FIRST_CAPACITY, old * 2ull), table->limit);
+    if (capacity <= old)
+        return ERR_LIMIT;
+    spin_unlock(&table->lock);
+    struct handle *slots = kmalloc(capacity * sizeof *slots);
+    spin_lock(&table->lock);
+    if (slots == NULL)
+        return ERR_NO_MEMORY;
+    if (table->capacity != old) {
+        kfree(slots, capacity * sizeof *slots);
+        return OK;
+    }
+    if (old != 0)
+        memcpy(slots, table->slots, old * sizeof *slots);
+    kfree(table->slots, old * sizeof *slots);
+    table->slots = slots;
+    table->capacity = capacity;
+    return OK;
+}
+
+enum status handle_insert(struct handle_table *table, const struct handle *handle, u32 *out) {
+    ASSERT(handle->object != NULL);
+    enum status status = OK;
+    spin_lock(&table->lock);
+    while (status == OK) {
+        for (u32 i = 0; i < table->capacity; i++) {
+            if (table->slots[i].object != NULL)
+                continue;
+            table->slots[i] = *handle;
+            spin_unlock(&table->lock);
+            *out = i;
+            return OK;
+        }
+        status = table_grow_locked(table);
+    }
+    spin_unlock(&table->lock);
+    return status;
+}
+
+enum status handle_get(struct handle_table *table, u32 number, struct handle *out) {
+    spin_lock(&table->lock);
+    struct handle *slot = slot_at(table, number);
+    if (slot != NULL) {
+        *out = *slot;
+        object_retain(slot->object);
+    }
+    spin_unlock(&table->lock);
+    return slot == NULL ? ERR_BAD_HANDLE : OK;
+}
+
+enum status handle_close(struct handle_table *table, u32 number) {
+    struct handle closed = {.object = NULL};
+    spin_lock(&table->lock);
+    struct handle *slot = slot_at(table, number);
+    if (slot != NULL) {
+        closed = *slot;
+        *slot = (struct handle){.object = NULL};
+    }
+    spin_unlock(&table->lock);
+    if (closed.object == NULL)
+        return ERR_BAD_HANDLE;
+    handle_release(&closed);
+    return OK;
+}
+
+enum status handle_renumber(struct handle_table *table, u32 from, u32 to) {
+    struct handle closed = {.object = NULL};
+    spin_lock(&table->lock);
+    struct handle *source = slot_at(table, from);
+    struct handle *target = slot_at(table, to);
+    bool both_open = source != NULL && target != NULL;
+    if (both_open && source != target) {
+        closed = *target;
+        *target = *source;
+        *source = (struct handle){.object = NULL};
+    }
+    spin_unlock(&table->lock);
+    if (!both_open)
+        return ERR_BAD_HANDLE;
+    if (closed.object != NULL)
+        handle_release(&closed);
+    return OK;
+}
+
+enum status handle_set_position(struct handle_table *table, u32 number, u64 position) {
+    spin_lock(&table->lock);
+    struct handle *slot = slot_at(table, number);
+    if (slot != NULL)
+        slot->position = position;
+    spin_unlock(&table->lock);
+    return slot == NULL ? ERR_BAD_HANDLE : OK;
+}
+
+enum status handle_set_flags(struct handle_table *table, u32 number, u16 flags) {
+    spin_lock(&table->lock);
+    struct handle *slot = slot_at(table, number);
+    if (slot != NULL)
+        slot->flags = flags;
+    spin_unlock(&table->lock);
+    return slot == NULL ? ERR_BAD_HANDLE : OK;
+}
+
+enum status handle_set_rights(struct handle_table *table, u32 number, u64 rights, u64 inheriting) {
+    enum status status = ERR_BAD_HANDLE;
+    spin_lock(&table->lock);
+    struct handle *slot = slot_at(table, number);
+    if (slot != NULL) {
+        bool held = (rights & ~slot->rights) == 0 && (inheriting & ~slot->rights_inheriting) == 0;
+        status = held ? OK : ERR_DENIED;
+        if (held) {
+            slot->rights = rights;
+            slot->rights_inheriting = inheriting;
+        }
+    }
+    spin_unlock(&table->lock);
+    return status;
+}

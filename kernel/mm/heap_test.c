@@ -1,0 +1,276 @@
+// The heap: zeroed, aligned and disjoint memory of every size, nothing kept, misuse caught.
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/math.h"
+#include "kernel/mm/frame.h"
+#include "kernel/mm/heap.h"
+#include "tests/fake_arch.h"
+
+static u64 free_frames(void) {
+    struct frame_stats stats;
+    frame_stats(&stats);
+    return stats.free[ZONE_KERNEL] + stats.free[ZONE_PROGRAM];
+}
+
+static struct heap_stats heap_now(void) {
+    struct heap_stats stats;
+    heap_stats(&stats);
+    return stats;
+}
+
+static bool all_bytes_are(const u8 *at, u8 byte, usize len) {
+    for (usize i = 0; i < len; i++) {
+        if (at[i] != byte)
+            return false;
+    }
+    return true;
+}
+
+// -- kmalloc -----------------------------------------------------------------------------------
+
+static void every_size_is_zeroed_and_aligned(void **) {
+    fake_machine_start_simple(32 * MIB);
+    for (usize bytes = 1; bytes <= 4 * MIB; bytes += 1 + bytes / 7) {
+        // Dirty the memory, free it, and take it again.
+        u8 *first = kmalloc(bytes);
+        assert_non_null(first);
+        memset(first, 0xee, bytes);
+        kfree(first, bytes);
+        u8 *memory = kmalloc(bytes);
+        assert_non_null(memory);
+        assert_true(is_aligned((uptr)memory, 16));
+        assert_true(all_bytes_are(memory, 0, bytes));
+        assert_int_equal(heap_now().bytes_used, bytes);
+        kfree(memory, bytes);
+        assert_int_equal(heap_now().bytes_used, 0);
+    }
+    // What stays: the slab of the caches, and a spare one in each class, of 1 1 1 1 1 1 2 4 frames.
+    assert_int_equal(heap_now().frames, 1 + 12);
+    frame_check();
+}
+
+static void large_sizes_take_whole_frames_only(void **) {
+    fake_machine_start_simple(32 * MIB);
+    u64 before = free_frames();
+    void *memory = kmalloc(5 * PAGE_SIZE - 1);
+    assert_true(is_aligned((uptr)memory, PAGE_SIZE));
+    assert_int_equal(free_frames(), before - 5);
+    kfree(memory, 5 * PAGE_SIZE - 1);
+    assert_int_equal(free_frames(), before);
+    assert_null(kmalloc(4 * MIB + 1));
+    assert_null(kmalloc(SIZE_MAX));
+    kfree(NULL, 1);
+}
+
+static void running_out_is_null_and_nothing_is_lost(void **) {
+    static const usize sizes[] = {16, 100, 2048, 5000, 300000};
+    for (usize i = 0; i < COUNT_OF(sizes); i++) {
+        fake_machine_start_simple(16 * MIB);
+        u64 before = free_frames();
+        usize bytes = sizes[i] < sizeof(void *) ? sizeof(void *) : sizes[i];
+        void **chain = NULL;
+        void **memory;
+        u64 count = 0;
+        while ((memory = kmalloc(bytes)) != NULL) {
+            *memory = chain;
+            chain = memory;
+            count++;
+        }
+        assert_true(count * bytes > 8 * MIB);
+        while (chain != NULL) {
+            void **next = *chain;
+            kfree(chain, bytes);
+            chain = next;
+        }
+        frame_check();
+        assert_int_equal(heap_now().bytes_used, 0);
+        assert_true(free_frames() + 8 >= before); // one spare slab
+    }
+}
+
+static void the_nth_failure_loses_nothing(void **) {
+    for (u64 n = 1; n < 12; n++) {
+        fake_machine_start_simple(16 * MIB);
+        u64 before = free_frames();
+        struct heap_stats heap_before = heap_now();
+        frame_fail_nth(n);
+        struct slab_cache *cache = slab_cache_create("test", 1000);
+        void *objects[60] = {0};
+        for (usize i = 0; cache != NULL && i < COUNT_OF(objects); i++) {
+            objects[i] = slab_alloc(cache);
+            slab_check(cache);
+        }
+        void *large = kmalloc(3 * PAGE_SIZE);
+        kfree(large, 3 * PAGE_SIZE);
+        for (usize i = 0; cache != NULL && i < COUNT_OF(objects); i++) {
+            slab_free(cache, objects[i]);
+            slab_check(cache);
+        }
+        if (cache != NULL)
+            slab_cache_destroy(cache);
+        frame_fail_nth(0);
+        struct heap_stats heap_after = heap_now();
+        assert_int_equal(free_frames(), before);
+        assert_memory_equal(&heap_before, &heap_after, sizeof heap_before);
+        frame_check();
+    }
+}
+
+// -- Slabs -------------------------------------------------------------------------------------
+
+static void objects_are_aligned_as_promised(void **) {
+    static const struct {
+        usize size;
+        usize alignment;
+    } cases[] = {{1, 1}, {8, 8}, {24, 8}, {16, 16}, {48, 16}, {40, 8}, {4096, 16}, {20000, 16}};
+    for (usize i = 0; i < COUNT_OF(cases); i++) {
+        fake_machine_start_simple(16 * MIB);
+        struct slab_cache *cache = slab_cache_create("test", cases[i].size);
+        assert_non_null(cache);
+        u8 *objects[40];
+        for (usize k = 0; k < COUNT_OF(objects); k++) {
+            objects[k] = slab_alloc(cache);
+            assert_true(is_aligned((uptr)objects[k], cases[i].alignment));
+            assert_true(all_bytes_are(objects[k], 0, cases[i].size));
+            memset(objects[k], (int)k + 1, cases[i].size);
+        }
+        for (usize k = 0; k < COUNT_OF(objects); k++) {
+            assert_true(all_bytes_are(objects[k], (u8)(k + 1), cases[i].size));
+            slab_free(cache, objects[k]);
+        }
+        slab_check(cache);
+        slab_cache_destroy(cache);
+    }
+    assert_null(slab_cache_create("too large", 8 * PAGE_SIZE));
+}
+
+static void empty_slabs_go_back_but_one(void **) {
+    fake_machine_start_simple(16 * MIB);
+    struct slab_cache *cache = slab_cache_create("test", 64);
+    u64 before = free_frames();
+    void *objects[1000];
+    for (usize i = 0; i < COUNT_OF(objects); i++)
+        objects[i] = slab_alloc(cache);
+    assert_true(free_frames() < before - 10);
+    for (usize i = 0; i < COUNT_OF(objects); i++)
+        slab_free(cache, objects[i]);
+    slab_check(cache);
+    assert_int_equal(free_frames(), before - 1);
+    slab_cache_destroy(cache);
+    assert_int_equal(free_frames(), before);
+}
+
+static void freed_objects_are_junk(void **) {
+    fake_machine_start_simple(16 * MIB);
+    struct slab_cache *cache = slab_cache_create("test", 64);
+    void *keep = slab_alloc(cache); // so that the slab stays
+    u8 *object = slab_alloc(cache);
+    slab_free(cache, object);
+    assert_true(all_bytes_are(object, 0xfd, 64));
+    slab_free(cache, keep);
+    slab_cache_destroy(cache);
+}
+
+// -- Misuse ------------------------------------------------------------------------------------
+
+static void free_twice(void *) {
+    void *keep = kmalloc(32);
+    void *object = kmalloc(32);
+    (void)keep;
+    kfree(object, 32);
+    kfree(object, 32);
+}
+
+static void free_with_the_wrong_size(void *) {
+    kfree(kmalloc(32), 64);
+}
+
+static void free_a_part(void *) {
+    u8 *object = kmalloc(32);
+    kfree(object + 8, 32);
+}
+
+static void free_too_many_frames(void *) {
+    // The run's next frame is free: its own tail.
+    kfree(kmalloc(3 * PAGE_SIZE), 4 * PAGE_SIZE);
+}
+
+static void destroy_a_cache_in_use(void *) {
+    struct slab_cache *cache = slab_cache_create("test", 64);
+    if (slab_alloc(cache) != NULL)
+        slab_cache_destroy(cache);
+}
+
+static void misuse_is_caught(void **) {
+    fake_machine_start_simple(16 * MIB);
+    assert_true(fake_asserts(free_twice, NULL));
+    assert_true(fake_asserts(free_with_the_wrong_size, NULL));
+    assert_true(fake_asserts(free_a_part, NULL));
+    assert_true(fake_asserts(free_too_many_frames, NULL));
+    assert_true(fake_asserts(destroy_a_cache_in_use, NULL));
+}
+
+// -- Random ------------------------------------------------------------------------------------
+
+struct holding {
+    u8 *memory;
+    usize bytes;
+    u8 mark;
+};
+
+static void random_sequences_keep_contents(void **) {
+    static struct holding holdings[400];
+    for (u64 seed = 1; seed <= 3; seed++) {
+        fake_machine_start_simple(32 * MIB);
+        u64 random = seed;
+        u64 before = free_frames();
+        u64 used = 0;
+        memset(holdings, 0, sizeof holdings);
+        for (u32 step = 0; step < 6000; step++) {
+            struct holding *h = &holdings[fake_random(&random) % COUNT_OF(holdings)];
+            if (h->memory != NULL) {
+                assert_true(all_bytes_are(h->memory, h->mark, h->bytes));
+                kfree(h->memory, h->bytes);
+                used -= h->bytes;
+                h->memory = NULL;
+                continue;
+            }
+            h->bytes = 1 + (usize)(fake_random(&random) % (1ull << (fake_random(&random) % 14)));
+            h->memory = kmalloc(h->bytes);
+            h->mark = (u8)step;
+            assert_non_null(h->memory);
+            assert_true(all_bytes_are(h->memory, 0, h->bytes));
+            memset(h->memory, h->mark, h->bytes);
+            used += h->bytes;
+            assert_int_equal(heap_now().bytes_used, used);
+        }
+        for (u32 i = 0; i < COUNT_OF(holdings); i++) {
+            if (holdings[i].memory != NULL)
+                kfree(holdings[i].memory, holdings[i].bytes);
+        }
+        frame_check();
+        assert_int_equal(heap_now().bytes_used, 0);
+        assert_true(free_frames() + 16 >= before); // a spare slab in each class
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_size_is_zeroed_and_aligned),
+        cmocka_unit_test(large_sizes_take_whole_frames_only),
+        cmocka_unit_test(running_out_is_null_and_nothing_is_lost),
+        cmocka_unit_test(the_nth_failure_loses_nothing),
+        cmocka_unit_test(objects_are_aligned_as_promised),
+        cmocka_unit_test(empty_slabs_go_back_but_one),
+        cmocka_unit_test(freed_objects_are_junk),
+        cmocka_unit_test(misuse_is_caught),
+        cmocka_unit_test(random_sequences_keep_contents),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,155 @@
+// The engine's host (engine/api/host.h) on the kernel's memory management and threads.
+//
+// A linear memory is one area of MEMORY_SLOT_BYTES in the shared address space, charged to the
+// account of the store's owner, which is a process; a store without owner (the engine's own tests)
+// is the kernel's own. An area is found again by its base address, so the engine keeps no
+// handle to it.
+
+#include "base/math.h"
+#include "engine/api/host.h"
+#include "kernel/mm/aspace.h"
+#include "kernel/mm/code.h"
+#include "kernel/mm/heap.h"
+#include "kernel/proc/proc_internal.h"
+#include "kernel/proc/process.h"
+
+// Stack is committed in steps, so that deep recursion does not come here for each page.
+#define STACK_STEP_BYTES (32 * KIB)
+
+STATIC_ASSERT(MEMORY_SLOT_BYTES % PAGE_SIZE == 0, "slots are whole pages");
+
+static struct {
+    struct spinlock registry_lock;
+} host;
+
+void engine_host_init(void) {
+    spin_init(&host.registry_lock, LOCK_ENGINE_REGISTRY, "engine registry");
+}
+
+void *host_alloc(usize bytes) {
+    return kmalloc(bytes);
+}
+
+void host_free(void *memory, usize bytes) {
+    kfree(memory, bytes);
+}
+
+// -- Linear memories ----------------------------------------------------------------------------
+
+static struct memory_account *account_of(void *owner) {
+    struct process *process = owner;
+    return process == NULL ? NULL : &process->account;
+}
+
+// The area at `base`. It stays: only its store's owner gives it back.
+static struct area *area_at(u64 base) {
+    struct aspace *as = aspace_kernel();
+    spin_lock(&as->lock);
+    struct vma *vma = vma_find(&as->slots, base);
+    spin_unlock(&as->lock);
+    CHECK(vma != NULL && vma->start == base);
+    return container_of(vma, struct area, vma);
+}
+
+enum status host_memory_reserve(void *owner, u64 *base_out) {
+    struct area *area;
+    enum status status =
+        area_create(aspace_kernel(), AREA_MEMORY, MEMORY_SLOT_BYTES, account_of(owner), &area);
+    if (status == OK)
+        *base_out = area->vma.start;
+    return status;
+}
+
+enum status host_memory_grow(void *owner, u64 base, u64 old_bytes, u64 new_bytes) {
+    (void)owner;
+    struct area *area = area_at(base);
+    ASSERT(area->accessible == old_bytes);
+    CHECK(old_bytes <= new_bytes && new_bytes <= MEMORY_SLOT_BYTES - MEMORY_GUARD_BYTES);
+    return area_grow(aspace_kernel(), area, new_bytes);
+}
+
+void host_memory_release(void *owner, u64 base, u64 bytes) {
+    (void)owner;
+    struct area *area = area_at(base);
+    ASSERT(area->accessible == bytes);
+    area_destroy(aspace_kernel(), area);
+}
+
+enum status host_memory_write(void *owner, u64 address, const void *from, usize len) {
+    (void)owner;
+    return arch_copy_to((struct virt_addr){address}, from, len);
+}
+
+enum status host_memory_read(void *owner, void *to, u64 address, usize len) {
+    (void)owner;
+    return arch_copy_from(to, (struct virt_addr){address}, len);
+}
+
+// -- Code ---------------------------------------------------------------------------------------
+
+enum status host_code_reserve(usize bytes, u64 *address_out) {
+    struct virt_addr address;
+    enum status status = code_reserve(bytes, &address);
+    if (status == OK)
+        *address_out = address.value;
+    return status;
+}
+
+enum status host_code_write(u64 address, const void *from, usize len) {
+    code_write((struct virt_addr){address}, from, len);
+    return OK;
+}
+
+enum status host_code_publish(u64 address, usize bytes) {
+    (void)bytes;
+    return code_publish((struct virt_addr){address});
+}
+
+void host_code_release(u64 address, usize bytes) {
+    (void)bytes;
+    code_release((struct virt_addr){address});
+}
+
+// -- Threads ------------------------------------------------------------------------------------
+
+void thread_block_set_limit(struct thread_block *block, const struct area *stack) {
+    block->stack_limit = stack->vma.end - stack->accessible + STACK_HEADROOM_BYTES;
+}
+
+void stack_charge_kernel(struct area *stack) {
+    struct memory_account *from = stack->account;
+    u64 bytes = stack->accessible; // of a stack all of it is committed
+    __atomic_fetch_sub(&from->committed, bytes, __ATOMIC_RELAXED);
+    account_refund(from, bytes);
+    stack->account = NULL;
+}
+
+bool host_stack_grow(struct thread_block *block, u64 lowest) {
+    struct thread *thread = block->owner;
+    struct area *stack = thread->stack;
+    // The lowest page of the area stays a guard, whatever the program asks for.
+    u64 most = stack->vma.end - stack->vma.start - PAGE_SIZE;
+    if (lowest >= stack->vma.end || lowest < stack->vma.start)
+        return false;
+    u64 needed = align_up(stack->vma.end - lowest + STACK_HEADROOM_BYTES, PAGE_SIZE);
+    if (needed > most)
+        return false;
+    u64 wished = min_u64(align_up(needed, STACK_STEP_BYTES), most);
+    if (needed > stack->accessible && area_grow(aspace_kernel(), stack, wished) != OK &&
+        area_grow(aspace_kernel(), stack, needed) != OK)
+        return false;
+    thread_block_set_limit(block, stack);
+    return block->stack_limit <= lowest;
+}
+
+void host_segment_base_set(u64 base) {
+    arch_segment_base_set(base);
+}
+
+void host_registry_lock(void) {
+    spin_lock(&host.registry_lock);
+}
+
+void host_registry_unlock(void) {
+    spin_unlock(&host.registry_lock);
+}

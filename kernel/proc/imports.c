@@ -1,0 +1,120 @@
+// What programs can import: tables of host functions, each made known to the engine once, at
+// registration, and found by module and name when a process is linked.
+
+#include "base/assert.h"
+#include "base/fmt.h"
+#include "base/math.h"
+#include "kernel/mm/heap.h"
+#include "kernel/proc/proc_internal.h"
+
+#define TABLES_MAX    8u
+#define SIGNATURE_MAX 16u
+
+struct import_table {
+    const struct host_import *imports;
+    struct func_ref **funcs; // one per import
+    u32 count;
+};
+
+// Fixed after boot.
+static struct {
+    struct engine *engine;
+    struct import_table tables[TABLES_MAX];
+    u32 table_count;
+} known;
+
+void imports_init(struct engine *engine) {
+    known.engine = engine;
+}
+
+// "iiI:i": i = i32, I = i64, f = f32, F = f64; parameters, then results.
+static void parse_signature(const char *text, enum value_type *types, struct func_type *out) {
+    *out = (struct func_type){.types = types};
+    u32 count = 0;
+    bool is_result = false;
+    for (; *text != 0; text++) {
+        if (*text == ':') {
+            is_result = true;
+            continue;
+        }
+        ASSERT(count < SIGNATURE_MAX);
+        types[count++] = *text == 'i'   ? VALUE_I32
+                         : *text == 'I' ? VALUE_I64
+                         : *text == 'f' ? VALUE_F32
+                                        : VALUE_F64;
+        if (is_result)
+            out->result_count++;
+        else
+            out->param_count++;
+    }
+}
+
+// Every host call passes through here, so that a kill that came during the call takes effect before
+// the program goes on.
+static enum trap call_import(struct instance *caller, u64 *values, void *context) {
+    const struct host_import *import = context;
+    enum trap trap = import->code(caller, values, import->context);
+    if (thread_is_killed(thread_current()))
+        return TRAP_KILLED;
+    return trap;
+}
+
+enum status process_register_imports(const struct host_import *imports, u32 count) {
+    ASSERT(known.table_count < TABLES_MAX);
+    struct func_ref **funcs = kmalloc(count * sizeof *funcs);
+    if (funcs == NULL)
+        return ERR_NO_MEMORY;
+    for (u32 i = 0; i < count; i++) {
+        enum value_type types[SIGNATURE_MAX];
+        struct func_type type;
+        parse_signature(imports[i].signature, types, &type);
+        enum status status = engine_host_func(known.engine, &type, call_import,
+                                              (void *)(uptr)&imports[i], &funcs[i]);
+        if (status != OK) {
+            kfree(funcs, count * sizeof *funcs); // those made so far live as long as the engine
+            return status;
+        }
+    }
+    known.tables[known.table_count++] = (struct import_table){imports, funcs, count};
+    return OK;
+}
+
+static struct func_ref *find_import(struct bytes module, struct bytes name) {
+    for (u32 t = 0; t < known.table_count; t++) {
+        const struct import_table *table = &known.tables[t];
+        for (u32 i = 0; i < table->count; i++) {
+            if (bytes_equal_text(name, table->imports[i].name) &&
+                bytes_equal_text(module, table->imports[i].module))
+                return table->funcs[i];
+        }
+    }
+    return NULL;
+}
+
+enum status imports_resolve(const struct module *module, struct module_error *error,
+                            struct extern_ref **out) {
+    u32 count = module_import_count(module);
+    if (count == 0) {
+        *out = NULL;
+        return OK;
+    }
+    struct extern_ref *refs = kmalloc(count * sizeof *refs);
+    if (refs == NULL)
+        return ERR_NO_MEMORY;
+    for (u32 i = 0; i < count; i++) {
+        struct import_info info;
+        module_import(module, i, &info);
+        struct func_ref *func = find_import(info.module, info.name);
+        if (info.kind != EXTERN_FUNC || func == NULL) {
+            *error = (struct module_error){.status = ERR_UNLINKABLE, .func = NO_FUNC};
+            fmt_string(error->text, sizeof error->text, "unknown import: %.*s.%.*s",
+                       (int)min_u64(info.module.len, 64), (const char *)info.module.data,
+                       (int)min_u64(info.name.len, 64), (const char *)info.name.data);
+            kfree(refs, count * sizeof *refs);
+            return ERR_UNLINKABLE;
+        }
+        refs[i] = (struct extern_ref){.kind = EXTERN_FUNC, .func = func};
+    }
+    *out = refs;
+    return OK;
+}

@@ -1,0 +1,201 @@
+// poll_oneoff: waiting for clocks and descriptors at once.
+//
+// All subscriptions are copied in and resolved; then the call looks at all of them, and sleeps
+// until something may have changed, again and again until there is at least one event. A thread sleeps on
+// one wait queue: the first that a descriptor has. It looks again every SLICE_NS in any case, for
+// the sake of other queues and of what changed between looking and falling asleep.
+
+#include "base/math.h"
+#include "kernel/mm/heap.h"
+#include "kernel/sched/wait.h"
+#include "kernel/wasi/wasi_internal.h"
+
+#define SUBSCRIPTIONS_MAX 4096u
+#define SLICE_NS          5000000ull
+
+// A subscription, resolved.
+struct subject {
+    u64 userdata;
+    enum wasi_eventtype type;
+    enum wasi_errno error; // why it cannot be waited for: an event of its own
+    u64 deadline_ns;       // of a clock
+    struct handle handle;  // of a descriptor; its object is NULL where there is none
+};
+
+struct poll {
+    struct process *process;
+    struct wasi_subscription *subscriptions;
+    struct subject *subjects;
+    struct wasi_event *events;
+    u32 count;
+    u32 event_count;
+
+    struct wait_queue *queue; // to sleep on, or NULL
+    u64 deadline_ns; // the earliest
+};
+
+static bool poll_alloc(struct poll *poll) {
+    poll->subscriptions = kmalloc(poll->count * sizeof *poll->subscriptions);
+    poll->subjects = kmalloc(poll->count * sizeof *poll->subjects);
+    poll->events = kmalloc(poll->count * sizeof *poll->events);
+    return poll->subscriptions != NULL && poll->subjects != NULL && poll->events != NULL;
+}
+
+static void poll_free(struct poll *poll) {
+    for (u32 i = 0; poll->subjects != NULL && i < poll->count; i++)
+        object_release(poll->subjects[i].handle.object);
+    kfree(poll->events, poll->count * sizeof *poll->events);
+    kfree(poll->subjects, poll->count * sizeof *poll->subjects);
+    kfree(poll->subscriptions, poll->count * sizeof *poll->subscriptions);
+}
+
+// -- Resolving ----------------------------------------------------------------------------------
+
+static void resolve_clock(struct poll *poll, const struct wasi_subscription *from,
+                          struct subject *to) {
+    u64 now = arch_clock_ns();
+    u64 timeout = from->clock.timeout_ns;
+    bool is_absolute = (from->clock.flags & WASI_SUBCLOCK_ABSTIME) != 0;
+    u32 id = from->clock.id;
+    if ((from->clock.flags & ~WASI_SUBCLOCK_ABSTIME) != 0 || id > WASI_CLOCK_MONOTONIC) {
+        bool is_known = id == WASI_CLOCK_PROCESS_CPUTIME || id == WASI_CLOCK_THREAD_CPUTIME;
+        to->error = is_known ? WASI_ENOTSUP : WASI_EINVAL;
+        return;
+    }
+    if (!is_absolute)
+        to->deadline_ns = timeout < WAIT_FOREVER - 1 - now ? now + timeout : WAIT_FOREVER - 1;
+    else if (id == WASI_CLOCK_REALTIME)
+        to->deadline_ns = timeout > arch_wall_offset_ns() ? timeout - arch_wall_offset_ns() : 0;
+    else
+        to->deadline_ns = timeout;
+    poll->deadline_ns = min_u64(poll->deadline_ns, to->deadline_ns);
+}
+
+static void resolve_fd(struct poll *poll, const struct wasi_subscription *from,
+                       struct subject *to) {
+    struct handle handle;
+    u64 right = from->tag == WASI_EVENT_FD_READ ? WASI_RIGHT_FD_READ : WASI_RIGHT_FD_WRITE;
+    to->error = wasi_fd(poll->process, from->fd, WASI_RIGHT_POLL_FD_READWRITE | right, &handle);
+    if (to->error != WASI_ESUCCESS)
+        return;
+    to->handle = handle;
+    const struct object_ops *ops = handle.object->ops;
+    if (poll->queue == NULL && ops->poll_queue != NULL)
+        poll->queue = ops->poll_queue(handle.object);
+}
+
+static enum wasi_errno resolve(struct poll *poll) {
+    for (u32 i = 0; i < poll->count; i++) {
+        const struct wasi_subscription *from = &poll->subscriptions[i];
+        struct subject *to = &poll->subjects[i];
+        to->userdata = from->userdata;
+        to->type = from->tag;
+        if ((u8)from->tag == WASI_EVENT_CLOCK)
+            resolve_clock(poll, from, to);
+        else if ((u8)from->tag <= WASI_EVENT_FD_WRITE)
+            resolve_fd(poll, from, to);
+        else
+            return WASI_EINVAL;
+    }
+    return WASI_ESUCCESS;
+}
+
+// -- Looking ------------------------------------------------------------------------------------
+
+// What a read would find, or a write.
+static bool fd_is_ready(const struct subject *subject, struct wasi_event *event) {
+    struct object *object = subject->handle.object;
+    u64 available;
+    u32 events = object_poll(object, &available);
+    u32 wanted = subject->type == WASI_EVENT_FD_READ ? POLL_READABLE : POLL_WRITABLE;
+    if ((events & (wanted | POLL_HANGUP)) == 0)
+        return false;
+    struct object_stat stat;
+    if (object->type == OBJECT_FILE && subject->type == WASI_EVENT_FD_READ &&
+        object_stat(object, &stat) == OK)
+        available = stat.size > subject->handle.position ? stat.size - subject->handle.position : 0;
+    event->available = available;
+    event->flags = (events & POLL_HANGUP) != 0 ? WASI_EVENT_HANGUP : 0;
+    return true;
+}
+
+static bool is_ready(const struct subject *subject, u64 now, struct wasi_event *event) {
+    *event = (struct wasi_event){
+        .userdata = subject->userdata,
+        .error = subject->error,
+        .type = subject->type,
+    };
+    if (subject->error != WASI_ESUCCESS)
+        return true;
+    if (subject->type == WASI_EVENT_CLOCK)
+        return now >= subject->deadline_ns;
+    return fd_is_ready(subject, event);
+}
+
+static void look(struct poll *poll) {
+    u64 now = arch_clock_ns();
+    poll->event_count = 0;
+    for (u32 i = 0; i < poll->count; i++) {
+        if (is_ready(&poll->subjects[i], now, &poll->events[poll->event_count]))
+            poll->event_count++;
+    }
+}
+
+// -- Waiting ------------------------------------------------------------------------------------
+
+static enum status sleep_once(struct poll *poll) {
+    u64 deadline_ns = poll->deadline_ns;
+    if (poll->queue == NULL)
+        return thread_sleep_until(deadline_ns);
+    u64 slice_ns = arch_clock_ns() + SLICE_NS;
+    wait_lock(poll->queue);
+    enum status status = wait_locked(poll->queue, min_u64(deadline_ns, slice_ns));
+    wait_unlock(poll->queue);
+    return status == ERR_TIMED_OUT ? OK : status;
+}
+
+static enum wasi_errno wait_for_events(struct poll *poll) {
+    for (;;) {
+        look(poll);
+        if (poll->event_count != 0)
+            return WASI_ESUCCESS;
+        enum status status = sleep_once(poll);
+        if (status != OK)
+            return wasi_errno_of(status);
+    }
+}
+
+static enum wasi_errno run(struct poll *poll, const u64 *args) {
+    enum wasi_errno error = wasi_get(poll->process, args[0], poll->subscriptions,
+                                     poll->count * sizeof *poll->subscriptions);
+    if (error == WASI_ESUCCESS)
+        error = resolve(poll);
+    if (error == WASI_ESUCCESS)
+        error = wait_for_events(poll);
+    if (error == WASI_ESUCCESS)
+        error = wasi_put(poll->process, args[1], poll->events,
+                         poll->event_count * sizeof *poll->events);
+    return error == WASI_ESUCCESS ? wasi_put_u32(poll->process, args[3], poll->event_count) : error;
+}
+
+// (subscriptions, events out, count, events stored out)
+enum wasi_errno wasi_poll_oneoff(struct process *process, const u64 *args) {
+    if (args[2] == 0 || args[2] > SUBSCRIPTIONS_MAX)
+        return WASI_EINVAL;
+    struct poll poll = {
+        .process = process,
+        .count = (u32)args[2],
+        .deadline_ns = WAIT_FOREVER,
+    };
+    enum wasi_errno error =
+        wasi_check(process, args[0], args[2] * sizeof(struct wasi_subscription));
+    if (error == WASI_ESUCCESS)
+        error = wasi_check(process, args[1], args[2] * sizeof(struct wasi_event));
+    if (error == WASI_ESUCCESS)
+        error = wasi_check(process, args[3], sizeof(u32));
+    if (error != WASI_ESUCCESS)
+        return error;
+    error = poll_alloc(&poll) ? run(&poll, args) : WASI_ENOMEM;
+    poll_free(&poll);
+    return error;
+}

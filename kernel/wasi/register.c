@@ -1,0 +1,44 @@
+// Registers every call of preview 1 with the process layer.
+//
+// All but proc_exit and proc_raise return an error number and share one entry, which finds the call
+// in the context that it was registered with.
+
+#include "kernel/wasi/wasi.h"
+
+#include "base/assert.h"
+#include "kernel/wasi/wasi_internal.h"
+
+#define MODULE_NAME "wasi_snapshot_preview1"
+
+static enum trap call_entry(struct instance *caller, u64 *values, void *context) {
+    const struct wasi_call *call = context;
+    values[0] = call->func(process_of(caller), values);
+    return TRAP_NONE;
+}
+
+static const struct wasi_call calls[] = {
+#define WASI_CALL(name, parameters) {#name, parameters ":i", wasi_##name},
+#include "kernel/wasi/calls.def"
+#undef WASI_CALL
+};
+
+#define CALL_COUNT COUNT_OF(calls)
+#define EXIT_COUNT 2u
+
+static struct host_import imports[CALL_COUNT + EXIT_COUNT];
+
+enum status wasi_register(void) {
+    for (u32 i = 0; i < CALL_COUNT; i++)
+        imports[i] = (struct host_import){
+            .module = MODULE_NAME,
+            .name = calls[i].name,
+            .signature = calls[i].signature,
+            .code = call_entry,
+            .context = (void *)(uptr)&calls[i],
+        };
+    imports[CALL_COUNT] =
+        (struct host_import){MODULE_NAME, "proc_exit", "i:", wasi_proc_exit, NULL};
+    imports[CALL_COUNT + 1] =
+        (struct host_import){MODULE_NAME, "proc_raise", "i:i", wasi_proc_raise, NULL};
+    return process_register_imports(imports, COUNT_OF(imports));
+}

@@ -1,0 +1,13 @@
+#pragma once
+// WASI preview 1 for programs: the import module "wasi_snapshot_preview1".
+
+#include "base/status.h"
+#include "base/types.h"
+
+// Makes all calls importable. Once, at boot.
+MUST_USE enum status wasi_register(void);
+
+// Rights of the handles that a program starts with, as WASI numbers them.
+u64 wasi_stream_rights(bool readable, bool writable);
+u64 wasi_directory_rights(void);  // of a preopened directory itself
+u64 wasi_inheriting_rights(void); // of what is opened below it

@@ -1,0 +1,24 @@
+#pragma once
+// The engine's host (engine/api/host.h) as a Linux process, for tools and tests. x86-64 only.
+
+#include "engine/api/engine.h"
+
+// Installs the handlers that turn faults in generated code into traps of `engine`; NULL takes the
+// engine away again. One engine at a time. Faults elsewhere go where they went before.
+void host_linux_engine(struct engine *engine);
+
+// Prepares `thread` for func_call on the running thread's own stack: generated code gets
+// `stack_bytes` of it below the caller. Installs an alternate signal stack.
+void host_linux_thread(struct thread_block *thread, usize stack_bytes);
+
+#define HOST_LINUX_STACK_BYTES (1 * MIB)
+
+// The `nth` host_alloc, host_memory_reserve, host_memory_grow, host_code_reserve or
+// host_code_publish from now on fails, counted from 1, once; 0: none.
+void host_linux_fail_nth(u64 nth);
+
+// Whether a failure that was asked for has happened.
+bool host_linux_has_failed(void);
+
+// What is allocated and not yet freed: heap blocks, memory slots and code ranges.
+u64 host_linux_live_count(void);

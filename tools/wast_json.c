@@ -1,0 +1,272 @@
+// JSON scripts into script blobs. The input is trusted as far as a test's input is: what is not
+// understood is an error with the file's name and the line of the script.
+
+#include "tools/wast_json.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/spec/script.h"
+
+struct converter {
+    const char *path;
+    FILE *out;
+    int line;
+};
+
+static bool complain(const struct converter *c, const char *why) {
+    fprintf(stderr, "kwast: %s:%d: %s\n", c->path, c->line, why);
+    return false;
+}
+
+// -- Files
+// ------------------------------------------------------------------------------------------
+
+// The whole file, NUL-terminated, or NULL.
+static char *read_file(const char *path, usize *len_out) {
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        return NULL;
+    char *text = NULL;
+    if (fseek(file, 0, SEEK_END) == 0) {
+        long len = ftell(file);
+        rewind(file);
+        text = len >= 0 ? malloc((usize)len + 1) : NULL;
+        if (text != NULL && fread(text, 1, (usize)len, file) == (usize)len) {
+            text[len] = 0;
+            *len_out = (usize)len;
+        } else {
+            free(text);
+            text = NULL;
+        }
+    }
+    fclose(file);
+    return text;
+}
+
+// `name` in the folder of the script; the caller frees it.
+static char *beside(const char *path, const char *name) {
+    const char *slash = strrchr(path, '/');
+    int folder = slash != NULL ? (int)(slash - path + 1) : 0;
+    char *joined = NULL;
+    if (asprintf(&joined, "%.*s%s", folder, path, name) < 0)
+        return NULL;
+    return joined;
+}
+
+// -- Writing
+// ----------------------------------------------------------------------------------------
+
+static void put_number(FILE *out, u64 number, u32 bytes) {
+    for (u32 i = 0; i < bytes; i++)
+        fputc((int)(number >> (8 * i) & 0xff), out);
+}
+
+static void put_bytes(FILE *out, const void *bytes, usize len) {
+    put_number(out, len, 4);
+    if (len != 0)
+        fwrite(bytes, 1, len, out);
+}
+
+// A string, which may be missing (empty). The JSON parser gives NUL bytes as "\0"-terminated text:
+// the scripts that have them in names use them in modules only.
+static void put_text(FILE *out, const char *text) {
+    put_bytes(out, text != NULL ? text : "", text != NULL ? strlen(text) : 0);
+}
+
+static const char *member(const cJSON *object, const char *name) {
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+}
+
+static bool put_module_file(const struct converter *c, const cJSON *command) {
+    const char *name = member(command, "binary_filename");
+    if (name == NULL)
+        name = member(command, "filename");
+    if (name == NULL)
+        return complain(c, "a module without a file name");
+    char *path = beside(c->path, name);
+    usize len = 0;
+    char *bytes = path != NULL ? read_file(path, &len) : NULL;
+    free(path);
+    if (bytes == NULL)
+        return complain(c, "cannot read the module");
+    put_bytes(c->out, bytes, len);
+    free(bytes);
+    return true;
+}
+
+// -- Values
+// -----------------------------------------------------------------------------------------
+
+static bool put_value(const struct converter *c, enum script_value kind, u64 bits) {
+    put_number(c->out, kind, 1);
+    put_number(c->out, bits, 8);
+    return true;
+}
+
+static bool put_nan(const struct converter *c, const char *type, const char *pattern) {
+    bool is_f32 = strcmp(type, "f32") == 0;
+    if (strcmp(pattern, "nan:canonical") == 0)
+        return put_value(c, is_f32 ? SCRIPT_F32_CANONICAL : SCRIPT_F64_CANONICAL, 0);
+    if (strcmp(pattern, "nan:arithmetic") == 0)
+        return put_value(c, is_f32 ? SCRIPT_F32_ARITHMETIC : SCRIPT_F64_ARITHMETIC, 0);
+    return complain(c, "an unknown NaN pattern");
+}
+
+static bool put_json_value(const struct converter *c, const cJSON *json) {
+    const char *type = member(json, "type");
+    const char *text = member(json, "value");
+    if (type == NULL)
+        return complain(c, "a value without a type");
+    bool is_null = text != NULL && strcmp(text, "null") == 0;
+    if (strcmp(type, "funcref") == 0)
+        return put_value(c, is_null ? SCRIPT_FUNCREF_NULL : SCRIPT_FUNCREF_ANY, 0);
+    if (text == NULL)
+        return complain(c, "a value without a value");
+    if (strcmp(type, "externref") == 0)
+        return put_value(c, SCRIPT_EXTERNREF, is_null ? 0 : strtoull(text, NULL, 10) + 1);
+    if (strncmp(text, "nan", 3) == 0)
+        return put_nan(c, type, text);
+
+    char *end;
+    u64 bits = strtoull(text, &end, 10);
+    if (end == text || *end != 0)
+        return complain(c, "a value that is not a number");
+    if (strcmp(type, "i32") == 0)
+        return put_value(c, SCRIPT_I32, (u32)bits);
+    if (strcmp(type, "i64") == 0)
+        return put_value(c, SCRIPT_I64, bits);
+    if (strcmp(type, "f32") == 0)
+        return put_value(c, SCRIPT_F32, (u32)bits);
+    if (strcmp(type, "f64") == 0)
+        return put_value(c, SCRIPT_F64, bits);
+    return complain(c, "a value of an unsupported type");
+}
+
+static bool put_values(const struct converter *c, const cJSON *array) {
+    put_number(c->out, (u64)cJSON_GetArraySize(array), 2);
+    const cJSON *value;
+    cJSON_ArrayForEach(value, array) {
+        if (!put_json_value(c, value))
+            return false;
+    }
+    return true;
+}
+
+static bool put_action(const struct converter *c, const cJSON *command) {
+    const cJSON *action = cJSON_GetObjectItemCaseSensitive(command, "action");
+    const char *type = member(action, "type");
+    if (type == NULL)
+        return complain(c, "an action without a type");
+    put_number(c->out, strcmp(type, "get") == 0 ? SCRIPT_GET : SCRIPT_INVOKE, 1);
+    put_text(c->out, member(action, "module"));
+    put_text(c->out, member(action, "field"));
+    return put_values(c, cJSON_GetObjectItemCaseSensitive(action, "args"));
+}
+
+// -- Commands
+// ---------------------------------------------------------------------------------------
+
+static const struct {
+    const char *type;
+    enum script_command command;
+} command_types[] = {
+    {"module", SCRIPT_MODULE},
+    {"register", SCRIPT_REGISTER},
+    {"action", SCRIPT_ACTION},
+    {"assert_return", SCRIPT_ASSERT_RETURN},
+    {"assert_trap", SCRIPT_ASSERT_TRAP},
+    {"assert_exhaustion", SCRIPT_ASSERT_EXHAUSTION},
+    {"assert_invalid", SCRIPT_ASSERT_INVALID},
+    {"assert_malformed", SCRIPT_ASSERT_MALFORMED},
+    {"assert_unlinkable", SCRIPT_ASSERT_UNLINKABLE},
+    {"assert_uninstantiable", SCRIPT_ASSERT_UNINSTANTIABLE},
+};
+
+static bool find_command(const char *type, enum script_command *out) {
+    for (usize i = 0; type != NULL && i < COUNT_OF(command_types); i++) {
+        if (strcmp(type, command_types[i].type) == 0) {
+            *out = command_types[i].command;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_text_module(const cJSON *command) {
+    const char *type = member(command, "module_type");
+    return type != NULL && strcmp(type, "text") == 0 && member(command, "binary_filename") == NULL;
+}
+
+static bool put_operands(const struct converter *c, const cJSON *json,
+                         enum script_command command) {
+    switch (command) {
+    case SCRIPT_MODULE:
+        put_text(c->out, member(json, "name"));
+        return put_module_file(c, json);
+    case SCRIPT_REGISTER:
+        put_text(c->out, member(json, "as"));
+        put_text(c->out, member(json, "name"));
+        return true;
+    case SCRIPT_ACTION:
+        return put_action(c, json);
+    case SCRIPT_ASSERT_RETURN:
+        return put_action(c, json) &&
+               put_values(c, cJSON_GetObjectItemCaseSensitive(json, "expected"));
+    case SCRIPT_ASSERT_TRAP:
+    case SCRIPT_ASSERT_EXHAUSTION:
+        if (!put_action(c, json))
+            return false;
+        put_text(c->out, member(json, "text"));
+        return true;
+    case SCRIPT_ASSERT_TEXT:
+        put_text(c->out, member(json, "text"));
+        return true;
+    default:
+        put_text(c->out, member(json, "text"));
+        return put_module_file(c, json);
+    }
+}
+
+static bool put_command(struct converter *c, const cJSON *json) {
+    const cJSON *line = cJSON_GetObjectItemCaseSensitive(json, "line");
+    c->line = cJSON_IsNumber(line) ? line->valueint : 0;
+    enum script_command command;
+    if (!find_command(member(json, "type"), &command))
+        return complain(c, "an unknown command");
+    if (command >= SCRIPT_ASSERT_INVALID && is_text_module(json))
+        command = SCRIPT_ASSERT_TEXT;
+    put_number(c->out, command, 1);
+    put_number(c->out, (u64)c->line, 4);
+    return put_operands(c, json, command);
+}
+
+static bool put_script(struct converter *c, const cJSON *json) {
+    const char *source = member(json, "source_filename");
+    const char *slash = source != NULL ? strrchr(source, '/') : NULL;
+    put_number(c->out, SCRIPT_BEGIN, 1);
+    put_number(c->out, 0, 4);
+    put_text(c->out, slash != NULL ? slash + 1 : source);
+    const cJSON *command;
+    cJSON_ArrayForEach(command, cJSON_GetObjectItemCaseSensitive(json, "commands")) {
+        if (!put_command(c, command))
+            return false;
+    }
+    return true;
+}
+
+bool wast_json_convert(const char *path, FILE *out) {
+    struct converter c = {.path = path, .out = out};
+    usize len;
+    char *text = read_file(path, &len);
+    if (text == NULL)
+        return complain(&c, "cannot be read");
+    cJSON *json = cJSON_ParseWithLength(text, len);
+    free(text);
+    if (json == NULL)
+        return complain(&c, "is not JSON");
+    bool done = put_script(&c, json);
+    cJSON_Delete(json);
+    return done;
+}
