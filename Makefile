@@ -201,7 +201,9 @@ x64: $(out)/unit/engine/x64/asm_test
 .PHONY: tools
 tools: $(out)/kwast
 
-$(out)/kwast: $(patsubst %,$(out)/host/%.o,$(tool_c)) $(foreach l,tool engine base,$(out)/host/lib$(l).a)
+# `kwast wast` brings along the runner that the specification tests share with the kernel.
+spec_runner_c := tests/spec/runner.c tests/spec/spectest.c
+$(out)/kwast: $(patsubst %,$(out)/host/%.o,$(tool_c) $(spec_runner_c)) $(foreach l,tool engine base,$(out)/host/lib$(l).a)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
 

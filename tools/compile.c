@@ -107,7 +107,7 @@ static int compile_file(const char *path) {
 
 int compile_main(int argc, char **argv) {
     const char *path = NULL;
-    for (int i = 0; i < argc; i++) {
+    for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             fputs(compile_help, stdout);
             return EXIT_OK;

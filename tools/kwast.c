@@ -10,6 +10,7 @@
 
 #include "base/types.h"
 #include "tools/lib/report.h"
+#include "tools/wast.h"
 
 static const char help[] =
     "usage: kwast COMMAND ...\n"
@@ -57,7 +58,7 @@ int main(int argc, char **argv) {
     }
     for (usize i = 0; i < COUNT_OF(commands); i++) {
         if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 2, argv + 2);
+            return commands[i].run(argc - 1, argv + 1);
     }
     report_error(argv[1], "unknown command; see kwast help");
     return EXIT_USAGE;

@@ -4,4 +4,3 @@
 
 int run_main(int argc, char **argv);
 int compile_main(int argc, char **argv);
-int wast_main(int argc, char **argv);

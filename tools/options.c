@@ -258,7 +258,7 @@ bool run_options_parse(int argc, char **argv, struct run_options *out, int *exit
         .directories = zeroed((usize)argc + 1, sizeof(out->directories[0])),
     };
     *exit_code = EXIT_USAGE;
-    int at = 0;
+    int at = 1;
     while (at < argc && argv[at][0] == '-' && argv[at][1] != '\0') {
         if (strcmp(argv[at], "--") == 0) {
             at++;

@@ -26,7 +26,7 @@ struct run_options {
     bool verbose;
 };
 
-// Parses what follows `run` on the command line. On success returns true; the strings of `argv`
+// Parses the command line from `run` (argv[0]) on. On success returns true; the strings of `argv`
 // must outlive `out`. Otherwise *exit_code says how to end: help was asked for and given, or the
 // usage was wrong and said so.
 MUST_USE bool run_options_parse(int argc, char **argv, struct run_options *out, int *exit_code);

@@ -21,8 +21,12 @@
 namespace {
 
 struct Announcer {
-    explicit Announcer(const char *name) : name_(name) { std::cout << "begin " << name_ << '\n'; }
-    ~Announcer() { std::cout << "end " << name_ << '\n'; }
+    explicit Announcer(const char *name) : name_(name) {
+        std::cout << "begin " << name_ << '\n';
+    }
+    ~Announcer() {
+        std::cout << "end " << name_ << '\n';
+    }
     const char *name_;
 };
 
@@ -31,16 +35,24 @@ Announcer global("global");
 struct Animal {
     virtual ~Animal() = default;
     virtual std::string sound() const = 0;
-    virtual int legs() const { return 4; }
+    virtual int legs() const {
+        return 4;
+    }
 };
 
 struct Dog : Animal {
-    std::string sound() const override { return "woof"; }
+    std::string sound() const override {
+        return "woof";
+    }
 };
 
 struct Bird : Animal {
-    std::string sound() const override { return "tweet"; }
-    int legs() const override { return 2; }
+    std::string sound() const override {
+        return "tweet";
+    }
+    int legs() const override {
+        return 2;
+    }
 };
 
 void containers() {

@@ -1,5 +1,5 @@
-// Grows its memory by single pages, then by large steps, until that is refused; what was there stays,
-// what is new reads as zeros, and a refusal changes nothing.
+// Grows its memory by single pages, then by large steps, until that is refused; what was there
+// stays, what is new reads as zeros, and a refusal changes nothing.
 
 #include <stdint.h>
 #include <stdio.h>

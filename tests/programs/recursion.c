@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static __attribute__((noinline)) unsigned long descend(unsigned long left, volatile unsigned *seen) {
+static __attribute__((noinline)) unsigned long descend(unsigned long left,
+                                                       volatile unsigned *seen) {
     *seen += 1;
     if (left == 0)
         return 1;

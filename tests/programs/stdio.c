@@ -13,10 +13,11 @@
 extern char **environ;
 
 static void formats(void) {
-    printf("[%d] [%5d] [%-5d] [%05d] [%+d] [%x] [%#o] [%X]\n", 42, 42, 42, 42, 42, 0xbeef, 8, 0xCAFE);
+    printf("[%d] [%5d] [%-5d] [%05d] [%+d] [%x] [%#o] [%X]\n", 42, 42, 42, 42, 42, 0xbeef, 8,
+           0xCAFE);
     printf("[%" PRId64 "] [%" PRIu64 "] [%zu]\n", INT64_MIN, UINT64_MAX, sizeof(void *));
-    printf("[%f] [%.0f] [%10.3f] [%e] [%g] [%g] [%a]\n", 3.14159, 2.5, -1.0 / 3, 12345.678, 1e-7, 1e20,
-           0.1);
+    printf("[%f] [%.0f] [%10.3f] [%e] [%g] [%g] [%a]\n", 3.14159, 2.5, -1.0 / 3, 12345.678, 1e-7,
+           1e20, 0.1);
     printf("[%f] [%f] [%f] [%g]\n", INFINITY, -INFINITY, (double)NAN, -0.0);
     printf("[%g] [%g] [%.17g]\n", DBL_MAX, DBL_MIN, 0.1);
     printf("[%s] [%.3s] [%8s] [%-8s] [%c] [%%]\n", "text", "truncated", "right", "left", 'c');

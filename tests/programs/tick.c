@@ -1,5 +1,5 @@
-// Waits a second five times, by the monotonic clock and by poll_oneoff's timers, and says whether the
-// time that passed is right.
+// Waits a second five times, by the monotonic clock and by poll_oneoff's timers, and says whether
+// the time that passed is right.
 
 #include <stdio.h>
 #include <time.h>

@@ -1,7 +1,7 @@
-// Passes wild pointers and lengths to every WASI call that takes any. Each must be refused; the program
-// must survive; memory that was not named must stay as it is. Run with an argument, a variable in the
-// environment, a preopened directory and something on standard input, so that no call has a reason to
-// leave its pointers alone.
+// Passes wild pointers and lengths to every WASI call that takes any. Each must be refused; the
+// program must survive; memory that was not named must stay as it is. Run with an argument, a
+// variable in the environment, a preopened directory and something on standard input, so that no
+// call has a reason to leave its pointers alone.
 
 #include <stdint.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@ static int failures;
 
 // Addresses at which not even the smallest object fits, or is not wholly inside.
 static uint32_t wild(unsigned i) {
-    const uint32_t addresses[] = {0xffffffff, 0xfffffffe, 0xfffffff0, 0x80000000,
+    const uint32_t addresses[] = {0xffffffff,   0xfffffffe,       0xfffffff0,          0x80000000,
                                   memory_bytes, memory_bytes - 1, memory_bytes + 65536};
     return addresses[i];
 }
@@ -61,7 +61,8 @@ static void report(const struct tally *tally) {
         report(&tally);                                                                            \
     } while (0)
 
-int32_t raw_path_open(int32_t, int32_t, int32_t, int32_t, int32_t, int64_t, int64_t, int32_t, int32_t)
+int32_t raw_path_open(int32_t, int32_t, int32_t, int32_t, int32_t, int64_t, int64_t, int32_t,
+                      int32_t)
     __attribute__((import_module("wasi_snapshot_preview1"), import_name("path_open")));
 int32_t raw_path_filestat(int32_t, int32_t, int32_t, int32_t, int32_t)
     __attribute__((import_module("wasi_snapshot_preview1"), import_name("path_filestat_get")));
@@ -80,7 +81,8 @@ int32_t raw_path_symlink(int32_t, int32_t, int32_t, int32_t, int32_t)
 int32_t raw_path_link(int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t)
     __attribute__((import_module("wasi_snapshot_preview1"), import_name("path_link")));
 int32_t raw_path_times(int32_t, int32_t, int32_t, int32_t, int64_t, int64_t, int32_t)
-    __attribute__((import_module("wasi_snapshot_preview1"), import_name("path_filestat_set_times")));
+    __attribute__((import_module("wasi_snapshot_preview1"),
+                   import_name("path_filestat_set_times")));
 
 static void try_streams(void) {
     __wasi_size_t done;
@@ -89,12 +91,14 @@ static void try_streams(void) {
     __wasi_ciovec_t huge = {.buf = canary, .buf_len = 0xffffffff};
     __wasi_iovec_t in = {.buf = canary, .buf_len = 0x80000000};
     TRY(fd_write iovs, __wasi_fd_write(2, p, 1, &done));
-    TRY(fd_write buffer, __wasi_fd_write(2, &(__wasi_ciovec_t){.buf = p, .buf_len = 100000}, 1, &done));
+    TRY(fd_write buffer,
+        __wasi_fd_write(2, &(__wasi_ciovec_t){.buf = p, .buf_len = 100000}, 1, &done));
     TRY(fd_write result, __wasi_fd_write(2, &(__wasi_ciovec_t){.buf = canary, .buf_len = 0}, 1, p));
     TRY(fd_write count, __wasi_fd_write(2, &out, w | 0x40000000, &done));
     TRY(fd_write length, __wasi_fd_write(2, &huge, 1, &done));
     TRY(fd_read iovs, __wasi_fd_read(0, p, 1, &done));
-    TRY(fd_read buffer, __wasi_fd_read(0, &(__wasi_iovec_t){.buf = p, .buf_len = 100000}, 1, &done));
+    TRY(fd_read buffer,
+        __wasi_fd_read(0, &(__wasi_iovec_t){.buf = p, .buf_len = 100000}, 1, &done));
     TRY(fd_read count, __wasi_fd_read(0, &in, w | 0x40000000, &done));
     TRY(fd_read length, __wasi_fd_read(0, &in, 1, &done));
     TRY(fd_pread, __wasi_fd_pread(PREOPEN, p, 1, 0, &done));
@@ -129,7 +133,8 @@ static void try_process(void) {
     TRY(random_get, __wasi_random_get(p, 100000));
     TRY(random_get length, __wasi_random_get(canary, 0xffffffff));
     TRY(poll_oneoff in, __wasi_poll_oneoff(p, (void *)canary, 1, &size));
-    TRY(poll_oneoff count, __wasi_poll_oneoff((void *)canary, (void *)canary, w | 0x40000000, &size));
+    TRY(poll_oneoff count,
+        __wasi_poll_oneoff((void *)canary, (void *)canary, w | 0x40000000, &size));
     __wasi_subscription_t now = {.u.tag = __WASI_EVENTTYPE_CLOCK};
     TRY(poll_oneoff out, __wasi_poll_oneoff(&now, p, 1, &size));
     TRY(poll_oneoff result, __wasi_poll_oneoff(&now, (void *)canary, 1, p));
@@ -138,10 +143,13 @@ static void try_process(void) {
 static void try_paths(void) {
     int32_t here = (int32_t)(uintptr_t)canary;
     TRY(path_open, raw_path_open(PREOPEN, 0, (int32_t)w, 100000, 0, 2, 0, 0, here));
-    TRY(path_open result, raw_path_open(PREOPEN, 0, (int32_t)(uintptr_t) ".", 1, 0, 0, 0, 0, (int32_t)w));
-    TRY(path_open length, raw_path_open(PREOPEN, 0, here, (int32_t)(w | 0x40000000), 0, 2, 0, 0, here));
+    TRY(path_open result,
+        raw_path_open(PREOPEN, 0, (int32_t)(uintptr_t)".", 1, 0, 0, 0, 0, (int32_t)w));
+    TRY(path_open length,
+        raw_path_open(PREOPEN, 0, here, (int32_t)(w | 0x40000000), 0, 2, 0, 0, here));
     TRY(path_filestat_get, raw_path_filestat(PREOPEN, 0, (int32_t)w, 100000, here));
-    TRY(path_filestat_get result, raw_path_filestat(PREOPEN, 0, (int32_t)(uintptr_t) ".", 1, (int32_t)w));
+    TRY(path_filestat_get result,
+        raw_path_filestat(PREOPEN, 0, (int32_t)(uintptr_t)".", 1, (int32_t)w));
     TRY(path_create_directory, raw_path_mkdir(PREOPEN, (int32_t)w, 100000));
     TRY(path_remove_directory, raw_path_rmdir(PREOPEN, (int32_t)w, 100000));
     TRY(path_unlink_file, raw_path_unlink(PREOPEN, (int32_t)w, 100000));

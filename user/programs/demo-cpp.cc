@@ -19,8 +19,11 @@ class Shape {
 
 class Square : public Shape {
   public:
-    explicit Square(double side) : side_(side) {}
-    double area() const override { return side_ * side_; }
+    explicit Square(double side) : side_(side) {
+    }
+    double area() const override {
+        return side_ * side_;
+    }
 
   private:
     double side_;
@@ -28,8 +31,11 @@ class Square : public Shape {
 
 class Circle : public Shape {
   public:
-    explicit Circle(double radius) : radius_(radius) {}
-    double area() const override { return 3.141592653589793 * radius_ * radius_; }
+    explicit Circle(double radius) : radius_(radius) {
+    }
+    double area() const override {
+        return 3.141592653589793 * radius_ * radius_;
+    }
 
   private:
     double radius_;

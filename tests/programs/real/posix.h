@@ -1,6 +1,7 @@
 #pragma once
-// What the real programs expect of POSIX and WASI's libc does not declare. Included before every one
-// of their files. The functions are in posix.c: they fail as a system without the facility would.
+// What the real programs expect of POSIX and WASI's libc does not declare. Included before every
+// one of their files. The functions are in posix.c: they fail as a system without the facility
+// would.
 
 #include <fcntl.h>
 #include <stdio.h>
