@@ -117,7 +117,7 @@ $(kout)/kernel.elf: $(kernel_objects) $(kout)/kernel.symbols.o kernel/arch/x86_6
 
 # The port alone, with a payload that tests it in place of the kernel (tests/boot/arch_test.py).
 arch_test_objects = $(patsubst %,$(kout)/kernel/%.o,$(base_c) base/string.c $(arch_c) $(arch_s) \
-                    tests/boot/arch_payload.c) $(kout)/kernel/gen/font.c.o
+                    tests/boot/arch_payload.c tests/boot/arch_payload_asm.S) $(kout)/kernel/gen/font.c.o
 
 $(kout)/arch-test.first.elf: $(arch_test_objects) kernel/arch/x86_64/kernel.ld
 	$(link_kernel)
@@ -144,7 +144,7 @@ $(out)/host/%.o: % | $(ready)
 $(out)/unit/obj/%.o: % | $(ready)
 	$(call say,CC,$< (checked))
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(unit_flags) -c $< -o $@
+	$(Q)$(CC) $(unit_flags) $(if $(filter %.c,$<),--embed-dir=$(out)/gen) -c $< -o $@
 
 archive = $(Q)rm -f $@ && $(AR) crs $@ $(filter %.o,$^) 2>/dev/null || printf '!<arch>\n' >$@
 
@@ -174,7 +174,7 @@ test_wasm := $(patsubst tests/wat/%.wat,$(out)/gen/wat/%.wasm,$(wildcard tests/w
 $(out)/gen/wat/%.wasm: tests/wat/%.wat
 	@mkdir -p $(@D)
 	$(Q)wat2wasm --debug-names $< -o $@
-$(patsubst %,$(out)/unit/obj/%.o,$(test_c)): | $(test_wasm)
+$(patsubst %,$(out)/unit/obj/%.o,$(filter engine/% kernel/%,$(test_c))): $(test_wasm)
 
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
 
@@ -195,6 +195,37 @@ unit: $(unit_programs)
 .PHONY: x64
 x64: $(out)/unit/engine/x64/asm_test
 	$(Q)$< --list | tests/x64_check.py
+
+# -- Fuzzing -------------------------------------------------------------------------------------------
+
+# What hostile bytes reach before there is code: ops, decode, validate.
+FUZZ_SECONDS   ?= 20
+FUZZ_MUTATIONS ?= 20000
+fuzz_flags   := $(unit_flags) -fsanitize=fuzzer-no-link
+fuzz_c       := tests/fuzz/target.c tests/fake_host.c tests/fake_assert.c $(base_c) \
+                $(call sources,engine/ops/*.c engine/decode/*.c engine/validate/*.c)
+fuzz_corpus  := tests/fuzz/corpus/decode
+
+$(out)/fuzz/obj/%.o: % | $(ready)
+	$(call say,CC,$< (fuzzed))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(fuzz_flags) -c $< -o $@
+
+$(out)/fuzz/decode_fuzz: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/decode_fuzz.c $(fuzz_c))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=fuzzer,address,undefined $^ -o $@
+
+$(out)/fuzz/mutate: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/mutate.c $(fuzz_c))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=address,undefined $^ -o $@
+
+# New finds go to build/fuzz/found; the corpus in the tree changes by hand only.
+.PHONY: fuzz
+fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate
+	@mkdir -p $(out)/fuzz/found
+	$(Q)$(out)/fuzz/decode_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
+	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
+	$(Q)$(out)/fuzz/mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
 
 # -- Tools -------------------------------------------------------------------------------------------
 

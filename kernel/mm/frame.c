@@ -209,7 +209,10 @@ static bool zone_refill_locked(enum zone zone) {
 // -- Allocation --------------------------------------------------------------------------------
 
 static bool injected_failure_locked(void) {
-    return frames.fail_countdown != 0 && --frames.fail_countdown == 0;
+    if (frames.fail_countdown == 0)
+        return false;
+    frames.fail_countdown--;
+    return frames.fail_countdown == 0;
 }
 
 enum status frame_alloc(enum zone zone, u32 order, struct phys_addr *out) {
