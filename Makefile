@@ -94,8 +94,12 @@ $(kout)/kernel/%.S.o: %.S | $(ready)
 .PHONY: kernel
 kernel: $(out)/kernel.elf
 
-$(out)/kernel.elf: $(kout)/kernel.elf
-	$(Q)cp $< $@
+# The one of this BUILD, whichever was linked last.
+$(out)/kernel.elf: $(kout)/kernel.elf always
+	$(Q)cmp -s $< $@ || cp $< $@
+
+.PHONY: always
+always:
 
 # Linked twice: the symbol table for backtraces is made from the first link, and moves no function.
 link_kernel = $(Q)$(LD) -nostdlib -static --gc-sections -z max-page-size=4096 \
@@ -303,6 +307,27 @@ $(addprefix $(out)/programs/,$(addsuffix .wasm,$(real_programs))): $(out)/progra
 	$(call say,REAL,$*)
 	@mkdir -p $(@D)
 	$(Q)tests/programs/real/build.sh $* $@
+
+# -- The machine -------------------------------------------------------------------------------------
+
+# The boot archive: what `make run` and the ISO start with.
+$(out)/programs.tar: $(call program_files,$(program_sources))
+	$(call say,TAR,$@)
+	$(Q)rm -rf $(out)/archive && mkdir -p $(out)/archive/bin && cp $^ $(out)/archive/bin
+	$(Q)tar --format=ustar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 \
+	    -C $(out)/archive -cf $@ bin
+
+.PHONY: iso
+iso: $(out)/kwast.iso
+
+$(out)/kwast.iso: $(out)/kernel.elf $(out)/programs.tar tools/mkiso.sh
+	$(call say,ISO,$@)
+	$(Q)tools/mkiso.sh $(out)/kernel.elf $(out)/programs.tar $@
+
+.PHONY: run
+run: deps-run $(out)/kernel.elf $(out)/programs.tar
+	$(Q)qemu-system-x86_64 -machine q35 -accel kvm -accel tcg -cpu max -m 512 -nographic -no-reboot \
+	    -net none -kernel $(out)/kernel.elf -initrd $(out)/programs.tar
 
 # -- Hygiene -------------------------------------------------------------------------------------------
 
