@@ -33,6 +33,7 @@ help:
 	@echo 'make iso          a bootable ISO, build/kwast.iso (BUILD=release: without assertions)'
 	@echo 'make unit         unit tests, under ASan and UBSan'
 	@echo 'make x64          compare the assembler with LLVM'
+	@echo 'make programs     the demonstration programs as WebAssembly; test-programs: those of the tests'
 	@echo 'make tidy format  check the structure and the lint; format the code'
 	@echo 'make clean        remove build/'
 	@echo './run_tests       every test'
@@ -93,8 +94,12 @@ $(kout)/kernel/%.S.o: %.S | $(ready)
 .PHONY: kernel
 kernel: $(out)/kernel.elf
 
-$(out)/kernel.elf: $(kout)/kernel.elf
-	$(Q)cp $< $@
+# The one of this BUILD, whichever was linked last.
+$(out)/kernel.elf: $(kout)/kernel.elf always
+	$(Q)cmp -s $< $@ || cp $< $@
+
+.PHONY: always
+always:
 
 # Linked twice: the symbol table for backtraces is made from the first link, and moves no function.
 link_kernel = $(Q)$(LD) -nostdlib -static --gc-sections -z max-page-size=4096 \
@@ -244,6 +249,19 @@ fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)
 .PHONY: tools
 tools: $(out)/kwast
 
+# `kwast wast` brings along the runner that the specification tests share with the kernel.
+spec_runner_c := tests/spec/runner.c tests/spec/spectest.c
+$(out)/kwast: $(patsubst %,$(out)/host/%.o,$(tool_c) $(spec_runner_c)) $(foreach l,tool engine base,$(out)/host/lib$(l).a)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
+
+# The console's font: converted, never kept.
+console_font := /usr/share/consolefonts/spleen-8x16.psfu.gz
+$(out)/gen/font.c: tools/psf2c.py | $(ready)
+	$(call say,FONT,$@)
+	@mkdir -p $(@D)
+	$(Q)python3 tools/psf2c.py $(console_font) $@
+
 # The specification's scripts by themselves.
 .PHONY: wast
 wast: $(out)/wast
@@ -268,8 +286,74 @@ $(out)/unit/wast: $(patsubst %,$(out)/unit/obj/%.o,$(spec_c)) $(foreach l,tool e
 
 # -- Programs ------------------------------------------------------------------------------------------
 
-.PHONY: programs
-programs:
+# WebAssembly for the demonstration (user/programs) and for tests (tests/programs): one source file
+# each, C, C++, Rust or text. Compiling and linking are two steps because clang runs wasm-opt, where
+# it is installed, after linking with -O: programs must not depend on what else is installed.
+wasm_target := --target=wasm32-wasi --sysroot=/usr
+wasm_flags := $(wasm_target) -O2 -Wall -Wextra -Werror
+wasm_link := $(wasm_target) -Wl,--strip-debug
+program_sources := $(foreach e,c cc rs,$(wildcard user/programs/*.$(e)))
+test_program_sources := $(foreach e,c cc rs wat,$(wildcard tests/programs/*.$(e)))
+program_files = $(addprefix $(out)/programs/,$(addsuffix .wasm,$(basename $(notdir $(1)))))
+
+.PHONY: programs test-programs
+programs: $(call program_files,$(program_sources))
+test-programs: $(call program_files,$(test_program_sources)) real-programs
+
+define program_rules
+$(out)/programs/%.wasm: $(1)/%.c | $$(ready)
+	$$(call say,WASM,$$<)
+	@mkdir -p $$(@D)
+	$$(Q)clang-19 $(wasm_flags) -c $$< -o $$(@D)/.$$(@F).o && clang-19 $(wasm_link) $$(@D)/.$$(@F).o -o $$@
+$(out)/programs/%.wasm: $(1)/%.cc | $$(ready)
+	$$(call say,WASM,$$<)
+	@mkdir -p $$(@D)
+	$$(Q)clang++-19 $(wasm_flags) -std=c++20 -fno-exceptions -c $$< -o $$(@D)/.$$(@F).o && \
+	    clang++-19 $(wasm_link) $$(@D)/.$$(@F).o -o $$@
+$(out)/programs/%.wasm: $(1)/%.rs | $$(ready)
+	$$(call say,WASM,$$<)
+	@mkdir -p $$(@D)
+	$$(Q)/usr/bin/rustc --target wasm32-wasi -O -C strip=debuginfo --edition 2021 $$< -o $$@
+$(out)/programs/%.wasm: $(1)/%.wat | $$(ready)
+	$$(call say,WASM,$$<)
+	@mkdir -p $$(@D)
+	$$(Q)wat2wasm --debug-names $$< -o $$@
+endef
+$(eval $(call program_rules,user/programs))
+$(eval $(call program_rules,tests/programs))
+
+# Larger programs from Debian's sources, for tests. Where no source can be had they are left out, and
+# the tests say so.
+real_programs := jq minigzip sqlite3
+.PHONY: real-programs
+real-programs: $(addprefix $(out)/programs/,$(addsuffix .wasm,$(real_programs)))
+
+$(addprefix $(out)/programs/,$(addsuffix .wasm,$(real_programs))): $(out)/programs/%.wasm: \
+    tests/programs/real/build.sh tests/programs/real/posix.c tests/programs/real/posix.h tools/fetch-source.sh | $(ready)
+	$(call say,REAL,$*)
+	@mkdir -p $(@D)
+	$(Q)tests/programs/real/build.sh $* $@
+
+# -- The machine -------------------------------------------------------------------------------------
+
+# The boot archive: what `make run` and the ISO start with.
+$(out)/programs.tar: $(call program_files,$(program_sources))
+	$(call say,TAR,$@)
+	$(Q)rm -rf $(out)/archive && mkdir -p $(out)/archive/bin && cp $^ $(out)/archive/bin
+	$(Q)tar --format=ustar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 \
+	    -C $(out)/archive -cf $@ bin
+
+.PHONY: iso
+iso: $(out)/kwast.iso
+
+$(out)/kwast.iso: $(out)/kernel.elf $(out)/programs.tar tools/mkiso.sh
+	$(call say,ISO,$@)
+	$(Q)tools/mkiso.sh $(out)/kernel.elf $(out)/programs.tar $@
+
+.PHONY: run
+run: deps-run $(out)/kernel.elf $(out)/programs.tar
+	$(Q)qemu-system-x86_64 -machine q35 -accel kvm -accel tcg -cpu max -m 512 -nographic -no-reboot \
+	    -net none -kernel $(out)/kernel.elf -initrd $(out)/programs.tar
 
 # -- Hygiene -------------------------------------------------------------------------------------------
 
@@ -303,4 +387,4 @@ tidy: format-check layers lint
 clean:
 	rm -rf $(out)
 
--include $(shell find $(out) -name '*.d' 2>/dev/null)
+-include $(shell find $(out)/host $(out)/unit $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
