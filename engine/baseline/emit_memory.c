@@ -79,6 +79,12 @@ void emit_load(struct baseline *c, enum wasm_op op) {
     push_reg(c, load->type, to);
 }
 
+// What a store of `width` keeps of a constant.
+static i32 stored_imm(const struct operand *value, enum width width) {
+    i32 imm = operand_imm32(value);
+    return width == W8 ? (i8)imm : width == W16 ? (i16)imm : imm;
+}
+
 // mov seg:[...], r / mov seg:[...], imm / movs seg:[...], x
 void emit_store(struct baseline *c, enum wasm_op op) {
     const struct access *store = &stores[op - OP_I32_STORE];
@@ -91,7 +97,7 @@ void emit_store(struct baseline *c, enum wasm_op op) {
     struct mem to = memory_operand(c, &index, c->insn.mem.offset);
     site_here(c, TRAP_MEMORY_BOUNDS);
     if (imm)
-        asm_store_i(c->a, store->width, to, operand_imm32(&value));
+        asm_store_i(c->a, store->width, to, stored_imm(&value, store->width));
     else if (value_type_is_float(store->type))
         asm_storef(c->a, type_fwidth(store->type), to, as_xmm(value.reg));
     else
