@@ -134,10 +134,16 @@ static void list_take(u32 number) {
 
 // -- Buddies -----------------------------------------------------------------------------------
 
+// A run lies in one block, so its frames' bookkeeping is contiguous.
+static void run_set_state(u32 number, u32 order, enum frame_state state) {
+    struct frame *first = frame_at(number);
+    for (u32 i = 0; i < 1u << order; i++)
+        first[i].state = state;
+}
+
 // Makes a run that is no longer used free, joined with its free buddies.
 static void release_locked(u32 number, u32 order) {
-    for (u32 i = 0; i < 1u << order; i++)
-        frame_at(number + i)->state = FRAME_FREE_TAIL;
+    run_set_state(number, order, FRAME_FREE_TAIL);
     frames.stats.free[block_of(number)->zone] += 1u << order;
 
     while (order < FRAME_ORDER_MAX) {
@@ -165,8 +171,7 @@ static bool take_locked(enum zone zone, u32 order, u32 *out) {
         have--;
         list_insert(number + (1u << have), have);
     }
-    for (u32 i = 0; i < 1u << order; i++)
-        frame_at(number + i)->state = FRAME_USED;
+    run_set_state(number, order, FRAME_USED);
     frames.stats.free[zone] -= 1u << order;
     *out = number;
     return true;
@@ -374,22 +379,32 @@ static enum status bookkeeping_place(struct runs *runs) {
     return ERR_NO_MEMORY;
 }
 
-// Marks what is ours. Overlapping ranges count once.
+// Marks the frames of a run in one block as ours. Overlapping ranges count once.
+static void block_mark(struct block *block, u32 first, u32 end) {
+    struct frame *table = &frames.table[block->first_frame];
+    for (u32 i = first; i < end; i++) {
+        block->present += table[i].state == FRAME_ABSENT;
+        table[i].state = FRAME_USED;
+    }
+}
+
 static void blocks_mark(const struct runs *runs) {
     for (u32 i = 0; i < frames.block_count; i++)
         frames.blocks[i].first_frame = NONE;
 
     u32 next_table = 0;
     for (u32 i = 0; i < runs->count; i++) {
-        for (u64 at = runs->runs[i].start; at < runs->runs[i].end; at++) {
+        u64 at = runs->runs[i].start;
+        while (at < runs->runs[i].end) {
+            u64 block_start = align_down(at, BLOCK_FRAMES);
+            u64 end = min_u64(runs->runs[i].end, block_start + BLOCK_FRAMES);
             struct block *block = block_of((u32)at);
             if (block->first_frame == NONE) {
                 block->first_frame = next_table;
                 next_table += BLOCK_FRAMES;
             }
-            struct frame *frame = frame_at((u32)at);
-            block->present += frame->state == FRAME_ABSENT;
-            frame->state = FRAME_USED;
+            block_mark(block, (u32)(at - block_start), (u32)(end - block_start));
+            at = end;
         }
     }
 }
