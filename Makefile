@@ -195,6 +195,37 @@ unit: $(unit_programs)
 x64: $(out)/unit/engine/x64/asm_test
 	$(Q)$< --list | tests/x64_check.py
 
+# -- Fuzzing -------------------------------------------------------------------------------------------
+
+# What hostile bytes reach before there is code: ops, decode, validate.
+FUZZ_SECONDS   ?= 20
+FUZZ_MUTATIONS ?= 20000
+fuzz_flags   := $(unit_flags) -fsanitize=fuzzer-no-link
+fuzz_c       := tests/fuzz/target.c tests/fake_host.c tests/fake_assert.c $(base_c) \
+                $(call sources,engine/ops/*.c engine/decode/*.c engine/validate/*.c)
+fuzz_corpus  := tests/fuzz/corpus/decode
+
+$(out)/fuzz/obj/%.o: % | $(ready)
+	$(call say,CC,$< (fuzzed))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(fuzz_flags) -c $< -o $@
+
+$(out)/fuzz/decode_fuzz: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/decode_fuzz.c $(fuzz_c))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=fuzzer,address,undefined $^ -o $@
+
+$(out)/fuzz/mutate: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/mutate.c $(fuzz_c))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=address,undefined $^ -o $@
+
+# New finds go to build/fuzz/found; the corpus in the tree changes by hand only.
+.PHONY: fuzz
+fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate
+	@mkdir -p $(out)/fuzz/found
+	$(Q)$(out)/fuzz/decode_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
+	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
+	$(Q)$(out)/fuzz/mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
+
 # -- Tools -------------------------------------------------------------------------------------------
 
 .PHONY: tools

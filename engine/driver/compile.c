@@ -117,7 +117,7 @@ static enum status make_code(struct module *module, struct module_error *error) 
         goto done;
 
     resolve_calls(decl, &unit, entries);
-    status = code_publish(engine, &unit, entries, count, &module->code);
+    status = code_unit_publish(engine, &unit, entries, count, &module->code);
     if (status != OK) {
         fail(error, status);
         goto done;

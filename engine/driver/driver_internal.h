@@ -14,8 +14,9 @@ struct host_func_entry {
 
 // Publishes the unit's code and enters it into the registry. The object has copies of the unit's
 // sites and of `entries`. The unit is not empty and has no unresolved calls.
-MUST_USE enum status code_publish(struct engine *engine, const struct code_unit *unit,
-                                  const u32 *entries, u32 entry_count, struct code_object **out);
+MUST_USE enum status code_unit_publish(struct engine *engine, const struct code_unit *unit,
+                                       const u32 *entries, u32 entry_count,
+                                       struct code_object **out);
 
 // Takes the object out of the registry and frees it; nothing runs in it. NULL is allowed.
 void code_unpublish(struct engine *engine, struct code_object *object);

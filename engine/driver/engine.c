@@ -9,7 +9,7 @@ enum status engine_create(const struct engine_config *config, struct engine **ou
     if (engine == NULL)
         return ERR_NO_MEMORY;
     engine->config = *config;
-    engine->cpu = cpu_features();
+    engine->cpu = engine_cpu_features();
     type_registry_init(&engine->types);
     code_registry_init(&engine->codes);
     *out = engine;

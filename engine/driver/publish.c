@@ -37,8 +37,8 @@ static enum status publish_bytes(const struct assembler *code, u64 *address_out)
     return OK;
 }
 
-enum status code_publish(struct engine *engine, const struct code_unit *unit, const u32 *entries,
-                         u32 entry_count, struct code_object **out) {
+enum status code_unit_publish(struct engine *engine, const struct code_unit *unit,
+                              const u32 *entries, u32 entry_count, struct code_object **out) {
     ASSERT(unit->code.status == OK);
     ASSERT(unit->code.len != 0);
     struct code_object *object = host_alloc(sizeof *object);

@@ -321,7 +321,7 @@ static enum status publish_batch(struct engine *engine, const struct code_unit *
         return unit->code.status;
     if (unit->code.len == 0)
         return OK;
-    enum status status = code_publish(engine, unit, NULL, 0, out);
+    enum status status = code_unit_publish(engine, unit, NULL, 0, out);
     if (status != OK)
         return status;
     host_registry_lock();

@@ -7,10 +7,10 @@
 #define CPU_BMI1_BIT  1
 
         .text
-        .globl  cpu_features
-        .type   cpu_features, @function
+        .globl  engine_cpu_features
+        .type   engine_cpu_features, @function
         .balign 16
-cpu_features:                           // u32 cpu_features(void)
+engine_cpu_features:                           // u32 engine_cpu_features(void)
         push    rbx                     // cpuid changes it
         xor     esi, esi
 
@@ -40,6 +40,6 @@ cpu_features:                           // u32 cpu_features(void)
         mov     eax, esi
         pop     rbx
         ret
-        .size   cpu_features, . - cpu_features
+        .size   engine_cpu_features, . - engine_cpu_features
 
         .section .note.GNU-stack, "", @progbits

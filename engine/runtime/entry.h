@@ -49,4 +49,4 @@ enum cpu_feature : u32 {
 };
 
 // The enum cpu_feature bits of this CPU.
-u32 cpu_features(void);
+u32 engine_cpu_features(void);

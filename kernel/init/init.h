@@ -40,12 +40,12 @@ MUST_USE enum status program_preopen(const struct boot_state *boot, struct bytes
                                      struct bytes guest, struct handle *out);
 void program_handle_drop(struct handle *handle);
 
-// -- Interrupting (interrupt.c) -----------------------------------------------------------------
+// -- Interrupting (foreground.c) -----------------------------------------------------------------
 
 // Ctrl-C, from the console or the link, kills the foreground process (NULL: nobody).
-void interrupt_init(void);
-void interrupt_hook(void); // from an interrupt
-void interrupt_foreground(struct process *process);
+void foreground_init(void);
+void foreground_interrupt(void); // from an interrupt
+void foreground_set(struct process *process);
 
 // Whether Ctrl-C came since the foreground was set.
-bool interrupt_was_asked(void);
+bool foreground_was_interrupted(void);

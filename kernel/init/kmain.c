@@ -116,8 +116,8 @@ static bool find_records(struct bytes *out) {
 static void main_thread(void *argument) {
     (void)argument;
     boot.ready_ns = arch_clock_ns();
-    interrupt_init();
-    link_init(interrupt_hook);
+    foreground_init();
+    link_init(foreground_interrupt);
     open_archive();
     log_flush_to_link();
 
@@ -146,7 +146,7 @@ void kernel_main(const struct boot_info *info) {
     start_memory();
     arch_devices_start();
     sched_init();
-    console_init(interrupt_hook);
+    console_init(foreground_interrupt);
     start_engine();
     start_main_thread();
     sched_run();

@@ -85,10 +85,10 @@ static void run_run(const struct boot_state *boot, const struct command_line *li
     struct process *process;
     if (program_start(boot, path, line->words + 1, line->count - 1, &process) != OK)
         return;
-    interrupt_foreground(process);
+    foreground_set(process);
     enum status status = process_wait(process, WAIT_FOREVER);
     (void)status; // this thread is never killed
-    interrupt_foreground(NULL);
+    foreground_set(NULL);
     if (process->outcome != PROCESS_EXITED || process->exit_status != 0)
         say_outcome(process);
     process_release(process);

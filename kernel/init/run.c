@@ -143,7 +143,7 @@ void run_from_records(const struct boot_state *boot, struct bytes text) {
         run_script(run);
 
     struct process *process = start(run);
-    interrupt_foreground(process);
+    foreground_set(process);
     log_flush_to_link();
     enum status status = process_wait(process, WAIT_FOREVER);
     (void)status; // this thread is never killed

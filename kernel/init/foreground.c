@@ -14,58 +14,58 @@ static struct {
     bool is_asked;              // not yet acted upon
     bool was_asked;             // since the foreground was set
     struct process *foreground; // retained, or NULL
-} interrupts;
+} state;
 
-void interrupt_hook(void) {
-    wait_lock(&interrupts.queue);
-    interrupts.is_asked = true;
-    interrupts.was_asked = true;
-    wake_all_locked(&interrupts.queue);
-    wait_unlock(&interrupts.queue);
+void foreground_interrupt(void) {
+    wait_lock(&state.queue);
+    state.is_asked = true;
+    state.was_asked = true;
+    wake_all_locked(&state.queue);
+    wait_unlock(&state.queue);
 }
 
-void interrupt_foreground(struct process *process) {
+void foreground_set(struct process *process) {
     if (process != NULL)
         process_retain(process);
-    wait_lock(&interrupts.queue);
-    struct process *before = interrupts.foreground;
-    interrupts.foreground = process;
+    wait_lock(&state.queue);
+    struct process *before = state.foreground;
+    state.foreground = process;
     if (process != NULL)
-        interrupts.was_asked = interrupts.is_asked; // one that nobody acted upon yet counts
-    wait_unlock(&interrupts.queue);
+        state.was_asked = state.is_asked; // one that nobody acted upon yet counts
+    wait_unlock(&state.queue);
     process_release(before);
 }
 
-bool interrupt_was_asked(void) {
-    wait_lock(&interrupts.queue);
-    bool was_asked = interrupts.was_asked;
-    wait_unlock(&interrupts.queue);
+bool foreground_was_interrupted(void) {
+    wait_lock(&state.queue);
+    bool was_asked = state.was_asked;
+    wait_unlock(&state.queue);
     return was_asked;
 }
 
-static void interrupt_thread(void *argument) {
+static void foreground_thread(void *argument) {
     (void)argument;
     for (;;) {
         enum status status = OK;
-        wait_lock(&interrupts.queue);
-        while (!interrupts.is_asked && status == OK)
-            status = wait_locked(&interrupts.queue, WAIT_FOREVER);
-        interrupts.is_asked = false;
-        struct process *process = interrupts.foreground;
+        wait_lock(&state.queue);
+        while (!state.is_asked && status == OK)
+            status = wait_locked(&state.queue, WAIT_FOREVER);
+        state.is_asked = false;
+        struct process *process = state.foreground;
         if (process != NULL)
             process_retain(process);
-        wait_unlock(&interrupts.queue);
+        wait_unlock(&state.queue);
         if (process != NULL)
             process_kill(process);
         process_release(process);
     }
 }
 
-void interrupt_init(void) {
-    wait_queue_init(&interrupts.queue);
+void foreground_init(void) {
+    wait_queue_init(&state.queue);
     const struct thread_config config = {
         .name = "interrupt",
-        .entry = interrupt_thread,
+        .entry = foreground_thread,
         .stack_bytes = THREAD_STACK_BYTES + PAGE_SIZE,
         .stack_committed = THREAD_STACK_BYTES,
     };

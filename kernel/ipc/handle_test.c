@@ -1,0 +1,178 @@
+// Handle tables: lowest free number, limits, renumbering, references.
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "kernel/ipc/handle.h"
+#include "kernel/mm/heap.h"
+#include "tests/fake_arch.h"
+
+static u32 destroyed;
+
+static void count_destroy(struct object *object) {
+    destroyed++;
+    kfree(object, sizeof *object);
+}
+
+static enum status no_stat(struct object *object, struct object_stat *out) {
+    *out = (struct object_stat){.type = object->type};
+    return OK;
+}
+
+static const struct object_ops ops = {.destroy = count_destroy, .stat = no_stat};
+static struct handle_table table;
+
+static void start(u32 limit) {
+    fake_machine_start_simple(16 * MIB);
+    destroyed = 0;
+    assert_int_equal(handle_table_init(&table, limit), OK);
+}
+
+static struct handle make_handle(void) {
+    struct object *object = kmalloc(sizeof *object);
+    object_init(object, &ops, OBJECT_FILE);
+    return (struct handle){.object = object, .rights = 0xff, .rights_inheriting = 0x0f};
+}
+
+static u32 insert(void) {
+    struct handle handle = make_handle();
+    u32 number = UINT32_MAX;
+    assert_int_equal(handle_insert(&table, &handle, &number), OK);
+    return number;
+}
+
+static void finish(u32 expected_destroyed) {
+    handle_table_fini(&table);
+    assert_int_equal(destroyed, expected_destroyed);
+    struct heap_stats stats;
+    heap_stats(&stats);
+    assert_int_equal(stats.bytes_used, 0);
+}
+
+static void the_lowest_free_number_is_given(void **) {
+    start(100);
+    for (u32 i = 0; i < 20; i++)
+        assert_int_equal(insert(), i);
+    assert_int_equal(handle_close(&table, 7), OK);
+    assert_int_equal(handle_close(&table, 3), OK);
+    assert_int_equal(insert(), 3);
+    assert_int_equal(insert(), 7);
+    assert_int_equal(insert(), 20);
+    finish(23);
+}
+
+static void the_limit_is_kept(void **) {
+    static const u32 limits[] = {0, 1, 8, 9, 100};
+    for (u32 i = 0; i < COUNT_OF(limits); i++) {
+        start(limits[i]);
+        for (u32 n = 0; n < limits[i]; n++)
+            assert_int_equal(insert(), n);
+        struct handle handle = make_handle();
+        u32 number = 77;
+        assert_int_equal(handle_insert(&table, &handle, &number), ERR_LIMIT);
+        assert_int_equal(number, 77);
+        object_release(handle.object); // it stayed ours
+        finish(limits[i] + 1);
+    }
+}
+
+static void closed_and_wild_numbers_are_refused(void **) {
+    static const u32 numbers[] = {1, 7, 8, 100, UINT32_MAX};
+    start(100);
+    insert();
+    for (u32 i = 0; i < COUNT_OF(numbers); i++) {
+        struct handle handle;
+        assert_int_equal(handle_get(&table, numbers[i], &handle), ERR_BAD_HANDLE);
+        assert_int_equal(handle_close(&table, numbers[i]), ERR_BAD_HANDLE);
+        assert_int_equal(handle_renumber(&table, 0, numbers[i]), ERR_BAD_HANDLE);
+        assert_int_equal(handle_renumber(&table, numbers[i], 0), ERR_BAD_HANDLE);
+        assert_int_equal(handle_renumber(&table, numbers[i], numbers[i]), ERR_BAD_HANDLE);
+        assert_int_equal(handle_set_position(&table, numbers[i], 1), ERR_BAD_HANDLE);
+        assert_int_equal(handle_set_flags(&table, numbers[i], 1), ERR_BAD_HANDLE);
+        assert_int_equal(handle_set_rights(&table, numbers[i], 0, 0), ERR_BAD_HANDLE);
+    }
+    assert_int_equal(handle_close(&table, 0), OK);
+    assert_int_equal(handle_close(&table, 0), ERR_BAD_HANDLE);
+    finish(1);
+}
+
+static void renumbering_moves_and_closes(void **) {
+    struct handle first;
+    struct handle handle;
+    start(100);
+    insert();
+    insert();
+    assert_int_equal(handle_get(&table, 0, &first), OK);
+    object_release(first.object);
+
+    assert_int_equal(handle_renumber(&table, 0, 0), OK); // nothing happens
+    assert_int_equal(destroyed, 0);
+    assert_int_equal(handle_renumber(&table, 0, 1), OK);
+    assert_int_equal(destroyed, 1);
+    assert_int_equal(handle_get(&table, 0, &handle), ERR_BAD_HANDLE);
+    assert_int_equal(handle_get(&table, 1, &handle), OK);
+    assert_ptr_equal(handle.object, first.object);
+    object_release(handle.object);
+    finish(2);
+}
+
+static void a_copy_keeps_the_object_alive(void **) {
+    struct handle handle;
+    start(10);
+    insert();
+    assert_int_equal(handle_get(&table, 0, &handle), OK);
+    assert_int_equal(handle_close(&table, 0), OK);
+    assert_int_equal(destroyed, 0);
+    object_release(handle.object);
+    assert_int_equal(destroyed, 1);
+    finish(1);
+}
+
+static void state_is_kept_and_rights_only_shrink(void **) {
+    struct handle handle;
+    start(10);
+    insert();
+    assert_int_equal(handle_set_position(&table, 0, 1234), OK);
+    assert_int_equal(handle_set_flags(&table, 0, 5), OK);
+    assert_int_equal(handle_set_rights(&table, 0, 0x100, 0), ERR_DENIED);
+    assert_int_equal(handle_set_rights(&table, 0, 0, 0x10), ERR_DENIED);
+    assert_int_equal(handle_set_rights(&table, 0, 0xf0, 0x03), OK);
+    assert_int_equal(handle_set_rights(&table, 0, 0xff, 0x03), ERR_DENIED); // not back
+    assert_int_equal(handle_get(&table, 0, &handle), OK);
+    assert_int_equal(handle.position, 1234);
+    assert_int_equal(handle.flags, 5);
+    assert_int_equal(handle.rights, 0xf0);
+    assert_int_equal(handle.rights_inheriting, 0x03);
+    object_release(handle.object);
+    finish(1);
+}
+
+static void preopen_names_go_with_their_handle(void **) {
+    start(10);
+    struct handle handle = make_handle();
+    u8 *name = kmalloc(4);
+    memcpy(name, "/dir", 4);
+    handle.preopen = (struct bytes){name, 4};
+    u32 number;
+    assert_int_equal(handle_insert(&table, &handle, &number), OK);
+    insert();
+    assert_int_equal(handle_renumber(&table, 1, 0), OK); // over the preopen
+    finish(2);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_lowest_free_number_is_given),
+        cmocka_unit_test(the_limit_is_kept),
+        cmocka_unit_test(closed_and_wild_numbers_are_refused),
+        cmocka_unit_test(renumbering_moves_and_closes),
+        cmocka_unit_test(a_copy_keeps_the_object_alive),
+        cmocka_unit_test(state_is_kept_and_rights_only_shrink),
+        cmocka_unit_test(preopen_names_go_with_their_handle),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

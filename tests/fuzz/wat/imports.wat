@@ -1,0 +1,18 @@
+;; Every kind of import, used in constant expressions and exported again.
+(module $named
+  (import "a" "func" (func $f (param i32)))
+  (import "a" "table" (table $t 1 20 funcref))
+  (import "a" "memory" (memory $m 1 65536))
+  (import "a" "i32" (global $i i32))
+  (import "a" "ref" (global $r externref))
+  (import "\e2\82\ac" "\f0\9f\98\80" (global $v (mut f64)))
+  (global $copy i32 (global.get $i))
+  (global $self funcref (ref.func $g))
+  (global $f32 f32 (f32.const nan:0x200001))
+  (global $i64 i64 (i64.const -9223372036854775808))
+  (export "f" (func $f)) (export "t" (table $t)) (export "m" (memory $m))
+  (export "" (global $v)) (export "\00" (func $g))
+  (elem (global.get $i) $f $g $f)
+  (data (global.get $i) "\00\ff")
+  (func $g (call $f (global.get $copy)))
+  (start $g))

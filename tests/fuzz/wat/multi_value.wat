@@ -1,0 +1,15 @@
+;; Blocks and functions with several parameters and results.
+(module
+  (type $pair (func (param i32 i64) (result i64 i32)))
+  (func $swap (type $pair) (local.get 1) (local.get 0))
+  (func (export "blocks") (type $pair)
+    (local.get 0) (local.get 1)
+    (block (type $pair) (call $swap))
+    (call $back)
+    (loop (type $pair) (call $swap) (br 1))
+  )
+  (func $back (param i64 i32) (result i32 i64) (local.get 1) (local.get 0))
+  (func (export "choose") (param i32) (result f32 f64 i32)
+    (f32.const 1) (f64.const 2) (i32.const 3)
+    (if (param f32 f64 i32) (result f32 f64 i32) (local.get 0)
+      (then (drop) (i32.const 4)))))

@@ -1,0 +1,20 @@
+;; What version 1.0 has, and nothing that came later.
+(module
+  (type $t (func (param i32 i32) (result i32)))
+  (table 2 funcref) (memory 1)
+  (elem (i32.const 0) $gcd $fact)
+  (data (i32.const 0) "abc")
+  (func $gcd (export "gcd") (type $t)
+    (if (result i32) (i32.eqz (local.get 1))
+      (then (local.get 0))
+      (else (call $gcd (local.get 1) (i32.rem_u (local.get 0) (local.get 1))))))
+  (func $fact (type $t) (local $n i32)
+    (local.set $n (i32.const 1))
+    (block (loop
+      (br_if 1 (i32.le_s (local.get 0) (i32.const 1)))
+      (local.set $n (i32.mul (local.get $n) (local.get 0)))
+      (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
+      (br 0)))
+    (local.get $n))
+  (func (export "apply") (param i32 i32 i32) (result i32)
+    (call_indirect (type $t) (local.get 0) (local.get 1) (local.get 2))))
