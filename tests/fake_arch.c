@@ -53,6 +53,7 @@ static struct {
     struct arch_aspace kernel_aspace;
     struct boot_info boot;
     bool irq_enabled;
+    void (*irq_hook)(void);
     u64 now_ns;
     u64 map_fail_countdown;
     u64 random;
@@ -462,6 +463,12 @@ arch_irq_state arch_irq_save(void) {
 void arch_irq_restore(arch_irq_state state) {
     CHECK(!fake.irq_enabled); // restoring belongs to a section that is still closed
     fake.irq_enabled = state != 0;
+    if (fake.irq_enabled && fake.irq_hook != NULL)
+        fake.irq_hook();
+}
+
+void fake_irq_hook_set(void (*hook)(void)) {
+    fake.irq_hook = hook;
 }
 
 bool arch_irq_enabled(void) {

@@ -27,6 +27,10 @@ void fake_machine_start_simple(u64 bytes);
 
 void fake_clock_set(u64 now_ns);
 
+// Calls `hook` (NULL: nothing) whenever interrupts have just been turned on: where one that waited
+// would come.
+void fake_irq_hook_set(void (*hook)(void));
+
 // The n-th arch_map from now on fails, once (0: none does).
 void fake_map_fail_nth(u64 n);
 

@@ -149,7 +149,8 @@ MUST_USE enum status arch_fill(struct virt_addr to, u8 byte, usize len);
 u32 arch_cpu_id(void); // 0-based; valid with preemption off
 #define ARCH_CPUS_MAX 32
 
-typedef u64 arch_irq_state;
+typedef u64 arch_irq_state; // nonzero: interrupts on
+#define ARCH_IRQ_ON 1
 arch_irq_state arch_irq_save(void); // interrupts off
 void arch_irq_restore(arch_irq_state state);
 bool arch_irq_enabled(void);

@@ -1,10 +1,11 @@
 #pragma once
-// Threads and the scheduler: preemptive round robin on each CPU's run queue.
+// Threads and the scheduler: preemptive round robin on each CPU's run queue, with a short cut for
+// threads that wake up before they have used up their slice.
 
 #include "base/list.h"
 #include "kernel/arch/arch.h"
 #include "kernel/mm/aspace.h"
-#include "kernel/sync/spinlock.h"
+#include "kernel/sched/timer.h"
 
 #define THREAD_SLICE_NS 10000000ull // 10 ms
 
@@ -20,37 +21,42 @@ struct thread {
     struct area *stack; // AREA_STACK in the shared slots region
     void *owner;        // the process, or NULL for a kernel thread
     void *block;        // struct thread_block, for the engine's host; or NULL
-    u32 cpu;
+    u32 cpu;            // fixed: threads do not move between CPUs
 
     // Under the run queue's lock:
     enum thread_state state;
     struct list ready_link;
 
     // Under the wait queue's lock:
-    struct wait_queue *waiting_on;
-    struct list wait_link;
-    enum status wake_status;
+    struct list wait_link;   // linked while the thread waits and nobody woke it
+    enum status wake_status; // what the wait will return
 
-    // Under the timer lock:
-    u64 wake_at_ns;
-    struct list timer_link;
+    // Under the CPU's sleepers lock:
+    struct wait_queue *waiting_on; // while in a wait that a kill or a deadline can end
+    struct timer timer;            // armed while that wait has a deadline
 
     // Atomic:
     u32 kill_requested;
 
-    // Owned by the CPU that runs it:
-    u64 slice_end_ns;
-    u64 cpu_time_ns;
+    // Owned by the CPU that runs it, with interrupts off:
+    u64 slice_left_ns;
+    u64 cpu_time_ns; // up to switched_in_ns
     u64 switched_in_ns;
+
+    // Under the reaper's lock:
     struct list dead_link;
 };
 
-// Starts scheduling on this CPU: the caller becomes the idle thread. Never returns.
+// Makes the caller the idle thread of this CPU: from now on there is a current thread, and others
+// can be made and started, but nothing runs before sched_run. Needs the heap.
 void sched_init(void);
+
+// Starts scheduling. Needs address spaces. Interrupts may be on or off.
 [[noreturn]] void sched_run(void);
 
-// Makes a thread that is ready to run. Its stack is `stack_bytes` of address space, of which
-// `stack_committed` are committed now. `owner` and `block` may be NULL.
+// Makes a thread; thread_start runs it. Its stack is `stack_bytes` of address space, the lowest
+// page of which stays a guard, and of which `stack_committed` are committed now. `name` must
+// outlive the thread; `owner` and `account` may be NULL. ERR_NO_MEMORY, ERR_LIMIT.
 struct thread_config {
     const char *name;
     void (*entry)(void *);
@@ -72,16 +78,21 @@ void thread_yield(void);
 // Sleeps until `deadline_ns`. OK, or ERR_KILLED.
 MUST_USE enum status thread_sleep_until(u64 deadline_ns);
 
+// CPU time that the running thread has used.
+u64 thread_cpu_time_ns(void);
+
 // Asks a thread to end: one that waits wakes with ERR_KILLED, and every later wait fails with it;
-// one that runs generated code is redirected at its next interrupt.
+// one that runs generated code is redirected at its next interrupt. The caller sees to it that the
+// thread does not exit meanwhile, by a lock that ranks before LOCK_TIMERS.
 void thread_kill(struct thread *thread);
 bool thread_is_killed(const struct thread *thread);
 
-// Called by upcall_timer and upcall_interrupt_return.
+// Called by upcall_timer, upcall_wants_reschedule and upcall_interrupt_return: interrupts off.
 void sched_timer(void);
 bool sched_wants_switch(void);
-void sched_preempt(void); // interrupts off
+void sched_preempt(void); // switches if that is wanted; returns when the thread runs again
 
-// Preemption counting: a nonzero count keeps the thread on its CPU and running.
+// Preemption counting: while it is not zero the thread stays on its CPU and running; it must not
+// block.
 void preempt_disable(void);
 void preempt_enable(void);

@@ -1,5 +1,6 @@
 #pragma once
-// Wait queues: where threads block. A condition is protected by the queue's lock:
+// Wait queues: where threads block, and the only way to block. A condition is protected by the
+// queue's lock:
 //
 //   wait_lock(q);
 //   while (!condition) {
@@ -11,6 +12,8 @@
 #include "base/list.h"
 #include "kernel/sync/spinlock.h"
 
+struct thread;
+
 #define WAIT_FOREVER UINT64_MAX
 
 struct wait_queue {
@@ -19,19 +22,20 @@ struct wait_queue {
 };
 
 void wait_queue_init(struct wait_queue *queue);
-void wait_lock(struct wait_queue *queue);
-void wait_unlock(struct wait_queue *queue);
+void wait_lock(struct wait_queue *queue);   // any context
+void wait_unlock(struct wait_queue *queue); // and lets a woken thread run, if it may
 
-// Sleeps until woken, `deadline_ns`, or killed. The lock is held again on return.
+// Sleeps until woken, `deadline_ns`, or killed. The lock is held again on return. OK: woken, which
+// says nothing about the condition. Thread context, preemption on, no other spinlock held.
 MUST_USE enum status wait_locked(struct wait_queue *queue, u64 deadline_ns);
 
-// Wakes one or all. Any context. The queue's lock is held.
+// Wakes the one that waits longest, or all. Any context. The queue's lock is held.
 void wake_one_locked(struct wait_queue *queue);
 void wake_all_locked(struct wait_queue *queue);
 
 void wake_all(struct wait_queue *queue); // takes the lock
 
-// A mutex for threads: may be held across blocking calls.
+// A mutex for threads: may be held across blocking calls. First come, first served.
 struct mutex {
     struct wait_queue queue;
     struct thread *owner; // under queue.lock

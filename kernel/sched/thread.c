@@ -1,0 +1,150 @@
+// Threads: making them, ending them, and freeing what they leave behind.
+//
+// A thread cannot free the stack it runs on. It dies in its last sched_switch; whoever runs next
+// hands it to the reaper, a thread of its own that frees stacks with interrupts on and preemption
+// enabled, since unmapping takes its time.
+
+#include "kernel/sched/thread.h"
+
+#include "base/assert.h"
+#include "kernel/mm/heap.h"
+#include "kernel/sched/sched_internal.h"
+
+#define REAPER_STACK_BYTES (16 * KIB)
+
+static struct {
+    struct wait_queue queue;
+
+    // Under queue.lock:
+    struct list dead;
+} reaper;
+
+// -- Making -------------------------------------------------------------------------------------
+
+static void thread_main(void *argument) {
+    struct thread *thread = argument;
+    sched_enter();
+    arch_irq_restore(ARCH_IRQ_ON);
+    thread->entry(thread->argument);
+    thread_exit();
+}
+
+enum status thread_create(const struct thread_config *config, struct thread **out) {
+    struct thread *thread = kmalloc(sizeof *thread);
+    if (thread == NULL)
+        return ERR_NO_MEMORY;
+
+    enum status status = area_create(aspace_kernel(), AREA_STACK, config->stack_bytes,
+                                     config->account, &thread->stack);
+    if (status != OK)
+        goto fail_area;
+    status = area_grow(aspace_kernel(), thread->stack, config->stack_committed);
+    if (status != OK)
+        goto fail_grow;
+
+    thread->name = config->name;
+    thread->entry = config->entry;
+    thread->argument = config->argument;
+    thread->owner = config->owner;
+    thread->state = THREAD_BLOCKED; // until it is started; with no slice left, so it starts last
+    list_init(&thread->ready_link);
+    list_init(&thread->wait_link);
+    list_init(&thread->dead_link);
+    arch_context_init(&thread->context, thread->stack->vma.end, thread_main, thread);
+    *out = thread;
+    return OK;
+
+fail_grow:
+    area_destroy(aspace_kernel(), thread->stack);
+fail_area:
+    kfree(thread, sizeof *thread);
+    return status;
+}
+
+void thread_start(struct thread *thread) {
+    preempt_disable();
+    thread->cpu = arch_cpu_id();
+    sched_wake(thread);
+    preempt_enable();
+}
+
+// -- Ending -------------------------------------------------------------------------------------
+
+void thread_exit(void) {
+    arch_irq_save();
+    struct cpu *cpu = cpu_this();
+    struct thread *thread = cpu->current;
+    ASSERT(thread->waiting_on == NULL);
+    spin_lock(&cpu->runq.lock);
+    ASSERT(thread->state == THREAD_RUNNING);
+    thread->state = THREAD_DEAD;
+    spin_unlock(&cpu->runq.lock);
+    sched_switch();
+    UNREACHABLE();
+}
+
+void thread_reap(struct thread *thread) {
+    ASSERT(thread->state == THREAD_DEAD);
+    wait_lock(&reaper.queue);
+    list_push_back(&reaper.dead, &thread->dead_link);
+    wake_one_locked(&reaper.queue);
+    wait_unlock(&reaper.queue);
+}
+
+static struct thread *next_dead(void) {
+    wait_lock(&reaper.queue);
+    enum status status = OK;
+    while (list_is_empty(&reaper.dead) && status == OK)
+        status = wait_locked(&reaper.queue, WAIT_FOREVER);
+    ASSERT(status == OK); // nobody kills the reaper
+    struct list *node = list_pop_front(&reaper.dead);
+    wait_unlock(&reaper.queue);
+    return container_of(node, struct thread, dead_link);
+}
+
+static void reaper_main(void *) {
+    for (;;) {
+        struct thread *thread = next_dead();
+        area_destroy(aspace_kernel(), thread->stack);
+        kfree(thread, sizeof *thread);
+    }
+}
+
+void thread_reaper_start(void) {
+    wait_queue_init(&reaper.queue);
+    list_init(&reaper.dead);
+    const struct thread_config config = {
+        .name = "reaper",
+        .entry = reaper_main,
+        .stack_bytes = REAPER_STACK_BYTES + PAGE_SIZE,
+        .stack_committed = REAPER_STACK_BYTES,
+    };
+    struct thread *thread;
+    enum status status = thread_create(&config, &thread);
+    CHECK(status == OK); // the machine has just booted
+    thread_start(thread);
+}
+
+// -- Killing, sleeping --------------------------------------------------------------------------
+
+void thread_kill(struct thread *thread) {
+    // Before the look at the wait. Pairs with the load in wait.c: whichever comes second under the
+    // sleepers lock sees the other.
+    __atomic_store_n(&thread->kill_requested, 1, __ATOMIC_RELEASE);
+    wait_cancel(thread);
+}
+
+bool thread_is_killed(const struct thread *thread) {
+    return __atomic_load_n(&thread->kill_requested, __ATOMIC_ACQUIRE) != 0;
+}
+
+enum status thread_sleep_until(u64 deadline_ns) {
+    struct wait_queue nobody; // wakes it
+    wait_queue_init(&nobody);
+    wait_lock(&nobody);
+    enum status status = OK;
+    while (status == OK)
+        status = wait_locked(&nobody, deadline_ns);
+    wait_unlock(&nobody);
+    return status == ERR_TIMED_OUT ? OK : status;
+}

@@ -1,0 +1,201 @@
+// Wait queues and mutexes.
+//
+// Why no wake-up is lost. The condition and the list of waiters are under one lock, the queue's. A
+// thread that finds the condition false puts itself on the list and becomes THREAD_BLOCKED before
+// it lets go of that lock; a waker changes the condition and looks at the list under the same lock.
+// So it either runs before, and the thread finds the condition true, or after, and finds the thread
+// on the list. From there on the thread may still be running, on its way into sched_switch: then
+// the wake-up makes it THREAD_RUNNING again, and sched_switch lets it go on. Preemption is off on
+// that way, for a thread that lost the CPU there would sleep without its deadline.
+//
+// Exactly one party ends a wait: who takes the thread off the list, under the queue's lock, decides
+// the status. So a wake-up is never spent on a thread that reports a timeout or a kill.
+//
+// A deadline or a kill starts from the thread, not from the queue, and the queue may be gone as
+// soon as the thread is out of its wait (it can live on the thread's stack). The sleepers lock of
+// the thread's CPU holds it there: `waiting_on` is set and cleared by the thread under that lock,
+// so while it is held and waiting_on is set, the queue exists. The kill flag is read under it after
+// waiting_on is set, and set before waiting_on is looked at, so a kill is not missed either.
+//
+// Locks: sleepers.lock, then queue.lock, then runq.lock.
+
+#include "kernel/sched/wait.h"
+
+#include "base/assert.h"
+#include "kernel/sched/sched_internal.h"
+
+void wait_queue_init(struct wait_queue *queue) {
+    spin_init(&queue->lock, LOCK_WAIT_QUEUE, "wait queue");
+    list_init(&queue->waiters);
+}
+
+void wait_lock(struct wait_queue *queue) {
+    spin_lock(&queue->lock);
+}
+
+void wait_unlock(struct wait_queue *queue) {
+    spin_unlock(&queue->lock);
+    if (!sched_wants_switch() || !arch_irq_enabled())
+        return;
+    arch_irq_state irq = arch_irq_save();
+    sched_preempt();
+    arch_irq_restore(irq);
+}
+
+// -- Ending a wait ------------------------------------------------------------------------------
+
+static void end_wait_locked(struct thread *thread, enum status status) {
+    list_remove(&thread->wait_link);
+    thread->wake_status = status;
+    sched_wake(thread);
+}
+
+void wake_one_locked(struct wait_queue *queue) {
+    ASSERT(spin_is_held(&queue->lock));
+    if (!list_is_empty(&queue->waiters))
+        end_wait_locked(container_of(queue->waiters.next, struct thread, wait_link), OK);
+}
+
+void wake_all_locked(struct wait_queue *queue) {
+    ASSERT(spin_is_held(&queue->lock));
+    while (!list_is_empty(&queue->waiters))
+        wake_one_locked(queue);
+}
+
+void wake_all(struct wait_queue *queue) {
+    wait_lock(queue);
+    wake_all_locked(queue);
+    wait_unlock(queue);
+}
+
+// Ends the wait from outside the queue, unless it has been ended already.
+static void cancel_locked(struct thread *thread, enum status status) {
+    ASSERT(spin_is_held(&cpu_of(thread)->sleepers.lock));
+    struct wait_queue *queue = thread->waiting_on;
+    if (queue == NULL)
+        return;
+    spin_lock(&queue->lock);
+    if (!list_is_empty(&thread->wait_link))
+        end_wait_locked(thread, status);
+    spin_unlock(&queue->lock);
+}
+
+void wait_cancel(struct thread *thread) {
+    struct sleepers *sleepers = &cpu_of(thread)->sleepers;
+    spin_lock(&sleepers->lock);
+    cancel_locked(thread, ERR_KILLED);
+    spin_unlock(&sleepers->lock);
+}
+
+// -- Sleepers -----------------------------------------------------------------------------------
+
+void sleepers_init(struct sleepers *sleepers) {
+    spin_init(&sleepers->lock, LOCK_TIMERS, "sleepers");
+    sleepers->timers = (struct timer_queue){0};
+}
+
+void sleepers_expire(struct sleepers *sleepers, u64 now_ns) {
+    spin_lock(&sleepers->lock);
+    for (struct timer *timer; (timer = timer_pop_due(&sleepers->timers, now_ns)) != NULL;)
+        cancel_locked(container_of(timer, struct thread, timer), ERR_TIMED_OUT);
+    spin_unlock(&sleepers->lock);
+}
+
+u64 sleepers_next_ns(struct sleepers *sleepers) {
+    spin_lock(&sleepers->lock);
+    u64 next_ns = timer_next_ns(&sleepers->timers);
+    spin_unlock(&sleepers->lock);
+    return next_ns;
+}
+
+// Lets deadline and kill end the wait that has begun.
+static void sleepers_add(struct thread *thread, struct wait_queue *queue, u64 deadline_ns) {
+    struct sleepers *sleepers = &cpu_of(thread)->sleepers;
+    spin_lock(&sleepers->lock);
+    ASSERT(thread->waiting_on == NULL);
+    thread->waiting_on = queue;
+    if (thread_is_killed(thread))
+        cancel_locked(thread, ERR_KILLED);
+    else if (deadline_ns != WAIT_FOREVER)
+        timer_add(&sleepers->timers, &thread->timer, deadline_ns);
+    spin_unlock(&sleepers->lock);
+}
+
+static void sleepers_remove(struct thread *thread) {
+    struct sleepers *sleepers = &cpu_of(thread)->sleepers;
+    spin_lock(&sleepers->lock);
+    thread->waiting_on = NULL;
+    if (thread->timer.is_armed)
+        timer_remove(&sleepers->timers, &thread->timer);
+    spin_unlock(&sleepers->lock);
+}
+
+// -- Waiting ------------------------------------------------------------------------------------
+
+// Puts the running thread on the list, and lets go of the lock. Preemption is off afterwards.
+static void begin_wait(struct wait_queue *queue, struct thread *thread) {
+    ASSERT(spin_is_held(&queue->lock));
+    ASSERT(thread != NULL); // scheduling has begun
+    ASSERT(cpu_of(thread)->preempt_count == 0);
+    preempt_disable();
+    list_push_back(&queue->waiters, &thread->wait_link);
+    sched_set_blocked(thread);
+    spin_unlock(&queue->lock);
+    ASSERT(arch_irq_enabled()); // so no other spinlock is held, and this is no interrupt
+}
+
+enum status wait_locked(struct wait_queue *queue, u64 deadline_ns) {
+    struct thread *thread = thread_current();
+    if (thread_is_killed(thread))
+        return ERR_KILLED;
+    if (deadline_ns != WAIT_FOREVER && deadline_ns <= arch_clock_ns())
+        return ERR_TIMED_OUT;
+    begin_wait(queue, thread);
+    sleepers_add(thread, queue, deadline_ns);
+    sched_enable_and_switch();
+    sleepers_remove(thread);
+    spin_lock(&queue->lock);
+    ASSERT(list_is_empty(&thread->wait_link));
+    return thread->wake_status;
+}
+
+// -- Mutexes ------------------------------------------------------------------------------------
+// Unlocking hands the mutex over to who waits longest, so nobody can be overtaken for ever.
+
+void mutex_init(struct mutex *mutex) {
+    wait_queue_init(&mutex->queue);
+    mutex->owner = NULL;
+}
+
+void mutex_lock(struct mutex *mutex) {
+    struct thread *thread = thread_current();
+    ASSERT(thread != NULL);
+    wait_lock(&mutex->queue);
+    ASSERT(mutex->owner != thread);
+    if (mutex->owner == NULL) {
+        mutex->owner = thread;
+        wait_unlock(&mutex->queue);
+        return;
+    }
+    begin_wait(&mutex->queue, thread); // nothing but the hand-over ends this wait
+    sched_enable_and_switch();
+    ASSERT(mutex->owner == thread);
+}
+
+void mutex_unlock(struct mutex *mutex) {
+    wait_lock(&mutex->queue);
+    ASSERT(mutex->owner == thread_current());
+    if (list_is_empty(&mutex->queue.waiters)) {
+        mutex->owner = NULL;
+    } else {
+        mutex->owner = container_of(mutex->queue.waiters.next, struct thread, wait_link);
+        wake_one_locked(&mutex->queue);
+    }
+    wait_unlock(&mutex->queue);
+}
+
+bool mutex_is_held(const struct mutex *mutex) {
+    // Only the running thread itself can make this true or false.
+    const struct thread *owner = __atomic_load_n(&mutex->owner, __ATOMIC_RELAXED);
+    return owner != NULL && owner == thread_current();
+}

@@ -1,0 +1,229 @@
+// Contexts, the timer and interrupts of the fake machine.
+//
+// A context is a host thread, and a switch hands over a token: one runs, all others wait for
+// theirs. So sanitizers see ordinary stacks, and nothing is concurrent. Host threads of a
+// simulation that is over wait for a token that never comes; the end of the process takes them
+// along.
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/math.h"
+#include "kernel/mm/aspace.h"
+#include "kernel/sched/thread.h"
+#include "tests/fake_arch.h"
+#include "tests/fake_sched.h"
+
+struct host_context {
+    sem_t token;
+    void (*entry)(void *);
+    void *argument;
+};
+
+static struct {
+    struct host_context *running;
+    u64 segment_base;
+    u64 timer_ns; // UINT64_MAX: not armed
+    u64 armed;
+    u64 rang;
+    u64 interrupt_ns; // UINT64_MAX: none
+    void (*interrupt)(void);
+    u64 chance; // counts down; 0: off
+    void (*chance_interrupt)(void);
+    sem_t over; // the simulation
+} fake;
+
+// -- Contexts -----------------------------------------------------------------------------------
+
+static void wait_for(sem_t *token) {
+    while (sem_wait(token) != 0)
+        ;
+}
+
+static void *host_thread_main(void *argument) {
+    struct host_context *context = argument;
+    wait_for(&context->token);
+    context->entry(context->argument);
+    CHECK(false); // an entry does not return
+    return NULL;
+}
+
+static struct host_context *host_context_create(void (*entry)(void *), void *argument) {
+    struct host_context *context = calloc(1, sizeof *context);
+    CHECK(context != NULL);
+    sem_init(&context->token, 0, 0);
+    context->entry = entry;
+    context->argument = argument;
+    pthread_attr_t attributes;
+    pthread_t thread;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 256 * KIB);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    CHECK(pthread_create(&thread, &attributes, host_thread_main, context) == 0);
+    pthread_attr_destroy(&attributes);
+    return context;
+}
+
+void arch_context_init(struct arch_context *context, u64 stack_top, void (*entry)(void *),
+                       void *argument) {
+    CHECK(is_aligned(stack_top, 16));
+    *context = (struct arch_context){.sp = (u64)(uptr)host_context_create(entry, argument)};
+}
+
+void arch_context_switch(struct arch_context *from, struct arch_context *to) {
+    CHECK(!arch_irq_enabled());
+    struct host_context *self = fake.running;
+    struct host_context *other = (struct host_context *)(uptr)to->sp;
+    CHECK(other != NULL && other != self);
+    from->sp = (u64)(uptr)self;
+    from->segment_base = fake.segment_base;
+    fake.segment_base = to->segment_base;
+    to->sp = 0; // a context is continued once
+    fake.running = other;
+    sem_post(&other->token);
+    wait_for(&self->token);
+    CHECK(!arch_irq_enabled());
+}
+
+void arch_segment_base_set(u64 base) {
+    fake.segment_base = base;
+}
+
+// -- Interrupts ---------------------------------------------------------------------------------
+
+void arch_timer_arm(u64 deadline_ns) {
+    CHECK(!arch_irq_enabled());
+    fake.timer_ns = deadline_ns;
+    fake.armed++;
+}
+
+u64 fake_timer_armed(void) {
+    return fake.armed;
+}
+
+u64 fake_timer_rang(void) {
+    return fake.rang;
+}
+
+// Calls the handlers of what is due. Interrupts off.
+static void handle_due(void) {
+    u64 now_ns = arch_clock_ns();
+    if (fake.interrupt_ns <= now_ns) {
+        fake.interrupt_ns = UINT64_MAX;
+        fake.interrupt();
+    }
+    if (fake.timer_ns <= now_ns) {
+        fake.timer_ns = UINT64_MAX;
+        fake.rang++;
+        sched_timer();
+    }
+}
+
+static u64 next_interrupt_ns(void) {
+    return min_u64(fake.timer_ns, fake.interrupt_ns);
+}
+
+// An interrupt of the running thread, with what follows on the way back.
+static void interrupt_thread(void) {
+    arch_irq_state irq = arch_irq_save();
+    handle_due();
+    if (sched_wants_switch())
+        sched_preempt();
+    arch_irq_restore(irq);
+}
+
+void fake_interrupt_at(u64 at_ns, void (*handler)(void)) {
+    fake.interrupt_ns = at_ns;
+    fake.interrupt = handler;
+}
+
+static void irq_hook(void) {
+    if (fake.chance == 0 || --fake.chance != 0)
+        return;
+    fake.interrupt_ns = 0;
+    fake.interrupt = fake.chance_interrupt;
+    interrupt_thread();
+}
+
+void fake_interrupt_at_nth_chance(u64 n, void (*handler)(void)) {
+    fake.chance = n;
+    fake.chance_interrupt = handler;
+}
+
+void fake_work(u64 ns) {
+    CHECK(arch_irq_enabled());
+    while (ns != 0) {
+        u64 now_ns = arch_clock_ns();
+        u64 due_ns = next_interrupt_ns();
+        u64 step_ns = due_ns <= now_ns ? 0 : min_u64(ns, due_ns - now_ns);
+        fake_clock_set(now_ns + step_ns);
+        ns -= step_ns;
+        if (due_ns <= now_ns + step_ns)
+            interrupt_thread();
+    }
+}
+
+// -- The simulation -----------------------------------------------------------------------------
+
+[[noreturn]] static void end_simulation(void) {
+    struct host_context *self = fake.running; // not the next simulation's
+    sem_post(&fake.over);
+    for (;;)
+        wait_for(&self->token); // which nobody gives
+}
+
+void arch_cpu_idle(void) {
+    CHECK(!arch_irq_enabled());
+    u64 due_ns = next_interrupt_ns();
+    if (due_ns == UINT64_MAX)
+        end_simulation();
+    fake_clock_set(max_u64(due_ns, arch_clock_ns()));
+    handle_due();
+    if (sched_wants_switch())
+        sched_preempt();
+}
+
+void fake_sched_stop(void) {
+    end_simulation();
+}
+
+struct boot {
+    void (*body)(void *);
+    void *argument;
+};
+
+static void boot_main(void *argument) {
+    struct boot *boot = argument;
+    fake_machine_start_simple(64 * MIB);
+    fake_irq_hook_set(irq_hook);
+    aspace_init(aspace_kernel(), arch_aspace_kernel());
+    sched_init();
+    const struct thread_config config = {
+        .name = "body",
+        .entry = boot->body,
+        .argument = boot->argument,
+        .stack_bytes = 5 * PAGE_SIZE,
+        .stack_committed = 4 * PAGE_SIZE,
+    };
+    struct thread *thread;
+    enum status status = thread_create(&config, &thread);
+    CHECK(status == OK);
+    thread_start(thread);
+    sched_run();
+}
+
+void fake_sched_run(void (*body)(void *argument), void *argument) {
+    fake.timer_ns = UINT64_MAX;
+    fake.interrupt_ns = UINT64_MAX;
+    fake.segment_base = 0;
+    fake.armed = 0;
+    fake.rang = 0;
+    fake.chance = 0;
+    sem_init(&fake.over, 0, 0);
+    struct boot boot = {body, argument};
+    fake.running = host_context_create(boot_main, &boot);
+    sem_post(&fake.running->token);
+    wait_for(&fake.over);
+}
