@@ -345,6 +345,15 @@ static void runs_collect(struct runs *runs, const struct boot_info *boot) {
     }
 }
 
+// The same frame twice would be given to two owners.
+static void runs_check(const struct runs *runs) {
+    for (u32 i = 0; i < runs->count; i++) {
+        for (u32 k = 0; k < i; k++)
+            CHECK(runs->runs[i].end <= runs->runs[k].start ||
+                  runs->runs[k].end <= runs->runs[i].start);
+    }
+}
+
 static void blocks_measure(const struct runs *runs) {
     u64 low = FRAME_LIMIT;
     u64 high = 0;
@@ -370,7 +379,7 @@ static enum status bookkeeping_place(struct runs *runs) {
         if (run->end - run->start < pages || run->start / BLOCK_FRAMES >= frames.kernel_block_end)
             continue;
         u8 *memory = arch_frame_pointer(address_of((u32)run->start));
-        memset(memory, 0, pages * PAGE_SIZE);
+        memset(memory, 0, blocks_bytes);
         frames.blocks = (struct block *)memory;
         frames.table = (struct frame *)(memory + blocks_bytes);
         run->start += pages;
@@ -379,13 +388,23 @@ static enum status bookkeeping_place(struct runs *runs) {
     return ERR_NO_MEMORY;
 }
 
-// Marks the frames of a run in one block as ours. Overlapping ranges count once.
-static void block_mark(struct block *block, u32 first, u32 end) {
-    struct frame *table = &frames.table[block->first_frame];
-    for (u32 i = first; i < end; i++) {
-        block->present += table[i].state == FRAME_ABSENT;
-        table[i].state = FRAME_USED;
+// Marks the frames [first, end) of a block as ours. A block that is all ours is not written frame
+// by frame: its release does that.
+static void block_mark(struct block *block, u32 first, u32 end, u32 *next_table) {
+    bool is_new = block->first_frame == NONE;
+    if (is_new) {
+        block->first_frame = *next_table;
+        *next_table += BLOCK_FRAMES;
     }
+    block->present += (u16)(end - first);
+    if (end - first == BLOCK_FRAMES)
+        return;
+
+    struct frame *table = &frames.table[block->first_frame];
+    if (is_new)
+        memset(table, 0, BLOCK_FRAMES * sizeof *table); // FRAME_ABSENT
+    for (u32 i = first; i < end; i++)
+        table[i].state = FRAME_USED;
 }
 
 static void blocks_mark(const struct runs *runs) {
@@ -399,11 +418,7 @@ static void blocks_mark(const struct runs *runs) {
             u64 block_start = align_down(at, BLOCK_FRAMES);
             u64 end = min_u64(runs->runs[i].end, block_start + BLOCK_FRAMES);
             struct block *block = block_of((u32)at);
-            if (block->first_frame == NONE) {
-                block->first_frame = next_table;
-                next_table += BLOCK_FRAMES;
-            }
-            block_mark(block, (u32)(at - block_start), (u32)(end - block_start));
+            block_mark(block, (u32)(at - block_start), (u32)(end - block_start), &next_table);
             at = end;
         }
     }
@@ -467,6 +482,7 @@ enum status frame_init(const struct boot_info *boot) {
     spin_init(&frames.lock, LOCK_FRAMES, "frames");
     memset(frames.lists, 0xff, sizeof frames.lists); // NONE
     runs_collect(&runs, boot);
+    runs_check(&runs);
     if (runs.count == 0)
         return ERR_NO_MEMORY;
 
