@@ -94,8 +94,12 @@ $(kout)/kernel/%.S.o: %.S | $(ready)
 .PHONY: kernel
 kernel: $(out)/kernel.elf
 
-$(out)/kernel.elf: $(kout)/kernel.elf
-	$(Q)cp $< $@
+# The one of this BUILD, whichever was linked last.
+$(out)/kernel.elf: $(kout)/kernel.elf always
+	$(Q)cmp -s $< $@ || cp $< $@
+
+.PHONY: always
+always:
 
 # Linked twice: the symbol table for backtraces is made from the first link, and moves no function.
 link_kernel = $(Q)$(LD) -nostdlib -static --gc-sections -z max-page-size=4096 \
@@ -209,7 +213,7 @@ fuzz_corpus  := tests/fuzz/corpus/decode
 $(out)/fuzz/obj/%.o: % | $(ready)
 	$(call say,CC,$< (fuzzed))
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(fuzz_flags) -c $< -o $@
+	$(Q)$(CC) $(if $(filter %.c,$<),$(fuzz_flags),$(common_flags)) -c $< -o $@
 
 $(out)/fuzz/decode_fuzz: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/decode_fuzz.c $(fuzz_c))
 	$(call say,LINK,$@)
@@ -219,13 +223,26 @@ $(out)/fuzz/mutate: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/mutate.c $(fuzz_
 	$(call say,LINK,$@)
 	$(Q)$(CC) -fsanitize=address,undefined $^ -o $@
 
+# The same inputs through the whole engine.
+compile_fuzz_c := tests/fuzz/compile_target.c tests/fake_assert.c tools/lib/host_linux.c $(base_c) $(engine_c) $(engine_s)
+$(out)/fuzz/compile_fuzz: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/decode_fuzz.c $(compile_fuzz_c))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=fuzzer,address,undefined $^ -o $@
+
+$(out)/fuzz/compile_mutate: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/mutate.c $(compile_fuzz_c))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=address,undefined $^ -o $@
+
 # New finds go to build/fuzz/found; the corpus in the tree changes by hand only.
 .PHONY: fuzz
-fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate
+fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)/fuzz/compile_mutate
 	@mkdir -p $(out)/fuzz/found
 	$(Q)$(out)/fuzz/decode_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
 	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
 	$(Q)$(out)/fuzz/mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
+	$(Q)$(out)/fuzz/compile_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
+	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
+	$(Q)$(out)/fuzz/compile_mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
 
 # -- Tools -------------------------------------------------------------------------------------------
 
@@ -253,6 +270,19 @@ spec_c := $(call sources,tests/spec/*.c) tools/wast.c tools/wast_json.c
 $(out)/wast: $(patsubst %,$(out)/host/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
+
+# The official scripts, as JSON with .wasm files beside it, are not part of this tree: SPEC names
+# the folder, one folder a script. They run as built for use, and under the sanitizers.
+SPEC ?=
+.PHONY: spec
+spec: $(out)/wast $(out)/unit/wast
+	$(Q)scripts=$$(ls $(if $(SPEC),$(SPEC)/*/*.json,/nonexistent) 2>/dev/null); \
+	if [ -z "$$scripts" ]; then echo 'spec: skipped: SPEC names no folder of scripts'; else \
+	    $(out)/wast --quiet $$scripts && $(out)/unit/wast --quiet $$scripts; fi
+
+$(out)/unit/wast: $(patsubst %,$(out)/unit/obj/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/unit/lib$(l).a)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=address,undefined $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
 
 # -- Programs ------------------------------------------------------------------------------------------
 
@@ -303,6 +333,27 @@ $(addprefix $(out)/programs/,$(addsuffix .wasm,$(real_programs))): $(out)/progra
 	$(call say,REAL,$*)
 	@mkdir -p $(@D)
 	$(Q)tests/programs/real/build.sh $* $@
+
+# -- The machine -------------------------------------------------------------------------------------
+
+# The boot archive: what `make run` and the ISO start with.
+$(out)/programs.tar: $(call program_files,$(program_sources))
+	$(call say,TAR,$@)
+	$(Q)rm -rf $(out)/archive && mkdir -p $(out)/archive/bin && cp $^ $(out)/archive/bin
+	$(Q)tar --format=ustar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 \
+	    -C $(out)/archive -cf $@ bin
+
+.PHONY: iso
+iso: $(out)/kwast.iso
+
+$(out)/kwast.iso: $(out)/kernel.elf $(out)/programs.tar tools/mkiso.sh
+	$(call say,ISO,$@)
+	$(Q)tools/mkiso.sh $(out)/kernel.elf $(out)/programs.tar $@
+
+.PHONY: run
+run: deps-run $(out)/kernel.elf $(out)/programs.tar
+	$(Q)qemu-system-x86_64 -machine q35 -accel kvm -accel tcg -cpu max -m 512 -nographic -no-reboot \
+	    -net none -kernel $(out)/kernel.elf -initrd $(out)/programs.tar
 
 # -- Hygiene -------------------------------------------------------------------------------------------
 

@@ -203,6 +203,9 @@ static bool execute_faults(u64 address) {
 
 static void boot_info_tests(void) {
     const struct boot_info *boot = test.boot;
+    u64 tsc = __builtin_readcyclecounter();
+    print("# kernel_main after %llu us of the port, TSC %llu\n",
+          (unsigned long long)arch_clock_ns() / 1000, (unsigned long long)tsc);
     print("# %s, started by %s\n", boot->machine, boot->boot_loader);
     print("# command line '%s', %llu KiB\n", boot->command_line, boot->ram_bytes / KIB);
     bool sane = boot->free_count != 0 && boot->cpu_count != 0;
