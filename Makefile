@@ -33,6 +33,7 @@ help:
 	@echo 'make iso          a bootable ISO, build/kwast.iso (BUILD=release: without assertions)'
 	@echo 'make unit         unit tests, under ASan and UBSan'
 	@echo 'make x64          compare the assembler with LLVM'
+	@echo 'make programs     the demonstration programs as WebAssembly; test-programs: those of the tests'
 	@echo 'make tidy format  check the structure and the lint; format the code'
 	@echo 'make clean        remove build/'
 	@echo './run_tests       every test'
@@ -93,8 +94,12 @@ $(kout)/kernel/%.S.o: %.S | $(ready)
 .PHONY: kernel
 kernel: $(out)/kernel.elf
 
-$(out)/kernel.elf: $(kout)/kernel.elf
-	$(Q)cp $< $@
+# The one of this BUILD, whichever was linked last.
+$(out)/kernel.elf: $(kout)/kernel.elf always
+	$(Q)cmp -s $< $@ || cp $< $@
+
+.PHONY: always
+always:
 
 # Linked twice: the symbol table for backtraces is made from the first link, and moves no function.
 link_kernel = $(Q)$(LD) -nostdlib -static --gc-sections -z max-page-size=4096 \
@@ -116,7 +121,7 @@ $(kout)/kernel.elf: $(kernel_objects) $(kout)/kernel.symbols.o kernel/arch/x86_6
 
 # The port alone, with a payload that tests it in place of the kernel (tests/boot/arch_test.py).
 arch_test_objects = $(patsubst %,$(kout)/kernel/%.o,$(base_c) base/string.c $(arch_c) $(arch_s) \
-                    tests/boot/arch_payload.c) $(kout)/kernel/gen/font.c.o
+                    tests/boot/arch_payload.c tests/boot/arch_payload_asm.S) $(kout)/kernel/gen/font.c.o
 
 $(kout)/arch-test.first.elf: $(arch_test_objects) kernel/arch/x86_64/kernel.ld
 	$(link_kernel)
@@ -143,7 +148,7 @@ $(out)/host/%.o: % | $(ready)
 $(out)/unit/obj/%.o: % | $(ready)
 	$(call say,CC,$< (checked))
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(unit_flags) -c $< -o $@
+	$(Q)$(CC) $(unit_flags) $(if $(filter %.c,$<),--embed-dir=$(out)/gen) -c $< -o $@
 
 archive = $(Q)rm -f $@ && $(AR) crs $@ $(filter %.o,$^) 2>/dev/null || printf '!<arch>\n' >$@
 
@@ -173,7 +178,7 @@ test_wasm := $(patsubst tests/wat/%.wat,$(out)/gen/wat/%.wasm,$(wildcard tests/w
 $(out)/gen/wat/%.wasm: tests/wat/%.wat
 	@mkdir -p $(@D)
 	$(Q)wat2wasm --debug-names $< -o $@
-$(patsubst %,$(out)/unit/obj/%.o,$(test_c)): | $(test_wasm)
+$(patsubst %,$(out)/unit/obj/%.o,$(filter engine/% kernel/%,$(test_c))): $(test_wasm)
 
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
 
@@ -199,7 +204,7 @@ x64: $(out)/unit/engine/x64/asm_test
 
 # What hostile bytes reach before there is code: ops, decode, validate.
 FUZZ_SECONDS   ?= 20
-FUZZ_MUTATIONS ?= 20000
+FUZZ_MUTATIONS ?= 100000
 fuzz_flags   := $(unit_flags) -fsanitize=fuzzer-no-link
 fuzz_c       := tests/fuzz/target.c tests/fake_host.c tests/fake_assert.c $(base_c) \
                 $(call sources,engine/ops/*.c engine/decode/*.c engine/validate/*.c)
@@ -208,7 +213,7 @@ fuzz_corpus  := tests/fuzz/corpus/decode
 $(out)/fuzz/obj/%.o: % | $(ready)
 	$(call say,CC,$< (fuzzed))
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(fuzz_flags) -c $< -o $@
+	$(Q)$(CC) $(if $(filter %.c,$<),$(fuzz_flags),$(common_flags)) -c $< -o $@
 
 $(out)/fuzz/decode_fuzz: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/decode_fuzz.c $(fuzz_c))
 	$(call say,LINK,$@)
@@ -218,18 +223,44 @@ $(out)/fuzz/mutate: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/mutate.c $(fuzz_
 	$(call say,LINK,$@)
 	$(Q)$(CC) -fsanitize=address,undefined $^ -o $@
 
+# The same inputs through the whole engine.
+compile_fuzz_c := tests/fuzz/compile_target.c tests/fake_assert.c tools/lib/host_linux.c $(base_c) $(engine_c) $(engine_s)
+$(out)/fuzz/compile_fuzz: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/decode_fuzz.c $(compile_fuzz_c))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=fuzzer,address,undefined $^ -o $@
+
+$(out)/fuzz/compile_mutate: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/mutate.c $(compile_fuzz_c))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=address,undefined $^ -o $@
+
 # New finds go to build/fuzz/found; the corpus in the tree changes by hand only.
 .PHONY: fuzz
-fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate
+fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)/fuzz/compile_mutate
 	@mkdir -p $(out)/fuzz/found
 	$(Q)$(out)/fuzz/decode_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
 	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
 	$(Q)$(out)/fuzz/mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
+	$(Q)$(out)/fuzz/compile_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
+	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
+	$(Q)$(out)/fuzz/compile_mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
 
 # -- Tools -------------------------------------------------------------------------------------------
 
 .PHONY: tools
 tools: $(out)/kwast
+
+# `kwast wast` brings along the runner that the specification tests share with the kernel.
+spec_runner_c := tests/spec/runner.c tests/spec/spectest.c
+$(out)/kwast: $(patsubst %,$(out)/host/%.o,$(tool_c) $(spec_runner_c)) $(foreach l,tool engine base,$(out)/host/lib$(l).a)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
+
+# The console's font: converted, never kept.
+console_font := /usr/share/consolefonts/spleen-8x16.psfu.gz
+$(out)/gen/font.c: tools/psf2c.py | $(ready)
+	$(call say,FONT,$@)
+	@mkdir -p $(@D)
+	$(Q)python3 tools/psf2c.py $(console_font) $@
 
 # The specification's scripts by themselves.
 .PHONY: wast
@@ -240,10 +271,89 @@ $(out)/wast: $(patsubst %,$(out)/host/%.o,$(spec_c)) $(foreach l,tool engine fak
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
 
+# The official scripts, as JSON with .wasm files beside it, are not part of this tree: SPEC names
+# the folder, one folder a script. They run as built for use, and under the sanitizers.
+SPEC ?=
+.PHONY: spec
+spec: $(out)/wast $(out)/unit/wast
+	$(Q)scripts=$$(ls $(if $(SPEC),$(SPEC)/*/*.json,/nonexistent) 2>/dev/null); \
+	if [ -z "$$scripts" ]; then echo 'spec: skipped: SPEC names no folder of scripts'; else \
+	    $(out)/wast --quiet $$scripts && $(out)/unit/wast --quiet $$scripts; fi
+
+$(out)/unit/wast: $(patsubst %,$(out)/unit/obj/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/unit/lib$(l).a)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=address,undefined $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
+
 # -- Programs ------------------------------------------------------------------------------------------
 
-.PHONY: programs
-programs:
+# WebAssembly for the demonstration (user/programs) and for tests (tests/programs): one source file
+# each, C, C++, Rust or text. Compiling and linking are two steps because clang runs wasm-opt, where
+# it is installed, after linking with -O: programs must not depend on what else is installed.
+wasm_target := --target=wasm32-wasi --sysroot=/usr
+wasm_flags := $(wasm_target) -O2 -Wall -Wextra -Werror
+wasm_link := $(wasm_target) -Wl,--strip-debug
+program_sources := $(foreach e,c cc rs,$(wildcard user/programs/*.$(e)))
+test_program_sources := $(foreach e,c cc rs wat,$(wildcard tests/programs/*.$(e)))
+program_files = $(addprefix $(out)/programs/,$(addsuffix .wasm,$(basename $(notdir $(1)))))
+
+.PHONY: programs test-programs
+programs: $(call program_files,$(program_sources))
+test-programs: $(call program_files,$(test_program_sources)) real-programs
+
+define program_rules
+$(out)/programs/%.wasm: $(1)/%.c | $$(ready)
+	$$(call say,WASM,$$<)
+	@mkdir -p $$(@D)
+	$$(Q)clang-19 $(wasm_flags) -c $$< -o $$(@D)/.$$(@F).o && clang-19 $(wasm_link) $$(@D)/.$$(@F).o -o $$@
+$(out)/programs/%.wasm: $(1)/%.cc | $$(ready)
+	$$(call say,WASM,$$<)
+	@mkdir -p $$(@D)
+	$$(Q)clang++-19 $(wasm_flags) -std=c++20 -fno-exceptions -c $$< -o $$(@D)/.$$(@F).o && \
+	    clang++-19 $(wasm_link) $$(@D)/.$$(@F).o -o $$@
+$(out)/programs/%.wasm: $(1)/%.rs | $$(ready)
+	$$(call say,WASM,$$<)
+	@mkdir -p $$(@D)
+	$$(Q)/usr/bin/rustc --target wasm32-wasi -O -C strip=debuginfo --edition 2021 $$< -o $$@
+$(out)/programs/%.wasm: $(1)/%.wat | $$(ready)
+	$$(call say,WASM,$$<)
+	@mkdir -p $$(@D)
+	$$(Q)wat2wasm --debug-names $$< -o $$@
+endef
+$(eval $(call program_rules,user/programs))
+$(eval $(call program_rules,tests/programs))
+
+# Larger programs from Debian's sources, for tests. Where no source can be had they are left out, and
+# the tests say so.
+real_programs := jq minigzip sqlite3
+.PHONY: real-programs
+real-programs: $(addprefix $(out)/programs/,$(addsuffix .wasm,$(real_programs)))
+
+$(addprefix $(out)/programs/,$(addsuffix .wasm,$(real_programs))): $(out)/programs/%.wasm: \
+    tests/programs/real/build.sh tests/programs/real/posix.c tests/programs/real/posix.h tools/fetch-source.sh | $(ready)
+	$(call say,REAL,$*)
+	@mkdir -p $(@D)
+	$(Q)tests/programs/real/build.sh $* $@
+
+# -- The machine -------------------------------------------------------------------------------------
+
+# The boot archive: what `make run` and the ISO start with.
+$(out)/programs.tar: $(call program_files,$(program_sources))
+	$(call say,TAR,$@)
+	$(Q)rm -rf $(out)/archive && mkdir -p $(out)/archive/bin && cp $^ $(out)/archive/bin
+	$(Q)tar --format=ustar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 \
+	    -C $(out)/archive -cf $@ bin
+
+.PHONY: iso
+iso: $(out)/kwast.iso
+
+$(out)/kwast.iso: $(out)/kernel.elf $(out)/programs.tar tools/mkiso.sh
+	$(call say,ISO,$@)
+	$(Q)tools/mkiso.sh $(out)/kernel.elf $(out)/programs.tar $@
+
+.PHONY: run
+run: deps-run $(out)/kernel.elf $(out)/programs.tar
+	$(Q)qemu-system-x86_64 -machine q35 -accel kvm -accel tcg -cpu max -m 512 -nographic -no-reboot \
+	    -net none -kernel $(out)/kernel.elf -initrd $(out)/programs.tar
 
 # -- Hygiene -------------------------------------------------------------------------------------------
 
@@ -277,4 +387,4 @@ tidy: format-check layers lint
 clean:
 	rm -rf $(out)
 
--include $(shell find $(out) -name '*.d' 2>/dev/null)
+-include $(shell find $(out)/host $(out)/unit $(out)/fuzz $(out)/debug $(out)/release -name "*.d" 2>/dev/null)

@@ -133,7 +133,7 @@ static int run_scripts(int argc, char **argv, const struct options *options) {
 int wast_main(int argc, char **argv) {
     struct options options;
     if (!parse_options(argc, argv, &options)) {
-        fprintf(stderr, "usage: %s [--quiet] [--blob OUT] SCRIPT.json...\n", argv[0]);
+        fprintf(stderr, "usage: kwast wast [--quiet] [--blob OUT] SCRIPT.json...\n");
         return 2;
     }
     return options.blob != NULL ? write_blob(argc, argv, &options)

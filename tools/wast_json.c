@@ -69,10 +69,38 @@ static void put_bytes(FILE *out, const void *bytes, usize len) {
         fwrite(bytes, 1, len, out);
 }
 
-// A string, which may be missing (empty). The JSON parser gives NUL bytes as "\0"-terminated text:
-// the scripts that have them in names use them in modules only.
+// A string, which may be missing (empty). The JSON parser ends strings at a NUL, so keep_nuls has
+// written each as the two bytes c0 80, which are not UTF-8 otherwise; here they are NULs again.
 static void put_text(FILE *out, const char *text) {
-    put_bytes(out, text != NULL ? text : "", text != NULL ? strlen(text) : 0);
+    if (text == NULL)
+        text = "";
+    usize len = strlen(text);
+    for (const char *at = text; (at = strstr(at, "\xc0\x80")) != NULL; at += 2)
+        len--;
+    put_number(out, len, 4);
+    for (; *text != 0; text++) {
+        bool is_nul = strncmp(text, "\xc0\x80", 2) == 0;
+        fputc(is_nul ? 0 : *text, out);
+        text += is_nul;
+    }
+}
+
+// Rewrites each \u0000 of a JSON text in place.
+static usize keep_nuls(char *text) {
+    char *to = text;
+    for (const char *from = text; *from != 0;) {
+        if (strncmp(from, "\\u0000", 6) == 0) {
+            memcpy(to, "\xc0\x80", 2);
+            to += 2;
+            from += 6;
+            continue;
+        }
+        if (*from == '\\' && from[1] != 0) // so that an escaped backslash is no start
+            *to++ = *from++;
+        *to++ = *from++;
+    }
+    *to = 0;
+    return (usize)(to - text);
 }
 
 static const char *member(const cJSON *object, const char *name) {
@@ -262,7 +290,7 @@ bool wast_json_convert(const char *path, FILE *out) {
     char *text = read_file(path, &len);
     if (text == NULL)
         return complain(&c, "cannot be read");
-    cJSON *json = cJSON_ParseWithLength(text, len);
+    cJSON *json = cJSON_ParseWithLength(text, keep_nuls(text));
     free(text);
     if (json == NULL)
         return complain(&c, "is not JSON");

@@ -55,7 +55,7 @@ static void read_labels(struct reader *r, struct insn *out) {
     const u8 *where = r->at;
     u32 count = reader_leb_u32(r);
     if (count >= reader_left(r)) { // with the default there is one more
-        reader_fail_at(r, where, ERR_TRUNCATED, "unexpected end of section or function");
+        reader_fail_at(r, where, ERR_TRUNCATED, reader_unexpected_end);
         return;
     }
     out->labels.at = r->at;
@@ -236,7 +236,8 @@ void insn_read(struct reader *r, const struct module_decl *decl, struct insn *ou
 
     const struct wasm_op_info *info = &wasm_ops[out->op];
     reader_require(r, where, decl->features, info->feature);
-    read_immediate(r, decl, info->immediate, out);
+    if (info->immediate != IMM_NONE)
+        read_immediate(r, decl, info->immediate, out);
 }
 
 // Walks the runs of equal locals. Stores their types behind `at` unless it is NULL; returns how

@@ -10,7 +10,7 @@
 
 #include "base/assert.h"
 
-static const char unexpected_end[] = "unexpected end of section or function";
+const char reader_unexpected_end[] = "unexpected end of section or function";
 
 void reader_init(struct reader *r, const u8 *module, struct bytes part) {
     *r = (struct reader){.at = part.data, .end = part.data + part.len, .start = module};
@@ -39,17 +39,9 @@ void reader_fail_number(struct reader *r, const u8 *where, enum status status, c
     reader_fail_at(r, where, status, why);
 }
 
-u8 reader_u8(struct reader *r) {
-    if (reader_left(r) == 0) {
-        reader_fail(r, ERR_TRUNCATED, unexpected_end);
-        return 0;
-    }
-    return *r->at++;
-}
-
 static u64 little_endian(struct reader *r, u32 len) {
     if (reader_left(r) < len) {
-        reader_fail(r, ERR_TRUNCATED, unexpected_end);
+        reader_fail(r, ERR_TRUNCATED, reader_unexpected_end);
         return 0;
     }
     u64 value = 0;
@@ -188,7 +180,7 @@ u32 reader_count(struct reader *r, u32 limit, const char *what) {
     u32 count = reader_leb_u32(r);
     if (count > reader_left(r))
         reader_fail_at(r, where, ERR_TRUNCATED,
-                       reader_left(r) == 0 ? unexpected_end : "length out of bounds");
+                       reader_left(r) == 0 ? reader_unexpected_end : "length out of bounds");
     else if (count > limit)
         reader_fail_number(r, where, ERR_LIMIT, what, limit);
     return r->status == OK ? count : 0;

@@ -35,7 +35,17 @@ static inline u32 reader_offset(const struct reader *r) {
     return (u32)(r->at - r->start);
 }
 
-u8 reader_u8(struct reader *r);
+// The text of running out of bytes, for those who read ahead of the functions below.
+extern const char reader_unexpected_end[];
+
+static inline u8 reader_u8(struct reader *r) {
+    if (reader_left(r) == 0) {
+        reader_fail(r, ERR_TRUNCATED, reader_unexpected_end);
+        return 0;
+    }
+    return *r->at++;
+}
+
 u32 reader_u32_le(struct reader *r);
 u64 reader_u64_le(struct reader *r);
 u64 reader_leb_u64(struct reader *r);

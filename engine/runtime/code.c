@@ -118,20 +118,14 @@ static u32 sites_below(const struct code_object *object, u32 code_offset) {
     return low;
 }
 
-const struct code_site *code_object_call_site(const struct code_object *object, u32 code_offset) {
-    u32 at = sites_below(object, code_offset);
-    if (at == object->site_count || object->sites[at].code_offset != code_offset)
-        return NULL;
-    return object->sites[at].trap == TRAP_NONE ? &object->sites[at] : NULL;
-}
-
-const struct code_site *code_object_trap_site(const struct code_object *object, u32 code_offset) {
-    u32 at = sites_below(object, code_offset);
-    // The call is first of those at one offset.
-    while (at < object->site_count && object->sites[at].code_offset == code_offset) {
-        if (object->sites[at].trap != TRAP_NONE)
-            return &object->sites[at];
-        at++;
+const struct code_site *code_object_site(const struct code_object *object, enum site_kind kind,
+                                         u32 code_offset) {
+    for (u32 at = sites_below(object, code_offset); at < object->site_count; at++) {
+        const struct code_site *site = &object->sites[at];
+        if (site->code_offset != code_offset)
+            break;
+        if ((site->trap == TRAP_NONE) == (kind == SITE_CALL))
+            return site;
     }
     return NULL;
 }

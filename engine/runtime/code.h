@@ -35,10 +35,15 @@ void code_registry_remove(struct code_registry *codes, struct code_object *objec
 // The object that `pc` lies in, or NULL. REQUIRES the registry lock.
 struct code_object *code_registry_find(const struct code_registry *codes, u64 pc);
 
-// The site of the call that returns to exactly this offset, or NULL; of the trapping instruction
-// there. Both may exist: an instruction that traps may follow a call.
-const struct code_site *code_object_call_site(const struct code_object *object, u32 code_offset);
-const struct code_site *code_object_trap_site(const struct code_object *object, u32 code_offset);
+// An instruction that traps may follow a call directly, so that an offset has a site of each kind.
+enum site_kind {
+    SITE_TRAP, // the instruction at this offset may trap
+    SITE_CALL, // this offset is the return address of a call
+};
+
+// The site of that kind at exactly this offset, or NULL.
+const struct code_site *code_object_site(const struct code_object *object, enum site_kind kind,
+                                         u32 code_offset);
 
 // The last site below this offset, or NULL.
 const struct code_site *code_object_site_before(const struct code_object *object, u32 code_offset);

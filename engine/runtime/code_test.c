@@ -67,10 +67,8 @@ static void a_failed_growth_changes_nothing(void **state) {
 
 static u32 entries[] = {0, 16, 64};
 static struct code_site sites[] = {
-    {4, 100, TRAP_UNREACHABLE},
-    {20, 200, TRAP_NONE},
-    {20, 201, TRAP_MEMORY_BOUNDS}, // the instruction behind a call
-    {70, 300, TRAP_MEMORY_BOUNDS},
+    {4, 100, TRAP_UNREACHABLE},    {20, 200, TRAP_NONE}, {20, 201, TRAP_UNREACHABLE},
+    {70, 300, TRAP_MEMORY_BOUNDS}, {70, 299, TRAP_NONE},
 };
 static const struct code_object object = {
     .address = 0x1000,
@@ -97,20 +95,21 @@ static void functions_are_found_by_offset(void **state) {
 static void sites_are_found_exactly_or_before(void **state) {
     (void)state;
     for (u32 offset = 0; offset < 80; offset++) {
-        const struct code_site *call = NULL;
         const struct code_site *trap = NULL;
-        const struct code_site *before = NULL;
+        const struct code_site *call = NULL;
+        u32 before = NO_FUNC;
         for (u32 i = 0; i < COUNT_OF(sites); i++) {
-            if (sites[i].code_offset == offset && sites[i].trap == TRAP_NONE)
-                call = &sites[i];
             if (sites[i].code_offset == offset && sites[i].trap != TRAP_NONE)
                 trap = &sites[i];
+            if (sites[i].code_offset == offset && sites[i].trap == TRAP_NONE)
+                call = &sites[i];
             if (sites[i].code_offset < offset)
-                before = &sites[i];
+                before = sites[i].code_offset;
         }
-        assert_ptr_equal(code_object_call_site(&object, offset), call);
-        assert_ptr_equal(code_object_trap_site(&object, offset), trap);
-        assert_ptr_equal(code_object_site_before(&object, offset), before);
+        assert_ptr_equal(code_object_site(&object, SITE_TRAP, offset), trap);
+        assert_ptr_equal(code_object_site(&object, SITE_CALL, offset), call);
+        const struct code_site *found = code_object_site_before(&object, offset);
+        assert_int_equal(found != NULL ? found->code_offset : NO_FUNC, before);
     }
 }
 

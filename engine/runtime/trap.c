@@ -35,7 +35,7 @@ static enum trap site_trap(struct engine *engine, u64 pc) {
     host_registry_lock();
     const struct code_object *object = code_registry_find(&engine->codes, pc);
     const struct code_site *site =
-        object != NULL ? code_object_trap_site(object, (u32)(pc - object->address)) : NULL;
+        object != NULL ? code_object_site(object, SITE_TRAP, (u32)(pc - object->address)) : NULL;
     enum trap trap = site != NULL ? site->trap : TRAP_NONE;
     host_registry_unlock();
     return trap;
@@ -68,47 +68,38 @@ u64 engine_interrupt(struct engine *engine, struct thread_block *thread, enum tr
     return begin_unwinding(thread, trap, pc, fp);
 }
 
-// How precisely a frame's address is known.
-enum place_precision {
-    PLACE_TRAP,   // a trapping instruction: it has a site
-    PLACE_CALL,   // a return address: the call has a site
-    PLACE_NEARBY, // an interrupted instruction: the last site up to it is as close as we get
+// What a frame's address is.
+enum frame_kind {
+    FRAME_TRAPPED,     // the instruction that trapped
+    FRAME_INTERRUPTED, // any instruction: the last site below it is as close as we get
+    FRAME_CALLED,      // a return address
 };
 
-static const struct code_site *site_of(const struct code_object *object, u32 offset,
-                                       enum place_precision precision) {
-    switch (precision) {
-    case PLACE_TRAP:
-        return code_object_trap_site(object, offset);
-    case PLACE_CALL:
-        return code_object_call_site(object, offset);
-    case PLACE_NEARBY:
-        return code_object_site_before(object, offset + 1);
-    }
-    UNREACHABLE();
+static struct trap_frame describe(const struct code_object *object, u32 offset,
+                                  enum frame_kind kind) {
+    const struct code_site *site;
+    if (kind == FRAME_INTERRUPTED)
+        site = code_object_site_before(object, offset);
+    else
+        site = code_object_site(object, kind == FRAME_TRAPPED ? SITE_TRAP : SITE_CALL, offset);
+    // A return address may be the entry of the next function: the call lies before it.
+    u32 inside = kind == FRAME_CALLED ? offset - 1 : offset;
+    return (struct trap_frame){
+        .module = object->module,
+        .func = code_object_func(object, inside),
+        .wasm_offset = site != NULL ? site->wasm_offset : 0,
+    };
 }
 
 static void add_frame(struct engine *engine, struct trap_report *report, u64 pc,
-                      enum place_precision precision) {
+                      enum frame_kind kind) {
     host_registry_lock();
-    const struct code_object *object = code_registry_find(&engine->codes, pc);
-    // A call may be the last instruction of its object.
-    if (object == NULL && precision == PLACE_CALL)
-        object = code_registry_find(&engine->codes, pc - 1);
+    u64 inside = kind == FRAME_CALLED ? pc - 1 : pc;
+    const struct code_object *object = code_registry_find(&engine->codes, inside);
     if (object != NULL && object->module != NULL) {
-        u32 offset = (u32)(pc - object->address);
-        const struct code_site *site = site_of(object, offset, precision);
-        // A return address may be the entry of the next function, so the call is looked up by
-        // its last byte.
-        bool is_return = precision == PLACE_CALL && offset != 0;
-        u32 func = code_object_func(object, is_return ? offset - 1 : offset);
-        if (report->frame_count < TRAP_REPORT_FRAMES) {
-            report->frames[report->frame_count++] = (struct trap_frame){
-                .module = object->module,
-                .func = func,
-                .wasm_offset = site != NULL ? site->wasm_offset : 0,
-            };
-        }
+        if (report->frame_count < TRAP_REPORT_FRAMES)
+            report->frames[report->frame_count++] =
+                describe(object, (u32)(pc - object->address), kind);
         report->frames_total++;
     }
     host_registry_unlock();
@@ -121,14 +112,14 @@ void trap_capture(struct thread_block *thread, struct instance *instance) {
     struct engine *engine = instance->module->engine;
     *report = (struct trap_report){.trap = (enum trap)thread->trap};
     add_frame(engine, report, thread->trap_pc,
-              thread->trap == TRAP_KILLED ? PLACE_NEARBY : PLACE_TRAP);
+              thread->trap == TRAP_KILLED ? FRAME_INTERRUPTED : FRAME_TRAPPED);
 
     // Frames lie between here and the entry stub and ascend strictly, so the walk ends.
     u64 low = (u64)__builtin_frame_address(0);
     u64 fp = thread->trap_fp;
     while (fp > low && fp < thread->entry_sp && is_aligned(fp, 8)) {
         const u64 *frame = (const u64 *)fp;
-        add_frame(engine, report, frame[1], PLACE_CALL);
+        add_frame(engine, report, frame[1], FRAME_CALLED);
         low = fp;
         fp = frame[0];
     }

@@ -194,7 +194,7 @@ static bool step_br_table(struct validator *v, const struct insn *insn) {
         return false;
     const u8 *at = insn->labels.at;
     const struct control *first = NULL;
-    const struct control *last = NULL;
+    const enum value_type *last = NULL; // equal types in a row are compared once
     for (u64 i = 0; i <= insn->labels.count; i++) {
         const struct control *target = find_label(v, insn_next_label(&at));
         if (target == NULL)
@@ -206,10 +206,10 @@ static bool step_br_table(struct validator *v, const struct insn *insn) {
                            "type mismatch: labels of a br_table differ in their number of types");
             return false;
         }
-        if (target != last &&
-            !operands_match(v, control_label_types(target), control_label_count(target)))
+        const enum value_type *types = control_label_types(target);
+        if (types != last && !operands_match(v, types, control_label_count(target)))
             return false;
-        last = target;
+        last = types;
     }
     return step_unreachable(v);
 }

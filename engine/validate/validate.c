@@ -99,13 +99,10 @@ bool pop_any(struct validator *v, enum value_type *out) {
 
 bool operands_match(struct validator *v, const enum value_type *types, u32 count) {
     const struct control *c = control_top(v);
-    u32 available = v->operand_count - c->height;
+    u32 compared = (u32)min_u64(v->operand_count - c->height, count);
     const enum value_type *top = v->operands + v->operand_count;
-    if (available >= count && (count == 0 || memcmp(top - count, types, count) == 0))
-        return true;
-
-    u32 compared = (u32)min_u64(available, count);
-    for (u32 i = 1; i <= compared; i++) {
+    bool same = compared == 0 || memcmp(top - compared, types + count - compared, compared) == 0;
+    for (u32 i = 1; i <= compared && !same; i++) {
         enum value_type want = types[count - i];
         enum value_type found = *(top - i);
         if (found != want && found != VALUE_ANY)

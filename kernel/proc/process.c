@@ -54,14 +54,6 @@ struct guest_memory process_memory(const struct process *process) {
     return (struct guest_memory){{memory->base}, memory->bytes};
 }
 
-u64 process_cpu_time_ns(void) {
-    preempt_disable();
-    const struct thread *thread = thread_current();
-    u64 time_ns = thread->cpu_time_ns + (arch_clock_ns() - thread->switched_in_ns);
-    preempt_enable();
-    return time_ns;
-}
-
 enum trap process_exit(struct process *process, u32 status) {
     process->exit_status = status;
     return TRAP_EXIT;

@@ -113,6 +113,3 @@ struct host_import {
 };
 // The table must live for good. Whatever `code` returns, a process that is to be killed ends there.
 MUST_USE enum status process_register_imports(const struct host_import *imports, u32 count);
-
-// How much CPU time the process's thread has used. Of the running process only.
-u64 process_cpu_time_ns(void);

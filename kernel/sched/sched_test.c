@@ -9,8 +9,7 @@
 #include <cmocka.h>
 
 #include "kernel/mm/heap.h"
-#include "kernel/sched/thread.h"
-#include "kernel/sched/wait.h"
+#include "kernel/sched/sched_internal.h"
 #include "tests/fake_arch.h"
 #include "tests/fake_sched.h"
 
@@ -97,6 +96,14 @@ static void spinner(void *argument) {
     }
 }
 
+// The queues are in order whenever anybody looks.
+static void check_runq(void) {
+    struct runq *runq = &cpu_this()->runq;
+    spin_lock(&runq->lock);
+    runq_check_locked(runq);
+    spin_unlock(&runq->lock);
+}
+
 static void three_spinners_body(void *) {
     memset(spun_ns, 0, sizeof spun_ns);
     for (u32 i = 0; i < 3; i++)
@@ -179,6 +186,7 @@ static void player(void *argument) {
         wait_unlock(&ping.queue);
         fake_work(MS / 10);
         spun_ns[1 + me] += MS / 10;
+        check_runq();
         wait_lock(&ping.queue);
         ping.turn = 1 - me;
         wake_all_locked(&ping.queue);

@@ -12,7 +12,7 @@ enum wasi_errno wasi_clock_now(u64 clock, u64 *out) {
         return WASI_ESUCCESS;
     case WASI_CLOCK_PROCESS_CPUTIME:
     case WASI_CLOCK_THREAD_CPUTIME:
-        *out = process_cpu_time_ns();
+        *out = thread_cpu_time_ns();
         return WASI_ESUCCESS;
     default:
         return WASI_EINVAL;

@@ -31,5 +31,5 @@
     (f32.const 1.5) (f64.const 2.5) (f32.const 3.5) (f64.const 4.5) (f32.const 5.5)
     (f64.const 6.5) (f32.const 7.5) (f64.const 8.5) (f32.const 9.5) (f64.const 10.5)
     (call $many))
-  (func $fail_here (export "fail") (call $fail))
+  (func $fail_here (export "fail") (call $fail) (nop))
 )

@@ -317,20 +317,24 @@ static void handle_signal(int signal, siginfo_t *info, void *context) {
         sigaction(signal, previous, NULL); // the fault happens again, and then its way
 }
 
+static void install(int signal) {
+    struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
+    action.sa_sigaction = handle_signal;
+    sigemptyset(&action.sa_mask);
+    struct sigaction previous;
+    CHECK(sigaction(signal, &action, &previous) == 0);
+    if (previous.sa_sigaction != handle_signal)
+        host.previous[signal] = previous;
+}
+
 void host_linux_engine(struct engine *engine) {
     static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
-    bool installed = host.engine != NULL;
+    bool was_installed = host.engine != NULL;
     host.engine = engine;
-    if (installed == (engine != NULL))
-        return;
     for (usize i = 0; i < COUNT_OF(signals); i++) {
-        int signal = signals[i];
-        struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
-        action.sa_sigaction = handle_signal;
-        sigemptyset(&action.sa_mask);
         if (engine != NULL)
-            CHECK(sigaction(signal, &action, &host.previous[signal]) == 0);
-        else
-            CHECK(sigaction(signal, &host.previous[signal], NULL) == 0);
+            install(signals[i]);
+        else if (was_installed)
+            CHECK(sigaction(signals[i], &host.previous[signals[i]], NULL) == 0);
     }
 }

@@ -1,0 +1,133 @@
+// `kwast compile`: what the engine makes of a module, without running it. The same code compiles
+// programs in the kernel.
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/api/engine.h"
+#include "tools/kwast.h"
+#include "tools/lib/report.h"
+
+static const char compile_help[] =
+    "usage: kwast compile PROGRAM.wasm\n"
+    "\n"
+    "Decodes, validates and compiles a module, and prints its sizes and the time that took.\n"
+    "\n"
+    "  --tier TIER    baseline, or auto (which is baseline so far)\n";
+
+static bool file_map(const char *path, struct bytes *out) {
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool opened = fd >= 0 && fstat(fd, &info) == 0;
+    if (opened && !S_ISREG(info.st_mode)) {
+        errno = S_ISDIR(info.st_mode) ? EISDIR : EINVAL;
+        opened = false;
+    }
+    void *data = NULL;
+    if (opened && info.st_size != 0)
+        data = mmap(NULL, (usize)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (!opened || data == MAP_FAILED) {
+        report_error(path, "%s", strerror(errno));
+        opened = false;
+    }
+    if (fd >= 0)
+        close(fd);
+    if (opened)
+        *out = (struct bytes){data, (usize)info.st_size};
+    return opened;
+}
+
+static double seconds_since(const struct timespec *start) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
+}
+
+static int report_refusal(const char *path, const struct module_error *error) {
+    if (error->func == NO_FUNC)
+        report_error(path, "offset %u: %s", error->offset, error->text);
+    else
+        report_error(path, "function %u, offset %u: %s", error->func, error->offset, error->text);
+    return EXIT_ERROR;
+}
+
+static int compile_bytes(struct engine *engine, const char *path, struct bytes wasm) {
+    struct timespec start;
+    struct module *module;
+    struct module_error error = {.func = NO_FUNC};
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    enum status status = module_create(engine, wasm, &error, &module);
+    double seconds = seconds_since(&start);
+    if (status != OK) {
+        if (error.text[0] == '\0')
+            snprintf(error.text, sizeof(error.text), "%s", status_text(status));
+        return report_refusal(path, &error);
+    }
+
+    struct module_stats stats;
+    module_stats(module, &stats);
+    printf("module     %10zu bytes\n", wasm.len);
+    printf("functions  %10u\n", stats.func_count);
+    printf("bodies     %10llu bytes\n", (unsigned long long)stats.wasm_code_bytes);
+    printf("code       %10llu bytes", (unsigned long long)stats.code_bytes);
+    if (stats.wasm_code_bytes != 0)
+        printf("  (%.2f per byte of body)",
+               (double)stats.code_bytes / (double)stats.wasm_code_bytes);
+    printf("\ntime       %10.3f ms", seconds * 1e3);
+    if (seconds > 0)
+        printf("     (%.1f MB/s of bodies)", (double)stats.wasm_code_bytes / seconds / 1e6);
+    printf("\n");
+    module_release(module);
+    return EXIT_OK;
+}
+
+static int compile_file(const char *path) {
+    struct bytes wasm;
+    if (!file_map(path, &wasm))
+        return EXIT_ERROR;
+    struct engine *engine;
+    struct engine_config config = {.segment = SEGMENT_GS, .features = FEATURES_ALL};
+    enum status status = engine_create(&config, &engine);
+    if (status != OK) {
+        report_error("engine", "%s", status_text(status));
+        return EXIT_ERROR;
+    }
+    int exit_code = compile_bytes(engine, path, wasm);
+    engine_destroy(engine);
+    if (wasm.len != 0)
+        munmap((void *)wasm.data, wasm.len);
+    return exit_code;
+}
+
+int compile_main(int argc, char **argv) {
+    const char *path = NULL;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            fputs(compile_help, stdout);
+            return EXIT_OK;
+        }
+        const char *tier = NULL;
+        if (strncmp(argv[i], "--tier=", 7) == 0)
+            tier = argv[i] + 7;
+        else if (strcmp(argv[i], "--tier") == 0)
+            tier = i + 1 < argc ? argv[++i] : "";
+        bool bad_tier = tier != NULL && strcmp(tier, "baseline") != 0 && strcmp(tier, "auto") != 0;
+        if (bad_tier || (tier == NULL && (argv[i][0] == '-' || path != NULL))) {
+            report_error("compile", "%s: not understood; see kwast compile --help", argv[i]);
+            return EXIT_USAGE;
+        }
+        if (tier == NULL)
+            path = argv[i];
+    }
+    if (path == NULL) {
+        report_error("compile", "no program given; see kwast compile --help");
+        return EXIT_USAGE;
+    }
+    return compile_file(path);
+}

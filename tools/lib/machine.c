@@ -1,0 +1,198 @@
+// QEMU as a child.
+//
+// Everything is handed over by descriptor: the boot archive as /proc/self/fd/N, the link as one end
+// of a socket pair. So nothing has a name in a file system that could be left behind. The child is
+// in a session of its own, out of reach of the terminal's signals, and the kernel kills it when its
+// parent dies, however that happens.
+
+#include "tools/lib/machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tools/lib/report.h"
+
+#define QEMU       "qemu-system-x86_64"
+#define PATH_BYTES 4096
+
+// The pairs between us (first) and the child (second), and the child's exec error.
+struct channels {
+    int link[2];
+    int serial[2];
+    int errors[2];
+    int exec[2];
+};
+
+static bool kernel_path(char *out, usize size) {
+    const char *chosen = getenv("KWAST_KERNEL");
+    int len;
+    if (chosen != NULL && chosen[0] != '\0') {
+        len = snprintf(out, size, "%s", chosen);
+    } else {
+        char self[PATH_BYTES];
+        ssize_t self_len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+        self[self_len < 0 ? 0 : self_len] = '\0';
+        char *slash = strrchr(self, '/');
+        if (slash == NULL) {
+            report_error("kernel.elf", "cannot find out where this program lies");
+            return false;
+        }
+        *slash = '\0';
+        len = snprintf(out, size, "%s/kernel.elf", self);
+    }
+    if (len < 0 || (usize)len >= size || access(out, R_OK) != 0) {
+        report_error(out, "%s (the kernel is built by `make`; KWAST_KERNEL names another)",
+                     strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static bool channels_open(struct channels *channels) {
+    memset(channels, -1, sizeof(*channels));
+    bool fine = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channels->link) == 0 &&
+                pipe2(channels->serial, O_CLOEXEC) == 0 &&
+                pipe2(channels->errors, O_CLOEXEC) == 0 && pipe2(channels->exec, O_CLOEXEC) == 0;
+    if (!fine)
+        report_error("machine", "%s", strerror(errno));
+    return fine;
+}
+
+static void channels_close(struct channels *channels) {
+    int *all = (int *)channels;
+    for (usize i = 0; i < sizeof(*channels) / sizeof(int); i++) {
+        if (all[i] >= 0)
+            close(all[i]);
+        all[i] = -1;
+    }
+}
+
+// In the child: becomes QEMU, or reports errno through channels->exec.
+[[noreturn]] static void child_run(const struct machine_config *config, const char *kernel,
+                                   struct channels *channels, int parent) {
+    setsid();
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1); // it died before the line above
+
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    dup2(null, STDIN_FILENO);
+    dup2(channels->serial[1], STDOUT_FILENO);
+    dup2(channels->errors[1], STDERR_FILENO);
+    fcntl(channels->link[1], F_SETFD, 0);
+    fcntl(config->archive, F_SETFD, 0);
+
+    char memory[32];
+    char link[64];
+    char archive[64];
+    snprintf(memory, sizeof(memory), "%lluM", (unsigned long long)(config->ram_bytes / MIB));
+    snprintf(link, sizeof(link), "socket,id=link,fd=%d", channels->link[1]);
+    snprintf(archive, sizeof(archive), "/proc/self/fd/%d", config->archive);
+    execlp(QEMU, QEMU, "-accel", "tcg", "-machine", "q35", "-cpu", "max", "-m", memory,
+           "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",         //
+           "-chardev", "file,id=serial,path=/dev/stdout", "-serial", "chardev:serial", //
+           "-chardev", link, "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=link",
+           "-kernel", kernel, "-initrd", archive, "-append", config->append, NULL);
+    int error = errno;
+    ssize_t written = write(channels->exec[1], &error, sizeof(error));
+    _exit(written == sizeof(error) ? 127 : 126);
+}
+
+// Waits until the child has become QEMU.
+static bool exec_succeeded(struct channels *channels) {
+    close(channels->exec[1]);
+    channels->exec[1] = -1;
+    int error;
+    ssize_t got;
+    do
+        got = read(channels->exec[0], &error, sizeof(error));
+    while (got < 0 && errno == EINTR);
+    if (got == 0)
+        return true;
+    if (got == (ssize_t)sizeof(error) && error == ENOENT)
+        report_error(QEMU, "not found; Debian's package is qemu-system-x86");
+    else
+        report_error(QEMU, "%s", got == (ssize_t)sizeof(error) ? strerror(error) : "cannot start");
+    return false;
+}
+
+static int take(int *fd) {
+    int taken = *fd;
+    *fd = -1;
+    fcntl(taken, F_SETFL, fcntl(taken, F_GETFL) | O_NONBLOCK);
+    return taken;
+}
+
+bool machine_start(const struct machine_config *config, struct machine *out) {
+    char kernel[PATH_BYTES];
+    struct channels channels;
+    if (!kernel_path(kernel, sizeof(kernel)))
+        return false;
+    if (!channels_open(&channels)) {
+        channels_close(&channels);
+        return false;
+    }
+    int parent = getpid();
+    int pid = fork();
+    if (pid == 0)
+        child_run(config, kernel, &channels, parent);
+    if (pid < 0)
+        report_error("machine", "%s", strerror(errno));
+    if (pid < 0 || !exec_succeeded(&channels)) {
+        if (pid > 0)
+            waitpid(pid, NULL, 0);
+        channels_close(&channels);
+        return false;
+    }
+    *out = (struct machine){
+        .pid = pid,
+        .link = take(&channels.link[0]),
+        .serial = take(&channels.serial[0]),
+        .errors = take(&channels.errors[0]),
+    };
+    channels_close(&channels);
+    return true;
+}
+
+void machine_pause(const struct machine *machine) {
+    kill(machine->pid, SIGSTOP);
+}
+
+void machine_resume(const struct machine *machine) {
+    kill(machine->pid, SIGCONT);
+}
+
+void machine_wait(const struct machine *machine, u32 timeout_ms) {
+    siginfo_t info;
+    for (u32 waited = 0; waited < timeout_ms; waited += 5) {
+        info.si_pid = 0;
+        if (waitid(P_PID, (id_t)machine->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+            info.si_pid != 0)
+            return;
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    }
+}
+
+void machine_end(struct machine *machine) {
+    if (machine->pid <= 0)
+        return;
+    kill(machine->pid, SIGKILL);
+    while (waitpid(machine->pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    close(machine->link);
+    close(machine->serial);
+    close(machine->errors);
+    *machine = (struct machine){.link = -1, .serial = -1, .errors = -1};
+}

@@ -1,0 +1,32 @@
+#pragma once
+// A virtual machine that runs Kwast: QEMU as a child process that does not outlive its starter.
+
+#include "base/types.h"
+
+struct machine_config {
+    int archive;        // descriptor of the boot archive, a regular file
+    u64 ram_bytes;      // a multiple of MIB
+    const char *append; // the kernel's command line
+};
+
+// The descriptors are our ends, and non-blocking.
+struct machine {
+    int pid;
+    int link;   // stream socket: abi/kwast/link.h
+    int serial; // what the machine prints on its serial line
+    int errors; // what QEMU itself prints
+};
+
+// Starts QEMU, found in PATH, with the kernel image that KWAST_KERNEL names or that lies beside
+// this program. On failure says why and returns false.
+MUST_USE bool machine_start(const struct machine_config *config, struct machine *out);
+
+// Suspends and continues the whole machine.
+void machine_pause(const struct machine *machine);
+void machine_resume(const struct machine *machine);
+
+// Waits up to `timeout_ms` for QEMU to end by itself.
+void machine_wait(const struct machine *machine, u32 timeout_ms);
+
+// Ends the machine at once and closes the descriptors. May be called again.
+void machine_end(struct machine *machine);

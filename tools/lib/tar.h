@@ -1,0 +1,30 @@
+#pragma once
+// Writes a ustar archive to a file descriptor, entry by entry.
+//
+// Errors stick: after the first one nothing is written any more and tar_finish returns false;
+// `what` and `why` tell the story.
+
+#include "base/types.h"
+
+struct tar {
+    int fd;
+    u64 bytes;     // written so far
+    u64 bytes_max; // more is an error
+    bool failed;
+    char what[256];
+    char why[128];
+};
+
+void tar_init(struct tar *tar, int fd, u64 bytes_max);
+
+void tar_add_data(struct tar *tar, const char *name, const void *data, usize len);
+
+// Adds the regular file at `path`, as it is now, under `name`.
+void tar_add_file(struct tar *tar, const char *name, const char *path);
+
+// Adds a folder and everything below it: regular files, folders and symbolic links (as links).
+// Sockets, pipes and devices are left out.
+void tar_add_tree(struct tar *tar, const char *name, const char *path);
+
+// Ends the archive. Whether all of it was written.
+MUST_USE bool tar_finish(struct tar *tar);

@@ -1,0 +1,299 @@
+// Command line of `kwast run`. Options come before the program; what follows the program is its
+// own. Names are wasmtime's where it has them.
+
+#include "tools/options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/math.h"
+#include "tools/kwast.h"
+#include "tools/lib/report.h"
+
+#define MEMORY_MIN (64 * KIB)
+#define MEMORY_MAX (8 * GIB)
+
+static const char run_help[] =
+    "usage: kwast run [OPTIONS] PROGRAM.wasm [ARGS...]\n"
+    "\n"
+    "Boots Kwast with this program. Its standard input, output, error and exit status\n"
+    "are the program's.\n"
+    "\n"
+    "  --machine qemu       what to boot on (only QEMU so far)\n"
+    "  --dir HOST[::GUEST]  a preopened directory: a read-only copy of HOST, as it is at\n"
+    "                       the start, under the name GUEST\n"
+    "  --env NAME=VALUE     an environment variable; --env NAME takes the value from here\n"
+    "  --argv0 NAME         what the program sees as its own name\n"
+    "  --memory SIZE        limit of the process's memory (K, M, G; default 1G); the\n"
+    "                       machine's RAM follows from it\n"
+    "  --invoke FUNCTION    call this export with ARGS and print its results\n"
+    "  --timeout SECONDS    end it after this time, with status 124\n"
+    "  --time               times of boot, compile, instantiate and run, on stderr\n"
+    "  --verbose            the kernel's log, on stderr\n"
+    "  --cpus N             1 so far\n"
+    "  --isolation sip      sip so far: one address space, isolated by compilation\n"
+    "  --tier TIER          baseline, or auto (which is baseline so far)\n"
+    "\n"
+    "Exit status: the program's; 134 when it trapped; 124 at a timeout; 1 when it could\n"
+    "not be run; 2 for bad usage; 128 and the signal's number when a signal ended it.\n";
+
+bool size_parse(const char *text, u64 *bytes) {
+    static const struct {
+        const char *suffix;
+        u64 factor;
+    } units[] = {
+        {"", 1},    {"B", 1},     {"K", KIB}, {"k", KIB},   {"KiB", KIB},
+        {"M", MIB}, {"MiB", MIB}, {"G", GIB}, {"GiB", GIB},
+    };
+    u64 value = 0;
+    const char *at = text;
+    for (; *at >= '0' && *at <= '9'; at++) {
+        if (!mul_u64(value, 10, &value) || !add_u64(value, (u64)(*at - '0'), &value))
+            return false;
+    }
+    if (at == text)
+        return false;
+    for (usize i = 0; i < COUNT_OF(units); i++) {
+        if (strcmp(at, units[i].suffix) == 0)
+            return mul_u64(value, units[i].factor, bytes);
+    }
+    return false;
+}
+
+bool seconds_parse(const char *text, u64 *ns) {
+    u64 value = 0;
+    u64 unit = 1000000000;
+    const char *at = text;
+    bool has_digits = false;
+    for (; *at >= '0' && *at <= '9'; at++, has_digits = true) {
+        if (!mul_u64(value, 10, &value) || !add_u64(value, (u64)(*at - '0') * unit, &value))
+            return false;
+    }
+    if (*at == '.')
+        at++;
+    for (; *at >= '0' && *at <= '9'; at++, has_digits = true) {
+        unit /= 10;
+        if (!add_u64(value, (u64)(*at - '0') * unit, &value))
+            return false;
+    }
+    *ns = value;
+    return has_digits && *at == '\0';
+}
+
+// -- One function per option: true, or the reason has been said -----------------------------------
+
+typedef bool (*option_setter)(struct run_options *options, const char *value);
+
+static bool refuse(const char *option, const char *value, const char *why) {
+    report_error(option, "%s: %s", value, why);
+    return false;
+}
+
+static bool set_machine(struct run_options *, const char *value) {
+    if (strcmp(value, "qemu") == 0)
+        return true;
+    if (strcmp(value, "hosted") == 0)
+        return refuse("--machine", value, "Kwast does not run as a Linux process yet; only qemu");
+    return refuse("--machine", value, "unknown; it is qemu");
+}
+
+static bool set_dir(struct run_options *options, const char *value) {
+    const char *separator = strstr(value, "::");
+    usize host_len = separator == NULL ? strlen(value) : (usize)(separator - value);
+    const char *guest = separator == NULL ? value : separator + 2;
+    if (host_len == 0 || guest[0] == '\0')
+        return refuse("--dir", value, "a directory is empty; it is HOST or HOST::GUEST");
+    if (strchr(guest, '=') != NULL)
+        return refuse("--dir", value, "the guest's name must not contain '='");
+    char *host = strndup(value, host_len);
+    if (host == NULL)
+        abort();
+    options->directories[options->directory_count++] =
+        (struct directory){.host = host, .guest = guest};
+    return true;
+}
+
+static bool set_env(struct run_options *options, const char *value) {
+    if (value[0] == '\0' || value[0] == '=')
+        return refuse("--env", value, "it is NAME=VALUE or NAME");
+    char *copy;
+    if (strchr(value, '=') != NULL) {
+        copy = strdup(value);
+    } else {
+        const char *inherited = getenv(value);
+        if (inherited == NULL)
+            return refuse("--env", value, "not set here either");
+        if (asprintf(&copy, "%s=%s", value, inherited) < 0)
+            copy = NULL;
+    }
+    if (copy == NULL)
+        abort();
+    options->env[options->env_count++] = copy;
+    return true;
+}
+
+static bool set_argv0(struct run_options *options, const char *value) {
+    options->argv0 = value;
+    return true;
+}
+
+static bool set_memory(struct run_options *options, const char *value) {
+    if (!size_parse(value, &options->memory_bytes))
+        return refuse("--memory", value, "not a size; examples: 512M, 2G");
+    if (options->memory_bytes < MEMORY_MIN || options->memory_bytes > MEMORY_MAX)
+        return refuse("--memory", value, "it is between 64K and 8G");
+    return true;
+}
+
+static bool set_invoke(struct run_options *options, const char *value) {
+    options->invoke = value;
+    return true;
+}
+
+static bool set_timeout(struct run_options *options, const char *value) {
+    if (!seconds_parse(value, &options->timeout_ns) || options->timeout_ns == 0)
+        return refuse("--timeout", value, "not a positive number of seconds");
+    return true;
+}
+
+static bool set_cpus(struct run_options *, const char *value) {
+    return strcmp(value, "1") == 0 || refuse("--cpus", value, "Kwast uses one CPU so far; only 1");
+}
+
+static bool set_isolation(struct run_options *, const char *value) {
+    if (strcmp(value, "sip") == 0)
+        return true;
+    if (strcmp(value, "domain") == 0)
+        return refuse("--isolation", value, "protection domains are not there yet; only sip");
+    return refuse("--isolation", value, "unknown; it is sip");
+}
+
+static bool set_tier(struct run_options *, const char *value) {
+    if (strcmp(value, "baseline") == 0 || strcmp(value, "auto") == 0)
+        return true;
+    if (strcmp(value, "optimizing") == 0)
+        return refuse("--tier", value, "the optimizing compiler is not there yet");
+    return refuse("--tier", value, "unknown; it is baseline or auto");
+}
+
+static bool set_time(struct run_options *options, const char *) {
+    options->show_times = true;
+    return true;
+}
+
+static bool set_verbose(struct run_options *options, const char *) {
+    options->verbose = true;
+    return true;
+}
+
+static const struct option {
+    const char *name;
+    option_setter set;
+    bool has_value;
+} run_option_table[] = {
+    {"--machine", set_machine, true},
+    {"--dir", set_dir, true},
+    {"--env", set_env, true},
+    {"--argv0", set_argv0, true},
+    {"--memory", set_memory, true},
+    {"--invoke", set_invoke, true},
+    {"--timeout", set_timeout, true},
+    {"--cpus", set_cpus, true},
+    {"--isolation", set_isolation, true},
+    {"--tier", set_tier, true},
+    {"--time", set_time, false},
+    {"--verbose", set_verbose, false},
+};
+
+// Finds the option whose name `arg` is, or starts with before '='.
+static const struct option *option_find(const char *arg, const char **inline_value) {
+    const char *equals = strchr(arg, '=');
+    usize len = equals == NULL ? strlen(arg) : (usize)(equals - arg);
+    *inline_value = equals == NULL ? NULL : equals + 1;
+    for (usize i = 0; i < COUNT_OF(run_option_table); i++) {
+        const char *name = run_option_table[i].name;
+        if (strlen(name) == len && memcmp(name, arg, len) == 0)
+            return &run_option_table[i];
+    }
+    return NULL;
+}
+
+// Parses the option at argv[*at] and moves *at past it.
+static bool option_parse(int argc, char **argv, int *at, struct run_options *out) {
+    const char *arg = argv[*at];
+    const char *value;
+    const struct option *option = option_find(arg, &value);
+    if (option == NULL)
+        return refuse("run", arg, "unknown option; see kwast run --help");
+    if (!option->has_value && value != NULL)
+        return refuse("run", arg, "this option takes no value");
+    if (option->has_value && value == NULL) {
+        *at += 1;
+        if (*at == argc)
+            return refuse("run", arg, "the value is missing; see kwast run --help");
+        value = argv[*at];
+    }
+    *at += 1;
+    return option->set(out, value);
+}
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
+static void *zeroed(usize count, usize bytes) {
+    void *memory = calloc(count, bytes);
+    if (memory == NULL)
+        abort();
+    return memory;
+}
+
+bool run_options_parse(int argc, char **argv, struct run_options *out, int *exit_code) {
+    // No list can be longer than the command line.
+    *out = (struct run_options){
+        .memory_bytes = MEMORY_DEFAULT,
+        .env = zeroed((usize)argc + 1, sizeof(out->env[0])),
+        .directories = zeroed((usize)argc + 1, sizeof(out->directories[0])),
+    };
+    *exit_code = EXIT_USAGE;
+    int at = 1;
+    while (at < argc && argv[at][0] == '-' && argv[at][1] != '\0') {
+        if (strcmp(argv[at], "--") == 0) {
+            at++;
+            break;
+        }
+        if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
+            fputs(run_help, stdout);
+            *exit_code = EXIT_OK;
+            goto end;
+        }
+        if (!option_parse(argc, argv, &at, out))
+            goto end;
+    }
+    if (at == argc) {
+        report_error("run", "no program given; see kwast run --help");
+        goto end;
+    }
+    out->program = argv[at];
+    out->args = argv + at + 1;
+    out->arg_count = (u32)(argc - at - 1);
+    if (out->argv0 == NULL)
+        out->argv0 = base_name(out->program);
+    return true;
+
+end:
+    run_options_fini(out);
+    return false;
+}
+
+void run_options_fini(struct run_options *options) {
+    for (u32 i = 0; i < options->env_count; i++)
+        free(options->env[i]);
+    for (u32 i = 0; i < options->directory_count; i++)
+        free(options->directories[i].host);
+    free(options->env);
+    free(options->directories);
+    *options = (struct run_options){0};
+}
