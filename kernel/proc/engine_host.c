@@ -16,6 +16,9 @@
 // Stack is committed in steps, so that deep recursion does not come here for each page.
 #define STACK_STEP_BYTES (32 * KIB)
 
+// Allocations beyond this are areas, not heap.
+#define LARGE_BYTES MIB
+
 STATIC_ASSERT(MEMORY_SLOT_BYTES % PAGE_SIZE == 0, "slots are whole pages");
 
 static struct {
@@ -26,30 +29,57 @@ void engine_host_init(void) {
     spin_init(&host.registry_lock, LOCK_ENGINE_REGISTRY, "engine registry");
 }
 
-void *host_alloc(usize bytes) {
-    return kmalloc(bytes);
-}
-
-void host_free(void *memory, usize bytes) {
-    kfree(memory, bytes);
-}
-
-// -- Linear memories ----------------------------------------------------------------------------
+// -- Areas --------------------------------------------------------------------------------------
 
 static struct memory_account *account_of(void *owner) {
     struct process *process = owner;
     return process == NULL ? NULL : &process->account;
 }
 
-// The area at `base`. It stays: only its store's owner gives it back.
-static struct area *area_at(u64 base) {
+// The area that `address` lies in. It stays: only whoever made it gives it back.
+static struct area *area_of(u64 address) {
     struct aspace *as = aspace_kernel();
     spin_lock(&as->lock);
-    struct vma *vma = vma_find(&as->slots, base);
+    struct vma *vma = vma_find(&as->slots, address);
     spin_unlock(&as->lock);
-    CHECK(vma != NULL && vma->start == base);
+    CHECK(vma != NULL);
     return container_of(vma, struct area, vma);
 }
+
+static struct area *area_at(u64 base) {
+    struct area *area = area_of(base);
+    CHECK(area->vma.start == base);
+    return area;
+}
+
+// -- Heap ---------------------------------------------------------------------------------------
+
+// Contiguous frames of such sizes are rare, and the heap has none beyond a few MiB. What a large
+// module needs is committed whole, like a stack, in an area that nobody is charged for.
+static void *large_alloc(usize bytes) {
+    struct area *area;
+    u64 accessible = align_up(bytes, PAGE_SIZE);
+    if (area_create(aspace_kernel(), AREA_STACK, accessible + PAGE_SIZE, NULL, &area) != OK)
+        return NULL;
+    if (area_grow(aspace_kernel(), area, accessible) != OK) {
+        area_destroy(aspace_kernel(), area);
+        return NULL;
+    }
+    return (void *)(area->vma.end - accessible);
+}
+
+void *host_alloc(usize bytes) {
+    return bytes <= LARGE_BYTES ? kmalloc(bytes) : large_alloc(bytes);
+}
+
+void host_free(void *memory, usize bytes) {
+    if (bytes <= LARGE_BYTES)
+        kfree(memory, bytes);
+    else if (memory != NULL)
+        area_destroy(aspace_kernel(), area_of((u64)memory));
+}
+
+// -- Linear memories ----------------------------------------------------------------------------
 
 enum status host_memory_reserve(void *owner, u64 *base_out) {
     struct area *area;
