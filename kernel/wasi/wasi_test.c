@@ -14,210 +14,43 @@
 #include "kernel/wasi/wasi.h"
 #include "kernel/wasi/wasi_internal.h"
 #include "tests/fake_arch.h"
+#include "tests/fake_process.h"
 #include "tests/fake_sched.h"
 
-#define GUEST_BYTES 65536u
 #define BAD         0xfffffff0u // a pointer outside of any memory here
-#define DIR_FD      3u
 #define FILE_RIGHTS (WASI_RIGHT_FD_READ | WASI_RIGHT_FD_SEEK | WASI_RIGHT_FD_TELL)
 
 // Where the tests keep things in the program's memory.
 enum { AT_IOVECS = 64, AT_OUT = 16, AT_PATH = 1024, AT_DATA = 4096, AT_MORE = 8192 };
 
-static struct process process;
-static struct instance instance;
-static struct memory memory;
-static struct archive *archive;
-
-// -- A stream that the tests feed ---------------------------------------------------------------
-
-static struct {
-    struct object object;
-    struct wait_queue queue;
-    char text[256];
-    usize len;
-    bool is_ready;
-    enum status status;
-} stream;
-
-static enum status stream_read(struct object *, u64, void *to, usize len, usize *got) {
-    *got = stream.len < len ? stream.len : len;
-    memcpy(to, stream.text, *got);
-    memmove(stream.text, stream.text + *got, stream.len - *got);
-    stream.len -= *got;
-    return stream.status;
-}
-
-static enum status stream_write(struct object *, u64, const void *from, usize len, usize *put) {
-    if (stream.status != OK)
-        return stream.status;
-    usize room = sizeof stream.text - stream.len;
-    *put = len < room ? len : room;
-    memcpy(stream.text + stream.len, from, *put);
-    stream.len += *put;
-    return OK;
-}
-
-static enum status stream_stat(struct object *object, struct object_stat *out) {
-    *out = (struct object_stat){.type = object->type};
-    return OK;
-}
-
-static u32 stream_poll(struct object *, u64 *available) {
-    *available = stream.len;
-    return stream.is_ready ? POLL_READABLE | POLL_WRITABLE : 0;
-}
-
-static struct wait_queue *stream_queue(struct object *) {
-    return &stream.queue;
-}
-
-static const struct object_ops stream_ops = {
-    .read = stream_read,
-    .write = stream_write,
-    .stat = stream_stat,
-    .poll = stream_poll,
-    .poll_queue = stream_queue,
-};
-
-// -- A process without an engine ----------------------------------------------------------------
-
-static u8 tar[32 * 1024];
-static usize tar_len;
-
-static void tar_put(char type, const char *name, const char *target, const char *data) {
-    u8 *header = tar + tar_len;
-    memset(header, 0, 1024);
-    memcpy(header, name, strlen(name));
-    snprintf((char *)header + 124, 12, "%011lo", (unsigned long)strlen(data));
-    header[156] = (u8)type;
-    memcpy(header + 157, target, strlen(target));
-    memcpy(header + 257, "ustar\00000", 8);
-    memset(header + 148, ' ', 8);
-    u32 sum = 0;
-    for (u32 i = 0; i < 512; i++)
-        sum += header[i];
-    snprintf((char *)header + 148, 8, "%06o", sum);
-    memcpy(header + 512, data, strlen(data));
-    tar_len += data[0] == 0 ? 512 : 1024;
-}
-
-static void make_archive(void) {
-    tar_len = 0;
-    memset(tar, 0, sizeof tar);
-    tar_put('0', "dir/file", "", "0123456789");
-    tar_put('5', "dir/sub", "", "");
-    tar_put('0', "dir/sub/deep", "", "deep");
-    tar_put('2', "dir/link", "file", "");
-    tar_put('2', "dir/dangling", "gone", "");
-    tar_put('2', "dir/out", "../secret", "");
-    tar_put('0', "secret", "", "secret");
-    tar_len += 1024;
-    struct archive_error error;
-    enum status status = archive_create((struct bytes){tar, tar_len}, &error, &archive);
-    CHECK(status == OK);
-}
-
-static void insert(struct object *object, u64 rights, u64 inheriting, const char *preopen) {
-    struct handle handle = {.object = object, .rights = rights, .rights_inheriting = inheriting};
-    if (preopen != NULL) {
-        u8 *name = kmalloc(strlen(preopen));
-        memcpy(name, preopen, strlen(preopen));
-        handle.preopen = (struct bytes){name, strlen(preopen)};
-    }
-    u32 number;
-    object_retain(object);
-    enum status status = handle_insert(&process.handles, &handle, &number);
-    CHECK(status == OK);
-}
-
-static void set_up(void) {
-    struct area *area;
-    enum status status = area_create(aspace_kernel(), AREA_MEMORY, GUEST_BYTES * 2, NULL, &area);
-    CHECK(status == OK);
-    status = area_grow(aspace_kernel(), area, GUEST_BYTES);
-    CHECK(status == OK);
-    memory = (struct memory){.base = area->vma.start, .bytes = GUEST_BYTES};
-    instance = (struct instance){.memory = &memory, .owner = &process};
-    memset(&process, 0, sizeof process);
-    process.instance = &instance;
-    status = handle_table_init(&process.handles, 64);
-    CHECK(status == OK);
-    status = string_list_add(&process.args, bytes_of("prog"));
-    CHECK(status == OK);
-    status = string_list_add(&process.args, bytes_of("x y"));
-    CHECK(status == OK);
-
-    memset(&stream, 0, sizeof stream);
-    object_init(&stream.object, &stream_ops, OBJECT_STREAM);
-    wait_queue_init(&stream.queue);
-    stream.is_ready = true;
-    make_archive();
-    struct object *directory;
-    status = object_walk(archive_root(archive), bytes_of("dir"), true, &directory);
-    CHECK(status == OK);
-    insert(&stream.object, wasi_stream_rights(true, false), 0, NULL);
-    insert(&stream.object, wasi_stream_rights(false, true), 0, NULL);
-    insert(&stream.object, wasi_stream_rights(false, true), 0, NULL);
-    insert(directory, wasi_directory_rights(), wasi_inheriting_rights(), "/pre");
-    object_release(directory);
-}
-
-#define CALL(name, ...) wasi_##name(&process, (const u64[]){__VA_ARGS__})
-
-static void poke(u64 at, const void *from, usize len) {
-    enum wasi_errno error = wasi_put(&process, at, from, len);
-    CHECK(error == WASI_ESUCCESS);
-}
-
-static void peek(u64 at, void *to, usize len) {
-    enum wasi_errno error = wasi_get(&process, at, to, len);
-    CHECK(error == WASI_ESUCCESS);
-}
-
-static u32 peek_u32(u64 at) {
-    u32 value;
-    peek(at, &value, sizeof value);
-    return value;
-}
-
-static u64 peek_u64(u64 at) {
-    u64 value;
-    peek(at, &value, sizeof value);
-    return value;
-}
-
-static bool memory_is(u64 at, const char *text) {
-    char found[64];
-    peek(at, found, strlen(text));
-    return memcmp(found, text, strlen(text)) == 0;
-}
+#define CALL(name, ...) wasi_##name(&fake_process, (const u64[]){__VA_ARGS__})
 
 static u64 poke_path(const char *path) {
-    poke(AT_PATH, path, strlen(path));
+    fake_poke(AT_PATH, path, strlen(path));
     return strlen(path);
 }
 
 static void poke_iovec(u32 index, u32 at, u32 len) {
     const struct wasi_iovec part = {at, len};
-    poke(AT_IOVECS + index * sizeof part, &part, sizeof part);
+    fake_poke(AT_IOVECS + index * sizeof part, &part, sizeof part);
 }
 
 static enum wasi_errno open_path(const char *path, u64 oflags, u64 rights) {
     u64 len = poke_path(path);
-    return CALL(path_open, DIR_FD, WASI_LOOKUP_FOLLOW, AT_PATH, len, oflags, rights, 0, 0, AT_OUT);
+    return CALL(path_open, FAKE_DIR_FD, WASI_LOOKUP_FOLLOW, AT_PATH, len, oflags, rights, 0, 0,
+                AT_OUT);
 }
 
 static u32 open_file(const char *path) {
     enum wasi_errno error = open_path(path, 0, FILE_RIGHTS);
     CHECK(error == WASI_ESUCCESS);
-    return peek_u32(AT_OUT);
+    return fake_peek_u32(AT_OUT);
 }
 
 static u32 handle_count(void) {
     u32 count = 0;
-    for (u32 i = 0; i < process.handles.capacity; i++)
-        count += process.handles.slots[i].object != NULL;
+    for (u32 i = 0; i < fake_process.handles.capacity; i++)
+        count += fake_process.handles.slots[i].object != NULL;
     return count;
 }
 
@@ -231,48 +64,30 @@ static u32 handle_count(void) {
         CHECK(got_ == (expected));                                                                 \
     } while (0)
 
-static bool body_ended;
-static void (*current_body)(void);
-
-static void run_body(void *argument) {
-    (void)argument;
-    set_up();
-    current_body();
-    body_ended = true;
-    fake_sched_stop();
-}
-
-static void run(void (*body)(void)) {
-    body_ended = false;
-    current_body = body;
-    fake_sched_run(run_body, NULL);
-    assert_true(body_ended);
-}
-
 // -- Arguments ----------------------------------------------------------------------------------
 
 static void args_body(void) {
     EXPECT(CALL(args_sizes_get, 0, 8), WASI_ESUCCESS);
-    CHECK(peek_u32(0) == 2);
-    CHECK(peek_u32(8) == 9);
+    CHECK(fake_peek_u32(0) == 2);
+    CHECK(fake_peek_u32(8) == 9);
     EXPECT(CALL(args_get, 100, 200), WASI_ESUCCESS);
-    CHECK(peek_u32(100) == 200);
-    CHECK(peek_u32(104) == 205);
-    CHECK(memory_is(200, "prog"));
-    CHECK(memory_is(205, "x y"));
+    CHECK(fake_peek_u32(100) == 200);
+    CHECK(fake_peek_u32(104) == 205);
+    CHECK(fake_memory_is(200, "prog"));
+    CHECK(fake_memory_is(205, "x y"));
     EXPECT(CALL(environ_sizes_get, 0, 8), WASI_ESUCCESS);
-    CHECK(peek_u32(0) == 0);
-    CHECK(peek_u32(8) == 0);
+    CHECK(fake_peek_u32(0) == 0);
+    CHECK(fake_peek_u32(8) == 0);
     EXPECT(CALL(environ_get, 100, 200), WASI_ESUCCESS);
     EXPECT(CALL(args_sizes_get, BAD, 8), WASI_EFAULT);
     EXPECT(CALL(args_sizes_get, 8, BAD), WASI_EFAULT);
-    EXPECT(CALL(args_get, GUEST_BYTES - 7, 200), WASI_EFAULT); // one byte too few
-    EXPECT(CALL(args_get, GUEST_BYTES - 8, 200), WASI_ESUCCESS);
-    EXPECT(CALL(args_get, 100, GUEST_BYTES - 8), WASI_EFAULT);
+    EXPECT(CALL(args_get, FAKE_MEMORY_BYTES - 7, 200), WASI_EFAULT); // one byte too few
+    EXPECT(CALL(args_get, FAKE_MEMORY_BYTES - 8, 200), WASI_ESUCCESS);
+    EXPECT(CALL(args_get, 100, FAKE_MEMORY_BYTES - 8), WASI_EFAULT);
 }
 
 static void arguments_are_laid_out(void **) {
-    run(args_body);
+    fake_process_run(args_body);
 }
 
 // -- Reading and writing ------------------------------------------------------------------------
@@ -283,26 +98,26 @@ static void read_body(void) {
     poke_iovec(1, AT_MORE, 0);
     poke_iovec(2, AT_MORE, 4);
     EXPECT(CALL(fd_read, fd, AT_IOVECS, 3, AT_OUT), WASI_ESUCCESS);
-    CHECK(peek_u32(AT_OUT) == 7);
-    CHECK(memory_is(AT_DATA, "012"));
-    CHECK(memory_is(AT_MORE, "3456"));
+    CHECK(fake_peek_u32(AT_OUT) == 7);
+    CHECK(fake_memory_is(AT_DATA, "012"));
+    CHECK(fake_memory_is(AT_MORE, "3456"));
     EXPECT(CALL(fd_tell, fd, AT_OUT), WASI_ESUCCESS);
-    CHECK(peek_u64(AT_OUT) == 7);
+    CHECK(fake_peek_u64(AT_OUT) == 7);
     EXPECT(CALL(fd_read, fd, AT_IOVECS, 3, AT_OUT), WASI_ESUCCESS);
-    CHECK(peek_u32(AT_OUT) == 3);
+    CHECK(fake_peek_u32(AT_OUT) == 3);
     EXPECT(CALL(fd_read, fd, AT_IOVECS, 3, AT_OUT), WASI_ESUCCESS);
-    CHECK(peek_u32(AT_OUT) == 0);
+    CHECK(fake_peek_u32(AT_OUT) == 0);
     EXPECT(CALL(fd_pread, fd, AT_IOVECS, 1, 5, AT_OUT), WASI_ESUCCESS);
-    CHECK(peek_u32(AT_OUT) == 3);
-    CHECK(memory_is(AT_DATA, "567"));
+    CHECK(fake_peek_u32(AT_OUT) == 3);
+    CHECK(fake_memory_is(AT_DATA, "567"));
     EXPECT(CALL(fd_pread, fd, AT_IOVECS, 1, 1000, AT_OUT), WASI_ESUCCESS);
-    CHECK(peek_u32(AT_OUT) == 0);
+    CHECK(fake_peek_u32(AT_OUT) == 0);
     EXPECT(CALL(fd_pread, fd, AT_IOVECS, 1, UINT64_MAX, AT_OUT), WASI_EINVAL);
     EXPECT(CALL(fd_tell, fd, AT_OUT), WASI_ESUCCESS);
-    CHECK(peek_u64(AT_OUT) == 10); // pread leaves it alone
+    CHECK(fake_peek_u64(AT_OUT) == 10); // pread leaves it alone
     EXPECT(CALL(fd_write, fd, AT_IOVECS, 1, AT_OUT), WASI_ENOTCAPABLE);
     EXPECT(CALL(fd_pwrite, fd, AT_IOVECS, 1, 0, AT_OUT), WASI_ENOTCAPABLE);
-    EXPECT(CALL(fd_read, DIR_FD, AT_IOVECS, 1, AT_OUT), WASI_EISDIR);
+    EXPECT(CALL(fd_read, FAKE_DIR_FD, AT_IOVECS, 1, AT_OUT), WASI_EISDIR);
     EXPECT(CALL(fd_read, 1, AT_IOVECS, 1, AT_OUT), WASI_ENOTCAPABLE);
     EXPECT(CALL(fd_pread, 0, AT_IOVECS, 1, 0, AT_OUT), WASI_ESPIPE);
     EXPECT(CALL(fd_read, 99, AT_IOVECS, 1, AT_OUT), WASI_EBADF);
@@ -310,30 +125,30 @@ static void read_body(void) {
 }
 
 static void files_are_read(void **) {
-    run(read_body);
+    fake_process_run(read_body);
 }
 
 static void stream_body(void) {
-    memcpy(stream.text, "hello", 5);
-    stream.len = 5;
+    memcpy(fake_stream.text, "hello", 5);
+    fake_stream.len = 5;
     poke_iovec(0, AT_DATA, 100);
     EXPECT(CALL(fd_read, 0, AT_IOVECS, 1, AT_OUT), WASI_ESUCCESS);
-    CHECK(peek_u32(AT_OUT) == 5);
-    poke(AT_DATA, "abcdef", 6);
+    CHECK(fake_peek_u32(AT_OUT) == 5);
+    fake_poke(AT_DATA, "abcdef", 6);
     poke_iovec(0, AT_DATA, 2);
     poke_iovec(1, AT_DATA + 4, 2);
     EXPECT(CALL(fd_write, 1, AT_IOVECS, 2, AT_OUT), WASI_ESUCCESS);
-    CHECK(peek_u32(AT_OUT) == 4);
-    CHECK(stream.len == 4 && memcmp(stream.text, "abef", 4) == 0);
+    CHECK(fake_peek_u32(AT_OUT) == 4);
+    CHECK(fake_stream.len == 4 && memcmp(fake_stream.text, "abef", 4) == 0);
     poke_iovec(0, AT_DATA, 1000); // more than the stream takes: the rest is the program's
     EXPECT(CALL(fd_write, 1, AT_IOVECS, 1, AT_OUT), WASI_ESUCCESS);
-    CHECK(peek_u32(AT_OUT) == sizeof stream.text - 4);
-    stream.status = ERR_CLOSED;
+    CHECK(fake_peek_u32(AT_OUT) == sizeof fake_stream.text - 4);
+    fake_stream.status = ERR_CLOSED;
     EXPECT(CALL(fd_write, 1, AT_IOVECS, 1, AT_OUT), WASI_EPIPE);
-    stream.status = OK;
+    fake_stream.status = OK;
 
     EXPECT(CALL(fd_fdstat_set_flags, 0, WASI_FDFLAG_NONBLOCK), WASI_ESUCCESS);
-    stream.is_ready = false;
+    fake_stream.is_ready = false;
     EXPECT(CALL(fd_read, 0, AT_IOVECS, 1, AT_OUT), WASI_EAGAIN);
     EXPECT(CALL(fd_fdstat_set_flags, 0, 32), WASI_EINVAL);
     EXPECT(CALL(fd_write, 0, AT_IOVECS, 1, AT_OUT), WASI_ENOTCAPABLE);
@@ -346,37 +161,37 @@ static void stream_body(void) {
 }
 
 static void streams_are_read_and_written(void **) {
-    run(stream_body);
+    fake_process_run(stream_body);
 }
 
 static void bad_buffers_body(void) {
     u32 fd = open_file("file");
     EXPECT(CALL(fd_read, fd, BAD, 1, AT_OUT), WASI_EFAULT);
-    EXPECT(CALL(fd_read, fd, GUEST_BYTES - 7, 1, AT_OUT), WASI_EFAULT);
+    EXPECT(CALL(fd_read, fd, FAKE_MEMORY_BYTES - 7, 1, AT_OUT), WASI_EFAULT);
     EXPECT(CALL(fd_read, fd, AT_IOVECS, WASI_IOV_MAX + 1, AT_OUT), WASI_EINVAL);
     EXPECT(CALL(fd_read, fd, AT_IOVECS, UINT32_MAX, AT_OUT), WASI_EINVAL);
     EXPECT(CALL(fd_read, fd, AT_IOVECS, 0, AT_OUT), WASI_ESUCCESS);
     EXPECT(CALL(fd_read, fd, BAD, 0, AT_OUT), WASI_ESUCCESS);
     poke_iovec(0, AT_DATA, 3);
-    poke_iovec(1, GUEST_BYTES - 1, 2);
+    poke_iovec(1, FAKE_MEMORY_BYTES - 1, 2);
     EXPECT(CALL(fd_read, fd, AT_IOVECS, 2, AT_OUT), WASI_EFAULT);
     poke_iovec(1, UINT32_MAX, UINT32_MAX);
     EXPECT(CALL(fd_read, fd, AT_IOVECS, 2, AT_OUT), WASI_EFAULT);
-    EXPECT(CALL(fd_read, fd, AT_IOVECS, 1, GUEST_BYTES - 3), WASI_EFAULT);
+    EXPECT(CALL(fd_read, fd, AT_IOVECS, 1, FAKE_MEMORY_BYTES - 3), WASI_EFAULT);
     EXPECT(CALL(fd_pread, fd, AT_IOVECS, 1, 0, BAD), WASI_EFAULT);
     EXPECT(CALL(fd_write, 1, AT_IOVECS, 1, BAD), WASI_EFAULT);
-    CHECK(stream.len == 0); // nothing went out
+    CHECK(fake_stream.len == 0); // nothing went out
     EXPECT(CALL(fd_tell, fd, AT_OUT), WASI_ESUCCESS);
-    CHECK(peek_u64(AT_OUT) == 0); // and nothing was read
+    CHECK(fake_peek_u64(AT_OUT) == 0); // and nothing was read
     // 1024 buffers of the whole memory are 64 MiB: fine, and the file ends first.
     for (u32 i = 0; i < WASI_IOV_MAX; i++)
-        poke(32768 + i * 8, &(struct wasi_iovec){0, 32768}, 8);
+        fake_poke(32768 + i * 8, &(struct wasi_iovec){0, 32768}, 8);
     EXPECT(CALL(fd_read, fd, 32768, WASI_IOV_MAX, 60000), WASI_ESUCCESS);
-    CHECK(peek_u32(60000) == 10);
+    CHECK(fake_peek_u32(60000) == 10);
 }
 
 static void bad_buffers_change_nothing(void **) {
-    run(bad_buffers_body);
+    fake_process_run(bad_buffers_body);
 }
 
 static void seek_body(void) {
@@ -406,16 +221,16 @@ static void seek_body(void) {
     for (u32 i = 0; i < COUNT_OF(cases); i++) {
         EXPECT(CALL(fd_seek, fd, (u64)cases[i].delta, cases[i].whence, AT_OUT), cases[i].error);
         EXPECT(CALL(fd_tell, fd, AT_OUT), WASI_ESUCCESS);
-        CHECK(peek_u64(AT_OUT) == cases[i].position);
+        CHECK(fake_peek_u64(AT_OUT) == cases[i].position);
     }
     EXPECT(CALL(fd_seek, fd, 0, WASI_WHENCE_SET, BAD), WASI_EFAULT);
     EXPECT(CALL(fd_tell, fd, AT_OUT), WASI_ESUCCESS);
-    CHECK(peek_u64(AT_OUT) == INT64_MAX);
-    EXPECT(CALL(fd_seek, DIR_FD, 0, WASI_WHENCE_SET, AT_OUT), WASI_ENOTCAPABLE);
+    CHECK(fake_peek_u64(AT_OUT) == INT64_MAX);
+    EXPECT(CALL(fd_seek, FAKE_DIR_FD, 0, WASI_WHENCE_SET, AT_OUT), WASI_ENOTCAPABLE);
 }
 
 static void seeking_stays_in_range(void **) {
-    run(seek_body);
+    fake_process_run(seek_body);
 }
 
 // -- Paths --------------------------------------------------------------------------------------
@@ -473,25 +288,25 @@ static void open_body(void) {
         CHECK(error == c->error);
         CHECK(handle_count() == before + (error == WASI_ESUCCESS));
         if (error == WASI_ESUCCESS)
-            EXPECT(CALL(fd_close, peek_u32(AT_OUT)), WASI_ESUCCESS);
+            EXPECT(CALL(fd_close, fake_peek_u32(AT_OUT)), WASI_ESUCCESS);
     }
     u64 len = poke_path("link");
-    EXPECT(CALL(path_open, DIR_FD, 0, AT_PATH, len, 0, 0, 0, 0, AT_OUT), WASI_ELOOP);
-    EXPECT(CALL(path_open, DIR_FD, 2, AT_PATH, len, 0, 0, 0, 0, AT_OUT), WASI_EINVAL);
-    EXPECT(CALL(path_open, DIR_FD, 1, AT_PATH, len, 0, 0, 0, 64, AT_OUT), WASI_EINVAL);
-    EXPECT(CALL(path_open, DIR_FD, 1, AT_PATH, len, 0, 0, 0, 0, BAD), WASI_EFAULT);
-    EXPECT(CALL(path_open, DIR_FD, 1, BAD, len, 0, 0, 0, 0, AT_OUT), WASI_EFAULT);
-    EXPECT(CALL(path_open, DIR_FD, 1, AT_PATH, UINT32_MAX, 0, 0, 0, 0, AT_OUT), WASI_EFAULT);
-    EXPECT(CALL(path_open, DIR_FD, 1, AT_PATH, 5000, 0, 0, 0, 0, AT_OUT), WASI_ENAMETOOLONG);
+    EXPECT(CALL(path_open, FAKE_DIR_FD, 0, AT_PATH, len, 0, 0, 0, 0, AT_OUT), WASI_ELOOP);
+    EXPECT(CALL(path_open, FAKE_DIR_FD, 2, AT_PATH, len, 0, 0, 0, 0, AT_OUT), WASI_EINVAL);
+    EXPECT(CALL(path_open, FAKE_DIR_FD, 1, AT_PATH, len, 0, 0, 0, 64, AT_OUT), WASI_EINVAL);
+    EXPECT(CALL(path_open, FAKE_DIR_FD, 1, AT_PATH, len, 0, 0, 0, 0, BAD), WASI_EFAULT);
+    EXPECT(CALL(path_open, FAKE_DIR_FD, 1, BAD, len, 0, 0, 0, 0, AT_OUT), WASI_EFAULT);
+    EXPECT(CALL(path_open, FAKE_DIR_FD, 1, AT_PATH, UINT32_MAX, 0, 0, 0, 0, AT_OUT), WASI_EFAULT);
+    EXPECT(CALL(path_open, FAKE_DIR_FD, 1, AT_PATH, 5000, 0, 0, 0, 0, AT_OUT), WASI_ENAMETOOLONG);
     EXPECT(CALL(path_open, 0, 1, AT_PATH, len, 0, 0, 0, 0, AT_OUT), WASI_ENOTDIR);
     EXPECT(CALL(path_open, 44, 1, AT_PATH, len, 0, 0, 0, 0, AT_OUT), WASI_EBADF);
-    poke(AT_PATH, "file\0", 5);
-    EXPECT(CALL(path_open, DIR_FD, 1, AT_PATH, 5, 0, 0, 0, 0, AT_OUT), WASI_EINVAL);
+    fake_poke(AT_PATH, "file\0", 5);
+    EXPECT(CALL(path_open, FAKE_DIR_FD, 1, AT_PATH, 5, 0, 0, 0, 0, AT_OUT), WASI_EINVAL);
     CHECK(handle_count() == 4);
 }
 
 static void paths_are_opened_or_refused(void **) {
-    run(open_body);
+    fake_process_run(open_body);
 }
 
 static void changes_body(void) {
@@ -513,72 +328,74 @@ static void changes_body(void) {
          WASI_ENOTCAPABLE},
         {"file/x", WASI_ENOTDIR, WASI_ENOTDIR, WASI_ENOTDIR, WASI_ENOTDIR, WASI_ENOTDIR},
     };
-    poke(AT_MORE, "/abs", 4);
+    fake_poke(AT_MORE, "/abs", 4);
     for (u32 i = 0; i < COUNT_OF(cases); i++) {
         u64 len = poke_path(cases[i].path);
-        EXPECT(CALL(path_create_directory, DIR_FD, AT_PATH, len), cases[i].create_directory);
-        EXPECT(CALL(path_unlink_file, DIR_FD, AT_PATH, len), cases[i].unlink_file);
-        EXPECT(CALL(path_remove_directory, DIR_FD, AT_PATH, len), cases[i].remove_directory);
-        EXPECT(CALL(path_filestat_set_times, DIR_FD, 0, AT_PATH, len, 0, 0, 0), cases[i].set_times);
-        EXPECT(CALL(path_filestat_set_times, DIR_FD, 0, AT_PATH, len, 0, 0, 3), WASI_EINVAL);
-        EXPECT(CALL(path_symlink, AT_MORE + 1, 3, DIR_FD, AT_PATH, len), cases[i].symlink);
-        EXPECT(CALL(path_symlink, AT_MORE, 4, DIR_FD, AT_PATH, len), WASI_ENOTCAPABLE);
+        EXPECT(CALL(path_create_directory, FAKE_DIR_FD, AT_PATH, len), cases[i].create_directory);
+        EXPECT(CALL(path_unlink_file, FAKE_DIR_FD, AT_PATH, len), cases[i].unlink_file);
+        EXPECT(CALL(path_remove_directory, FAKE_DIR_FD, AT_PATH, len), cases[i].remove_directory);
+        EXPECT(CALL(path_filestat_set_times, FAKE_DIR_FD, 0, AT_PATH, len, 0, 0, 0),
+               cases[i].set_times);
+        EXPECT(CALL(path_filestat_set_times, FAKE_DIR_FD, 0, AT_PATH, len, 0, 0, 3), WASI_EINVAL);
+        EXPECT(CALL(path_symlink, AT_MORE + 1, 3, FAKE_DIR_FD, AT_PATH, len), cases[i].symlink);
+        EXPECT(CALL(path_symlink, AT_MORE, 4, FAKE_DIR_FD, AT_PATH, len), WASI_ENOTCAPABLE);
     }
-    poke(AT_MORE, "new", 3);
+    fake_poke(AT_MORE, "new", 3);
     u64 len = poke_path("file");
-    EXPECT(CALL(path_rename, DIR_FD, AT_PATH, len, DIR_FD, AT_MORE, 3), WASI_EROFS);
-    EXPECT(CALL(path_rename, DIR_FD, AT_MORE, 3, DIR_FD, AT_PATH, len), WASI_ENOENT);
-    EXPECT(CALL(path_rename, DIR_FD, AT_PATH, len, DIR_FD, AT_PATH, len), WASI_EROFS);
-    EXPECT(CALL(path_link, DIR_FD, 0, AT_PATH, len, DIR_FD, AT_MORE, 3), WASI_EROFS);
-    EXPECT(CALL(path_link, DIR_FD, 0, AT_PATH, len, DIR_FD, AT_PATH, len), WASI_EEXIST);
-    EXPECT(CALL(path_link, DIR_FD, 0, AT_PATH, len, 9, AT_MORE, 3), WASI_EBADF);
+    EXPECT(CALL(path_rename, FAKE_DIR_FD, AT_PATH, len, FAKE_DIR_FD, AT_MORE, 3), WASI_EROFS);
+    EXPECT(CALL(path_rename, FAKE_DIR_FD, AT_MORE, 3, FAKE_DIR_FD, AT_PATH, len), WASI_ENOENT);
+    EXPECT(CALL(path_rename, FAKE_DIR_FD, AT_PATH, len, FAKE_DIR_FD, AT_PATH, len), WASI_EROFS);
+    EXPECT(CALL(path_link, FAKE_DIR_FD, 0, AT_PATH, len, FAKE_DIR_FD, AT_MORE, 3), WASI_EROFS);
+    EXPECT(CALL(path_link, FAKE_DIR_FD, 0, AT_PATH, len, FAKE_DIR_FD, AT_PATH, len), WASI_EEXIST);
+    EXPECT(CALL(path_link, FAKE_DIR_FD, 0, AT_PATH, len, 9, AT_MORE, 3), WASI_EBADF);
     len = poke_path("sub");
-    EXPECT(CALL(path_link, DIR_FD, 0, AT_PATH, len, DIR_FD, AT_MORE, 3), WASI_EPERM);
+    EXPECT(CALL(path_link, FAKE_DIR_FD, 0, AT_PATH, len, FAKE_DIR_FD, AT_MORE, 3), WASI_EPERM);
 }
 
 static void nothing_can_be_changed(void **) {
-    run(changes_body);
+    fake_process_run(changes_body);
 }
 
 static void ask_body(void) {
     struct wasi_filestat stat;
     u64 len = poke_path("link");
-    EXPECT(CALL(path_filestat_get, DIR_FD, 1, AT_PATH, len, AT_DATA), WASI_ESUCCESS);
-    peek(AT_DATA, &stat, sizeof stat);
+    EXPECT(CALL(path_filestat_get, FAKE_DIR_FD, 1, AT_PATH, len, AT_DATA), WASI_ESUCCESS);
+    fake_peek(AT_DATA, &stat, sizeof stat);
     CHECK(stat.filetype == WASI_FILETYPE_REGULAR_FILE && stat.size == 10 && stat.inode != 0);
-    EXPECT(CALL(path_filestat_get, DIR_FD, 0, AT_PATH, len, AT_DATA), WASI_ESUCCESS);
-    peek(AT_DATA, &stat, sizeof stat);
+    EXPECT(CALL(path_filestat_get, FAKE_DIR_FD, 0, AT_PATH, len, AT_DATA), WASI_ESUCCESS);
+    fake_peek(AT_DATA, &stat, sizeof stat);
     CHECK(stat.filetype == WASI_FILETYPE_SYMBOLIC_LINK && stat.size == 4);
-    EXPECT(CALL(path_filestat_get, DIR_FD, 0, AT_PATH, len, GUEST_BYTES - 63), WASI_EFAULT);
-    EXPECT(CALL(path_readlink, DIR_FD, AT_PATH, len, AT_DATA, 100, AT_OUT), WASI_ESUCCESS);
-    CHECK(peek_u32(AT_OUT) == 4 && memory_is(AT_DATA, "file"));
-    EXPECT(CALL(path_readlink, DIR_FD, AT_PATH, len, AT_DATA, 2, AT_OUT), WASI_ESUCCESS);
-    CHECK(peek_u32(AT_OUT) == 2);
-    EXPECT(CALL(path_readlink, DIR_FD, AT_PATH, len, AT_DATA, 2, BAD), WASI_EFAULT);
-    EXPECT(CALL(path_readlink, DIR_FD, AT_PATH, len, BAD, 2, AT_OUT), WASI_EFAULT);
+    EXPECT(CALL(path_filestat_get, FAKE_DIR_FD, 0, AT_PATH, len, FAKE_MEMORY_BYTES - 63),
+           WASI_EFAULT);
+    EXPECT(CALL(path_readlink, FAKE_DIR_FD, AT_PATH, len, AT_DATA, 100, AT_OUT), WASI_ESUCCESS);
+    CHECK(fake_peek_u32(AT_OUT) == 4 && fake_memory_is(AT_DATA, "file"));
+    EXPECT(CALL(path_readlink, FAKE_DIR_FD, AT_PATH, len, AT_DATA, 2, AT_OUT), WASI_ESUCCESS);
+    CHECK(fake_peek_u32(AT_OUT) == 2);
+    EXPECT(CALL(path_readlink, FAKE_DIR_FD, AT_PATH, len, AT_DATA, 2, BAD), WASI_EFAULT);
+    EXPECT(CALL(path_readlink, FAKE_DIR_FD, AT_PATH, len, BAD, 2, AT_OUT), WASI_EFAULT);
     len = poke_path("file");
-    EXPECT(CALL(path_readlink, DIR_FD, AT_PATH, len, AT_DATA, 2, AT_OUT), WASI_EINVAL);
+    EXPECT(CALL(path_readlink, FAKE_DIR_FD, AT_PATH, len, AT_DATA, 2, AT_OUT), WASI_EINVAL);
 
-    EXPECT(CALL(fd_prestat_get, DIR_FD, AT_OUT), WASI_ESUCCESS);
-    CHECK(peek_u32(AT_OUT) == 0 && peek_u32(AT_OUT + 4) == 4);
-    EXPECT(CALL(fd_prestat_dir_name, DIR_FD, AT_DATA, 4), WASI_ESUCCESS);
-    CHECK(memory_is(AT_DATA, "/pre"));
-    EXPECT(CALL(fd_prestat_dir_name, DIR_FD, AT_DATA, 3), WASI_ENAMETOOLONG);
-    EXPECT(CALL(fd_prestat_dir_name, DIR_FD, GUEST_BYTES - 3, 4), WASI_EFAULT);
+    EXPECT(CALL(fd_prestat_get, FAKE_DIR_FD, AT_OUT), WASI_ESUCCESS);
+    CHECK(fake_peek_u32(AT_OUT) == 0 && fake_peek_u32(AT_OUT + 4) == 4);
+    EXPECT(CALL(fd_prestat_dir_name, FAKE_DIR_FD, AT_DATA, 4), WASI_ESUCCESS);
+    CHECK(fake_memory_is(AT_DATA, "/pre"));
+    EXPECT(CALL(fd_prestat_dir_name, FAKE_DIR_FD, AT_DATA, 3), WASI_ENAMETOOLONG);
+    EXPECT(CALL(fd_prestat_dir_name, FAKE_DIR_FD, FAKE_MEMORY_BYTES - 3, 4), WASI_EFAULT);
     EXPECT(CALL(fd_prestat_get, 0, AT_OUT), WASI_EBADF);
     EXPECT(CALL(fd_prestat_get, 4, AT_OUT), WASI_EBADF);
 
     struct wasi_fdstat fdstat;
-    EXPECT(CALL(fd_fdstat_get, DIR_FD, AT_DATA), WASI_ESUCCESS);
-    peek(AT_DATA, &fdstat, sizeof fdstat);
+    EXPECT(CALL(fd_fdstat_get, FAKE_DIR_FD, AT_DATA), WASI_ESUCCESS);
+    fake_peek(AT_DATA, &fdstat, sizeof fdstat);
     CHECK(fdstat.filetype == WASI_FILETYPE_DIRECTORY);
     CHECK(fdstat.rights_base == wasi_directory_rights());
-    EXPECT(CALL(fd_fdstat_get, DIR_FD, GUEST_BYTES - 23), WASI_EFAULT);
-    EXPECT(CALL(fd_filestat_get, DIR_FD, AT_DATA), WASI_ESUCCESS);
+    EXPECT(CALL(fd_fdstat_get, FAKE_DIR_FD, FAKE_MEMORY_BYTES - 23), WASI_EFAULT);
+    EXPECT(CALL(fd_filestat_get, FAKE_DIR_FD, AT_DATA), WASI_ESUCCESS);
 }
 
 static void attributes_are_told(void **) {
-    run(ask_body);
+    fake_process_run(ask_body);
 }
 
 // Lists the directory with a buffer of `size` bytes, as wasi-libc does, and counts the entries.
@@ -587,19 +404,19 @@ static u32 list_with(u32 size) {
     u64 cookie = 0;
     u32 count = 0;
     for (;;) {
-        EXPECT(CALL(fd_readdir, DIR_FD, AT_DATA, size, cookie, AT_OUT), WASI_ESUCCESS);
-        u32 used = peek_u32(AT_OUT);
+        EXPECT(CALL(fd_readdir, FAKE_DIR_FD, AT_DATA, size, cookie, AT_OUT), WASI_ESUCCESS);
+        u32 used = fake_peek_u32(AT_OUT);
         CHECK(used <= size);
         u32 at = 0;
         u32 whole = 0;
         while (at + sizeof(struct wasi_dirent) <= used) {
             struct wasi_dirent entry;
-            peek(AT_DATA + at, &entry, sizeof entry);
+            fake_peek(AT_DATA + at, &entry, sizeof entry);
             if (at + sizeof entry + entry.name_len > used)
                 break;
             CHECK(count < COUNT_OF(names));
             CHECK(entry.name_len == strlen(names[count]));
-            CHECK(memory_is(AT_DATA + at + sizeof entry, names[count]));
+            CHECK(fake_memory_is(AT_DATA + at + sizeof entry, names[count]));
             CHECK(entry.inode != 0);
             at += sizeof entry + entry.name_len;
             cookie = entry.next;
@@ -615,20 +432,20 @@ static u32 list_with(u32 size) {
 static void readdir_body(void) {
     for (u32 size = 32; size < 400; size++)
         CHECK(list_with(size) == 7);
-    EXPECT(CALL(fd_readdir, DIR_FD, AT_DATA, 0, 0, AT_OUT), WASI_ESUCCESS);
-    CHECK(peek_u32(AT_OUT) == 0);
-    EXPECT(CALL(fd_readdir, DIR_FD, AT_DATA, 10, 0, AT_OUT), WASI_ESUCCESS);
-    CHECK(peek_u32(AT_OUT) == 10); // cut
-    EXPECT(CALL(fd_readdir, DIR_FD, AT_DATA, 100, UINT64_MAX, AT_OUT), WASI_ESUCCESS);
-    CHECK(peek_u32(AT_OUT) == 0);
-    EXPECT(CALL(fd_readdir, DIR_FD, GUEST_BYTES - 99, 100, 0, AT_OUT), WASI_EFAULT);
-    EXPECT(CALL(fd_readdir, DIR_FD, AT_DATA, 100, 0, BAD), WASI_EFAULT);
+    EXPECT(CALL(fd_readdir, FAKE_DIR_FD, AT_DATA, 0, 0, AT_OUT), WASI_ESUCCESS);
+    CHECK(fake_peek_u32(AT_OUT) == 0);
+    EXPECT(CALL(fd_readdir, FAKE_DIR_FD, AT_DATA, 10, 0, AT_OUT), WASI_ESUCCESS);
+    CHECK(fake_peek_u32(AT_OUT) == 10); // cut
+    EXPECT(CALL(fd_readdir, FAKE_DIR_FD, AT_DATA, 100, UINT64_MAX, AT_OUT), WASI_ESUCCESS);
+    CHECK(fake_peek_u32(AT_OUT) == 0);
+    EXPECT(CALL(fd_readdir, FAKE_DIR_FD, FAKE_MEMORY_BYTES - 99, 100, 0, AT_OUT), WASI_EFAULT);
+    EXPECT(CALL(fd_readdir, FAKE_DIR_FD, AT_DATA, 100, 0, BAD), WASI_EFAULT);
     EXPECT(CALL(fd_readdir, 0, AT_DATA, 100, 0, AT_OUT), WASI_ENOTDIR);
     EXPECT(CALL(fd_readdir, 9, AT_DATA, 100, 0, AT_OUT), WASI_EBADF);
 }
 
 static void directories_are_listed_whole_with_any_buffer(void **) {
-    run(readdir_body);
+    fake_process_run(readdir_body);
 }
 
 // -- Rights -------------------------------------------------------------------------------------
@@ -640,57 +457,61 @@ static void rights_body(void) {
         enum wasi_errno (*call)(struct process *process, const u64 *args);
         u64 args[9];
     } cases[] = {
-        {WASI_RIGHT_PATH_OPEN, wasi_path_open, {DIR_FD, 0, AT_PATH, len, 0, 0, 0, 0, AT_OUT}},
+        {WASI_RIGHT_PATH_OPEN, wasi_path_open, {FAKE_DIR_FD, 0, AT_PATH, len, 0, 0, 0, 0, AT_OUT}},
         {WASI_RIGHT_PATH_CREATE_FILE,
          wasi_path_open,
-         {DIR_FD, 0, AT_PATH, len, WASI_OFLAG_CREAT, 0, 0, 0, AT_OUT}},
+         {FAKE_DIR_FD, 0, AT_PATH, len, WASI_OFLAG_CREAT, 0, 0, 0, AT_OUT}},
         {WASI_RIGHT_PATH_FILESTAT_SET_SIZE,
          wasi_path_open,
-         {DIR_FD, 0, AT_PATH, len, WASI_OFLAG_TRUNC, 0, 0, 0, AT_OUT}},
-        {WASI_RIGHT_FD_READDIR, wasi_fd_readdir, {DIR_FD, AT_DATA, 100, 0, AT_OUT}},
-        {WASI_RIGHT_PATH_READLINK, wasi_path_readlink, {DIR_FD, AT_PATH, len, AT_DATA, 9, AT_OUT}},
-        {WASI_RIGHT_PATH_FILESTAT_GET, wasi_path_filestat_get, {DIR_FD, 0, AT_PATH, len, AT_DATA}},
-        {WASI_RIGHT_PATH_CREATE_DIRECTORY, wasi_path_create_directory, {DIR_FD, AT_PATH, len}},
-        {WASI_RIGHT_PATH_REMOVE_DIRECTORY, wasi_path_remove_directory, {DIR_FD, AT_PATH, len}},
-        {WASI_RIGHT_PATH_UNLINK_FILE, wasi_path_unlink_file, {DIR_FD, AT_PATH, len}},
-        {WASI_RIGHT_PATH_SYMLINK, wasi_path_symlink, {AT_PATH, len, DIR_FD, AT_PATH, len}},
+         {FAKE_DIR_FD, 0, AT_PATH, len, WASI_OFLAG_TRUNC, 0, 0, 0, AT_OUT}},
+        {WASI_RIGHT_FD_READDIR, wasi_fd_readdir, {FAKE_DIR_FD, AT_DATA, 100, 0, AT_OUT}},
+        {WASI_RIGHT_PATH_READLINK,
+         wasi_path_readlink,
+         {FAKE_DIR_FD, AT_PATH, len, AT_DATA, 9, AT_OUT}},
+        {WASI_RIGHT_PATH_FILESTAT_GET,
+         wasi_path_filestat_get,
+         {FAKE_DIR_FD, 0, AT_PATH, len, AT_DATA}},
+        {WASI_RIGHT_PATH_CREATE_DIRECTORY, wasi_path_create_directory, {FAKE_DIR_FD, AT_PATH, len}},
+        {WASI_RIGHT_PATH_REMOVE_DIRECTORY, wasi_path_remove_directory, {FAKE_DIR_FD, AT_PATH, len}},
+        {WASI_RIGHT_PATH_UNLINK_FILE, wasi_path_unlink_file, {FAKE_DIR_FD, AT_PATH, len}},
+        {WASI_RIGHT_PATH_SYMLINK, wasi_path_symlink, {AT_PATH, len, FAKE_DIR_FD, AT_PATH, len}},
         {WASI_RIGHT_PATH_LINK_SOURCE,
          wasi_path_link,
-         {DIR_FD, 0, AT_PATH, len, DIR_FD, AT_PATH, len}},
+         {FAKE_DIR_FD, 0, AT_PATH, len, FAKE_DIR_FD, AT_PATH, len}},
         {WASI_RIGHT_PATH_LINK_TARGET,
          wasi_path_link,
-         {DIR_FD, 0, AT_PATH, len, DIR_FD, AT_PATH, len}},
+         {FAKE_DIR_FD, 0, AT_PATH, len, FAKE_DIR_FD, AT_PATH, len}},
         {WASI_RIGHT_PATH_RENAME_SOURCE,
          wasi_path_rename,
-         {DIR_FD, AT_PATH, len, DIR_FD, AT_PATH, len}},
+         {FAKE_DIR_FD, AT_PATH, len, FAKE_DIR_FD, AT_PATH, len}},
         {WASI_RIGHT_PATH_RENAME_TARGET,
          wasi_path_rename,
-         {DIR_FD, AT_PATH, len, DIR_FD, AT_PATH, len}},
+         {FAKE_DIR_FD, AT_PATH, len, FAKE_DIR_FD, AT_PATH, len}},
         {WASI_RIGHT_PATH_FILESTAT_SET_TIMES,
          wasi_path_filestat_set_times,
-         {DIR_FD, 0, AT_PATH, len, 0, 0, 0}},
-        {WASI_RIGHT_FD_FILESTAT_GET, wasi_fd_filestat_get, {DIR_FD, AT_DATA}},
-        {WASI_RIGHT_FD_FILESTAT_SET_TIMES, wasi_fd_filestat_set_times, {DIR_FD, 0, 0, 0}},
-        {WASI_RIGHT_FD_SYNC, wasi_fd_sync, {DIR_FD}},
-        {WASI_RIGHT_FD_DATASYNC, wasi_fd_datasync, {DIR_FD}},
-        {WASI_RIGHT_FD_ADVISE, wasi_fd_advise, {DIR_FD, 0, 0, 0}},
-        {WASI_RIGHT_FD_FDSTAT_SET_FLAGS, wasi_fd_fdstat_set_flags, {DIR_FD, 0}},
+         {FAKE_DIR_FD, 0, AT_PATH, len, 0, 0, 0}},
+        {WASI_RIGHT_FD_FILESTAT_GET, wasi_fd_filestat_get, {FAKE_DIR_FD, AT_DATA}},
+        {WASI_RIGHT_FD_FILESTAT_SET_TIMES, wasi_fd_filestat_set_times, {FAKE_DIR_FD, 0, 0, 0}},
+        {WASI_RIGHT_FD_SYNC, wasi_fd_sync, {FAKE_DIR_FD}},
+        {WASI_RIGHT_FD_DATASYNC, wasi_fd_datasync, {FAKE_DIR_FD}},
+        {WASI_RIGHT_FD_ADVISE, wasi_fd_advise, {FAKE_DIR_FD, 0, 0, 0}},
+        {WASI_RIGHT_FD_FDSTAT_SET_FLAGS, wasi_fd_fdstat_set_flags, {FAKE_DIR_FD, 0}},
     };
-    struct handle *slot = &process.handles.slots[DIR_FD];
+    struct handle *slot = &fake_process.handles.slots[FAKE_DIR_FD];
     for (u32 i = 0; i < COUNT_OF(cases); i++) {
         slot->rights = WASI_RIGHTS_ALL;
-        CHECK(cases[i].call(&process, cases[i].args) != WASI_ENOTCAPABLE);
+        CHECK(cases[i].call(&fake_process, cases[i].args) != WASI_ENOTCAPABLE);
         slot->rights = WASI_RIGHTS_ALL & ~cases[i].right;
-        EXPECT(cases[i].call(&process, cases[i].args), WASI_ENOTCAPABLE);
+        EXPECT(cases[i].call(&fake_process, cases[i].args), WASI_ENOTCAPABLE);
     }
     // What is opened gets no right that its directory does not hand down.
     slot->rights = WASI_RIGHTS_ALL;
     slot->rights_inheriting = WASI_RIGHT_FD_READ;
     EXPECT(open_path("file", 0, WASI_RIGHTS_ALL & ~(u64)WASI_RIGHT_FD_WRITE), WASI_ESUCCESS);
-    u32 fd = peek_u32(AT_OUT);
+    u32 fd = fake_peek_u32(AT_OUT);
     struct wasi_fdstat stat;
     EXPECT(CALL(fd_fdstat_get, fd, AT_DATA), WASI_ESUCCESS);
-    peek(AT_DATA, &stat, sizeof stat);
+    fake_peek(AT_DATA, &stat, sizeof stat);
     CHECK(stat.rights_base == WASI_RIGHT_FD_READ && stat.rights_inheriting == 0);
     EXPECT(CALL(fd_fdstat_set_rights, fd, WASI_RIGHTS_ALL, 0), WASI_ENOTCAPABLE);
     EXPECT(CALL(fd_fdstat_set_rights, fd, 0, 0), WASI_ESUCCESS);
@@ -699,7 +520,7 @@ static void rights_body(void) {
 }
 
 static void every_right_is_needed(void **) {
-    run(rights_body);
+    fake_process_run(rights_body);
 }
 
 // -- Descriptors --------------------------------------------------------------------------------
@@ -721,7 +542,7 @@ static void descriptors_body(void) {
         open_path("file", 0,
                   WASI_RIGHT_FD_ALLOCATE | WASI_RIGHT_FD_FILESTAT_SET_SIZE | WASI_RIGHT_FD_ADVISE),
         WASI_ESUCCESS);
-    fd = peek_u32(AT_OUT);
+    fd = fake_peek_u32(AT_OUT);
     EXPECT(CALL(fd_allocate, fd, 0, 1), WASI_EROFS);
     EXPECT(CALL(fd_allocate, fd, 0, 0), WASI_EINVAL);
     EXPECT(CALL(fd_allocate, fd, UINT64_MAX, 2), WASI_EINVAL);
@@ -741,7 +562,7 @@ static void descriptors_body(void) {
 }
 
 static void descriptors_are_managed(void **) {
-    run(descriptors_body);
+    fake_process_run(descriptors_body);
 }
 
 // -- Clocks and random numbers ------------------------------------------------------------------
@@ -749,26 +570,26 @@ static void descriptors_are_managed(void **) {
 static void clock_body(void) {
     for (u32 clock = 0; clock < 4; clock++) {
         EXPECT(CALL(clock_res_get, clock, AT_OUT), WASI_ESUCCESS);
-        CHECK(peek_u64(AT_OUT) != 0);
+        CHECK(fake_peek_u64(AT_OUT) != 0);
         EXPECT(CALL(clock_time_get, clock, 0, AT_OUT), WASI_ESUCCESS);
-        EXPECT(CALL(clock_time_get, clock, 0, GUEST_BYTES - 7), WASI_EFAULT);
+        EXPECT(CALL(clock_time_get, clock, 0, FAKE_MEMORY_BYTES - 7), WASI_EFAULT);
         EXPECT(CALL(clock_res_get, clock, BAD), WASI_EFAULT);
     }
     EXPECT(CALL(clock_time_get, 4, 0, AT_OUT), WASI_EINVAL);
     EXPECT(CALL(clock_res_get, UINT32_MAX, AT_OUT), WASI_EINVAL);
     EXPECT(CALL(sched_yield, 0), WASI_ESUCCESS);
 
-    poke(AT_DATA + 2000, "end", 3);
+    fake_poke(AT_DATA + 2000, "end", 3);
     EXPECT(CALL(random_get, AT_DATA, 2000), WASI_ESUCCESS);
-    CHECK(memory_is(AT_DATA + 2000, "end"));
-    CHECK(peek_u64(AT_DATA) != peek_u64(AT_DATA + 1992));
-    EXPECT(CALL(random_get, GUEST_BYTES - 1, 2), WASI_EFAULT);
+    CHECK(fake_memory_is(AT_DATA + 2000, "end"));
+    CHECK(fake_peek_u64(AT_DATA) != fake_peek_u64(AT_DATA + 1992));
+    EXPECT(CALL(random_get, FAKE_MEMORY_BYTES - 1, 2), WASI_EFAULT);
     EXPECT(CALL(random_get, 0, UINT32_MAX), WASI_EFAULT);
-    EXPECT(CALL(random_get, GUEST_BYTES, 0), WASI_ESUCCESS);
+    EXPECT(CALL(random_get, FAKE_MEMORY_BYTES, 0), WASI_ESUCCESS);
 }
 
 static void clocks_and_random_numbers(void **) {
-    run(clock_body);
+    fake_process_run(clock_body);
 }
 
 // -- Polling ------------------------------------------------------------------------------------
@@ -781,13 +602,13 @@ static void subscribe_clock(u32 index, u32 clock, u64 timeout_ns, u16 flags) {
     s.clock.id = clock;
     s.clock.timeout_ns = timeout_ns;
     s.clock.flags = flags;
-    poke(AT_SUBSCRIPTIONS + index * sizeof s, &s, sizeof s);
+    fake_poke(AT_SUBSCRIPTIONS + index * sizeof s, &s, sizeof s);
 }
 
 static void subscribe_fd(u32 index, u8 tag, u32 fd) {
     struct wasi_subscription s = {.userdata = 100 + index, .tag = tag};
     s.fd = fd;
-    poke(AT_SUBSCRIPTIONS + index * sizeof s, &s, sizeof s);
+    fake_poke(AT_SUBSCRIPTIONS + index * sizeof s, &s, sizeof s);
 }
 
 static enum wasi_errno poll(u32 count) {
@@ -796,16 +617,16 @@ static enum wasi_errno poll(u32 count) {
 
 static struct wasi_event event_at(u32 index) {
     struct wasi_event event;
-    peek(AT_EVENTS + index * sizeof event, &event, sizeof event);
+    fake_peek(AT_EVENTS + index * sizeof event, &event, sizeof event);
     return event;
 }
 
 static void wake_stream(void) {
-    wait_lock(&stream.queue);
-    stream.is_ready = true;
-    stream.len = 9;
-    wake_all_locked(&stream.queue);
-    wait_unlock(&stream.queue);
+    wait_lock(&fake_stream.queue);
+    fake_stream.is_ready = true;
+    fake_stream.len = 9;
+    wake_all_locked(&fake_stream.queue);
+    wait_unlock(&fake_stream.queue);
 }
 
 static void poll_body(void) {
@@ -813,7 +634,7 @@ static void poll_body(void) {
     subscribe_clock(0, WASI_CLOCK_MONOTONIC, 50000000, 0);
     subscribe_clock(1, WASI_CLOCK_MONOTONIC, 20000000, 0);
     EXPECT(poll(2), WASI_ESUCCESS);
-    CHECK(peek_u32(AT_OUT) == 1);
+    CHECK(fake_peek_u32(AT_OUT) == 1);
     CHECK(event_at(0).userdata == 101 && event_at(0).error == WASI_ESUCCESS);
     CHECK(arch_clock_ns() - before >= 20000000 && arch_clock_ns() - before < 50000000);
 
@@ -827,27 +648,27 @@ static void poll_body(void) {
     u32 fd = open_file("file");
     poke_iovec(0, AT_DATA, 4);
     EXPECT(CALL(fd_read, fd, AT_IOVECS, 1, AT_OUT), WASI_ESUCCESS);
-    process.handles.slots[fd].rights |= WASI_RIGHT_POLL_FD_READWRITE;
+    fake_process.handles.slots[fd].rights |= WASI_RIGHT_POLL_FD_READWRITE;
     subscribe_clock(0, WASI_CLOCK_MONOTONIC, 50000000, 0);
     subscribe_fd(1, WASI_EVENT_FD_READ, fd);
     subscribe_fd(2, WASI_EVENT_FD_READ, 44);
     subscribe_fd(3, WASI_EVENT_FD_WRITE, 0);
     subscribe_clock(4, 77, 0, 0);
     EXPECT(poll(5), WASI_ESUCCESS);
-    CHECK(peek_u32(AT_OUT) == 4);
+    CHECK(fake_peek_u32(AT_OUT) == 4);
     CHECK(event_at(0).userdata == 101 && event_at(0).available == 6);
     CHECK(event_at(1).userdata == 102 && event_at(1).error == WASI_EBADF);
     CHECK(event_at(2).userdata == 103 && event_at(2).error == WASI_ENOTCAPABLE);
     CHECK(event_at(3).userdata == 104 && event_at(3).error == WASI_EINVAL);
 
     // A stream that becomes ready while we sleep.
-    stream.is_ready = false;
+    fake_stream.is_ready = false;
     before = arch_clock_ns();
     fake_interrupt_at(before + 30000000, wake_stream);
     subscribe_fd(0, WASI_EVENT_FD_READ, 0);
     subscribe_clock(1, WASI_CLOCK_MONOTONIC, 90000000, 0);
     EXPECT(poll(2), WASI_ESUCCESS);
-    CHECK(peek_u32(AT_OUT) == 1);
+    CHECK(fake_peek_u32(AT_OUT) == 1);
     CHECK(event_at(0).userdata == 100 && event_at(0).available == 9);
     CHECK(arch_clock_ns() - before < 90000000);
 
@@ -855,13 +676,13 @@ static void poll_body(void) {
     EXPECT(CALL(poll_oneoff, AT_SUBSCRIPTIONS, AT_EVENTS, UINT32_MAX, AT_OUT), WASI_EINVAL);
     EXPECT(CALL(poll_oneoff, AT_SUBSCRIPTIONS, AT_EVENTS, 2000, AT_OUT), WASI_EFAULT);
     EXPECT(CALL(poll_oneoff, AT_SUBSCRIPTIONS, AT_EVENTS, 1, BAD), WASI_EFAULT);
-    EXPECT(CALL(poll_oneoff, AT_SUBSCRIPTIONS, GUEST_BYTES - 31, 1, AT_OUT), WASI_EFAULT);
+    EXPECT(CALL(poll_oneoff, AT_SUBSCRIPTIONS, FAKE_MEMORY_BYTES - 31, 1, AT_OUT), WASI_EFAULT);
     subscribe_fd(0, 3, 0);
     EXPECT(poll(1), WASI_EINVAL);
 }
 
 static void polling_waits_for_the_first_event(void **) {
-    run(poll_body);
+    fake_process_run(poll_body);
 }
 
 int main(void) {
