@@ -119,6 +119,17 @@ $(kout)/kernel.elf: $(kernel_objects) $(kout)/kernel.symbols.o kernel/arch/x86_6
 	$(call say,LINK,$@)
 	$(link_kernel)
 
+# The kernel with the specification's runner as its payload (tests/spec/ring0.py).
+spec_kernel_objects = $(filter-out $(kout)/kernel/kernel/init/payload.c.o,$(kernel_objects)) \
+                      $(patsubst %,$(kout)/kernel/%.o,tests/spec/payload.c tests/spec/runner.c tests/spec/spectest.c)
+
+$(kout)/spec.first.elf: $(spec_kernel_objects) kernel/arch/x86_64/kernel.ld
+	$(link_kernel)
+
+$(out)/spec.elf: $(spec_kernel_objects) $(kout)/spec.symbols.o kernel/arch/x86_64/kernel.ld
+	$(call say,LINK,$@)
+	$(link_kernel)
+
 # The port alone, with a payload that tests it in place of the kernel (tests/boot/arch_test.py).
 arch_test_objects = $(patsubst %,$(kout)/kernel/%.o,$(base_c) base/string.c $(arch_c) $(arch_s) \
                     tests/boot/arch_payload.c tests/boot/arch_payload_asm.S) $(kout)/kernel/gen/font.c.o
@@ -278,19 +289,19 @@ $(out)/gen/font.c: tools/psf2c.py | $(ready)
 .PHONY: wast
 wast: $(out)/wast
 
-spec_c := $(call sources,tests/spec/*.c) tools/wast.c tools/wast_json.c
+spec_c := $(spec_runner_c) tests/spec/wast_program.c tools/wast.c tools/wast_json.c
 $(out)/wast: $(patsubst %,$(out)/host/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
 
 # The official scripts, as JSON with .wasm files beside it, are not part of this tree: SPEC names
-# the folder, one folder a script. They run as built for use, and under the sanitizers.
+# the folder, one folder a script. They run as built for use, under the sanitizers, and in ring 0.
 SPEC ?=
 .PHONY: spec
-spec: $(out)/wast $(out)/unit/wast
+spec: $(out)/wast $(out)/unit/wast $(out)/spec.elf
 	$(Q)scripts=$$(ls $(if $(SPEC),$(SPEC)/*/*.json,/nonexistent) 2>/dev/null); \
 	if [ -z "$$scripts" ]; then echo 'spec: skipped: SPEC names no folder of scripts'; else \
-	    $(out)/wast --quiet $$scripts && $(out)/unit/wast --quiet $$scripts; fi
+	    $(out)/wast --quiet $$scripts && $(out)/unit/wast --quiet $$scripts && tests/spec/ring0.py $$scripts; fi
 
 $(out)/unit/wast: $(patsubst %,$(out)/unit/obj/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/unit/lib$(l).a)
 	$(call say,LINK,$@)
