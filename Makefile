@@ -204,7 +204,7 @@ x64: $(out)/unit/engine/x64/asm_test
 
 # What hostile bytes reach before there is code: ops, decode, validate.
 FUZZ_SECONDS   ?= 20
-FUZZ_MUTATIONS ?= 20000
+FUZZ_MUTATIONS ?= 100000
 fuzz_flags   := $(unit_flags) -fsanitize=fuzzer-no-link
 fuzz_c       := tests/fuzz/target.c tests/fake_host.c tests/fake_assert.c $(base_c) \
                 $(call sources,engine/ops/*.c engine/decode/*.c engine/validate/*.c)
@@ -387,4 +387,4 @@ tidy: format-check layers lint
 clean:
 	rm -rf $(out)
 
--include $(shell find $(out)/host $(out)/unit $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
+-include $(shell find $(out)/host $(out)/unit $(out)/fuzz $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
