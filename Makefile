@@ -204,7 +204,7 @@ x64: $(out)/unit/engine/x64/asm_test
 
 # What hostile bytes reach before there is code: ops, decode, validate.
 FUZZ_SECONDS   ?= 20
-FUZZ_MUTATIONS ?= 20000
+FUZZ_MUTATIONS ?= 100000
 fuzz_flags   := $(unit_flags) -fsanitize=fuzzer-no-link
 fuzz_c       := tests/fuzz/target.c tests/fake_host.c tests/fake_assert.c $(base_c) \
                 $(call sources,engine/ops/*.c engine/decode/*.c engine/validate/*.c)
@@ -213,7 +213,7 @@ fuzz_corpus  := tests/fuzz/corpus/decode
 $(out)/fuzz/obj/%.o: % | $(ready)
 	$(call say,CC,$< (fuzzed))
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(fuzz_flags) -c $< -o $@
+	$(Q)$(CC) $(if $(filter %.c,$<),$(fuzz_flags),$(common_flags)) -c $< -o $@
 
 $(out)/fuzz/decode_fuzz: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/decode_fuzz.c $(fuzz_c))
 	$(call say,LINK,$@)
@@ -223,13 +223,26 @@ $(out)/fuzz/mutate: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/mutate.c $(fuzz_
 	$(call say,LINK,$@)
 	$(Q)$(CC) -fsanitize=address,undefined $^ -o $@
 
+# The same inputs through the whole engine.
+compile_fuzz_c := tests/fuzz/compile_target.c tests/fake_assert.c tools/lib/host_linux.c $(base_c) $(engine_c) $(engine_s)
+$(out)/fuzz/compile_fuzz: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/decode_fuzz.c $(compile_fuzz_c))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=fuzzer,address,undefined $^ -o $@
+
+$(out)/fuzz/compile_mutate: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/mutate.c $(compile_fuzz_c))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=address,undefined $^ -o $@
+
 # New finds go to build/fuzz/found; the corpus in the tree changes by hand only.
 .PHONY: fuzz
-fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate
+fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)/fuzz/compile_mutate
 	@mkdir -p $(out)/fuzz/found
 	$(Q)$(out)/fuzz/decode_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
 	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
 	$(Q)$(out)/fuzz/mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
+	$(Q)$(out)/fuzz/compile_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
+	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
+	$(Q)$(out)/fuzz/compile_mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
 
 # -- Tools -------------------------------------------------------------------------------------------
 
@@ -257,6 +270,19 @@ spec_c := $(call sources,tests/spec/*.c) tools/wast.c tools/wast_json.c
 $(out)/wast: $(patsubst %,$(out)/host/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
+
+# The official scripts, as JSON with .wasm files beside it, are not part of this tree: SPEC names
+# the folder, one folder a script. They run as built for use, and under the sanitizers.
+SPEC ?=
+.PHONY: spec
+spec: $(out)/wast $(out)/unit/wast
+	$(Q)scripts=$$(ls $(if $(SPEC),$(SPEC)/*/*.json,/nonexistent) 2>/dev/null); \
+	if [ -z "$$scripts" ]; then echo 'spec: skipped: SPEC names no folder of scripts'; else \
+	    $(out)/wast --quiet $$scripts && $(out)/unit/wast --quiet $$scripts; fi
+
+$(out)/unit/wast: $(patsubst %,$(out)/unit/obj/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/unit/lib$(l).a)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=address,undefined $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
 
 # -- Programs ------------------------------------------------------------------------------------------
 
@@ -361,4 +387,4 @@ tidy: format-check layers lint
 clean:
 	rm -rf $(out)
 
--include $(shell find $(out)/host $(out)/unit $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
+-include $(shell find $(out)/host $(out)/unit $(out)/fuzz $(out)/debug $(out)/release -name "*.d" 2>/dev/null)

@@ -444,7 +444,7 @@ static int run_program(const struct run_options *options) {
     struct machine_config config = {
         .archive = archive,
         .ram_bytes = ram_for(options->memory_bytes, archive_bytes),
-        .append = options->verbose ? "log=serial" : "log=none quiet",
+        .append = "log=none", // the log comes over the link; a panic is printed all the same
     };
     int exit_code = EXIT_ERROR;
     if (session->signals < 0) {

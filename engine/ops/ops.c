@@ -8,7 +8,7 @@
 
 const struct wasm_op_info wasm_ops[OP_COUNT] = {
 #define WASM_OP(name, code, text, immediate, signature, proposal)                                  \
-    [OP_##name] = {code, IMM_##immediate, text, signature, FEATURE_##proposal},
+    [OP_##name] = {code, IMM_##immediate, FEATURE_##proposal, text, signature},
 #include "engine/ops/wasm_ops.def"
 #undef WASM_OP
 };

@@ -44,9 +44,9 @@ enum immediate : u8 {
 struct wasm_op_info {
     u16 code; // as in wasm_ops.def
     enum immediate immediate;
+    u32 feature; // an enum feature bit, or 0
     const char *text;
     const char *signature;
-    u32 feature; // an enum feature bit, or 0
 };
 
 extern const struct wasm_op_info wasm_ops[OP_COUNT];

@@ -131,7 +131,8 @@ void asm_load(struct assembler *a, enum width w, enum gpr to, struct mem from); 
 void asm_load_sx(struct assembler *a, enum width to_width, enum width from_width, enum gpr to,
                  struct mem from);
 void asm_store(struct assembler *a, enum width w, struct mem to, enum gpr from);
-void asm_store_i(struct assembler *a, enum width w, struct mem to, i32 value); // W64: sign-extended
+// W8, W16: the low bits of `value`. W64: sign-extended.
+void asm_store_i(struct assembler *a, enum width w, struct mem to, i32 value);
 void asm_movzx(struct assembler *a, enum width from_width, enum gpr to, enum gpr from); // W8, W16
 void asm_movsx(struct assembler *a, enum width to_width, enum width from_width, enum gpr to,
                enum gpr from);

@@ -78,9 +78,9 @@ void asm_store(struct assembler *a, enum width w, struct mem to, enum gpr from) 
 void asm_store_i(struct assembler *a, enum width w, struct mem to, i32 value) {
     asm_emit_rm(a, opcode_pair(w, 0xc6), 0, to);
     if (w == W8)
-        emit_imm8_checked(a, value);
+        asm_emit_u8(a, (u8)value);
     else
-        asm_emit_imm(a, w, value);
+        asm_emit_imm(a, w, w == W16 ? (i16)value : value);
 }
 
 void asm_movzx(struct assembler *a, enum width from_width, enum gpr to, enum gpr from) {

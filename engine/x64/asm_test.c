@@ -468,6 +468,8 @@ static void encodings_are_the_manuals(void **) {
     EXPECT("8b042578563412", asm_load(a, W32, RAX, mem_at(NO_GPR, 0x12345678)));
     EXPECT("64678b06", asm_load(a, W32, RAX, ((struct mem){RSI, NO_GPR, 0, SEG_FS, true, 0})));
     EXPECT("408830", asm_store(a, W8, mem_at(RAX, 0), RSI));
+    EXPECT("c60034", asm_store_i(a, W8, mem_at(RAX, 0), 0x1234));
+    EXPECT("66c7003412", asm_store_i(a, W16, mem_at(RAX, 0), 0x7fff1234));
     EXPECT("83c0ff", asm_alu_ri(a, ALU_ADD, W32, RAX, -1));
     EXPECT("0580000000", asm_alu_ri(a, ALU_ADD, W32, RAX, 128));
     EXPECT("81c180000000", asm_alu_ri(a, ALU_ADD, W32, RCX, 128));
@@ -512,6 +514,20 @@ static void forward_uses_are_patched_when_bound(void **) {
                  "4c8d0d00000000"
                  "488d0df9ffffff"
                  "e8f4ffffff");
+    asm_fini(&a);
+}
+
+static void a_table_of_jumps_is_relative_to_each_entry(void **) {
+    struct assembler a;
+    struct label back = {0};
+    struct label ahead = {0};
+    asm_init(&a);
+    asm_bind(&a, &back);
+    asm_rel32(&a, &back);
+    asm_rel32(&a, &ahead);
+    asm_rel32(&a, &ahead);
+    asm_bind(&a, &ahead);
+    expect_bytes(&a, "table", "fcffffff0400000000000000");
     asm_fini(&a);
 }
 
@@ -678,6 +694,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(encodings_are_the_manuals),
         cmocka_unit_test(align_pads_with_nops),
         cmocka_unit_test(forward_uses_are_patched_when_bound),
+        cmocka_unit_test(a_table_of_jumps_is_relative_to_each_entry),
         cmocka_unit_test(an_unused_label_binds),
         cmocka_unit_test(backward_jumps_are_short_where_they_reach),
         cmocka_unit_test(open_fields_are_patched_later),

@@ -134,10 +134,16 @@ static void list_take(u32 number) {
 
 // -- Buddies -----------------------------------------------------------------------------------
 
+// A run lies in one block, so its frames' bookkeeping is contiguous.
+static void run_set_state(u32 number, u32 order, enum frame_state state) {
+    struct frame *first = frame_at(number);
+    for (u32 i = 0; i < 1u << order; i++)
+        first[i].state = state;
+}
+
 // Makes a run that is no longer used free, joined with its free buddies.
 static void release_locked(u32 number, u32 order) {
-    for (u32 i = 0; i < 1u << order; i++)
-        frame_at(number + i)->state = FRAME_FREE_TAIL;
+    run_set_state(number, order, FRAME_FREE_TAIL);
     frames.stats.free[block_of(number)->zone] += 1u << order;
 
     while (order < FRAME_ORDER_MAX) {
@@ -165,8 +171,7 @@ static bool take_locked(enum zone zone, u32 order, u32 *out) {
         have--;
         list_insert(number + (1u << have), have);
     }
-    for (u32 i = 0; i < 1u << order; i++)
-        frame_at(number + i)->state = FRAME_USED;
+    run_set_state(number, order, FRAME_USED);
     frames.stats.free[zone] -= 1u << order;
     *out = number;
     return true;
@@ -340,6 +345,15 @@ static void runs_collect(struct runs *runs, const struct boot_info *boot) {
     }
 }
 
+// The same frame twice would be given to two owners.
+static void runs_check(const struct runs *runs) {
+    for (u32 i = 0; i < runs->count; i++) {
+        for (u32 k = 0; k < i; k++)
+            CHECK(runs->runs[i].end <= runs->runs[k].start ||
+                  runs->runs[k].end <= runs->runs[i].start);
+    }
+}
+
 static void blocks_measure(const struct runs *runs) {
     u64 low = FRAME_LIMIT;
     u64 high = 0;
@@ -365,7 +379,7 @@ static enum status bookkeeping_place(struct runs *runs) {
         if (run->end - run->start < pages || run->start / BLOCK_FRAMES >= frames.kernel_block_end)
             continue;
         u8 *memory = arch_frame_pointer(address_of((u32)run->start));
-        memset(memory, 0, pages * PAGE_SIZE);
+        memset(memory, 0, blocks_bytes);
         frames.blocks = (struct block *)memory;
         frames.table = (struct frame *)(memory + blocks_bytes);
         run->start += pages;
@@ -374,22 +388,38 @@ static enum status bookkeeping_place(struct runs *runs) {
     return ERR_NO_MEMORY;
 }
 
-// Marks what is ours. Overlapping ranges count once.
+// Marks the frames [first, end) of a block as ours. A block that is all ours is not written frame
+// by frame: its release does that.
+static void block_mark(struct block *block, u32 first, u32 end, u32 *next_table) {
+    bool is_new = block->first_frame == NONE;
+    if (is_new) {
+        block->first_frame = *next_table;
+        *next_table += BLOCK_FRAMES;
+    }
+    block->present += (u16)(end - first);
+    if (end - first == BLOCK_FRAMES)
+        return;
+
+    struct frame *table = &frames.table[block->first_frame];
+    if (is_new)
+        memset(table, 0, BLOCK_FRAMES * sizeof *table); // FRAME_ABSENT
+    for (u32 i = first; i < end; i++)
+        table[i].state = FRAME_USED;
+}
+
 static void blocks_mark(const struct runs *runs) {
     for (u32 i = 0; i < frames.block_count; i++)
         frames.blocks[i].first_frame = NONE;
 
     u32 next_table = 0;
     for (u32 i = 0; i < runs->count; i++) {
-        for (u64 at = runs->runs[i].start; at < runs->runs[i].end; at++) {
+        u64 at = runs->runs[i].start;
+        while (at < runs->runs[i].end) {
+            u64 block_start = align_down(at, BLOCK_FRAMES);
+            u64 end = min_u64(runs->runs[i].end, block_start + BLOCK_FRAMES);
             struct block *block = block_of((u32)at);
-            if (block->first_frame == NONE) {
-                block->first_frame = next_table;
-                next_table += BLOCK_FRAMES;
-            }
-            struct frame *frame = frame_at((u32)at);
-            block->present += frame->state == FRAME_ABSENT;
-            frame->state = FRAME_USED;
+            block_mark(block, (u32)(at - block_start), (u32)(end - block_start), &next_table);
+            at = end;
         }
     }
 }
@@ -452,6 +482,7 @@ enum status frame_init(const struct boot_info *boot) {
     spin_init(&frames.lock, LOCK_FRAMES, "frames");
     memset(frames.lists, 0xff, sizeof frames.lists); // NONE
     runs_collect(&runs, boot);
+    runs_check(&runs);
     if (runs.count == 0)
         return ERR_NO_MEMORY;
 

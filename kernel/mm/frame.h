@@ -7,7 +7,8 @@
 
 #define FRAME_ORDER_MAX 10 // 4 MiB
 
-// Takes over the free ranges of `boot`. Its own bookkeeping comes from the first range that fits.
+// Takes over the free ranges of `boot`, which do not overlap. Its own bookkeeping comes from the
+// first range that fits.
 MUST_USE enum status frame_init(const struct boot_info *boot);
 
 // Contents are undefined. ERR_NO_MEMORY when no block of the order is left: programs take from the
