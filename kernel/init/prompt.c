@@ -44,12 +44,21 @@ static void list_directory(struct object *directory) {
     }
 }
 
+// People know the archive's root as "/"; a walk knows no absolute paths.
+static struct bytes below_root(struct bytes path) {
+    while (path.len != 0 && path.data[0] == '/') {
+        path.data++;
+        path.len--;
+    }
+    return path.len == 0 ? bytes_of(".") : path;
+}
+
 static void run_ls(const struct boot_state *boot, const struct command_line *line) {
     if (boot->root == NULL) {
         say("there is no boot archive\n");
         return;
     }
-    struct bytes path = line->count > 1 ? line->words[1] : bytes_of(".");
+    struct bytes path = line->count > 1 ? below_root(line->words[1]) : bytes_of(".");
     struct object *object;
     enum status status = object_walk(boot->root, path, true, &object);
     if (status != OK) {
@@ -69,7 +78,7 @@ static void run_ls(const struct boot_state *boot, const struct command_line *lin
 static struct bytes program_path(struct bytes name, char *buffer, usize size) {
     for (usize i = 0; i < name.len; i++) {
         if (name.data[i] == '/')
-            return name;
+            return below_root(name);
     }
     usize len = fmt_string(buffer, size, "bin/%.*s.wasm", (int)name.len, (const char *)name.data);
     return (struct bytes){(const u8 *)buffer, min_u64(len, size - 1)};
