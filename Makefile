@@ -103,7 +103,10 @@ always:
 
 # Linked twice: the symbol table for backtraces is made from the first link, and moves no function.
 link_kernel = $(Q)$(LD) -nostdlib -static --gc-sections -z max-page-size=4096 \
-              -T kernel/arch/x86_64/kernel.ld $(filter %.o,$^) -o $@
+              $(link_strip) -T kernel/arch/x86_64/kernel.ld $(filter %.o,$^) -o $@
+
+# A release carries its backtrace symbols in a section of its own, and nothing for a debugger.
+$(out)/release/kernel.elf: link_strip := --strip-all
 
 %.symbols.S: %.first.elf tools/ksyms.py
 	$(call say,SYMBOLS,$@)
@@ -384,9 +387,8 @@ $(out)/kwast.iso: $(out)/kernel.elf $(out)/programs.tar tools/mkiso.sh | deps-ru
 	$(Q)tools/mkiso.sh $(out)/kernel.elf $(out)/programs.tar $@
 
 .PHONY: run
-run: deps-run $(out)/kernel.elf $(out)/programs.tar
-	$(Q)qemu-system-x86_64 -machine q35 -accel kvm -accel tcg -cpu max -m 512 -nographic -no-reboot \
-	    -net none -kernel $(out)/kernel.elf -initrd $(out)/programs.tar
+run: $(out)/kwast.iso | deps-run
+	$(Q)tools/run_iso.sh $<
 
 # -- Hygiene -------------------------------------------------------------------------------------------
 
