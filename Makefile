@@ -64,6 +64,8 @@ arch_c         := $(call sources,kernel/arch/x86_64/*.c)
 arch_s         := $(wildcard kernel/arch/x86_64/*.S)
 tool_c         := $(call sources,tools/*.c)
 tool_lib_c     := $(call sources,tools/lib/*.c)
+# The runner that tools, tests and the kernel share.
+spec_runner_c  := tests/spec/runner.c tests/spec/spectest.c
 test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c kernel/arch/x86_64/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c)
 fake_c         := $(wildcard tests/fake_*.c)
 
@@ -183,7 +185,7 @@ $(1)/libport.a: $(patsubst %,$(1)/$(2)%.o,$(port_host_c))
 	$$(archive)
 $(1)/libfake.a: $(patsubst %,$(1)/$(2)%.o,$(fake_c))
 	$$(archive)
-$(1)/libtool.a: $(patsubst %,$(1)/$(2)%.o,$(tool_lib_c))
+$(1)/libtool.a: $(patsubst %,$(1)/$(2)%.o,$(tool_lib_c) $(spec_runner_c)) Makefile
 	$$(archive)
 endef
 $(eval $(call host_archives,$(out)/unit,obj/))
@@ -196,7 +198,7 @@ test_wasm := $(patsubst tests/wat/%.wat,$(out)/gen/wat/%.wasm,$(wildcard tests/w
 $(out)/gen/wat/%.wasm: tests/wat/%.wat
 	@mkdir -p $(@D)
 	$(Q)wat2wasm --debug-names $< -o $@
-$(patsubst %,$(out)/unit/obj/%.o,$(filter engine/% kernel/%,$(test_c))): $(test_wasm)
+$(patsubst %,$(out)/unit/obj/%.o,$(filter engine/% kernel/% tests/%,$(test_c))): $(test_wasm)
 
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
 
@@ -285,9 +287,7 @@ $(out)/oracle/exports: $(out)/host/tests/oracle/exports.c.o $(foreach l,tool eng
 .PHONY: tools
 tools: $(out)/kwast
 
-# `kwast wast` brings along the runner that the specification tests share with the kernel.
-spec_runner_c := tests/spec/runner.c tests/spec/spectest.c
-$(out)/kwast: $(patsubst %,$(out)/host/%.o,$(tool_c) $(spec_runner_c)) $(foreach l,tool engine base,$(out)/host/lib$(l).a)
+$(out)/kwast: $(patsubst %,$(out)/host/%.o,$(tool_c)) $(foreach l,tool engine base,$(out)/host/lib$(l).a)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
 
@@ -302,7 +302,7 @@ $(out)/gen/font.c: tools/psf2c.py | $(ready)
 .PHONY: wast
 wast: $(out)/wast
 
-spec_c := $(spec_runner_c) tests/spec/wast_program.c tools/wast.c tools/wast_json.c
+spec_c := tests/spec/wast_program.c tools/wast.c tools/wast_json.c
 $(out)/wast: $(patsubst %,$(out)/host/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
