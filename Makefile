@@ -64,7 +64,7 @@ arch_c         := $(call sources,kernel/arch/x86_64/*.c)
 arch_s         := $(wildcard kernel/arch/x86_64/*.S)
 tool_c         := $(call sources,tools/*.c)
 tool_lib_c     := $(call sources,tools/lib/*.c)
-test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c)
+test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c kernel/arch/x86_64/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c)
 fake_c         := $(wildcard tests/fake_*.c)
 
 common_flags := -std=c23 -Wall -Wextra -Werror -I. -I$(out)/gen -g -fno-omit-frame-pointer \
@@ -182,10 +182,20 @@ $(patsubst %,$(out)/unit/obj/%.o,$(filter engine/% kernel/%,$(test_c))): $(test_
 
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
 
-# Engine and tool tests run on the Linux host; base and kernel tests on the fake machine.
-unit_libs = $(if $(filter kernel/%,$(1)),libkernel.a libfake.a libengine.a libbase.a,libengine.a libfake.a libtool.a libbase.a)
+# Of the port, what needs no privileged instruction is tested against devices that the tests play.
+port_c := $(patsubst %_test.c,%.c,$(wildcard kernel/arch/x86_64/*_test.c))
+$(out)/unit/libport.a: $(patsubst %,$(out)/unit/obj/%.o,$(port_c)) $(out)/unit/gen/font.c.o
+	$(archive)
 
-$(out)/unit/%_test: $(out)/unit/obj/%_test.c.o $(foreach l,base engine kernel fake tool,$(out)/unit/lib$(l).a)
+$(out)/unit/gen/%.c.o: $(out)/gen/%.c
+	$(call say,CC,$< (checked))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(unit_flags) -c $< -o $@
+
+# Engine and tool tests run on the Linux host; base and kernel tests on the fake machine.
+unit_libs = $(if $(filter kernel/arch/x86_64/%,$(1)),libport.a libfake.a libbase.a,$(if $(filter kernel/%,$(1)),libkernel.a libfake.a libengine.a libbase.a,libengine.a libfake.a libtool.a libbase.a))
+
+$(out)/unit/%_test: $(out)/unit/obj/%_test.c.o $(foreach l,base engine kernel fake tool port,$(out)/unit/lib$(l).a)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -fsanitize=address,undefined $< -Wl,--start-group \
