@@ -33,6 +33,7 @@ python3-pytest|tests of whole machines
 wabt|test modules from text
 nodejs|the engine that results are compared with
 ovmf|UEFI firmware
+tcl|the one-file source of SQLite
 dpkg-dev|unpacking Debian source packages
 clang-format-19|the format check
 clang-tidy-19|the lint
