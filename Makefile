@@ -150,18 +150,33 @@ $(out)/unit/obj/%.o: % | $(ready)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(unit_flags) $(if $(filter %.c,$<),--embed-dir=$(out)/gen) -c $< -o $@
 
+$(out)/unit/gen/%.c.o: $(out)/gen/%.c
+	$(call say,CC,$< (checked))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(unit_flags) -c $< -o $@
+
+$(out)/host/gen/%.c.o: $(out)/gen/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(host_flags) -c $< -o $@
+
 archive = $(Q)rm -f $@ && $(AR) crs $@ $(filter %.o,$^) 2>/dev/null || printf '!<arch>\n' >$@
 
 # The kernel's portable parts as far as a host can build them: all but init, which belongs to a boot.
 kernel_host_c := $(filter-out kernel/init/kmain.c kernel/init/demo.c kernel/init/prompt.c,$(kernel_c))
 # `tools/lib/host_linux.c` implements engine/api/host.h on Linux; kernel/proc/engine_host.c does so in
 # the kernel. A test gets the one that its folder implies.
+# What of the port reads firmware's and loaders' data.
+port_host_c := $(addprefix kernel/arch/x86_64/,ranges.c multiboot2.c pvh.c boot_info.c acpi.c virtio_console.c \
+                 framebuffer.c)
 define host_archives
 $(1)/libbase.a: $(patsubst %,$(1)/$(2)%.o,$(base_c))
 	$$(archive)
 $(1)/libengine.a: $(patsubst %,$(1)/$(2)%.o,$(engine_c) $(engine_s))
 	$$(archive)
 $(1)/libkernel.a: $(patsubst %,$(1)/$(2)%.o,$(kernel_host_c))
+	$$(archive)
+$(1)/libport.a: $(patsubst %,$(1)/$(2)%.o,$(port_host_c)) $(1)/gen/font.c.o
 	$$(archive)
 $(1)/libfake.a: $(patsubst %,$(1)/$(2)%.o,$(fake_c))
 	$$(archive)
@@ -182,20 +197,11 @@ $(patsubst %,$(out)/unit/obj/%.o,$(filter engine/% kernel/%,$(test_c))): $(test_
 
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
 
-# Of the port, what needs no privileged instruction is tested against devices that the tests play.
-port_c := $(patsubst %_test.c,%.c,$(wildcard kernel/arch/x86_64/*_test.c))
-$(out)/unit/libport.a: $(patsubst %,$(out)/unit/obj/%.o,$(port_c)) $(out)/unit/gen/font.c.o
-	$(archive)
-
-$(out)/unit/gen/%.c.o: $(out)/gen/%.c
-	$(call say,CC,$< (checked))
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(unit_flags) -c $< -o $@
-
 # Engine and tool tests run on the Linux host; base and kernel tests on the fake machine.
-unit_libs = $(if $(filter kernel/arch/x86_64/%,$(1)),libport.a libfake.a libbase.a,$(if $(filter kernel/%,$(1)),libkernel.a libfake.a libengine.a libbase.a,libengine.a libfake.a libtool.a libbase.a))
+unit_libs = $(if $(filter kernel/arch/%,$(1)),libport.a libfake.a libkernel.a libengine.a libbase.a,\
+            $(if $(filter kernel/%,$(1)),libkernel.a libfake.a libengine.a libbase.a,libengine.a libfake.a libtool.a libbase.a))
 
-$(out)/unit/%_test: $(out)/unit/obj/%_test.c.o $(foreach l,base engine kernel fake tool port,$(out)/unit/lib$(l).a)
+$(out)/unit/%_test: $(out)/unit/obj/%_test.c.o $(foreach l,base engine kernel fake port tool,$(out)/unit/lib$(l).a)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -fsanitize=address,undefined $< -Wl,--start-group \
@@ -204,6 +210,11 @@ $(out)/unit/%_test: $(out)/unit/obj/%_test.c.o $(foreach l,base engine kernel fa
 .PHONY: unit
 unit: $(unit_programs)
 	@tools/run_unit.sh $(unit_programs)
+
+# The port under every way to start it, with its own payload in place of the kernel.
+.PHONY: port
+port: $(out)/arch-test.elf
+	$(Q)/usr/bin/python3 -m pytest -q tests/boot/arch_test.py
 
 # The assembler against LLVM's: what it emits is what it means, and no longer than needed.
 .PHONY: x64
@@ -356,7 +367,7 @@ $(out)/programs.tar: $(call program_files,$(program_sources))
 .PHONY: iso
 iso: $(out)/kwast.iso
 
-$(out)/kwast.iso: $(out)/kernel.elf $(out)/programs.tar tools/mkiso.sh
+$(out)/kwast.iso: $(out)/kernel.elf $(out)/programs.tar tools/mkiso.sh | deps-run
 	$(call say,ISO,$@)
 	$(Q)tools/mkiso.sh $(out)/kernel.elf $(out)/programs.tar $@
 
