@@ -84,15 +84,23 @@ static struct bytes program_path(struct bytes name, char *buffer, usize size) {
     return (struct bytes){(const u8 *)buffer, min_u64(len, size - 1)};
 }
 
-static void run_run(const struct boot_state *boot, const struct command_line *line) {
+// Starts the program that the line names; NULL when it could not, which has been said.
+static struct process *start(const struct boot_state *boot, const struct command_line *line) {
     if (line->count < 2) {
-        say("usage: run NAME [ARGS...]\n");
-        return;
+        say("usage: %.*s NAME [ARGS...]\n", (int)line->words[0].len,
+            (const char *)line->words[0].data);
+        return NULL;
     }
     char buffer[LINE_BYTES + 16];
     struct bytes path = program_path(line->words[1], buffer, sizeof buffer);
     struct process *process;
-    if (program_start(boot, path, line->words + 1, line->count - 1, &process) != OK)
+    enum status status = program_start(boot, path, line->words + 1, line->count - 1, &process);
+    return status == OK ? process : NULL;
+}
+
+static void run_run(const struct boot_state *boot, const struct command_line *line) {
+    struct process *process = start(boot, line);
+    if (process == NULL)
         return;
     foreground_set(process);
     enum status status = process_wait(process, WAIT_FOREVER);
@@ -100,6 +108,13 @@ static void run_run(const struct boot_state *boot, const struct command_line *li
     foreground_set(NULL);
     if (process->outcome != PROCESS_EXITED || process->exit_status != 0)
         say_outcome(process);
+    process_release(process);
+}
+
+static void run_start(const struct boot_state *boot, const struct command_line *line) {
+    struct process *process = start(boot, line);
+    if (process != NULL)
+        say("started as process %u\n", process->id);
     process_release(process);
 }
 
@@ -143,12 +158,23 @@ static void find_process(struct process *process, void *context) {
     }
 }
 
+// False unless the text is a number that a process can have.
+static bool parse_number(struct bytes text, u64 *out) {
+    *out = 0;
+    for (usize i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9' || *out > UINT32_MAX)
+            return false;
+        *out = *out * 10 + (u64)(text.data[i] - '0');
+    }
+    return text.len != 0;
+}
+
 static void run_kill(const struct boot_state *boot, const struct command_line *line) {
     (void)boot;
     struct find find = {.id = 0};
-    if (line->count == 2) {
-        for (usize i = 0; i < line->words[1].len && find.id < UINT32_MAX; i++)
-            find.id = find.id * 10 + (u64)(line->words[1].data[i] - '0');
+    if (line->count != 2 || !parse_number(line->words[1], &find.id)) {
+        say("usage: kill NUMBER\n");
+        return;
     }
     process_for_each(find_process, &find);
     if (find.found == NULL) {
@@ -180,6 +206,7 @@ static const struct command commands[] = {
     {"help", "what can be typed", run_help},
     {"ls", "[PATH]: files of the boot archive", run_ls},
     {"run", "NAME [ARGS...]: a program of bin/", run_run},
+    {"start", "NAME [ARGS...]: the same, without waiting for its end", run_start},
     {"ps", "processes", run_ps},
     {"mem", "memory", run_mem},
     {"kill", "NUMBER: end a process", run_kill},
