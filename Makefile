@@ -103,7 +103,10 @@ always:
 
 # Linked twice: the symbol table for backtraces is made from the first link, and moves no function.
 link_kernel = $(Q)$(LD) -nostdlib -static --gc-sections -z max-page-size=4096 \
-              -T kernel/arch/x86_64/kernel.ld $(filter %.o,$^) -o $@
+              $(link_strip) -T kernel/arch/x86_64/kernel.ld $(filter %.o,$^) -o $@
+
+# A release carries its backtrace symbols in a section of its own, and nothing for a debugger.
+$(out)/release/kernel.elf: link_strip := --strip-all
 
 %.symbols.S: %.first.elf tools/ksyms.py
 	$(call say,SYMBOLS,$@)
@@ -116,6 +119,17 @@ $(kout)/kernel.first.elf: $(kernel_objects) kernel/arch/x86_64/kernel.ld
 	$(link_kernel)
 
 $(kout)/kernel.elf: $(kernel_objects) $(kout)/kernel.symbols.o kernel/arch/x86_64/kernel.ld
+	$(call say,LINK,$@)
+	$(link_kernel)
+
+# The kernel with the specification's runner as its payload (tests/spec/ring0.py).
+spec_kernel_objects = $(filter-out $(kout)/kernel/kernel/init/payload.c.o,$(kernel_objects)) \
+                      $(patsubst %,$(kout)/kernel/%.o,tests/spec/payload.c tests/spec/runner.c tests/spec/spectest.c)
+
+$(kout)/spec.first.elf: $(spec_kernel_objects) kernel/arch/x86_64/kernel.ld
+	$(link_kernel)
+
+$(out)/spec.elf: $(spec_kernel_objects) $(kout)/spec.symbols.o kernel/arch/x86_64/kernel.ld
 	$(call say,LINK,$@)
 	$(link_kernel)
 
@@ -265,6 +279,18 @@ fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)
 	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
 	$(Q)$(out)/fuzz/compile_mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
 
+# The engine against another one, on random modules.
+ORACLE_COUNT ?= 50
+ORACLE_SEED  ?= 1
+.PHONY: oracle
+oracle: $(out)/oracle/exports
+	$(Q)tests/oracle/compare.py $< $(ORACLE_COUNT) $(ORACLE_SEED)
+
+$(out)/oracle/exports: $(out)/host/tests/oracle/exports.c.o $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -o $@
+
 # -- Tools -------------------------------------------------------------------------------------------
 
 .PHONY: tools
@@ -287,19 +313,19 @@ $(out)/gen/font.c: tools/psf2c.py | $(ready)
 .PHONY: wast
 wast: $(out)/wast
 
-spec_c := $(call sources,tests/spec/*.c) tools/wast.c tools/wast_json.c
+spec_c := $(spec_runner_c) tests/spec/wast_program.c tools/wast.c tools/wast_json.c
 $(out)/wast: $(patsubst %,$(out)/host/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
 
 # The official scripts, as JSON with .wasm files beside it, are not part of this tree: SPEC names
-# the folder, one folder a script. They run as built for use, and under the sanitizers.
+# the folder, one folder a script. They run as built for use, under the sanitizers, and in ring 0.
 SPEC ?=
 .PHONY: spec
-spec: $(out)/wast $(out)/unit/wast
+spec: $(out)/wast $(out)/unit/wast $(out)/spec.elf
 	$(Q)scripts=$$(ls $(if $(SPEC),$(SPEC)/*/*.json,/nonexistent) 2>/dev/null); \
 	if [ -z "$$scripts" ]; then echo 'spec: skipped: SPEC names no folder of scripts'; else \
-	    $(out)/wast --quiet $$scripts && $(out)/unit/wast --quiet $$scripts; fi
+	    $(out)/wast --quiet $$scripts && $(out)/unit/wast --quiet $$scripts && tests/spec/ring0.py $$scripts; fi
 
 $(out)/unit/wast: $(patsubst %,$(out)/unit/obj/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/unit/lib$(l).a)
 	$(call say,LINK,$@)
@@ -372,9 +398,8 @@ $(out)/kwast.iso: $(out)/kernel.elf $(out)/programs.tar tools/mkiso.sh | deps-ru
 	$(Q)tools/mkiso.sh $(out)/kernel.elf $(out)/programs.tar $@
 
 .PHONY: run
-run: deps-run $(out)/kernel.elf $(out)/programs.tar
-	$(Q)qemu-system-x86_64 -machine q35 -accel kvm -accel tcg -cpu max -m 512 -nographic -no-reboot \
-	    -net none -kernel $(out)/kernel.elf -initrd $(out)/programs.tar
+run: $(out)/kwast.iso | deps-run
+	$(Q)tools/run_iso.sh $<
 
 # -- Hygiene -------------------------------------------------------------------------------------------
 
