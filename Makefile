@@ -166,6 +166,16 @@ $(out)/unit/obj/%.o: % | $(ready)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(unit_flags) $(if $(filter %.c,$<),--embed-dir=$(out)/gen) -c $< -o $@
 
+$(out)/unit/gen/%.c.o: $(out)/gen/%.c
+	$(call say,CC,$< (checked))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(unit_flags) -c $< -o $@
+
+$(out)/host/gen/%.c.o: $(out)/gen/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(host_flags) -c $< -o $@
+
 archive = $(Q)rm -f $@ && $(AR) crs $@ $(filter %.o,$^) 2>/dev/null || printf '!<arch>\n' >$@
 
 # The kernel's portable parts as far as a host can build them: all but init, which belongs to a boot.
@@ -173,7 +183,8 @@ kernel_host_c := $(filter-out kernel/init/kmain.c kernel/init/demo.c kernel/init
 # `tools/lib/host_linux.c` implements engine/api/host.h on Linux; kernel/proc/engine_host.c does so in
 # the kernel. A test gets the one that its folder implies.
 # What of the port reads firmware's and loaders' data.
-port_host_c := $(addprefix kernel/arch/x86_64/,ranges.c multiboot2.c pvh.c boot_info.c acpi.c)
+port_host_c := $(addprefix kernel/arch/x86_64/,ranges.c multiboot2.c pvh.c boot_info.c acpi.c virtio_console.c \
+                 framebuffer.c)
 define host_archives
 $(1)/libbase.a: $(patsubst %,$(1)/$(2)%.o,$(base_c))
 	$$(archive)
@@ -181,7 +192,7 @@ $(1)/libengine.a: $(patsubst %,$(1)/$(2)%.o,$(engine_c) $(engine_s))
 	$$(archive)
 $(1)/libkernel.a: $(patsubst %,$(1)/$(2)%.o,$(kernel_host_c))
 	$$(archive)
-$(1)/libport.a: $(patsubst %,$(1)/$(2)%.o,$(port_host_c))
+$(1)/libport.a: $(patsubst %,$(1)/$(2)%.o,$(port_host_c)) $(1)/gen/font.c.o
 	$$(archive)
 $(1)/libfake.a: $(patsubst %,$(1)/$(2)%.o,$(fake_c))
 	$$(archive)
