@@ -186,15 +186,15 @@ kernel_host_c := $(filter-out kernel/init/kmain.c kernel/init/demo.c kernel/init
 port_host_c := $(addprefix kernel/arch/x86_64/,ranges.c multiboot2.c pvh.c boot_info.c acpi.c virtio_console.c \
                  framebuffer.c)
 define host_archives
-$(1)/libbase.a: $(patsubst %,$(1)/$(2)%.o,$(base_c))
+$(1)/libbase.a: $(patsubst %,$(1)/$(2)%.o,$(base_c)) Makefile
 	$$(archive)
-$(1)/libengine.a: $(patsubst %,$(1)/$(2)%.o,$(engine_c) $(engine_s))
+$(1)/libengine.a: $(patsubst %,$(1)/$(2)%.o,$(engine_c) $(engine_s)) Makefile
 	$$(archive)
-$(1)/libkernel.a: $(patsubst %,$(1)/$(2)%.o,$(kernel_host_c))
+$(1)/libkernel.a: $(patsubst %,$(1)/$(2)%.o,$(kernel_host_c)) Makefile
 	$$(archive)
-$(1)/libport.a: $(patsubst %,$(1)/$(2)%.o,$(port_host_c)) $(1)/gen/font.c.o
+$(1)/libport.a: $(patsubst %,$(1)/$(2)%.o,$(port_host_c)) $(1)/gen/font.c.o Makefile
 	$$(archive)
-$(1)/libfake.a: $(patsubst %,$(1)/$(2)%.o,$(fake_c))
+$(1)/libfake.a: $(patsubst %,$(1)/$(2)%.o,$(fake_c)) Makefile
 	$$(archive)
 $(1)/libtool.a: $(patsubst %,$(1)/$(2)%.o,$(tool_lib_c) $(spec_runner_c)) Makefile
 	$$(archive)
