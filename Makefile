@@ -108,7 +108,7 @@ link_kernel = $(Q)$(LD) -nostdlib -static --gc-sections -z max-page-size=4096 \
               $(link_strip) -T kernel/arch/x86_64/kernel.ld $(filter %.o,$^) -o $@
 
 # A release carries its backtrace symbols in a section of its own, and nothing for a debugger.
-$(out)/release/kernel.elf: link_strip := --strip-all
+$(out)/release/kernel.elf: private link_strip := --strip-all
 
 %.symbols.S: %.first.elf tools/ksyms.py
 	$(call say,SYMBOLS,$@)
