@@ -234,8 +234,8 @@ port: $(out)/arch-test.elf
 
 # The assembler against LLVM's: what it emits is what it means, and no longer than needed.
 .PHONY: x64
-x64: $(out)/unit/engine/x64/asm_test
-	$(Q)$< --list | tests/x64_check.py
+x64: $(out)/unit/engine/x64/asm_test $(out)/unit/engine/x64/asm_vec_test
+	$(Q)for list in $^; do $$list --list; done | tests/x64_check.py
 
 # -- Fuzzing -------------------------------------------------------------------------------------------
 
