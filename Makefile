@@ -235,8 +235,8 @@ port: $(out)/arch-test.elf
 
 # The assembler against LLVM's: what it emits is what it means, and no longer than needed.
 .PHONY: x64
-x64: $(out)/unit/engine/x64/asm_test
-	$(Q)$< --list | tests/x64_check.py
+x64: $(out)/unit/engine/x64/asm_test $(out)/unit/engine/x64/asm_vec_test
+	$(Q)for list in $^; do $$list --list; done | tests/x64_check.py
 
 # What the compiler emits for small functions, as text that a person has read.
 $(out)/golden: $(out)/host/tests/golden/dump.c.o $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)

@@ -603,7 +603,7 @@ enum status baseline_compile(struct baseline *c, u32 func, struct code_unit *uni
         c->start = c->a->len;
         table_reserve(c, (void **)&c->local, &c->local_capacity, c->validator.local_count,
                       sizeof(*c->local));
-        if (insn_reserve(c)) {
+        if (c->status == OK && insn_reserve(c)) {
             function_begin(c, func);
             compile_body(c);
         }
