@@ -31,8 +31,10 @@ libclang-rt-19-dev|sanitizers for the unit tests
 libcmocka-dev|unit tests
 python3-pytest|tests of whole machines
 wabt|test modules from text
+binaryen|random test modules
 nodejs|the engine that results are compared with
 ovmf|UEFI firmware
+tcl|the one-file source of SQLite
 dpkg-dev|unpacking Debian source packages
 clang-format-19|the format check
 clang-tidy-19|the lint

@@ -169,6 +169,7 @@ struct table {
     u64 *elements;
     u64 size;
     u64 max_size; // declared maximum, or the most that its indices allow
+    void *owner;  // the store's owner, for the host
     u32 capacity;
     u8 type; // enum value_type
     bool has_max;

@@ -194,6 +194,10 @@ static void joins_agree_on_a_state(void **state) {
         {"rotate_params", {3}, 321, 0},
         {"swap_floats", {1, f64_bits(3), f32_bits(5), f64_bits(7)}, swapped, 0},
         {"swap_floats", {2, f64_bits(3), f32_bits(5), f64_bits(7)}, back, 0},
+        {"loop_from_home", {3, 2, 5, 2}, 8 + 7 * 5 + 3, 0},
+        {"loop_from_home", {3, 2, 5, 9}, 8 + 7 * 5 + 3, 0},
+        {"loop_preloads", {3, 2, 5}, 8 + 7 * 5 + 3 + 38, 0},
+        {"loop_calls", {4, 11}, 44, 0},
         {"merge_dirty", {1, 2}, 7 * 3 + 7, 0},
         {"merge_dirty", {0, 2}, 9, 0},
         {"if_without_else", {5, 3}, 3005, 0},
@@ -273,6 +277,7 @@ static void offsets_trap_out_of_bounds(void **state) {
         {"const_over", {0}, 0, BOUNDS},
         {"const_low", {0}, 0x0203, 0},
         {"store_imm_narrow", {0}, 0xfffffffe1234fd90, 0},
+        {"store_narrow", {0}, 0xabcd81, 0},
         {"store_imm64", {0}, (u64)-2 + 0x123456789abcdef0 + 0x8000000000000000 + 0x7fa00001, 0},
     };
     run_cases(cases, COUNT_OF(cases));
@@ -579,6 +584,31 @@ static void frame_beyond_the_stack_traps(void **state) {
     free(b.bytes);
 }
 
+// Each allocation fails once: the module is refused, and nothing stays behind.
+static void running_out_of_memory_is_refused(void **state) {
+    (void)state;
+    u32 refused = 0;
+    for (u64 nth = 1;; nth++) {
+        u64 live = host_linux_live_count();
+        struct module *module = NULL;
+        struct module_error error;
+        host_linux_fail_nth(nth);
+        enum status status = module_create(
+            e.engine, (struct bytes){baseline_wasm, sizeof baseline_wasm}, &error, &module);
+        bool failed = host_linux_has_failed();
+        host_linux_fail_nth(0);
+        if (!failed) {
+            assert_int_equal(status, OK);
+            module_release(module);
+            break;
+        }
+        assert_int_equal(status, ERR_NO_MEMORY);
+        assert_int_equal(host_linux_live_count(), live);
+        refused++;
+    }
+    assert_true(refused > 20);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(i32_stays_zero_extended),
@@ -596,6 +626,7 @@ int main(void) {
         cmocka_unit_test(deep_loops_with_operands),
         cmocka_unit_test(giant_br_table),
         cmocka_unit_test(frame_beyond_the_stack_traps),
+        cmocka_unit_test(running_out_of_memory_is_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,9 +1,9 @@
 // poll_oneoff: waiting for clocks and descriptors at once.
 //
 // All subscriptions are copied in and resolved; then the call looks at all of them, and sleeps
-// until something may have changed, again and again until there is at least one event. A thread sleeps on
-// one wait queue: the first that a descriptor has. It looks again every SLICE_NS in any case, for
-// the sake of other queues and of what changed between looking and falling asleep.
+// until something may have changed, again and again until there is at least one event. A thread
+// sleeps on one wait queue: the first that a descriptor has. It looks again every SLICE_NS in any
+// case, for the sake of other queues and of what changed between looking and falling asleep.
 
 #include "base/math.h"
 #include "kernel/mm/heap.h"
@@ -31,7 +31,7 @@ struct poll {
     u32 event_count;
 
     struct wait_queue *queue; // to sleep on, or NULL
-    u64 deadline_ns; // the earliest
+    u64 deadline_ns;          // the earliest
 };
 
 static bool poll_alloc(struct poll *poll) {

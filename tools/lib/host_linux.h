@@ -11,6 +11,9 @@ void host_linux_engine(struct engine *engine);
 // `stack_bytes` of it below the caller. Installs an alternate signal stack.
 void host_linux_thread(struct thread_block *thread, usize stack_bytes);
 
+// Frees the running thread's signal stack, before the thread ends.
+void host_linux_thread_end(void);
+
 #define HOST_LINUX_STACK_BYTES (1 * MIB)
 
 // The `nth` host_alloc, host_memory_reserve, host_memory_grow, host_code_reserve or
@@ -19,6 +22,11 @@ void host_linux_fail_nth(u64 nth);
 
 // Whether a failure that was asked for has happened.
 bool host_linux_has_failed(void);
+
+// No more than `bytes` may be charged by host_charge at a time; UINT64_MAX, the default, is no
+// limit. What is charged now.
+void host_linux_charge_limit(u64 bytes);
+u64 host_linux_charged(void);
 
 // What is allocated and not yet freed: heap blocks, memory slots and code ranges.
 u64 host_linux_live_count(void);
