@@ -64,7 +64,7 @@ arch_c         := $(call sources,kernel/arch/x86_64/*.c)
 arch_s         := $(wildcard kernel/arch/x86_64/*.S)
 tool_c         := $(call sources,tools/*.c)
 tool_lib_c     := $(call sources,tools/lib/*.c)
-test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c)
+test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c kernel/arch/x86_64/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c)
 fake_c         := $(wildcard tests/fake_*.c)
 
 common_flags := -std=c23 -Wall -Wextra -Werror -I. -I$(out)/gen -g -fno-omit-frame-pointer \
@@ -103,7 +103,10 @@ always:
 
 # Linked twice: the symbol table for backtraces is made from the first link, and moves no function.
 link_kernel = $(Q)$(LD) -nostdlib -static --gc-sections -z max-page-size=4096 \
-              -T kernel/arch/x86_64/kernel.ld $(filter %.o,$^) -o $@
+              $(link_strip) -T kernel/arch/x86_64/kernel.ld $(filter %.o,$^) -o $@
+
+# A release carries its backtrace symbols in a section of its own, and nothing for a debugger.
+$(out)/release/kernel.elf: link_strip := --strip-all
 
 %.symbols.S: %.first.elf tools/ksyms.py
 	$(call say,SYMBOLS,$@)
@@ -116,6 +119,17 @@ $(kout)/kernel.first.elf: $(kernel_objects) kernel/arch/x86_64/kernel.ld
 	$(link_kernel)
 
 $(kout)/kernel.elf: $(kernel_objects) $(kout)/kernel.symbols.o kernel/arch/x86_64/kernel.ld
+	$(call say,LINK,$@)
+	$(link_kernel)
+
+# The kernel with the specification's runner as its payload (tests/spec/ring0.py).
+spec_kernel_objects = $(filter-out $(kout)/kernel/kernel/init/payload.c.o,$(kernel_objects)) \
+                      $(patsubst %,$(kout)/kernel/%.o,tests/spec/payload.c tests/spec/runner.c tests/spec/spectest.c)
+
+$(kout)/spec.first.elf: $(spec_kernel_objects) kernel/arch/x86_64/kernel.ld
+	$(link_kernel)
+
+$(out)/spec.elf: $(spec_kernel_objects) $(kout)/spec.symbols.o kernel/arch/x86_64/kernel.ld
 	$(call say,LINK,$@)
 	$(link_kernel)
 
@@ -156,12 +170,16 @@ archive = $(Q)rm -f $@ && $(AR) crs $@ $(filter %.o,$^) 2>/dev/null || printf '!
 kernel_host_c := $(filter-out kernel/init/kmain.c kernel/init/demo.c kernel/init/prompt.c,$(kernel_c))
 # `tools/lib/host_linux.c` implements engine/api/host.h on Linux; kernel/proc/engine_host.c does so in
 # the kernel. A test gets the one that its folder implies.
+# What of the port reads firmware's and loaders' data.
+port_host_c := $(addprefix kernel/arch/x86_64/,ranges.c multiboot2.c pvh.c boot_info.c acpi.c)
 define host_archives
 $(1)/libbase.a: $(patsubst %,$(1)/$(2)%.o,$(base_c))
 	$$(archive)
 $(1)/libengine.a: $(patsubst %,$(1)/$(2)%.o,$(engine_c) $(engine_s))
 	$$(archive)
 $(1)/libkernel.a: $(patsubst %,$(1)/$(2)%.o,$(kernel_host_c))
+	$$(archive)
+$(1)/libport.a: $(patsubst %,$(1)/$(2)%.o,$(port_host_c))
 	$$(archive)
 $(1)/libfake.a: $(patsubst %,$(1)/$(2)%.o,$(fake_c))
 	$$(archive)
@@ -183,9 +201,10 @@ $(patsubst %,$(out)/unit/obj/%.o,$(filter engine/% kernel/%,$(test_c))): $(test_
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
 
 # Engine and tool tests run on the Linux host; base and kernel tests on the fake machine.
-unit_libs = $(if $(filter kernel/%,$(1)),libkernel.a libfake.a libengine.a libbase.a,libengine.a libfake.a libtool.a libbase.a)
+unit_libs = $(if $(filter kernel/arch/%,$(1)),libport.a libfake.a libkernel.a libengine.a libbase.a,\
+            $(if $(filter kernel/%,$(1)),libkernel.a libfake.a libengine.a libbase.a,libengine.a libfake.a libtool.a libbase.a))
 
-$(out)/unit/%_test: $(out)/unit/obj/%_test.c.o $(foreach l,base engine kernel fake tool,$(out)/unit/lib$(l).a)
+$(out)/unit/%_test: $(out)/unit/obj/%_test.c.o $(foreach l,base engine kernel fake port tool,$(out)/unit/lib$(l).a)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -fsanitize=address,undefined $< -Wl,--start-group \
@@ -194,6 +213,11 @@ $(out)/unit/%_test: $(out)/unit/obj/%_test.c.o $(foreach l,base engine kernel fa
 .PHONY: unit
 unit: $(unit_programs)
 	@tools/run_unit.sh $(unit_programs)
+
+# The port under every way to start it, with its own payload in place of the kernel.
+.PHONY: port
+port: $(out)/arch-test.elf
+	$(Q)/usr/bin/python3 -m pytest -q tests/boot/arch_test.py
 
 # The assembler against LLVM's: what it emits is what it means, and no longer than needed.
 .PHONY: x64
@@ -244,6 +268,18 @@ fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)
 	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
 	$(Q)$(out)/fuzz/compile_mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
 
+# The engine against another one, on random modules.
+ORACLE_COUNT ?= 50
+ORACLE_SEED  ?= 1
+.PHONY: oracle
+oracle: $(out)/oracle/exports
+	$(Q)tests/oracle/compare.py $< $(ORACLE_COUNT) $(ORACLE_SEED)
+
+$(out)/oracle/exports: $(out)/host/tests/oracle/exports.c.o $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -o $@
+
 # -- Tools -------------------------------------------------------------------------------------------
 
 .PHONY: tools
@@ -266,19 +302,19 @@ $(out)/gen/font.c: tools/psf2c.py | $(ready)
 .PHONY: wast
 wast: $(out)/wast
 
-spec_c := $(call sources,tests/spec/*.c) tools/wast.c tools/wast_json.c
+spec_c := $(spec_runner_c) tests/spec/wast_program.c tools/wast.c tools/wast_json.c
 $(out)/wast: $(patsubst %,$(out)/host/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
 
 # The official scripts, as JSON with .wasm files beside it, are not part of this tree: SPEC names
-# the folder, one folder a script. They run as built for use, and under the sanitizers.
+# the folder, one folder a script. They run as built for use, under the sanitizers, and in ring 0.
 SPEC ?=
 .PHONY: spec
-spec: $(out)/wast $(out)/unit/wast
+spec: $(out)/wast $(out)/unit/wast $(out)/spec.elf
 	$(Q)scripts=$$(ls $(if $(SPEC),$(SPEC)/*/*.json,/nonexistent) 2>/dev/null); \
 	if [ -z "$$scripts" ]; then echo 'spec: skipped: SPEC names no folder of scripts'; else \
-	    $(out)/wast --quiet $$scripts && $(out)/unit/wast --quiet $$scripts; fi
+	    $(out)/wast --quiet $$scripts && $(out)/unit/wast --quiet $$scripts && tests/spec/ring0.py $$scripts; fi
 
 $(out)/unit/wast: $(patsubst %,$(out)/unit/obj/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/unit/lib$(l).a)
 	$(call say,LINK,$@)
@@ -346,14 +382,13 @@ $(out)/programs.tar: $(call program_files,$(program_sources))
 .PHONY: iso
 iso: $(out)/kwast.iso
 
-$(out)/kwast.iso: $(out)/kernel.elf $(out)/programs.tar tools/mkiso.sh
+$(out)/kwast.iso: $(out)/kernel.elf $(out)/programs.tar tools/mkiso.sh | deps-run
 	$(call say,ISO,$@)
 	$(Q)tools/mkiso.sh $(out)/kernel.elf $(out)/programs.tar $@
 
 .PHONY: run
-run: deps-run $(out)/kernel.elf $(out)/programs.tar
-	$(Q)qemu-system-x86_64 -machine q35 -accel kvm -accel tcg -cpu max -m 512 -nographic -no-reboot \
-	    -net none -kernel $(out)/kernel.elf -initrd $(out)/programs.tar
+run: $(out)/kwast.iso | deps-run
+	$(Q)tools/run_iso.sh $<
 
 # -- Hygiene -------------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ static inline void embedder_fini(struct embedder *e) {
     store_destroy(e->store);
     engine_destroy(e->engine);
     assert_int_equal(host_linux_live_count(), e->live);
+    assert_int_equal(host_linux_charged(), 0);
 }
 
 // Compiles; the caller releases.

@@ -31,6 +31,7 @@ libclang-rt-19-dev|sanitizers for the unit tests
 libcmocka-dev|unit tests
 python3-pytest|tests of whole machines
 wabt|test modules from text
+binaryen|random test modules
 nodejs|the engine that results are compared with
 ovmf|UEFI firmware
 dpkg-dev|unpacking Debian source packages

@@ -170,6 +170,7 @@ struct table {
     u32 has_max;
     u32 type; // enum value_type
     u32 capacity;
+    void *owner; // the store's owner, for the host
 };
 
 #define TABLE_ELEMENTS 0

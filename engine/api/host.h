@@ -15,6 +15,11 @@ MUST_USE void *host_alloc(usize bytes);
 // Gives memory back; `bytes` is the size that was asked for. `memory` may be NULL.
 void host_free(void *memory, usize bytes);
 
+// Charges heap that a program's tables and instances take, and gives it back. `owner` is the owner
+// of the store. ERR_LIMIT changes nothing.
+MUST_USE enum status host_charge(void *owner, u64 bytes);
+void host_refund(void *owner, u64 bytes);
+
 // -- Linear memories ----------------------------------------------------------------------------
 // `owner` is the owner of the store: whoever is charged.
 

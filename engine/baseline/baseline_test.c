@@ -273,6 +273,7 @@ static void offsets_trap_out_of_bounds(void **state) {
         {"const_over", {0}, 0, BOUNDS},
         {"const_low", {0}, 0x0203, 0},
         {"store_imm_narrow", {0}, 0xfffffffe1234fd90, 0},
+        {"store_narrow", {0}, 0xabcd81, 0},
         {"store_imm64", {0}, (u64)-2 + 0x123456789abcdef0 + 0x8000000000000000 + 0x7fa00001, 0},
     };
     run_cases(cases, COUNT_OF(cases));

@@ -79,6 +79,13 @@ void emit_load(struct baseline *c, enum wasm_op op) {
     push_reg(c, load->type, to);
 }
 
+// The part of a constant that a store of `w` writes.
+static i32 store_imm(enum width w, const struct operand *value) {
+    if (w == W8)
+        return (i8)value->value;
+    return w == W16 ? (i16)value->value : (i32)value->value;
+}
+
 // mov seg:[...], r / mov seg:[...], imm / movs seg:[...], x
 void emit_store(struct baseline *c, enum wasm_op op) {
     const struct access *store = &stores[op - OP_I32_STORE];
@@ -91,7 +98,7 @@ void emit_store(struct baseline *c, enum wasm_op op) {
     struct mem to = memory_operand(c, &index, c->insn.mem.offset);
     site_here(c, TRAP_MEMORY_BOUNDS);
     if (imm)
-        asm_store_i(c->a, store->width, to, operand_imm32(&value));
+        asm_store_i(c->a, store->width, to, store_imm(store->width, &value));
     else if (value_type_is_float(store->type))
         asm_storef(c->a, type_fwidth(store->type), to, as_xmm(value.reg));
     else

@@ -186,6 +186,9 @@ static void tables_grow_to_their_limits(void **state) {
     assert_int_equal(call(HELPER_TABLE_GROW, TABLE_U, 0, UINT32_MAX, 0, 0).value, UINT32_MAX);
     host_linux_fail_nth(1);
     assert_int_equal(call(HELPER_TABLE_GROW, TABLE_U, 0, 100, 0, 0).value, UINT32_MAX);
+    host_linux_charge_limit(host_linux_charged() + 799);
+    assert_int_equal(call(HELPER_TABLE_GROW, TABLE_U, 0, 95, 0, 0).value, UINT32_MAX);
+    host_linux_charge_limit(UINT64_MAX);
     assert_int_equal(u->size, 5);
     for (u32 i = 0; i < 1000; i++)
         assert_int_equal(call(HELPER_TABLE_GROW, TABLE_U, i, 1, 0, 0).value, 5 + i);

@@ -89,6 +89,30 @@ static void an_instance_is_made_whole_or_not_at_all(void **state) {
     embedder_fini(&e);
 }
 
+static void what_an_instance_takes_is_charged(void **state) {
+    (void)state;
+    struct embedder e;
+    embedder_init(&e);
+    struct module *module = embedder_module(&e, modules[0]);
+    struct module_error error;
+    enum trap trap;
+    struct instance *instance;
+    u64 charged = 0;
+    enum status status = ERR_LIMIT;
+    for (u64 limit = 0; status == ERR_LIMIT; limit += 8) {
+        host_linux_charge_limit(limit);
+        status = instance_create(e.store, module, NULL, &error, &trap, &instance);
+        if (status == ERR_LIMIT)
+            assert_int_equal(host_linux_charged(), charged);
+    }
+    host_linux_charge_limit(UINT64_MAX);
+    assert_int_equal(status, OK);
+    // The instance, and two tables of ten and five.
+    assert_int_equal(host_linux_charged(), module->layout.size + 15 * sizeof(u64));
+    module_release(module);
+    embedder_fini(&e);
+}
+
 static enum trap do_nothing(struct instance *caller, u64 *values, void *context) {
     (void)caller;
     (void)values;
@@ -154,6 +178,7 @@ int main(void) {
         cmocka_unit_test(a_module_is_made_whole_or_not_at_all),
         cmocka_unit_test(a_failed_module_leaves_only_types),
         cmocka_unit_test(an_instance_is_made_whole_or_not_at_all),
+        cmocka_unit_test(what_an_instance_takes_is_charged),
         cmocka_unit_test(an_engine_with_a_host_function_too),
         cmocka_unit_test(a_call_that_needs_a_large_area_can_fail),
     };

@@ -115,6 +115,7 @@ void instance_free(struct instance_state *state) {
     free_array(state->own_globals, own_globals, sizeof *state->own_globals);
     free_array(state->data_dropped, decl->data_count, sizeof *state->data_dropped);
     free_array(state->elem_dropped, decl->elem_count, sizeof *state->elem_dropped);
+    host_refund(instance->owner, module->layout.size);
     host_free(instance, module->layout.size);
     host_free(state, sizeof *state);
     module_release(module);
@@ -125,12 +126,15 @@ static enum status instance_alloc(struct store *store, struct module *module,
                                   struct instance **out) {
     const struct module_decl *decl = module->decl;
     u32 own_globals = decl->global_count - decl->global_import_count;
+    enum status status = host_charge(store->owner, module->layout.size);
+    if (status != OK)
+        return status;
     struct instance_state *state = host_alloc(sizeof *state);
-    if (state == NULL)
-        return ERR_NO_MEMORY;
     struct instance *instance = host_alloc(module->layout.size);
-    if (instance == NULL) {
+    if (state == NULL || instance == NULL) {
         host_free(state, sizeof *state);
+        host_free(instance, module->layout.size);
+        host_refund(store->owner, module->layout.size);
         return ERR_NO_MEMORY;
     }
     *instance = (struct instance){

@@ -7,17 +7,27 @@
 #include "engine/api/host.h"
 #include "engine/runtime/store.h"
 
+static void elements_free(void *owner, u64 *elements, u32 capacity) {
+    host_free(elements, capacity * sizeof *elements);
+    host_refund(owner, capacity * sizeof *elements);
+}
+
 static enum status reserve(struct table *table, u64 capacity) {
     if (capacity <= table->capacity)
         return OK;
     // At least double, so that growing one by one stays linear.
     u64 wanted = max_u64(capacity, min_u64(2ull * table->capacity, LIMIT_TABLE_SIZE));
+    enum status status = host_charge(table->owner, wanted * sizeof *table->elements);
+    if (status != OK)
+        return status;
     u64 *elements = host_alloc(wanted * sizeof *elements);
-    if (elements == NULL)
+    if (elements == NULL) {
+        host_refund(table->owner, wanted * sizeof *elements);
         return ERR_NO_MEMORY;
+    }
     if (table->size != 0)
         memcpy(elements, table->elements, table->size * sizeof *elements);
-    host_free(table->elements, table->capacity * sizeof *elements);
+    elements_free(table->owner, table->elements, table->capacity);
     table->elements = elements;
     table->capacity = (u32)wanted;
     return OK;
@@ -32,12 +42,14 @@ enum status store_table(struct store *store, struct table_type type, struct tabl
         return ERR_NO_MEMORY;
 
     struct table *table = &made->table;
+    table->owner = store->owner;
     table->type = type.element;
     table->has_max = limits->has_max;
     table->max_size = limits->has_max ? (u32)min_u64(limits->max, UINT32_MAX) : UINT32_MAX;
-    if (reserve(table, limits->min) != OK) {
+    enum status status = reserve(table, limits->min);
+    if (status != OK) {
         host_free(made, sizeof *made);
-        return ERR_NO_MEMORY;
+        return status;
     }
     table->size = limits->min;
 
@@ -60,5 +72,5 @@ bool table_grow(struct table *table, u64 count, u64 value) {
 }
 
 void table_fini(struct table *table) {
-    host_free(table->elements, table->capacity * sizeof *table->elements);
+    elements_free(table->owner, table->elements, table->capacity);
 }

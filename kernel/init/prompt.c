@@ -44,12 +44,21 @@ static void list_directory(struct object *directory) {
     }
 }
 
+// People know the archive's root as "/"; a walk knows no absolute paths.
+static struct bytes below_root(struct bytes path) {
+    while (path.len != 0 && path.data[0] == '/') {
+        path.data++;
+        path.len--;
+    }
+    return path.len == 0 ? bytes_of(".") : path;
+}
+
 static void run_ls(const struct boot_state *boot, const struct command_line *line) {
     if (boot->root == NULL) {
         say("there is no boot archive\n");
         return;
     }
-    struct bytes path = line->count > 1 ? line->words[1] : bytes_of(".");
+    struct bytes path = line->count > 1 ? below_root(line->words[1]) : bytes_of(".");
     struct object *object;
     enum status status = object_walk(boot->root, path, true, &object);
     if (status != OK) {
@@ -69,21 +78,29 @@ static void run_ls(const struct boot_state *boot, const struct command_line *lin
 static struct bytes program_path(struct bytes name, char *buffer, usize size) {
     for (usize i = 0; i < name.len; i++) {
         if (name.data[i] == '/')
-            return name;
+            return below_root(name);
     }
     usize len = fmt_string(buffer, size, "bin/%.*s.wasm", (int)name.len, (const char *)name.data);
     return (struct bytes){(const u8 *)buffer, min_u64(len, size - 1)};
 }
 
-static void run_run(const struct boot_state *boot, const struct command_line *line) {
+// Starts the program that the line names; NULL when it could not, which has been said.
+static struct process *start(const struct boot_state *boot, const struct command_line *line) {
     if (line->count < 2) {
-        say("usage: run NAME [ARGS...]\n");
-        return;
+        say("usage: %.*s NAME [ARGS...]\n", (int)line->words[0].len,
+            (const char *)line->words[0].data);
+        return NULL;
     }
     char buffer[LINE_BYTES + 16];
     struct bytes path = program_path(line->words[1], buffer, sizeof buffer);
     struct process *process;
-    if (program_start(boot, path, line->words + 1, line->count - 1, &process) != OK)
+    enum status status = program_start(boot, path, line->words + 1, line->count - 1, &process);
+    return status == OK ? process : NULL;
+}
+
+static void run_run(const struct boot_state *boot, const struct command_line *line) {
+    struct process *process = start(boot, line);
+    if (process == NULL)
         return;
     foreground_set(process);
     enum status status = process_wait(process, WAIT_FOREVER);
@@ -91,6 +108,13 @@ static void run_run(const struct boot_state *boot, const struct command_line *li
     foreground_set(NULL);
     if (process->outcome != PROCESS_EXITED || process->exit_status != 0)
         say_outcome(process);
+    process_release(process);
+}
+
+static void run_start(const struct boot_state *boot, const struct command_line *line) {
+    struct process *process = start(boot, line);
+    if (process != NULL)
+        say("started as process %u\n", process->id);
     process_release(process);
 }
 
@@ -134,12 +158,23 @@ static void find_process(struct process *process, void *context) {
     }
 }
 
+// False unless the text is a number that a process can have.
+static bool parse_number(struct bytes text, u64 *out) {
+    *out = 0;
+    for (usize i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9' || *out > UINT32_MAX)
+            return false;
+        *out = *out * 10 + (u64)(text.data[i] - '0');
+    }
+    return text.len != 0;
+}
+
 static void run_kill(const struct boot_state *boot, const struct command_line *line) {
     (void)boot;
     struct find find = {.id = 0};
-    if (line->count == 2) {
-        for (usize i = 0; i < line->words[1].len && find.id < UINT32_MAX; i++)
-            find.id = find.id * 10 + (u64)(line->words[1].data[i] - '0');
+    if (line->count != 2 || !parse_number(line->words[1], &find.id)) {
+        say("usage: kill NUMBER\n");
+        return;
     }
     process_for_each(find_process, &find);
     if (find.found == NULL) {
@@ -171,6 +206,7 @@ static const struct command commands[] = {
     {"help", "what can be typed", run_help},
     {"ls", "[PATH]: files of the boot archive", run_ls},
     {"run", "NAME [ARGS...]: a program of bin/", run_run},
+    {"start", "NAME [ARGS...]: the same, without waiting for its end", run_start},
     {"ps", "processes", run_ps},
     {"mem", "memory", run_mem},
     {"kill", "NUMBER: end a process", run_kill},

@@ -21,6 +21,7 @@
 #define FRAME_BYTES   (16 * KIB) // largest payload that is sent: more frames, shorter locks
 #define CREDIT_STEP   (STDIN_BYTES / 4)
 #define RECEIVE_BYTES 512u
+#define RECEIVE_MOST  (4 * STDIN_BYTES) // in one interrupt; an honest peer sends less
 
 static struct {
     // Fixed after link_init:
@@ -74,7 +75,7 @@ static void pump_output_locked(void) {
 static void pump_input_locked(void) {
     ASSERT(spin_is_held(&link.queue.lock));
     u8 buffer[RECEIVE_BYTES];
-    for (u32 total = 0; total < STDIN_BYTES;) {
+    for (u32 total = 0; total < RECEIVE_MOST;) {
         usize got = arch_link_read(buffer, sizeof buffer);
         if (got == 0)
             return;

@@ -53,6 +53,14 @@ void host_free(void *memory, usize bytes) {
     kfree(memory, bytes);
 }
 
+enum status host_charge(void *owner, u64 bytes) {
+    return account_charge(account_of(owner), bytes);
+}
+
+void host_refund(void *owner, u64 bytes) {
+    account_refund(account_of(owner), bytes);
+}
+
 // -- Linear memories ----------------------------------------------------------------------------
 
 enum status host_memory_reserve(void *owner, u64 *base_out) {

@@ -1,13 +1,12 @@
 // What a process runs: `_start`, or with `invoke` any exported function, whose arguments are the
-// process's (after argv[0]) and whose results are printed, one a line.
-//
-// Numbers in C are integers here, so float arguments are given as their bits ("0x40490fdb"), and
-// float results are printed so.
+// process's (after argv[0]) and whose results are printed, one a line. Integers are decimal or
+// hexadecimal; floats are decimal, or their bits in hexadecimal.
 
 #include "base/assert.h"
 #include "base/fmt.h"
 #include "base/math.h"
 #include "kernel/mm/heap.h"
+#include "kernel/proc/float_text.h"
 #include "kernel/proc/proc_internal.h"
 
 #define STDOUT_HANDLE 1
@@ -71,7 +70,7 @@ static bool is_float(enum value_type type) {
 static bool parse_value(enum value_type type, struct bytes text, u64 *out) {
     bool is_bits = text.len > 2 && text.data[0] == '0' && (text.data[1] | 0x20) == 'x';
     if (is_float(type) && !is_bits)
-        return false;
+        return float_parse(text, is_32_bit(type) ? FLOAT_32 : FLOAT_64, out);
     if (!is_float(type) && type != VALUE_I32 && type != VALUE_I64)
         return false;
     return parse_integer(text, is_32_bit(type) ? 32 : 64, out);
@@ -116,14 +115,24 @@ enum status process_check_entry(struct process *process, struct module_error *er
 }
 
 static void print_result(struct process *process, enum value_type type, u64 value) {
-    char line[40];
+    char line[FLOAT_TEXT_BYTES + 1];
     usize len;
-    if (type == VALUE_I32)
-        len = fmt_string(line, sizeof line, "%d\n", (i32)value);
-    else if (type == VALUE_I64)
-        len = fmt_string(line, sizeof line, "%ld\n", (i64)value);
-    else
-        len = fmt_string(line, sizeof line, "0x%0*lx\n", is_32_bit(type) ? 8 : 16, value);
+    switch (type) {
+    case VALUE_I32:
+        len = fmt_string(line, sizeof line, "%d", (i32)value);
+        break;
+    case VALUE_I64:
+        len = fmt_string(line, sizeof line, "%ld", (i64)value);
+        break;
+    case VALUE_F32:
+    case VALUE_F64:
+        len = float_format(value, is_32_bit(type) ? FLOAT_32 : FLOAT_64, line);
+        break;
+    default: // a reference
+        len = fmt_string(line, sizeof line, "0x%lx", value);
+        break;
+    }
+    line[len++] = '\n';
 
     struct handle out;
     if (handle_get(&process->handles, STDOUT_HANDLE, &out) != OK)

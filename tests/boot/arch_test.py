@@ -8,6 +8,7 @@ import os
 import re
 import select
 import signal
+import struct
 import subprocess
 import time
 
@@ -80,6 +81,22 @@ def iso_path(tmp_path_factory, module_path):
     return path
 
 
+@pytest.fixture(scope="module")
+def high_iso_path(tmp_path_factory, module_path):
+    """An ISO whose kernel asks to be loaded as high as possible instead of as low."""
+    folder = tmp_path_factory.mktemp("high")
+    image = bytearray(open(KERNEL, "rb").read())
+    tag = struct.pack("<HHIIIII", 10, 0, 24, 0x200000, 0x7FFFFFFF, 0x200000, 1)
+    at = image.index(tag) + len(tag) - 4
+    image[at : at + 4] = struct.pack("<I", 2)
+    kernel = folder / "high.elf"
+    kernel.write_bytes(image)
+    path = str(folder / "high.iso")
+    maker = os.path.join(ROOT, "tools", "mkiso.sh")
+    subprocess.run([maker, str(kernel), module_path, path, COMMAND_LINE], check=True)
+    return path
+
+
 def check_payload(*arguments):
     """Runs the payload to its end; returns its output."""
     with Machine(*arguments) as machine:
@@ -121,6 +138,12 @@ def test_pvh(module_path, arguments):
 def test_bios_iso(iso_path):
     output = check_payload("-machine", "q35", "-cpu", "max", "-m", "256", "-cdrom", iso_path)
     assert "started by GRUB" in output
+
+
+def test_kernel_runs_wherever_it_is_loaded(high_iso_path):
+    output = check_payload("-machine", "q35", "-cpu", "max", "-m", "256", "-cdrom", high_iso_path)
+    # The image is not at 2 MiB any more: that is free.
+    assert re.search(r"^# free 0001\w{5} \+ f\w{6}$", output, re.MULTILINE), output
 
 
 def test_uefi_iso(iso_path):

@@ -56,7 +56,14 @@ static struct host_linux {
     _Atomic u64 live_count;
     _Atomic u64 fail_countdown;
     _Atomic bool has_failed;
-} host = {.lock = PTHREAD_MUTEX_INITIALIZER, .code_fd = -1, .registry = ATOMIC_FLAG_INIT};
+    _Atomic u64 charged;
+    _Atomic u64 charge_limit;
+} host = {
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+    .code_fd = -1,
+    .registry = ATOMIC_FLAG_INIT,
+    .charge_limit = UINT64_MAX,
+};
 
 // Whether this thread holds the registry lock: a fault then is a bug and must not wait for it.
 static _Thread_local bool holds_registry;
@@ -104,6 +111,28 @@ void host_free(void *memory, usize bytes) {
     if (memory != NULL)
         host.live_count--;
     free(memory);
+}
+
+void host_linux_charge_limit(u64 bytes) {
+    host.charge_limit = bytes;
+}
+
+u64 host_linux_charged(void) {
+    return host.charged;
+}
+
+enum status host_charge(void *owner, u64 bytes) {
+    (void)owner;
+    u64 before = atomic_fetch_add(&host.charged, bytes);
+    if (before + bytes <= host.charge_limit)
+        return OK;
+    atomic_fetch_sub(&host.charged, bytes);
+    return ERR_LIMIT;
+}
+
+void host_refund(void *owner, u64 bytes) {
+    (void)owner;
+    CHECK(atomic_fetch_sub(&host.charged, bytes) >= bytes);
 }
 
 // -- Linear memories ------------------------------------------------------------------------------

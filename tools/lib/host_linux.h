@@ -20,5 +20,10 @@ void host_linux_fail_nth(u64 nth);
 // Whether a failure that was asked for has happened.
 bool host_linux_has_failed(void);
 
+// No more than `bytes` may be charged by host_charge at a time; UINT64_MAX, the default, is no
+// limit. What is charged now.
+void host_linux_charge_limit(u64 bytes);
+u64 host_linux_charged(void);
+
 // What is allocated and not yet freed: heap blocks, memory slots and code ranges.
 u64 host_linux_live_count(void);

@@ -227,8 +227,9 @@ static const struct rsdp *rsdp_at(u64 phys) {
 
 // BIOSes put it into the first KiB of the extended BIOS data area or into the BIOS's own memory.
 static const struct rsdp *rsdp_search(void) {
-    const u16 *segment = boot_phys(0x40e, 2);
-    u64 areas[2][2] = {{(u64)*segment << 4, ((u64)*segment << 4) + KIB}, {0xe0000, 0x100000}};
+    const u16 *told = boot_phys(0x40e, 2);
+    u64 ebda = told != NULL ? (u64)*told << 4 : 0;
+    u64 areas[2][2] = {{ebda, ebda + KIB}, {0xe0000, 0x100000}};
     for (u32 i = 0; i < COUNT_OF(areas); i++) {
         for (u64 phys = areas[i][0]; phys < areas[i][1]; phys += SCAN_STEP) {
             const struct rsdp *rsdp = rsdp_at(phys);
@@ -240,7 +241,7 @@ static const struct rsdp *rsdp_search(void) {
 }
 
 void acpi_init(u64 rsdp_phys) {
-    acpi.lapic_phys = LAPIC_PHYS_USUAL;
+    acpi = (struct acpi_info){.lapic_phys = LAPIC_PHYS_USUAL};
     for (u32 irq = 0; irq < ACPI_ISA_IRQS; irq++)
         acpi.isa_irqs[irq].gsi = irq;
 

@@ -88,6 +88,8 @@ void apic_init(void) {
     write(REG_TIMER_INITIAL, 0);
     write(REG_LVT_TIMER, VECTOR_TIMER | (cpu_features()->tsc_deadline ? LVT_TSC_DEADLINE : 0));
     write(REG_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
+    // The mode of the timer must have arrived before its MSR is written.
+    cpu_fence();
     cpu_this()->apic_id = apic_id();
 }
 

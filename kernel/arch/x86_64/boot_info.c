@@ -9,6 +9,8 @@
 #define MEMORY_USABLE      1
 #define PHYS_ADDRESS_LIMIT (1ull << 52)
 #define SEED_BYTES_MAX     64
+#define SCREEN_SIDE_MAX    16384u
+#define SCREEN_PITCH_MAX   (128u * 1024u)
 
 void boot_memory_add(struct boot_data *data, u64 start, u64 bytes, u32 type) {
     u64 end;
@@ -24,7 +26,7 @@ void boot_memory_add(struct boot_data *data, u64 start, u64 bytes, u32 type) {
 }
 
 void boot_module_add(struct boot_data *data, u64 start, u64 end) {
-    if (data->module_count == BOOT_MODULES_MAX || start >= end)
+    if (data->module_count == BOOT_MODULES_MAX || start >= end || end > PHYS_ADDRESS_LIMIT)
         return;
     data->modules[data->module_count++] = (struct boot_module){start, end - start};
 }
@@ -66,7 +68,7 @@ static void word_remove(char *word) {
         end++;
     while (*end == ' ')
         end++;
-    usize rest = strlen(end);
+    usize rest = strlen(end) + 1;
     usize len = (usize)(end - word);
     memmove(word, end, rest);
     memset(word + rest, 0, len);
@@ -105,6 +107,44 @@ void boot_command_line_apply(struct boot_data *data) {
     seed_take(data);
     const char *limit = word_find(data->info.command_line, "mem=");
     u64 bytes = limit != NULL ? size_parse(limit) : 0;
-    if (bytes != 0)
-        range_set_trim(&data->ram, bytes);
+    if (bytes == 0)
+        return;
+    range_set_trim(&data->ram, bytes);
+    data->info.ram_bytes = min_u64(data->info.ram_bytes, bytes);
+}
+
+// -- The screen ---------------------------------------------------------------------------------
+
+static bool colour_fits(const struct framebuffer_info *info, u8 position, u8 bits) {
+    return bits != 0 && bits <= 8 && position + bits <= info->bits_per_pixel;
+}
+
+static bool framebuffer_ok(const struct framebuffer_info *info) {
+    u64 pixel_bytes = (info->bits_per_pixel + 7u) / 8;
+    u64 end;
+    if (info->width == 0 || info->width > SCREEN_SIDE_MAX || info->height == 0 ||
+        info->height > SCREEN_SIDE_MAX)
+        return false;
+    if (info->pitch < info->width * pixel_bytes || info->pitch > SCREEN_PITCH_MAX)
+        return false;
+    if (!add_u64(info->phys, (u64)info->pitch * info->height, &end) || end > PHYS_ADDRESS_LIMIT)
+        return false;
+    if (info->kind == FRAMEBUFFER_TEXT)
+        return info->bits_per_pixel == 16;
+    switch (info->bits_per_pixel) {
+    case 15:
+    case 16:
+    case 24:
+    case 32:
+        return colour_fits(info, info->red_position, info->red_bits) &&
+               colour_fits(info, info->green_position, info->green_bits) &&
+               colour_fits(info, info->blue_position, info->blue_bits);
+    default:
+        return false;
+    }
+}
+
+void boot_framebuffer_check(struct framebuffer_info *info) {
+    if (info->kind != FRAMEBUFFER_NONE && !framebuffer_ok(info))
+        *info = (struct framebuffer_info){.kind = FRAMEBUFFER_NONE};
 }

@@ -14,6 +14,7 @@
 #define CR0_NE         (1ull << 5)
 #define CR0_WP         (1ull << 16)
 #define CR0_CACHE_OFF  (3ull << 29)
+#define CR4_MCE        (1ull << 6)
 #define CR4_PGE        (1ull << 7)
 #define CR4_OSFXSR     (1ull << 9)
 #define CR4_OSXMMEXCPT (1ull << 10)
@@ -143,6 +144,8 @@ void cpu_init_this(struct cpu *cpu) {
     u64 cr0 = cpu_cr0_read() & ~(CR0_EM | CR0_TS | CR0_CACHE_OFF);
     cpu_cr0_write(cr0 | CR0_MP | CR0_NE | CR0_WP);
     u64 cr4 = cpu_cr4_read() | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+    if (has(LEAF1_EDX, 7))
+        cr4 |= CR4_MCE;
     if (cpu_state.features.fsgsbase)
         cr4 |= CR4_FSGSBASE;
     if (has(LEAF7_EBX, 7))

@@ -144,6 +144,10 @@ static inline void cpu_page_invalidate(u64 address) {
     __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
 }
 
+static inline void cpu_fence(void) {
+    __asm__ volatile("mfence" : : : "memory");
+}
+
 static inline u64 cpu_tsc_read(void) {
     u32 low;
     u32 high;

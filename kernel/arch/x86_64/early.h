@@ -51,3 +51,6 @@ void boot_text_copy(char *to, usize size, const char *from, usize len);
 
 // Takes `seed=HEX` out of the command line into info.seed, and applies `mem=BYTES`.
 void boot_command_line_apply(struct boot_data *data);
+
+// Turns a framebuffer that cannot be as it is described into none.
+void boot_framebuffer_check(struct framebuffer_info *info);

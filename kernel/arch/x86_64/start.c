@@ -86,6 +86,7 @@ void boot_start(u32 how, u64 info_phys, u64 load_distance) {
     acpi_init(boot_data.rsdp_phys);
     paging_init(&boot_data, load_distance);
 
+    boot_framebuffer_check(&boot_data.framebuffer);
     framebuffer_init(&boot_data.framebuffer);
     apic_init();
     time_init();

@@ -1,0 +1,147 @@
+// The console's line discipline: what is typed, what is echoed, what a program reads.
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "kernel/ipc/stream.h"
+#include "kernel/sched/thread.h"
+#include "tests/fake_arch.h"
+#include "tests/fake_sched.h"
+
+static struct {
+    const char *typed;
+    char echoed[4096];
+    usize echoed_len;
+    u32 interrupts;
+} console;
+
+void arch_console_write(const char *text, usize len) {
+    CHECK(console.echoed_len + len < sizeof console.echoed);
+    memcpy(console.echoed + console.echoed_len, text, len);
+    console.echoed_len += len;
+}
+
+bool arch_console_read(u8 *out) {
+    if (*console.typed == 0)
+        return false;
+    *out = (u8)*console.typed++;
+    return true;
+}
+
+static void count_interrupt(void) {
+    console.interrupts++;
+}
+
+static const struct console_case {
+    const char *typed;
+    const char *read; // all that can be read then
+    const char *echoed;
+    u32 ends;
+    u32 interrupts;
+} cases[] = {
+    {"hello\r", "hello\n", "hello\n", 0, 0},
+    {"hello\n", "hello\n", "hello\n", 0, 0},
+    {"hello", "", "hello", 0, 0}, // not ended yet
+    {" more\n", "hello more\n", " more\n", 0, 0},
+    {"ab\bc\n", "ac\n", "ab\b \bc\n", 0, 0},
+    {"ab\x7f\x7f\x7f\n", "\n", "ab\b \b\b \b\n", 0, 0},
+    {"a\xc3\xa4\x7f\n", "a\n", "a\xc3\xa4\b \b\n", 0, 0}, // a character of two bytes goes whole
+    {"abc\x15x\n", "x\n", "abc\b \b\b \b\b \bx\n", 0, 0},
+    {"abc\x03x\n", "x\n", "abc^C\nx\n", 0, 1},
+    {"\x04", "", "", 1, 0},
+    {"abc\x04", "abc", "abc", 0, 0}, // not empty: what is there is handed over
+    {"a\nb\nc\n", "a\nb\nc\n", "a\nb\nc\n", 0, 0},
+    {"\x1b[A\t\x01\n", "[A\t\n", "[A\t\n", 0, 0}, // control characters are dropped
+};
+
+static bool ended;
+
+static void type(const char *text) {
+    console.typed = text;
+    console.echoed_len = 0;
+    while (*console.typed != 0)
+        console_interrupt();
+}
+
+static usize read_all(char *out, usize size) {
+    u64 available;
+    usize total = 0;
+    struct object *stream = console_stream();
+    while (total < size && object_poll(stream, &available) != POLL_WRITABLE && available != 0) {
+        usize got;
+        CHECK(object_read(stream, 0, out + total, size - total, &got) == OK);
+        CHECK(got != 0);
+        total += got;
+    }
+    return total;
+}
+
+static void check_case(const struct console_case *c) {
+    char buffer[64];
+    u32 before = console.interrupts;
+    type(c->typed);
+    CHECK(console.echoed_len == strlen(c->echoed));
+    CHECK(memcmp(console.echoed, c->echoed, console.echoed_len) == 0);
+    CHECK(console.interrupts - before == c->interrupts);
+    CHECK(read_all(buffer, sizeof buffer) == strlen(c->read));
+    CHECK(memcmp(buffer, c->read, strlen(c->read)) == 0);
+    for (u32 i = 0; i < c->ends; i++) {
+        usize got = 1;
+        CHECK(object_read(console_stream(), 0, buffer, 1, &got) == OK);
+        CHECK(got == 0);
+    }
+}
+
+static void type_later(void) {
+    type("late\n");
+}
+
+static void body(void *) {
+    char buffer[2000];
+    usize got;
+    console_init(count_interrupt);
+    for (u32 i = 0; i < COUNT_OF(cases); i++)
+        check_case(&cases[i]);
+
+    // A reader waits for a line, and gets no more of it than it asked for.
+    fake_interrupt_at(arch_clock_ns() + 1000000, type_later);
+    CHECK(object_read(console_stream(), 0, buffer, 2, &got) == OK);
+    CHECK(got == 2 && memcmp(buffer, "la", 2) == 0);
+    CHECK(read_all(buffer, sizeof buffer) == 3);
+
+    // A line has a limit; what is typed beyond it is not echoed either.
+    static char long_line[1501];
+    memset(long_line, 'x', 1499);
+    long_line[1499] = '\n';
+    type(long_line);
+    CHECK(console.echoed_len == 1024);
+    CHECK(read_all(buffer, sizeof buffer) == 1024);
+
+    // Lines that nobody reads are dropped whole when there is no room.
+    long_line[899] = '\n';
+    long_line[900] = 0;
+    for (u32 i = 0; i < 10; i++)
+        type(long_line);
+    usize total = 0;
+    while ((got = read_all(buffer, 900)) != 0)
+        total += got;
+    CHECK(total == 4 * 900);
+    ended = true;
+    fake_sched_stop();
+}
+
+static void lines_are_edited_and_read(void **) {
+    fake_sched_run(body, NULL);
+    assert_true(ended);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lines_are_edited_and_read),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

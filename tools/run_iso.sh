@@ -1,0 +1,30 @@
+#!/bin/sh
+# Boots an ISO in QEMU, serial line on this terminal: run_iso.sh KWAST.iso [QEMU OPTIONS...]
+# With a graphical desktop the machine's screen is a window; hardware acceleration is used where the
+# processor offers it. Ctrl-A X ends QEMU, Ctrl-A H lists its keys.
+set -eu
+
+if [ $# -lt 1 ]; then
+    echo "usage: $0 KWAST.iso [QEMU OPTIONS...]" >&2
+    exit 2
+fi
+iso=$1
+shift
+
+display=none
+if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
+    for kind in gtk sdl; do
+        if qemu-system-x86_64 -display help | grep -qx "$kind"; then
+            display=$kind
+            break
+        fi
+    done
+fi
+
+accel=tcg
+if [ -w /dev/kvm ] && { [ -d /sys/module/kvm_intel ] || [ -d /sys/module/kvm_amd ]; }; then
+    accel=kvm
+fi
+
+exec qemu-system-x86_64 -machine q35 -accel "$accel" -cpu max -m 512 -no-reboot -nic none \
+    -display "$display" -serial mon:stdio -cdrom "$iso" "$@"
