@@ -64,6 +64,8 @@ arch_c         := $(call sources,kernel/arch/x86_64/*.c)
 arch_s         := $(wildcard kernel/arch/x86_64/*.S)
 tool_c         := $(call sources,tools/*.c)
 tool_lib_c     := $(call sources,tools/lib/*.c)
+# The runner that tools, tests and the kernel share.
+spec_runner_c  := tests/spec/runner.c tests/spec/spectest.c
 test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c kernel/arch/x86_64/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c)
 fake_c         := $(wildcard tests/fake_*.c)
 
@@ -106,7 +108,7 @@ link_kernel = $(Q)$(LD) -nostdlib -static --gc-sections -z max-page-size=4096 \
               $(link_strip) -T kernel/arch/x86_64/kernel.ld $(filter %.o,$^) -o $@
 
 # A release carries its backtrace symbols in a section of its own, and nothing for a debugger.
-$(out)/release/kernel.elf: link_strip := --strip-all
+$(out)/release/kernel.elf: private link_strip := --strip-all
 
 %.symbols.S: %.first.elf tools/ksyms.py
 	$(call say,SYMBOLS,$@)
@@ -164,6 +166,16 @@ $(out)/unit/obj/%.o: % | $(ready)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(unit_flags) $(if $(filter %.c,$<),--embed-dir=$(out)/gen) -c $< -o $@
 
+$(out)/unit/gen/%.c.o: $(out)/gen/%.c
+	$(call say,CC,$< (checked))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(unit_flags) -c $< -o $@
+
+$(out)/host/gen/%.c.o: $(out)/gen/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(host_flags) -c $< -o $@
+
 archive = $(Q)rm -f $@ && $(AR) crs $@ $(filter %.o,$^) 2>/dev/null || printf '!<arch>\n' >$@
 
 # The kernel's portable parts as far as a host can build them: all but init, which belongs to a boot.
@@ -171,19 +183,20 @@ kernel_host_c := $(filter-out kernel/init/kmain.c kernel/init/demo.c kernel/init
 # `tools/lib/host_linux.c` implements engine/api/host.h on Linux; kernel/proc/engine_host.c does so in
 # the kernel. A test gets the one that its folder implies.
 # What of the port reads firmware's and loaders' data.
-port_host_c := $(addprefix kernel/arch/x86_64/,ranges.c multiboot2.c pvh.c boot_info.c acpi.c)
+port_host_c := $(addprefix kernel/arch/x86_64/,ranges.c multiboot2.c pvh.c boot_info.c acpi.c virtio_console.c \
+                 framebuffer.c)
 define host_archives
-$(1)/libbase.a: $(patsubst %,$(1)/$(2)%.o,$(base_c))
+$(1)/libbase.a: $(patsubst %,$(1)/$(2)%.o,$(base_c)) Makefile
 	$$(archive)
-$(1)/libengine.a: $(patsubst %,$(1)/$(2)%.o,$(engine_c) $(engine_s))
+$(1)/libengine.a: $(patsubst %,$(1)/$(2)%.o,$(engine_c) $(engine_s)) Makefile
 	$$(archive)
-$(1)/libkernel.a: $(patsubst %,$(1)/$(2)%.o,$(kernel_host_c))
+$(1)/libkernel.a: $(patsubst %,$(1)/$(2)%.o,$(kernel_host_c)) Makefile
 	$$(archive)
-$(1)/libport.a: $(patsubst %,$(1)/$(2)%.o,$(port_host_c))
+$(1)/libport.a: $(patsubst %,$(1)/$(2)%.o,$(port_host_c)) $(1)/gen/font.c.o Makefile
 	$$(archive)
-$(1)/libfake.a: $(patsubst %,$(1)/$(2)%.o,$(fake_c))
+$(1)/libfake.a: $(patsubst %,$(1)/$(2)%.o,$(fake_c)) Makefile
 	$$(archive)
-$(1)/libtool.a: $(patsubst %,$(1)/$(2)%.o,$(tool_lib_c))
+$(1)/libtool.a: $(patsubst %,$(1)/$(2)%.o,$(tool_lib_c) $(spec_runner_c)) Makefile
 	$$(archive)
 endef
 $(eval $(call host_archives,$(out)/unit,obj/))
@@ -196,7 +209,7 @@ test_wasm := $(patsubst tests/wat/%.wat,$(out)/gen/wat/%.wasm,$(wildcard tests/w
 $(out)/gen/wat/%.wasm: tests/wat/%.wat
 	@mkdir -p $(@D)
 	$(Q)wat2wasm --debug-names $< -o $@
-$(patsubst %,$(out)/unit/obj/%.o,$(filter engine/% kernel/%,$(test_c))): $(test_wasm)
+$(patsubst %,$(out)/unit/obj/%.o,$(filter engine/% kernel/% tests/%,$(test_c))): $(test_wasm)
 
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
 
@@ -285,9 +298,7 @@ $(out)/oracle/exports: $(out)/host/tests/oracle/exports.c.o $(foreach l,tool eng
 .PHONY: tools
 tools: $(out)/kwast
 
-# `kwast wast` brings along the runner that the specification tests share with the kernel.
-spec_runner_c := tests/spec/runner.c tests/spec/spectest.c
-$(out)/kwast: $(patsubst %,$(out)/host/%.o,$(tool_c) $(spec_runner_c)) $(foreach l,tool engine base,$(out)/host/lib$(l).a)
+$(out)/kwast: $(patsubst %,$(out)/host/%.o,$(tool_c)) $(foreach l,tool engine base,$(out)/host/lib$(l).a)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
 
@@ -302,7 +313,7 @@ $(out)/gen/font.c: tools/psf2c.py | $(ready)
 .PHONY: wast
 wast: $(out)/wast
 
-spec_c := $(spec_runner_c) tests/spec/wast_program.c tools/wast.c tools/wast_json.c
+spec_c := tests/spec/wast_program.c tools/wast.c tools/wast_json.c
 $(out)/wast: $(patsubst %,$(out)/host/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@

@@ -29,8 +29,8 @@
 #define PUSH_MAX  (LIMIT_RESULTS + 8)
 #define TRAPS_MAX 8
 
-// Code for one function may not exceed this: a body of some megabytes can ask for more by branching
-// many times with a thousand values.
+// What the code of one function may come to. Two bytes can push a thousand results, and a branch
+// can carry as many, so the body's size bounds it badly.
 #define LIMIT_FUNCTION_CODE (256u << 20)
 
 // Locals up to this number are zeroed by one instruction each, more by a loop.
@@ -56,8 +56,8 @@ static void table_reserve(struct baseline *c, void **table, u32 *capacity, u64 n
     *capacity = (u32)wanted;
 }
 
-// Room for one more instruction.
-static bool insn_reserve(struct baseline *c) {
+// Makes room for one more instruction.
+static bool insn_reserve_more(struct baseline *c) {
     table_reserve(c, (void **)&c->operands, &c->operand_capacity, (u64)c->operand_count + PUSH_MAX,
                   sizeof(*c->operands));
     table_reserve(c, (void **)&c->blocks, &c->block_capacity, (u64)c->block_count + 1,
@@ -67,6 +67,14 @@ static bool insn_reserve(struct baseline *c) {
     if (c->a->len - c->start > LIMIT_FUNCTION_CODE)
         c->status = ERR_LIMIT;
     return c->status == OK && c->a->status == OK;
+}
+
+// The same; nearly always there is nothing to do.
+static inline bool insn_reserve(struct baseline *c) {
+    if (c->operand_count + PUSH_MAX <= c->operand_capacity && c->block_count < c->block_capacity &&
+        c->trap_count + TRAPS_MAX <= c->trap_capacity && c->a->len - c->start < LIMIT_FUNCTION_CODE)
+        return c->a->status == OK;
+    return insn_reserve_more(c);
 }
 
 struct baseline *baseline_create(const struct module_decl *decl,

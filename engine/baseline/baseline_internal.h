@@ -262,6 +262,10 @@ void locals_spill(struct baseline *c);
 // A call destroyed all registers: locals are at home, operands were popped or spilled.
 void state_clobber(struct baseline *c);
 
+// Clean locals are at home only from now on.
+void locals_forget(struct baseline *c);
+// Takes a local that is at home into a register as well.
+void local_load(struct baseline *c, u32 local);
 void local_get(struct baseline *c, u32 local);
 void local_set(struct baseline *c, u32 local);
 void local_tee(struct baseline *c, u32 local);
@@ -280,6 +284,11 @@ void moves_begin(struct baseline *c);
 void moves_add(struct baseline *c, u8 to, const struct operand *x);
 void moves_add_load(struct baseline *c, u8 to, enum value_type type, struct mem from);
 void moves_emit(struct baseline *c);
+
+// -- loop.c -------------------------------------------------------------------------------------
+
+// Where a loop begins: reads ahead and brings its locals where they are best.
+void loop_prepare(struct baseline *c);
 
 // -- merge.c ------------------------------------------------------------------------------------
 

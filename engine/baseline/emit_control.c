@@ -58,6 +58,7 @@ void control_begin(struct baseline *c) {
 // The parameters move to where every iteration expects them.
 static void loop_begin(struct baseline *c, struct block *block) {
     u32 params = block->type->param_count;
+    loop_prepare(c);
     merge_decide(c, &block->merge, params);
     if (merge_arrive(c, &block->merge, block->height, params, false))
         merge_moves(c, &block->merge, block->height, params);

@@ -118,11 +118,15 @@ void locals_spill(struct baseline *c) {
         local_write_home(c, (u8)__builtin_ctz(dirty));
 }
 
-void state_clobber(struct baseline *c) {
-    ASSERT(c->used == 0);
+void locals_forget(struct baseline *c) {
     ASSERT(c->clean == c->locals);
     for (u32 left = c->locals; left != 0; left &= left - 1)
         local_detach(c, (u8)__builtin_ctz(left));
+}
+
+void state_clobber(struct baseline *c) {
+    ASSERT(c->used == 0);
+    locals_forget(c);
 }
 
 // The first register of `mask` at or after the rotating position, so that none is always the one.
@@ -318,17 +322,21 @@ void operand_move_to(struct baseline *c, struct operand *x, u8 reg) {
 
 // -- Locals -------------------------------------------------------------------------------------
 
+// mov r, [home]
+void local_load(struct baseline *c, u32 local) {
+    enum value_type type = local_type(c, local);
+    u8 reg = reg_empty(c, type_mask(type));
+    value_load(c, type, reg, local_home(c, local));
+    local_attach(c, local, reg, true);
+}
+
 // Shares the local's register; loads it first, and keeps it there, when it is at home.
 void local_get(struct baseline *c, u32 local) {
+    if (c->local[local].reg == NO_REG)
+        local_load(c, local);
     u8 reg = c->local[local].reg;
-    enum value_type type = local_type(c, local);
-    if (reg == NO_REG) {
-        reg = reg_empty(c, type_mask(type));
-        value_load(c, type, reg, local_home(c, local));
-        local_attach(c, local, reg, true);
-    }
     reg_retain(c, reg);
-    push_reg(c, type, reg);
+    push_reg(c, local_type(c, local), reg);
 }
 
 // Makes `x` the value of a local and leaves it pinned in the register that the two share.

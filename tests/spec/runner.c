@@ -171,13 +171,15 @@ static void end_script(struct runner *r) {
 
 static enum status begin_script(struct runner *r) {
     end_script(r);
-    r->counts = (struct spec_counts){0};
+    struct bytes name = read_text(r);
+    if (r->broken)
+        return ERR_MALFORMED;
     enum status status = store_create(r->engine, NULL, &r->store);
     if (status != OK)
         return status;
-    status = spectest_create(r->store, &r->funcs, &r->spectest);
-    r->script = read_text(r);
-    return status;
+    r->counts = (struct spec_counts){0};
+    r->script = name;
+    return spectest_create(r->store, &r->funcs, &r->spectest);
 }
 
 // -- Modules
@@ -474,6 +476,8 @@ static enum status run_commands(struct runner *r) {
         r->command = (enum script_command)read_number(r, 1);
         r->line = (u32)read_number(r, 4);
         r->failed = false;
+        if (r->broken)
+            return ERR_MALFORMED;
         if (r->command == SCRIPT_BEGIN) {
             enum status status = begin_script(r);
             if (status != OK)

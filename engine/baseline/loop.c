@@ -1,0 +1,116 @@
+// What a loop does with its locals, found by reading ahead, to start it in a good state.
+//
+// Every iteration begins in the state that the first one found. So what an innermost loop uses is
+// loaded before it; a local that it sets does not count as being at home as well, or each iteration
+// would store it; and a loop that calls in every iteration begins with all at home, for that is
+// where the call leaves them.
+//
+// Reading stops at the first loop inside: a byte is read ahead only for the innermost loop around
+// it, so the time stays linear in the function's size. What is read is not validated yet: indices
+// are checked here, and the first malformed instruction ends it.
+
+#include "engine/baseline/baseline_internal.h"
+
+#define USES_MAX 24
+
+// Registers of each kind that preloading leaves for the loop's own values.
+#define GPRS_LEFT 4
+#define XMMS_LEFT 6
+
+struct use {
+    u32 local;
+    bool is_set;
+    bool is_read_first;
+};
+
+struct loop_facts {
+    bool is_innermost; // read to its end, all of its locals are in `uses`
+    bool calls;
+    bool calls_always; // outside of any block in it
+    u32 use_count;
+    struct use uses[USES_MAX];
+};
+
+static void note_use(struct loop_facts *facts, u32 local, bool is_set) {
+    for (u32 i = 0; i < facts->use_count; i++) {
+        if (facts->uses[i].local == local) {
+            facts->uses[i].is_set |= is_set;
+            return;
+        }
+    }
+    if (facts->use_count < USES_MAX)
+        facts->uses[facts->use_count] = (struct use){local, is_set, !is_set};
+    facts->use_count++;
+}
+
+static void read_loop(const struct baseline *c, struct loop_facts *facts) {
+    struct reader r = c->validator.reader;
+    *facts = (struct loop_facts){0};
+    for (u32 depth = 0; r.status == OK && facts->use_count <= USES_MAX;) {
+        struct insn insn;
+        insn_read(&r, c->decl, &insn);
+        switch (insn.op) {
+        case OP_LOOP:
+            return;
+        case OP_BLOCK:
+        case OP_IF:
+            depth++;
+            break;
+        case OP_END:
+            facts->is_innermost = depth == 0;
+            if (depth-- == 0)
+                return;
+            break;
+        case OP_CALL:
+        case OP_CALL_INDIRECT:
+        case OP_MEMORY_GROW:
+            facts->calls = true;
+            facts->calls_always |= depth == 0;
+            break;
+        case OP_LOCAL_GET:
+        case OP_LOCAL_SET:
+        case OP_LOCAL_TEE:
+            if (insn.index >= c->validator.local_count)
+                return;
+            note_use(facts, insn.index, insn.op != OP_LOCAL_GET);
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+// mov r, [home]
+static void preload(struct baseline *c, u32 local) {
+    enum value_type type = c->validator.locals[local];
+    u32 empty = type_mask(type) & ~c->used & ~c->locals;
+    u32 left = value_type_is_float(type) ? XMMS_LEFT : GPRS_LEFT;
+    if (c->local[local].reg == NO_REG && (u32)__builtin_popcount(empty) > left)
+        local_load(c, local);
+}
+
+// What the loop reads before it writes comes first; what it only keeps results in, last.
+static void preload_uses(struct baseline *c, const struct loop_facts *facts) {
+    for (u32 i = 0; i < facts->use_count; i++) {
+        if (facts->uses[i].is_read_first)
+            preload(c, facts->uses[i].local);
+    }
+    for (u32 i = 0; i < facts->use_count; i++)
+        preload(c, facts->uses[i].local);
+    for (u32 i = 0; i < facts->use_count; i++) {
+        u8 reg = c->local[facts->uses[i].local].reg;
+        if (facts->uses[i].is_set && reg != NO_REG)
+            c->clean &= ~bit(reg);
+    }
+}
+
+void loop_prepare(struct baseline *c) {
+    struct loop_facts facts;
+    read_loop(c, &facts);
+    if (facts.calls_always) {
+        locals_spill(c);
+        locals_forget(c);
+    } else if (facts.is_innermost && !facts.calls) {
+        preload_uses(c, &facts);
+    }
+}
