@@ -532,6 +532,10 @@ u64 arch_clock_resolution_ns(void) {
     return 1;
 }
 
+u64 arch_firmware_ns(void) {
+    return 0;
+}
+
 u64 arch_wall_offset_ns(void) {
     return 1700000000ull * 1000000000ull;
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Checks the assembler of engine/x64 against LLVM's.
 
-    build/unit/engine/x64/asm_test --list | tests/x64_check.py
+    (build/unit/engine/x64/asm_test --list; build/unit/engine/x64/asm_vec_test --list) |
+        tests/x64_check.py
 
 Each input line is "bytes<TAB>text". The bytes must disassemble to one instruction that means the text,
 and must not be longer than what LLVM makes of the text. Memory operands are compared as sums
@@ -71,7 +72,7 @@ def normal(text):
     text = " ".join(text.split("#")[0].split())
     if text.startswith("addr32 "):  # how LLVM writes a 32-bit address without registers
         text = text.removeprefix("addr32 ").replace("[", "[1*eiz + ")
-    text = re.sub(r"((?:byte|word|dword|qword) ptr )?([fg]s:)?\[([^]]*)\]", address, text)
+    text = re.sub(r"((?:byte|word|dword|qword|xmmword) ptr )?([fg]s:)?\[([^]]*)\]", address, text)
     name, _, rest = text.partition(" ")
     operands = [o.strip() for o in rest.split(",")] if rest else []
     if name in ("xchg", "test") and not re.match(r"-?\d", operands[1]):
@@ -93,6 +94,8 @@ def disassemble(lines):
         if line == SEPARATOR_TEXT:
             groups.append(group)
             group = []
+        elif group and group[-1] == "lock":  # printed as if it were an instruction
+            group[-1] = f"lock {line}"
         elif line and not line.startswith("."):
             group.append(line)
     return groups

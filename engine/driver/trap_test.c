@@ -2,6 +2,10 @@
 
 #include "tests/embedder.h"
 
+#include <signal.h>
+#include <sys/time.h>
+#include <ucontext.h>
+
 #include "engine/driver/driver_internal.h"
 #include "engine/ops/ops.h"
 
@@ -166,6 +170,46 @@ static void faults_elsewhere_are_not_taken(void **state) {
     }
 }
 
+// A timer's signal does what the kernel's interrupt does: ends the program wherever it is.
+static volatile u32 alarms_elsewhere;
+
+static void on_alarm(int signal, siginfo_t *info, void *argument) {
+    (void)signal;
+    (void)info;
+    greg_t *registers = ((ucontext_t *)argument)->uc_mcontext.gregs;
+    u64 pc = (u64)registers[REG_RIP];
+    if (!engine_owns_pc(e.engine, pc)) {
+        alarms_elsewhere++;
+        return;
+    }
+    registers[REG_RIP] =
+        (greg_t)engine_interrupt(e.engine, &e.thread, TRAP_KILLED, pc, (u64)registers[REG_RBP]);
+}
+
+static void an_interrupt_ends_a_loop(void **state) {
+    (void)state;
+    struct sigaction action = {.sa_sigaction = on_alarm, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    struct sigaction previous;
+    assert_int_equal(sigaction(SIGALRM, &action, &previous), 0);
+    for (u32 round = 0; round < 40; round++) {
+        // Repeating, in case it comes before the program has begun.
+        struct itimerval timer = {.it_interval.tv_usec = 1000,
+                                  .it_value.tv_usec = 500 + 37 * (suseconds_t)round};
+        struct itimerval off = {0};
+        u64 values[1];
+        assert_int_equal(setitimer(ITIMER_REAL, &timer, NULL), 0);
+        enum trap trap = embedder_call(&e, instance, "spin", values);
+        assert_int_equal(setitimer(ITIMER_REAL, &off, NULL), 0);
+        assert_int_equal(trap, TRAP_KILLED);
+        assert_int_equal(e.report.trap, TRAP_KILLED);
+        assert_in_range(e.report.frame_count, 1, 2);
+        struct bytes name = module_func_name(instance->module, e.report.frames[0].func);
+        bool in_step = bytes_equal_text(name, "step");
+        assert_true(in_step || bytes_equal_text(name, "spin"));
+    }
+    assert_int_equal(sigaction(SIGALRM, &previous, NULL), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -173,7 +217,7 @@ int main(void) {
         TEST(a_report_names_every_function),    TEST(a_deep_report_keeps_the_innermost),
         TEST(endless_recursion_is_stopped),     TEST(memory_bounds_are_exact),
         TEST(a_host_function_ends_the_program), TEST(arguments_need_no_clean_upper_half),
-        TEST(faults_elsewhere_are_not_taken),
+        TEST(faults_elsewhere_are_not_taken),   TEST(an_interrupt_ends_a_loop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -155,7 +155,9 @@ static u8 *put_opcode(u8 *at, struct opcode op, u8 rex, bool force) {
         *at++ = 0x40 | rex;
     if (op.map != MAP_ONE_BYTE)
         *at++ = 0x0f;
-    if (op.map == MAP_0F3A)
+    if (op.map == MAP_0F38)
+        *at++ = 0x38;
+    else if (op.map == MAP_0F3A)
         *at++ = 0x3a;
     *at++ = op.code;
     return at;
@@ -344,11 +346,20 @@ void asm_call(struct assembler *a, struct label *label) {
     emit_rel32(a, label);
 }
 
+void asm_emit_rl(struct assembler *a, struct opcode op, u8 reg, struct label *label) {
+    ASSERT(reg < 16);
+    u8 *at = reserve(a, INSTRUCTION_ROOM);
+    if (at == NULL)
+        return;
+    at = put_opcode(at, op, (u8)((reg >> 3) << 2), false);
+    *at++ = modrm(0, reg, 5);
+    commit(a, at);
+    emit_rel32(a, label);
+}
+
 // lea to, [rip + label]
 void asm_lea_label(struct assembler *a, enum gpr to, struct label *label) {
-    ASSERT(to < 16);
-    asm_bytes(a, (u8[]){0x48 | (to >> 3) << 2, 0x8d, modrm(0, to, 5)}, 3);
-    emit_rel32(a, label);
+    asm_emit_rl(a, opcode_sized(W64, MAP_ONE_BYTE, 0x8d), to, label);
 }
 
 void asm_rel32(struct assembler *a, struct label *label) {

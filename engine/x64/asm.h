@@ -175,6 +175,12 @@ void asm_rep_stosb(struct assembler *a);
 void asm_cld(struct assembler *a);
 void asm_std(struct assembler *a);
 
+// Atomic, and a full barrier each. cmpxchg compares the accumulator and sets the zero flag.
+void asm_xchg_mr(struct assembler *a, enum width w, struct mem x, enum gpr y);
+void asm_lock_cmpxchg(struct assembler *a, enum width w, struct mem to, enum gpr from);
+void asm_lock_xadd(struct assembler *a, enum width w, struct mem to, enum gpr from);
+void asm_mfence(struct assembler *a);
+
 // Scalar float. The sse enumeration's values are the opcode bytes after 0F.
 enum sse_op : u8 {
     SSE_SQRT = 0x51,

@@ -340,3 +340,32 @@ void asm_cld(struct assembler *a) {
 void asm_std(struct assembler *a) {
     asm_emit_u8(a, 0xfd);
 }
+
+// -- Atomic -------------------------------------------------------------------------------------
+
+void asm_xchg_mr(struct assembler *a, enum width w, struct mem x, enum gpr y) {
+    struct opcode op = opcode_pair(w, 0x86); // with memory it locks without being told
+    op.byte_reg = w == W8;
+    asm_emit_rm(a, op, y, x);
+}
+
+// lock and an instruction of the map 0F.
+static void emit_locked(struct assembler *a, u8 code, enum width w, struct mem to, enum gpr from) {
+    struct opcode op = opcode_pair(w, code);
+    op.map = MAP_0F;
+    op.byte_reg = w == W8;
+    asm_emit_u8(a, 0xf0);
+    asm_emit_rm(a, op, from, to);
+}
+
+void asm_lock_cmpxchg(struct assembler *a, enum width w, struct mem to, enum gpr from) {
+    emit_locked(a, 0xb0, w, to, from);
+}
+
+void asm_lock_xadd(struct assembler *a, enum width w, struct mem to, enum gpr from) {
+    emit_locked(a, 0xc0, w, to, from);
+}
+
+void asm_mfence(struct assembler *a) {
+    asm_bytes(a, (const u8[]){0x0f, 0xae, 0xf0}, 3);
+}

@@ -5,7 +5,7 @@
 #include "engine/x64/asm.h"
 
 // The opcode maps: the escape bytes in front of the opcode byte.
-enum opcode_map : u8 { MAP_ONE_BYTE, MAP_0F, MAP_0F3A };
+enum opcode_map : u8 { MAP_ONE_BYTE, MAP_0F, MAP_0F38, MAP_0F3A };
 
 // What an instruction is besides its operands and immediate.
 struct opcode {
@@ -35,6 +35,8 @@ static inline struct opcode opcode_pair(enum width w, u8 code) {
 // Register-register and register-memory forms; `reg` is a register number or an opcode extension.
 void asm_emit_rr(struct assembler *a, struct opcode op, u8 reg, u8 rm);
 void asm_emit_rm(struct assembler *a, struct opcode op, u8 reg, struct mem m);
+// Register and the memory at a label, rip-relative. Nothing may follow in the instruction.
+void asm_emit_rl(struct assembler *a, struct opcode op, u8 reg, struct label *label);
 
 // One-byte opcodes with the register in their low three bits (push, mov r, imm).
 void asm_emit_plus(struct assembler *a, u8 code, bool wide, u8 reg);

@@ -13,99 +13,9 @@
 
 #include "engine/x64/code.h"
 #include "tests/fake_host.h"
+#include "tests/x64_list.h"
 
-// -- The list: one instruction per line ---------------------------------------------------------
-
-static struct assembler list;
-static bool list_prints;
-
-// Ends an instruction of the list whose meaning is the text.
-static void PRINTF_LIKE(1, 2) means(const char *format, ...) {
-    assert_int_equal(list.status, OK);
-    assert_in_range(list.len, 1, 15);
-    if (list_prints) {
-        for (u32 i = 0; i < list.len; i++)
-            printf("%02x", list.code[i]);
-        putchar('\t');
-        va_list args;
-        va_start(args, format);
-        vprintf(format, args);
-        va_end(args);
-        putchar('\n');
-    }
-    asm_reset(&list);
-}
-
-static const char *const gpr_names[4][16] = {
-    [W8] = {"al", "cl", "dl", "bl", "spl", "bpl", "sil", "dil", "r8b", "r9b", "r10b", "r11b",
-            "r12b", "r13b", "r14b", "r15b"},
-    [W16] = {"ax", "cx", "dx", "bx", "sp", "bp", "si", "di", "r8w", "r9w", "r10w", "r11w", "r12w",
-             "r13w", "r14w", "r15w"},
-    [W32] = {"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "r8d", "r9d", "r10d", "r11d",
-             "r12d", "r13d", "r14d", "r15d"},
-    [W64] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11",
-             "r12", "r13", "r14", "r15"},
-};
-static const char *const pointer_names[] = {"byte", "word", "dword", "qword"};
-static const char *const cond_names[] = {"o", "no", "b", "ae", "e", "ne", "be", "a",
-                                         "s", "ns", "p", "np", "l", "ge", "le", "g"};
-static const char *const alu_names[] = {"add", "or", "adc", "sbb", "and", "sub", "xor", "cmp"};
-static const char *const fwidth_names[] = {"s", "d"};
-
-// A memory operand as text, in one of two buffers in turn.
-static const char *mem_text(enum width w, struct mem m) {
-    static char buffers[2][96];
-    static u32 turn;
-    char *out = buffers[turn++ % 2];
-    usize size = sizeof(buffers[0]);
-    enum width address = m.addr32 ? W32 : W64;
-    const char *segments[] = {"", "fs:", "gs:"};
-    usize at = (usize)snprintf(out, size, "%s ptr %s[", pointer_names[w], segments[m.segment]);
-    const char *plus = "";
-    if (m.base != NO_GPR) {
-        at += (usize)snprintf(out + at, size - at, "%s", gpr_names[address][m.base]);
-        plus = " + ";
-    }
-    if (m.index != NO_GPR) {
-        at += (usize)snprintf(out + at, size - at, "%s%d*%s", plus, 1 << m.scale,
-                              gpr_names[address][m.index]);
-        plus = " + ";
-    }
-    if (m.base == NO_GPR && m.index == NO_GPR)
-        snprintf(out + at, size - at, "%s%d]", m.addr32 ? "1*eiz + " : "", m.disp);
-    else
-        snprintf(out + at, size - at, "%s%d]", plus, m.disp);
-    return out;
-}
-
-static const i32 disps[] = {0, 1, -1, 127, 128, -128, -129, 0x12345678, -0x12345678, INT32_MIN};
-
-#define MEM_COUNT (17u * 16 * 4 * COUNT_OF(disps) * 3 * 2)
-
-// The n-th memory operand; false for combinations that do not exist.
-static bool mem_nth(u32 n, struct mem *out) {
-    u32 base = n % 17;
-    n /= 17;
-    u32 index = n % 16;
-    n /= 16;
-    u32 scale = n % 4;
-    n /= 4;
-    i32 disp = disps[n % COUNT_OF(disps)];
-    n /= COUNT_OF(disps);
-    *out = (struct mem){
-        .base = base == 16 ? NO_GPR : (enum gpr)base,
-        .index = index == RSP ? NO_GPR : (enum gpr)index,
-        .scale = (u8)scale,
-        .segment = (enum segment)(n % 3),
-        .addr32 = n / 3 != 0,
-        .disp = disp,
-    };
-    return out->index != NO_GPR || scale == 0;
-}
-
-#define FOR_EACH_GPR(r)          for (enum gpr r = RAX; r <= R15; r++)
-#define FOR_EACH_XMM(r)          for (enum xmm r = XMM0; r <= XMM15; r++)
-#define FOR_EACH_WIDTH(w, first) for (enum width w = (first); w <= W64; w++)
+// -- The list ----------------------------------------------------------------------------------
 
 static void list_moves(void) {
     FOR_EACH_GPR(x) FOR_EACH_GPR(y) {
@@ -380,6 +290,17 @@ static void list_float_memory(struct mem m, enum xmm x) {
     }
 }
 
+static void list_atomic_memory(struct mem m, enum gpr r) {
+    FOR_EACH_WIDTH(w, W8) {
+        asm_xchg_mr(&list, w, m, r);
+        means("xchg %s, %s", mem_text(w, m), gpr_names[w][r]);
+        asm_lock_cmpxchg(&list, w, m, r);
+        means("lock cmpxchg %s, %s", mem_text(w, m), gpr_names[w][r]);
+        asm_lock_xadd(&list, w, m, r);
+        means("lock xadd %s, %s", mem_text(w, m), gpr_names[w][r]);
+    }
+}
+
 static void list_memory(void) {
     for (u32 n = 0; n < MEM_COUNT; n++) {
         struct mem m;
@@ -398,6 +319,7 @@ static void list_memory(void) {
         list_memory_moves(m, r);
         list_alu_memory(m, r, turn);
         list_float_memory(m, (enum xmm)(turn % 16));
+        list_atomic_memory(m, r);
         asm_push_m(&list, m);
         means("push %s", mem_text(W64, m));
         asm_jmp_m(&list, m);
@@ -421,6 +343,8 @@ static void list_all(bool print) {
     list_float_arithmetic(F64);
     list_float_transfers();
     list_memory();
+    asm_mfence(&list);
+    means("mfence");
     asm_fini(&list);
 }
 

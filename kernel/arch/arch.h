@@ -168,6 +168,10 @@ u64 arch_clock_resolution_ns(void);
 // Nanoseconds since 1970 (UTC) at which arch_clock_ns was zero.
 u64 arch_wall_offset_ns(void);
 
+// How long the machine had been on when arch_clock_ns was zero: firmware and boot loader. As far as
+// the machine tells; 0 when it does not.
+u64 arch_firmware_ns(void);
+
 // Asks for upcall_timer at or shortly after `deadline_ns`, once, on this CPU; replaces an earlier
 // request. UINT64_MAX: never. Interrupts off.
 void arch_timer_arm(u64 deadline_ns);

@@ -64,6 +64,7 @@ static void start_log(void) {
         log_console_level(LOG_WARNING);
     log_write(LOG_INFO, "kwast on %s, %llu MiB, started by %s", boot.info->machine,
               boot.info->ram_bytes / MIB, boot.info->boot_loader);
+    log_write(LOG_INFO, "firmware and boot loader took %lu us", arch_firmware_ns() / 1000);
 }
 
 // -- On the boot stack --------------------------------------------------------------------------

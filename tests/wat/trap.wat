@@ -18,4 +18,11 @@
     (i32.load (local.get $at)))
   (func $host (export "host") (param $why i32)
     (call $stop (local.get $why)))
+  (func $step (param $x i32) (result i32)
+    (i32.add (local.get $x) (i32.const 1)))
+  (func $spin (export "spin") (result i32) (local $x i32)
+    (loop $again
+      (local.set $x (call $step (local.get $x)))
+      (br $again))
+    (unreachable))
 )

@@ -314,6 +314,13 @@ void host_linux_thread(struct thread_block *thread, usize stack_bytes) {
     thread->stack_limit = (u64)__builtin_frame_address(0) - stack_bytes;
 }
 
+void host_linux_thread_end(void) {
+    stack_t none = {.ss_flags = SS_DISABLE};
+    CHECK(sigaltstack(&none, NULL) == 0);
+    free(signal_stack);
+    signal_stack = NULL;
+}
+
 // -- Faults ---------------------------------------------------------------------------------------
 
 static bool try_trap(int signal, ucontext_t *context) {

@@ -11,6 +11,9 @@ void host_linux_engine(struct engine *engine);
 // `stack_bytes` of it below the caller. Installs an alternate signal stack.
 void host_linux_thread(struct thread_block *thread, usize stack_bytes);
 
+// Frees the running thread's signal stack, before the thread ends.
+void host_linux_thread_end(void);
+
 #define HOST_LINUX_STACK_BYTES (1 * MIB)
 
 // The `nth` host_alloc, host_memory_reserve, host_memory_grow, host_code_reserve or

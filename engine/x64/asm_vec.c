@@ -1,0 +1,123 @@
+// Vector instructions. Nearly all have one shape, so enum vec_op's values are their encodings; the
+// rest move between register files, where the operands' order in ModRM differs from one to the
+// next.
+
+#include "engine/x64/asm_vec.h"
+
+#include "engine/x64/asm_internal.h"
+
+STATIC_ASSERT((int)MAP_0F == VEC_MAP_0F, "enum vec_op holds the map");
+STATIC_ASSERT((int)MAP_0F38 == VEC_MAP_0F38, "enum vec_op holds the map");
+STATIC_ASSERT((int)MAP_0F3A == VEC_MAP_0F3A, "enum vec_op holds the map");
+
+static struct opcode vec_opcode(enum vec_op op) {
+    return (struct opcode){
+        .prefix = VEC_PREFIX(op), .map = (enum opcode_map)VEC_MAP(op), .code = VEC_CODE(op)};
+}
+
+bool vec_op_has_imm(enum vec_op op) {
+    switch (op) {
+#define VEC_OP(name, text, prefix, map, code, bytes)
+#define VEC_OP_IMM(name, text, prefix, map, code, bytes)                                           \
+    case VEC_##name:                                                                               \
+        return true;
+#include "engine/x64/vec_ops.def"
+#undef VEC_OP
+#undef VEC_OP_IMM
+    default:
+        return false;
+    }
+}
+
+void asm_vec_rr(struct assembler *a, enum vec_op op, enum xmm to, enum xmm from) {
+    ASSERT(!vec_op_has_imm(op));
+    asm_emit_rr(a, vec_opcode(op), to, from);
+}
+
+void asm_vec_rm(struct assembler *a, enum vec_op op, enum xmm to, struct mem from) {
+    ASSERT(!vec_op_has_imm(op));
+    asm_emit_rm(a, vec_opcode(op), to, from);
+}
+
+void asm_vec_rl(struct assembler *a, enum vec_op op, enum xmm to, struct label *from) {
+    ASSERT(!vec_op_has_imm(op)); // the distance counts from the instruction's end
+    asm_emit_rl(a, vec_opcode(op), to, from);
+}
+
+void asm_vec_rri(struct assembler *a, enum vec_op op, enum xmm to, enum xmm from, u8 imm) {
+    ASSERT(vec_op_has_imm(op));
+    asm_emit_rr(a, vec_opcode(op), to, from);
+    asm_emit_u8(a, imm);
+}
+
+void asm_vec_rmi(struct assembler *a, enum vec_op op, enum xmm to, struct mem from, u8 imm) {
+    ASSERT(vec_op_has_imm(op));
+    asm_emit_rm(a, vec_opcode(op), to, from);
+    asm_emit_u8(a, imm);
+}
+
+void asm_vec_shift_i(struct assembler *a, enum vec_shift op, enum xmm x, u8 count) {
+    struct opcode opcode = {.prefix = 0x66, .map = MAP_0F, .code = (u8)(op >> 8)};
+    asm_emit_rr(a, opcode, (u8)op, x);
+    asm_emit_u8(a, count);
+}
+
+void asm_loadv(struct assembler *a, enum xmm to, struct mem from) {
+    asm_vec_rm(a, VEC_MOVUPS, to, from);
+}
+
+void asm_storev(struct assembler *a, struct mem to, enum xmm from) {
+    asm_emit_rm(a, (struct opcode){.map = MAP_0F, .code = 0x11}, from, to);
+}
+
+// -- Lanes --------------------------------------------------------------------------------------
+
+static void check_lane(enum width w, u8 lane) {
+    ASSERT(lane < 16 >> w);
+}
+
+static struct opcode pinsr_opcode(enum width w) {
+    static const u8 codes[] = {[W8] = 0x20, [W16] = 0xc4, [W32] = 0x22, [W64] = 0x22};
+    return (struct opcode){
+        .prefix = 0x66, .map = w == W16 ? MAP_0F : MAP_0F3A, .code = codes[w], .wide = w == W64};
+}
+
+// The form whose destination may be memory.
+static struct opcode pextr_opcode(enum width w) {
+    static const u8 codes[] = {[W8] = 0x14, [W16] = 0x15, [W32] = 0x16, [W64] = 0x16};
+    return (struct opcode){.prefix = 0x66, .map = MAP_0F3A, .code = codes[w], .wide = w == W64};
+}
+
+void asm_pinsr_r(struct assembler *a, enum width w, enum xmm to, enum gpr from, u8 lane) {
+    check_lane(w, lane);
+    asm_emit_rr(a, pinsr_opcode(w), to, from);
+    asm_emit_u8(a, lane);
+}
+
+void asm_pinsr_m(struct assembler *a, enum width w, enum xmm to, struct mem from, u8 lane) {
+    check_lane(w, lane);
+    asm_emit_rm(a, pinsr_opcode(w), to, from);
+    asm_emit_u8(a, lane);
+}
+
+void asm_pextr_r(struct assembler *a, enum width w, enum gpr to, enum xmm from, u8 lane) {
+    check_lane(w, lane);
+    if (w == W16) // the older form is shorter and has its operands the other way round
+        asm_emit_rr(a, (struct opcode){.prefix = 0x66, .map = MAP_0F, .code = 0xc5}, to, from);
+    else
+        asm_emit_rr(a, pextr_opcode(w), from, to);
+    asm_emit_u8(a, lane);
+}
+
+void asm_pextr_m(struct assembler *a, enum width w, struct mem to, enum xmm from, u8 lane) {
+    check_lane(w, lane);
+    asm_emit_rm(a, pextr_opcode(w), from, to);
+    asm_emit_u8(a, lane);
+}
+
+void asm_movmsk(struct assembler *a, enum width w, enum gpr to, enum xmm from) {
+    ASSERT(w != W16);
+    u8 code = w == W8 ? 0xd7 : 0x50;
+    u8 prefix = w == W32 ? 0 : 0x66;
+    asm_emit_rr(a, (struct opcode){.prefix = prefix, .map = MAP_0F, .code = code}, to, from);
+}
