@@ -33,6 +33,7 @@ help:
 	@echo 'make iso          a bootable ISO, build/kwast.iso (BUILD=release: without assertions)'
 	@echo 'make unit         unit tests, under ASan and UBSan'
 	@echo 'make x64          compare the assembler with LLVM'
+	@echo 'make golden bless compare emitted code with tests/golden/*.txt; rewrite these'
 	@echo 'make programs     the demonstration programs as WebAssembly; test-programs: those of the tests'
 	@echo 'make tidy format  check the structure and the lint; format the code'
 	@echo 'make clean        remove build/'
@@ -236,6 +237,16 @@ port: $(out)/arch-test.elf
 .PHONY: x64
 x64: $(out)/unit/engine/x64/asm_test $(out)/unit/engine/x64/asm_vec_test
 	$(Q)for list in $^; do $$list --list; done | tests/x64_check.py
+
+# What the compiler emits for small functions, as text that a person has read.
+$(out)/golden: $(out)/host/tests/golden/dump.c.o $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -o $@
+.PHONY: golden bless
+golden: $(out)/golden
+	$(Q)tests/golden.py $< $(wildcard tests/golden/*.wat)
+bless: $(out)/golden
+	$(Q)tests/golden.py --bless $< $(wildcard tests/golden/*.wat)
 
 # -- Fuzzing -------------------------------------------------------------------------------------------
 

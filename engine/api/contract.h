@@ -153,9 +153,11 @@ STATIC_ASSERT(sizeof(struct func_ref) == FUNC_REF_BYTES, "instance layout");
 struct memory {
     u64 base;
     u64 bytes;     // current size, a multiple of WASM_PAGE_BYTES
-    u32 max_pages; // declared maximum, or MEMORY_MAX_PAGES
-    u32 has_max;   // whether one was declared (import matching)
+    u64 max_pages; // declared maximum, or the most that its addresses allow
     void *owner;   // the store's owner, for the host
+    bool has_max;  // whether one was declared (import matching)
+    bool is_shared;
+    bool is64; // addressed by i64
 };
 
 #define MEMORY_BASE  0
@@ -167,11 +169,12 @@ STATIC_ASSERT(offsetof(struct memory, bytes) == MEMORY_BYTES, "generated code");
 struct table {
     u64 *elements;
     u64 size;
-    u32 max_size;
-    u32 has_max;
-    u32 type; // enum value_type
+    u64 max_size; // declared maximum, or the most that its indices allow
+    void *owner;  // the store's owner, for the host
     u32 capacity;
-    void *owner; // the store's owner, for the host
+    u8 type; // enum value_type
+    bool has_max;
+    bool is64; // indexed by i64
 };
 
 #define TABLE_ELEMENTS 0
@@ -179,9 +182,16 @@ struct table {
 STATIC_ASSERT(offsetof(struct table, elements) == TABLE_ELEMENTS, "generated code");
 STATIC_ASSERT(offsetof(struct table, size) == TABLE_SIZE, "generated code");
 
+// What an exception is known by: the same tag is the same address, in every instance that imports
+// it.
+struct tag {
+    u32 type_id; // canonical number of its type; the parameters are what the exception carries
+};
+
 // The head of an instance. Behind it, at the offsets that engine/decode/layout.h computes from the
-// module: pointers to tables, pointers to imported functions' references, pointers to globals,
-// the cells of own globals, and the references of own functions that are used as values.
+// module: pointers to memories (memory 0 too), to tables and to tags, pointers to imported
+// functions' references, pointers to globals, the cells of own globals, and the references of own
+// functions that are used as values.
 struct instance {
     const void *const *helpers; // C entry points, indexed by enum helper
     struct memory *memory;      // memory 0, or NULL
@@ -215,10 +225,10 @@ struct helper_result {
 };
 
 #define HELPER_LIST(X)                                                                             \
-    X(HELPER_MEMORY_GROW) /* (pages) -> old size in pages, or (u32)-1 */                           \
-    X(HELPER_MEMORY_INIT) /* (segment, to, from, count) */                                         \
+    X(HELPER_MEMORY_GROW) /* (memory, pages) -> old size in pages, or -1 of its address type */    \
+    X(HELPER_MEMORY_INIT) /* (memory, segment, to, from, count) */                                 \
     X(HELPER_DATA_DROP)   /* (segment) */                                                          \
-    X(HELPER_TABLE_GROW)  /* (table, value, count) -> old size, or (u32)-1 */                      \
+    X(HELPER_TABLE_GROW)  /* (table, value, count) -> old size, or -1 of its index type */         \
     X(HELPER_TABLE_FILL)  /* (table, at, value, count) */                                          \
     X(HELPER_TABLE_COPY)  /* (to table, from table, to, from, count) */                            \
     X(HELPER_TABLE_INIT)  /* (table, segment, to, from, count) */                                  \

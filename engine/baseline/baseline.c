@@ -59,7 +59,7 @@ static void table_reserve(struct baseline *c, void **table, u32 *capacity, u64 n
 }
 
 // Makes room for one more instruction.
-static bool insn_reserve_more(struct baseline *c) {
+[[gnu::noinline]] static bool insn_reserve_more(struct baseline *c) {
     table_reserve(c, (void **)&c->operands, &c->operand_capacity, (u64)c->operand_count + PUSH_MAX,
                   sizeof(*c->operands));
     table_reserve(c, (void **)&c->blocks, &c->block_capacity, (u64)c->block_count + 1,
@@ -386,12 +386,6 @@ static void compile_variable(struct baseline *c) {
     case OP_SELECT:
     case OP_SELECT_T:
         return emit_select(c);
-    case OP_LOCAL_GET:
-        return local_get(c, c->insn.index);
-    case OP_LOCAL_SET:
-        return local_set(c, c->insn.index);
-    case OP_LOCAL_TEE:
-        return local_tee(c, c->insn.index);
     case OP_GLOBAL_GET:
         return emit_global_get(c);
     case OP_GLOBAL_SET:
@@ -535,46 +529,50 @@ STATIC_ASSERT(OP_I64_ROTR - OP_I64_CLZ == OP_I32_ROTR - OP_I32_CLZ, "same order"
 STATIC_ASSERT(OP_I64_GE_U - OP_I64_EQZ == OP_I32_GE_U - OP_I32_EQZ, "same order");
 STATIC_ASSERT(OP_F64_COPYSIGN - OP_F64_ABS == OP_F32_COPYSIGN - OP_F32_ABS, "same order");
 
+// Ranges of the opcode table, in its order: a jump table.
 static void compile_insn(struct baseline *c) {
     enum wasm_op op = c->insn.op;
-    if (op <= OP_CALL_INDIRECT)
-        compile_control(c);
-    else if (op <= OP_GLOBAL_SET)
-        compile_variable(c);
-    else if (op <= OP_TABLE_SET)
-        compile_bulk(c);
-    else if (op <= OP_I64_LOAD32_U)
-        emit_load(c, op);
-    else if (op <= OP_I64_STORE32)
-        emit_store(c, op);
-    else if (op <= OP_MEMORY_GROW)
-        compile_bulk(c);
-    else if (op <= OP_F64_CONST)
-        compile_variable(c);
-    else if (op <= OP_I32_GE_U)
-        compile_integer(c, op, VALUE_I32);
-    else if (op <= OP_I64_GE_U)
-        compile_integer(c, op - OP_I64_EQZ + OP_I32_EQZ, VALUE_I64);
-    else if (op <= OP_F32_GE)
-        emit_float_compare(c, op, VALUE_F32);
-    else if (op <= OP_F64_GE)
-        emit_float_compare(c, op - OP_F64_EQ + OP_F32_EQ, VALUE_F64);
-    else if (op <= OP_I32_ROTR)
-        compile_integer(c, op, VALUE_I32);
-    else if (op <= OP_I64_ROTR)
-        compile_integer(c, op - OP_I64_CLZ + OP_I32_CLZ, VALUE_I64);
-    else if (op <= OP_F32_COPYSIGN)
-        compile_float(c, op, VALUE_F32);
-    else if (op <= OP_F64_COPYSIGN)
-        compile_float(c, op - OP_F64_ABS + OP_F32_ABS, VALUE_F64);
-    else if (op <= OP_I64_EXTEND32_S)
-        compile_conversion(c, op);
-    else if (op <= OP_REF_FUNC)
-        compile_variable(c);
-    else if (op <= OP_I64_TRUNC_SAT_F64_U)
-        emit_trunc_sat(c, op);
-    else
-        compile_bulk(c);
+    switch (op) {
+    case OP_UNREACHABLE ... OP_CALL_INDIRECT:
+        return compile_control(c);
+    case OP_LOCAL_GET:
+        return local_get(c, c->insn.index);
+    case OP_LOCAL_SET:
+        return local_set(c, c->insn.index);
+    case OP_LOCAL_TEE:
+        return local_tee(c, c->insn.index);
+    case OP_TABLE_GET ... OP_TABLE_SET:
+    case OP_MEMORY_SIZE ... OP_MEMORY_GROW:
+    case OP_MEMORY_INIT ... OP_TABLE_FILL:
+        return compile_bulk(c);
+    case OP_I32_LOAD ... OP_I64_LOAD32_U:
+        return emit_load(c, op);
+    case OP_I32_STORE ... OP_I64_STORE32:
+        return emit_store(c, op);
+    case OP_I32_EQZ ... OP_I32_GE_U:
+    case OP_I32_CLZ ... OP_I32_ROTR:
+        return compile_integer(c, op, VALUE_I32);
+    case OP_I64_EQZ ... OP_I64_GE_U:
+        return compile_integer(c, op - OP_I64_EQZ + OP_I32_EQZ, VALUE_I64);
+    case OP_I64_CLZ ... OP_I64_ROTR:
+        return compile_integer(c, op - OP_I64_CLZ + OP_I32_CLZ, VALUE_I64);
+    case OP_F32_EQ ... OP_F32_GE:
+        return emit_float_compare(c, op, VALUE_F32);
+    case OP_F64_EQ ... OP_F64_GE:
+        return emit_float_compare(c, op - OP_F64_EQ + OP_F32_EQ, VALUE_F64);
+    case OP_F32_ABS ... OP_F32_COPYSIGN:
+        return compile_float(c, op, VALUE_F32);
+    case OP_F64_ABS ... OP_F64_COPYSIGN:
+        return compile_float(c, op - OP_F64_ABS + OP_F32_ABS, VALUE_F64);
+    case OP_I32_WRAP_I64 ... OP_I64_EXTEND32_S:
+        return compile_conversion(c, op);
+    case OP_I32_TRUNC_SAT_F32_S ... OP_I64_TRUNC_SAT_F64_U:
+        return emit_trunc_sat(c, op);
+    case OP_V128_LOAD ... OP_I32X4_RELAXED_DOT_I8X16_I7X16_ADD_S:
+        return emit_simd(c, op);
+    default:
+        return compile_variable(c);
+    }
 }
 
 static void compile_body(struct baseline *c) {

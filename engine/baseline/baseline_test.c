@@ -584,6 +584,31 @@ static void frame_beyond_the_stack_traps(void **state) {
     free(b.bytes);
 }
 
+// Each allocation fails once: the module is refused, and nothing stays behind.
+static void running_out_of_memory_is_refused(void **state) {
+    (void)state;
+    u32 refused = 0;
+    for (u64 nth = 1;; nth++) {
+        u64 live = host_linux_live_count();
+        struct module *module = NULL;
+        struct module_error error;
+        host_linux_fail_nth(nth);
+        enum status status = module_create(
+            e.engine, (struct bytes){baseline_wasm, sizeof baseline_wasm}, &error, &module);
+        bool failed = host_linux_has_failed();
+        host_linux_fail_nth(0);
+        if (!failed) {
+            assert_int_equal(status, OK);
+            module_release(module);
+            break;
+        }
+        assert_int_equal(status, ERR_NO_MEMORY);
+        assert_int_equal(host_linux_live_count(), live);
+        refused++;
+    }
+    assert_true(refused > 20);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(i32_stays_zero_extended),
@@ -601,6 +626,7 @@ int main(void) {
         cmocka_unit_test(deep_loops_with_operands),
         cmocka_unit_test(giant_br_table),
         cmocka_unit_test(frame_beyond_the_stack_traps),
+        cmocka_unit_test(running_out_of_memory_is_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

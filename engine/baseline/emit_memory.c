@@ -117,14 +117,17 @@ void emit_memory_size(struct baseline *c) {
 }
 
 void emit_memory_grow(struct baseline *c) {
-    emit_helper(
-        c, &(struct helper_call){.helper = HELPER_MEMORY_GROW, .pop_count = 1, .has_result = true});
+    emit_helper(c, &(struct helper_call){.helper = HELPER_MEMORY_GROW,
+                                         .imm_count = 1,
+                                         .imm = {c->insn.index},
+                                         .pop_count = 1,
+                                         .has_result = true});
 }
 
 void emit_memory_init(struct baseline *c) {
     emit_helper(c, &(struct helper_call){.helper = HELPER_MEMORY_INIT,
-                                         .imm_count = 1,
-                                         .imm = {c->insn.pair.a},
+                                         .imm_count = 2,
+                                         .imm = {c->insn.pair.b, c->insn.pair.a},
                                          .pop_count = 3});
 }
 

@@ -5,9 +5,9 @@
 // would store it; and a loop that calls in every iteration begins with all at home, for that is
 // where the call leaves them.
 //
-// Reading stops at the first loop inside: a byte is read ahead only for the innermost loop around
-// it, so the time stays linear in the function's size. What is read is not validated yet: indices
-// are checked here, and the first malformed instruction ends it.
+// Reading stops at the first call and at the first loop inside: a byte is read ahead only for the
+// innermost loop around it, so the time stays linear in the function's size. What is read is not
+// validated yet: indices are checked here, and the first malformed instruction ends it.
 
 #include "engine/baseline/baseline_internal.h"
 
@@ -24,8 +24,7 @@ struct use {
 };
 
 struct loop_facts {
-    bool is_innermost; // read to its end, all of its locals are in `uses`
-    bool calls;
+    bool is_whole;     // read to its end: no call, no loop, and all of its locals are in `uses`
     bool calls_always; // outside of any block in it
     u32 use_count;
     struct use uses[USES_MAX];
@@ -57,16 +56,15 @@ static void read_loop(const struct baseline *c, struct loop_facts *facts) {
             depth++;
             break;
         case OP_END:
-            facts->is_innermost = depth == 0;
+            facts->is_whole = depth == 0;
             if (depth-- == 0)
                 return;
             break;
         case OP_CALL:
         case OP_CALL_INDIRECT:
         case OP_MEMORY_GROW:
-            facts->calls = true;
-            facts->calls_always |= depth == 0;
-            break;
+            facts->calls_always = depth == 0;
+            return;
         case OP_LOCAL_GET:
         case OP_LOCAL_SET:
         case OP_LOCAL_TEE:
@@ -110,7 +108,7 @@ void loop_prepare(struct baseline *c) {
     if (facts.calls_always) {
         locals_spill(c);
         locals_forget(c);
-    } else if (facts.is_innermost && !facts.calls) {
+    } else if (facts.is_whole) {
         preload_uses(c, &facts);
     }
 }

@@ -124,7 +124,7 @@ static enum insertion find_or_insert(struct type_registry *types, const struct t
     if (bucket != NULL && *bucket != 0) {
         *out = *bucket - 1;
         result = FOUND;
-    } else if (types->count < types->capacity) {
+    } else if (bucket != NULL && types->count < types->capacity) {
         types->entries[types->count] = *entry;
         *bucket = ++types->count;
         *out = types->count - 1;

@@ -106,13 +106,15 @@ struct arch_aspace; // page tables
 // The address space that the kernel itself runs in and `sip` processes share.
 struct arch_aspace *arch_aspace_kernel(void);
 
-// Regions that the kernel hands out. SLOTS: program memory and stacks. CODE: published code.
+// Regions that the kernel hands out. SLOTS: program memory and stacks. CODE: published code. HEAP:
+// large kernel memory, in frames of ZONE_KERNEL, dereferenced by C.
 struct virt_range {
     struct virt_addr start;
     u64 bytes;
 };
 struct virt_range arch_slots_region(void);
 struct virt_range arch_code_region(void);
+struct virt_range arch_heap_region(void);
 
 // The byte that unwritten code memory consists of: executing it is a trap.
 #define ARCH_CODE_FILL 0xcc
@@ -165,6 +167,10 @@ u64 arch_clock_resolution_ns(void);
 
 // Nanoseconds since 1970 (UTC) at which arch_clock_ns was zero.
 u64 arch_wall_offset_ns(void);
+
+// How long the machine had been on when arch_clock_ns was zero: firmware and boot loader. As far as
+// the machine tells; 0 when it does not.
+u64 arch_firmware_ns(void);
 
 // Asks for upcall_timer at or shortly after `deadline_ns`, once, on this CPU; replaces an earlier
 // request. UINT64_MAX: never. Interrupts off.

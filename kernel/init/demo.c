@@ -14,11 +14,13 @@ static const char *const programs[] = {"bin/demo-c.wasm", "bin/demo-cpp.wasm",
 static void print_banner(const struct boot_state *boot) {
     const struct boot_info *info = boot->info;
     u64 ms = boot->ready_ns / 1000000;
+    u64 firmware_ms = arch_firmware_ns() / 1000000;
     say("\nKwast " KWAST_VERSION " - WebAssembly in ring 0\n");
     say("  machine  %s\n", info->machine);
     say("  memory   %llu MiB\n", info->ram_bytes / MIB);
     say("  CPUs     %u\n", info->cpu_count);
-    say("  ready    %lu.%03lu s after the kernel started\n\n", ms / 1000, ms % 1000);
+    say("  boot     %lu.%03lu s, after %lu.%03lu s of firmware and loader\n\n", ms / 1000,
+        ms % 1000, firmware_ms / 1000, firmware_ms % 1000);
 }
 
 static struct process *start_one(const struct boot_state *boot, struct bytes path) {

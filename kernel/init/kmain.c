@@ -64,6 +64,7 @@ static void start_log(void) {
         log_console_level(LOG_WARNING);
     log_write(LOG_INFO, "kwast on %s, %llu MiB, started by %s", boot.info->machine,
               boot.info->ram_bytes / MIB, boot.info->boot_loader);
+    log_write(LOG_INFO, "firmware and boot loader took %lu us", arch_firmware_ns() / 1000);
 }
 
 // -- On the boot stack --------------------------------------------------------------------------
@@ -78,7 +79,7 @@ static void start_memory(void) {
 static void start_engine(void) {
     if (!random_init(boot.info->seed))
         log_write(LOG_WARNING, "no hardware randomness and no seed: random numbers are weak");
-    const struct engine_config config = {.segment = SEGMENT_FS, .features = FEATURES_ALL};
+    const struct engine_config config = {.segment = SEGMENT_FS, .features = FEATURES_SUPPORTED};
     struct engine *engine;
     process_early_init();
     require("engine", engine_create(&config, &engine));

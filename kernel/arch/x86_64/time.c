@@ -34,6 +34,7 @@ static struct {
     // Fixed after time_init:
     u64 timer_per_ns; // of the local APIC's timer
     u64 wall_offset_ns;
+    u64 firmware_ns;
 
     // Until the frequency is refined:
     bool refining;
@@ -157,6 +158,7 @@ void time_init(void) {
     time.base_tsc = cpu_tsc_read();
     time.base_ns = 1; // the clock is never zero
     calibrate();
+    time.firmware_ns = scale(time.base_tsc, time.ns_per_tick); // the TSC counts from reset
     u64 wall_ns = wall_clock_s() * NS_PER_S;
     u64 now_ns = arch_clock_ns();
     time.wall_offset_ns = wall_ns > now_ns ? wall_ns - now_ns : 0;
@@ -177,6 +179,10 @@ u64 arch_clock_resolution_ns(void) {
 
 u64 arch_wall_offset_ns(void) {
     return time.wall_offset_ns;
+}
+
+u64 arch_firmware_ns(void) {
+    return time.firmware_ns;
 }
 
 // -- The timer ----------------------------------------------------------------------------------

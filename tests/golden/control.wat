@@ -1,0 +1,31 @@
+;; Branches and the states they join.
+(module
+  (func $sum_to (param $n i32) (result i32) (local $sum i32)
+    (loop $again
+      (local.set $sum (i32.add (local.get $sum) (local.get $n)))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum))
+  (func $fused (param $a i64) (param $b i64) (result i32)
+    (if (result i32) (i64.lt_u (local.get $a) (local.get $b))
+      (then (i32.const 1)) (else (i32.const 2))))
+  (func $unordered (param $a f64) (param $b f64) (result f64)
+    (select (local.get $a) (local.get $b) (f64.eq (local.get $a) (local.get $b))))
+  (func $rotate (param $n i32) (param $a i32) (param $b i32) (result i32)
+    (loop $again
+      (local.get $a) (local.set $a (local.get $b)) (local.set $b)
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (i32.sub (local.get $a) (local.get $b)))
+  (func $dirty_on_one_side (param $x i32) (param $y i32) (result i32)
+    (if (local.get $x) (then (local.set $y (i32.const 3))))
+    (i32.add (local.get $x) (local.get $y)))
+  (func $table (param $i i32) (result i32)
+    (block $c (block $b (block $a
+      (br_table $a $b $c $a $b $c (local.get $i)))
+      (return (i32.const 10)))
+      (return (i32.const 20)))
+    (i32.const 30))
+  (func $chain (param $i i32) (result i32)
+    (block $b (result i32) (block $a (result i32)
+      (i32.const 7)
+      (br_table $a $b (local.get $i)))
+      (drop) (i32.const 8))))

@@ -1,0 +1,141 @@
+"""The whole system in QEMU: every way to boot it, what a boot costs, and processes that leave each
+other alone.
+
+Run from the root, after `make kernel programs test-programs iso`: pytest tests/system
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from machine import BUILD, ROOT, Machine  # noqa: E402
+
+PROMPT = r"^kwast> "
+BOOT_LIMIT_INSTRUCTIONS = 40_000_000
+IMAGE_LIMIT_BYTES = 1 << 20
+
+
+@pytest.fixture(scope="session", autouse=True)
+def build():
+    subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "kernel", "programs", "test-programs",
+                    "iso"], cwd=ROOT, check=True)
+    subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "BUILD=release", "build/release/kernel.elf"],
+                   cwd=ROOT, check=True)
+
+
+def program(name):
+    return BUILD / "programs" / f"{name}.wasm"
+
+
+def at_prompt(*names, **options):
+    """A machine at its prompt, with these programs in bin/."""
+    files = {f"bin/{name}.wasm": program(name) for name in names}
+    machine = Machine.pvh(files, **options)
+    machine.expect(PROMPT)
+    return machine
+
+
+# -- Booting ------------------------------------------------------------------------------------
+
+
+def demonstration(machine):
+    machine.expect(r"Kwast [\d.]+ - WebAssembly in ring 0")
+    machine.expect(r"memory +\d+ MiB")
+    ended = {machine.expect(r"demo-(\w+)\.wasm: ended|demo-(\w+)\S* \S+ exited")
+             .group(0) for _ in range(3)}
+    machine.expect(PROMPT)
+    machine.type("poweroff\n")
+    machine.wait_off()
+    return ended
+
+
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def test_iso_reaches_prompt_and_powers_off(firmware):
+    args = ["-cdrom", BUILD / "kwast.iso", "-vga", "std"]
+    if firmware == "uefi":
+        args += ["-bios", "/usr/share/ovmf/OVMF.fd"]
+    with Machine(*args, memory="512M") as machine:
+        demonstration(machine)
+
+
+def test_pvh_reaches_prompt_and_powers_off():
+    files = {f"bin/demo-{x}.wasm": program(f"demo-{x}") for x in ("c", "cpp", "rust")}
+    with Machine.pvh(files) as machine:
+        demonstration(machine)
+
+
+def test_release_image_is_small():
+    image = BUILD / "release/kernel.elf"
+    print(f"release image: {image.stat().st_size} bytes")
+    assert image.stat().st_size < IMAGE_LIMIT_BYTES
+
+
+def test_boot_to_first_program_in_few_instructions():
+    """With -icount shift=0 a nanosecond of guest time is one instruction."""
+    run = b"program=bin/first.wasm\0arg=first\0"
+    icount = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off",
+              "-rtc", "base=2026-01-01T00:00:00,clock=vm", "-seed", "1"]
+    files = {"boot/run": run, "bin/first.wasm": program("first")}
+    with Machine.pvh(files, kernel=BUILD / "release/kernel.elf", args=icount) as machine:
+        firmware = int(machine.expect(r"firmware and boot loader took (\d+) us").group(1))
+        kernel = int(machine.expect(r"first program at (\d+) us").group(1))
+    total = (firmware + kernel) * 1000
+    print(f"boot to first program: {total} instructions, {kernel * 1000} of them the kernel's")
+    assert total < BOOT_LIMIT_INSTRUCTIONS
+
+
+# -- Processes ----------------------------------------------------------------------------------
+
+TRAPS = {
+    "a": "unreachable", "b": "integer divide by zero", "c": "integer divide by zero",
+    "d": "integer overflow", "e": "integer overflow", "f": "invalid conversion to integer",
+    "g": "out of bounds memory access", "h": "out of bounds memory access",
+    "i": "uninitialized element", "j": "indirect call type mismatch", "k": "undefined element",
+    "l": "call stack exhausted", "m": "out of bounds memory access",
+}
+
+
+def test_a_trap_ends_its_process_alone():
+    """While another process keeps printing, one trap of each kind; the printer never misses."""
+    with at_prompt("ticker", "trap") as machine:
+        machine.type("start ticker\n")
+        machine.expect(r"still here 1$")
+        for kind, text in TRAPS.items():
+            machine.type(f"run trap {kind}\n")
+            machine.expect(rf"trap: {re.escape(text)}")
+            machine.expect(r"still here \d+$")
+        counts = [int(n) for n in re.findall(r"still here (\d+)$", machine.text, re.MULTILINE)]
+        assert counts == list(range(1, len(counts) + 1))
+
+
+def test_spinning_processes_do_not_starve_a_printing_one():
+    with at_prompt("spin", "tick") as machine:
+        for _ in range(2):
+            machine.type("start spin\n")
+            machine.expect("spinning")
+        machine.type("run tick\n")
+        for n in range(1, 6):
+            machine.expect(rf"tick {n}$")  # "at the wrong time" would follow otherwise
+        machine.expect(r"total right, clocks agree")
+        machine.type("ps\n")
+        assert len(machine.expect(r"(?:.*spin.*\n){2}").group(0).splitlines()) == 2
+
+
+def test_killed_processes_are_gone():
+    with at_prompt("spin") as machine:
+        machine.type("start spin\n")
+        number = machine.expect(r"started as process (\d+)").group(1)
+        machine.expect("spinning")
+        machine.type(f"kill {number}\n")
+        machine.expect(PROMPT)
+        machine.type("run spin\n")
+        machine.expect("spinning")
+        machine.type("\x03")
+        machine.expect(PROMPT)
+        machine.type("ps\n")
+        machine.expect(r"ps\n(?!.*spin)")
