@@ -219,7 +219,8 @@ void emit_global_get(struct baseline *c) {
     u32 index = c->insn.index;
     const struct global_decl *global = &c->decl->globals[index];
     bool own = index >= c->decl->global_import_count;
-    if (own && !global->type.is_mutable && global->init.kind == CONST_VALUE) {
+    bool wide = global->type.type == VALUE_V128;
+    if (own && !wide && !global->type.is_mutable && global->init.kind == CONST_VALUE) {
         push_const(c, global->type.type, global->init.value);
         return;
     }
