@@ -70,6 +70,10 @@
     X(TRAP_INVALID_CONVERSION, "invalid conversion to integer")                                    \
     X(TRAP_STACK_OVERFLOW, "call stack exhausted")                                                 \
     X(TRAP_OUT_OF_MEMORY, "out of memory")                                                         \
+    X(TRAP_UNALIGNED_ATOMIC, "unaligned atomic")                                                   \
+    X(TRAP_EXPECTED_SHARED, "expected shared memory")                                              \
+    X(TRAP_NULL_EXCEPTION, "null exception reference")                                             \
+    X(TRAP_EXCEPTION, "uncaught exception")                                                        \
     X(TRAP_DYNAMIC, "(see pending trap)")                                                          \
     X(TRAP_KILLED, "killed")                                                                       \
     X(TRAP_EXIT, "exit") /* not an error: the program asked to end */
