@@ -413,6 +413,11 @@ $(out)/kwast.iso: $(out)/kernel.elf $(out)/programs.tar tools/mkiso.sh | deps-ru
 run: $(out)/kwast.iso | deps-run
 	$(Q)tools/run_iso.sh $<
 
+# The picture in the README.
+.PHONY: picture
+picture: $(out)/kwast.iso
+	$(Q)tools/screenshot.py docs/pictures/boot.png
+
 # -- Hygiene -------------------------------------------------------------------------------------------
 
 own_code = $(shell git ls-files -- '*.c' '*.h')
