@@ -202,6 +202,7 @@ static inline u8 xmm_reg(enum xmm x) {
 }
 
 static inline u32 bit(u8 reg) {
+    ASSERT(reg < REG_COUNT);
     return 1u << reg;
 }
 
