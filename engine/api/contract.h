@@ -13,10 +13,11 @@
 //   too. Every instruction that produces an i32 writes a 32-bit register.
 //
 // CALLS (assigned by engine/decode/callconv.h)
-//   integer and reference parameters: rdi rsi rdx rcx r8 r9; f32, f64: xmm0 to xmm7;
-//   the others on the stack, in order, eight bytes each, the first at [rsp] before the call.
-//   Results: the first integer or reference in rax, the first float in xmm0; the others on the
-//   stack, in order, directly above the stack parameters. The caller makes room for both.
+//   integer and reference parameters: rdi rsi rdx rcx r8 r9; f32, f64, v128: xmm0 to xmm7;
+//   the others on the stack, in order, eight bytes each (v128: sixteen, aligned to eight), the
+//   first at [rsp] before the call.
+//   Results: the first integer or reference in rax, the first float or v128 in xmm0; the others on
+//   the stack, in order, directly above the stack parameters. The caller makes room for both.
 //   A call through a reference has the struct func_ref in rax at the call instruction.
 //
 // REFERENCES
@@ -69,6 +70,10 @@
     X(TRAP_INVALID_CONVERSION, "invalid conversion to integer")                                    \
     X(TRAP_STACK_OVERFLOW, "call stack exhausted")                                                 \
     X(TRAP_OUT_OF_MEMORY, "out of memory")                                                         \
+    X(TRAP_UNALIGNED_ATOMIC, "unaligned atomic")                                                   \
+    X(TRAP_EXPECTED_SHARED, "expected shared memory")                                              \
+    X(TRAP_NULL_EXCEPTION, "null exception reference")                                             \
+    X(TRAP_EXCEPTION, "uncaught exception")                                                        \
     X(TRAP_DYNAMIC, "(see pending trap)")                                                          \
     X(TRAP_KILLED, "killed")                                                                       \
     X(TRAP_EXIT, "exit") /* not an error: the program asked to end */
@@ -249,7 +254,8 @@ enum helper {
 // HELPER_SEGMENT_SET is an assembly stub for the cross-call stubs: rax = the segment base to run
 // with. Both keep rcx rdx rsi rdi r8 to r11, xmm0 to xmm7 and what C preserves.
 
-// A host function. `values` holds the arguments, one slot each, in order, and takes the results.
+// A host function. `values` holds the arguments, one slot each (v128: two), in order, and takes the
+// results.
 // i32 results are zero-extended by the thunk. Returns TRAP_NONE, or the trap to end with. It must
 // not call back into WebAssembly on the same stack.
 typedef enum trap (*host_func)(struct instance *caller, u64 *values, void *context);

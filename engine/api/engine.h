@@ -37,6 +37,11 @@ struct func_type {
     const enum value_type *types;
 };
 
+// How many 64-bit slots a value takes where values are passed to and from C, the low half first.
+static inline u32 value_type_slots(enum value_type type) {
+    return type == VALUE_V128 ? 2 : 1;
+}
+
 enum extern_kind : u8 { EXTERN_FUNC, EXTERN_TABLE, EXTERN_MEMORY, EXTERN_GLOBAL, EXTERN_TAG };
 
 struct limits {
@@ -83,7 +88,7 @@ enum feature : u32 {
     FEATURE_MEMORY64 = 1u << 14,          // tables of 64 bits too
 
     FEATURES_ALL = (1u << 15) - 1,      // what is decoded and validated
-    FEATURES_SUPPORTED = (1u << 6) - 1, // what there is code for: what an engine is created with
+    FEATURES_SUPPORTED = (1u << 8) - 1, // what there is code for: what an engine is created with
 };
 
 enum memory_segment { SEGMENT_FS, SEGMENT_GS };
@@ -239,8 +244,11 @@ struct trap_report {
     struct trap_frame frames[TRAP_REPORT_FRAMES];
 };
 
-// Calls `func` on the current stack. `values` holds the arguments and takes the results, one
-// 64-bit slot each (max(params, results) slots). Returns TRAP_NONE or why it did not return; then
+// How many slots func_call needs for this type: those of the parameters, or of the results.
+u32 func_type_slots(const struct func_type *type);
+
+// Calls `func` on the current stack. `values` holds the arguments and takes the results, one behind
+// the other (func_type_slots() slots). Returns TRAP_NONE or why it did not return; then
 // `thread->report`, where set, tells where. A host function that comes from an instance's export
 // runs as if that instance had called it; one straight from engine_host_func has no caller (NULL).
 MUST_USE enum trap func_call(struct engine *engine, struct thread_block *thread,

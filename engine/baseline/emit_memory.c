@@ -15,7 +15,7 @@
 //   offset 0:                  seg:[index32]
 //   offset within the guard:   seg:[index + disp32]
 //   larger offsets:            mov r11d, offset; add r11d, index; jc cold; seg:[r11]
-static struct mem memory_operand(struct baseline *c, struct operand *index, u64 offset) {
+struct mem memory_operand(struct baseline *c, struct operand *index, u64 offset) {
     struct mem mem = {.base = NO_GPR, .index = NO_GPR, .segment = c->segment};
     u64 sum = index->value + offset;
     if (operand_is_const(index) && sum <= INT32_MAX) {
@@ -219,7 +219,8 @@ void emit_global_get(struct baseline *c) {
     u32 index = c->insn.index;
     const struct global_decl *global = &c->decl->globals[index];
     bool own = index >= c->decl->global_import_count;
-    if (own && !global->type.is_mutable && global->init.kind == CONST_VALUE) {
+    bool wide = global->type.type == VALUE_V128;
+    if (own && !wide && !global->type.is_mutable && global->init.kind == CONST_VALUE) {
         push_const(c, global->type.type, global->init.value);
         return;
     }

@@ -209,6 +209,11 @@ static inline bool value_type_is_float(enum value_type type) {
     return type == VALUE_F32 || type == VALUE_F64;
 }
 
+// Whether values of the type live in vector registers.
+static inline bool value_type_in_xmm(enum value_type type) {
+    return value_type_is_float(type) || type == VALUE_V128;
+}
+
 bool func_type_equal(const struct func_type *a, const struct func_type *b);
 
 // Fills in `error` from the failure of `r`, in function `func` or NO_FUNC.
