@@ -568,6 +568,8 @@ static void compile_insn(struct baseline *c) {
         return compile_conversion(c, op);
     case OP_I32_TRUNC_SAT_F32_S ... OP_I64_TRUNC_SAT_F64_U:
         return emit_trunc_sat(c, op);
+    case OP_V128_LOAD ... OP_I32X4_RELAXED_DOT_I8X16_I7X16_ADD_S:
+        return emit_simd(c, op);
     default:
         return compile_variable(c);
     }

@@ -355,6 +355,8 @@ void emit_unreachable(struct baseline *c);
 void emit_select(struct baseline *c);
 struct flags pop_condition(struct baseline *c);
 
+// Where `index` + `offset` lies; may emit code that sets r11.
+struct mem memory_operand(struct baseline *c, struct operand *index, u64 offset);
 void emit_load(struct baseline *c, enum wasm_op op);
 void emit_store(struct baseline *c, enum wasm_op op);
 void emit_memory_size(struct baseline *c);
@@ -388,6 +390,8 @@ void emit_trunc_sat(struct baseline *c, enum wasm_op op);
 void emit_convert(struct baseline *c, enum wasm_op op);
 void emit_reinterpret(struct baseline *c, enum value_type to);
 void emit_promote(struct baseline *c, enum value_type to);
+
+void emit_simd(struct baseline *c, enum wasm_op op); // emit_simd.c
 
 void emit_call(struct baseline *c);
 void emit_call_indirect(struct baseline *c);

@@ -15,7 +15,7 @@
 //   offset 0:                  seg:[index32]
 //   offset within the guard:   seg:[index + disp32]
 //   larger offsets:            mov r11d, offset; add r11d, index; jc cold; seg:[r11]
-static struct mem memory_operand(struct baseline *c, struct operand *index, u64 offset) {
+struct mem memory_operand(struct baseline *c, struct operand *index, u64 offset) {
     struct mem mem = {.base = NO_GPR, .index = NO_GPR, .segment = c->segment};
     u64 sum = index->value + offset;
     if (operand_is_const(index) && sum <= INT32_MAX) {
