@@ -330,6 +330,11 @@ void insn_read(struct reader *r, const struct module_decl *decl, struct insn *ou
         read_immediate(r, decl, info->immediate, out);
 }
 
+static void types_fill(enum value_type *at, enum value_type type, u32 count) {
+    for (u32 i = 0; i < count; i++)
+        at[i] = type;
+}
+
 // Walks the runs of equal locals. Stores their types behind `at` unless it is NULL; returns how
 // many there are, counted before anything is stored.
 static u64 walk_locals(struct reader *r, const struct module_decl *decl, enum value_type *at) {
@@ -342,7 +347,7 @@ static u64 walk_locals(struct reader *r, const struct module_decl *decl, enum va
         if (total + count > UINT32_MAX)
             reader_fail_at(r, where, ERR_MALFORMED, "too many locals");
         if (at != NULL && count != 0)
-            memset(at + total, type, count);
+            types_fill(at + total, type, count);
         total += count;
     }
     return total;
@@ -362,13 +367,13 @@ void insn_read_locals(struct reader *r, const struct module_decl *decl, u32 func
     if (r->status != OK || total == 0)
         return;
 
-    enum value_type *all = host_alloc(total);
+    enum value_type *all = host_alloc(total * sizeof(*all));
     if (all == NULL) {
         reader_fail_at(r, where, ERR_NO_MEMORY, status_text(ERR_NO_MEMORY));
         return;
     }
     if (type->param_count != 0)
-        memcpy(all, type->types, type->param_count);
+        memcpy(all, type->types, type->param_count * sizeof(*all));
     (void)walk_locals(&again, decl, all + type->param_count);
     ASSERT(again.at == r->at);
     *types = all;
