@@ -135,20 +135,23 @@ static u32 read_memory_index(struct reader *r, const struct module_decl *decl) {
 #define MEMARG_HAS_MEMORY 0x40u // else it is memory 0
 #define MEMARG_ALIGN_END  0x20u // alignments are a power of two: these and more cannot be meant
 
+// The memory of a memarg whose flags, read at `where`, are more than an alignment.
+static u32 read_memarg_memory(struct reader *r, const struct module_decl *decl, const u8 *where,
+                              u32 flags) {
+    if ((flags & ~(MEMARG_ALIGN_END - 1)) != MEMARG_HAS_MEMORY)
+        reader_fail_at(r, where, ERR_MALFORMED, "malformed memop flags");
+    else if ((decl->features & FEATURE_MULTI_MEMORY) == 0)
+        reader_fail_at(r, where, ERR_UNSUPPORTED,
+                       "malformed memop flags: proposal multi-memory is switched off");
+    return reader_leb_u32(r);
+}
+
 static void read_memarg(struct reader *r, const struct module_decl *decl, struct insn *out) {
     const u8 *where = r->at;
     u32 flags = reader_leb_u32(r);
-    u32 memory = 0;
-    if ((flags & ~(MEMARG_ALIGN_END - 1)) == MEMARG_HAS_MEMORY) {
-        if ((decl->features & FEATURE_MULTI_MEMORY) == 0)
-            reader_fail_at(r, where, ERR_UNSUPPORTED,
-                           "malformed memop flags: proposal multi-memory is switched off");
-        memory = reader_leb_u32(r);
-    } else if (flags >= MEMARG_ALIGN_END) {
-        reader_fail_at(r, where, ERR_MALFORMED, "malformed memop flags");
-    }
-    out->mem.offset =
-        (decl->features & FEATURE_MEMORY64) != 0 ? reader_leb_u64(r) : reader_leb_u32(r);
+    u32 memory = flags < MEMARG_ALIGN_END ? 0 : read_memarg_memory(r, decl, where, flags);
+    bool wide = (decl->features & FEATURE_MEMORY64) != 0;
+    out->mem.offset = wide ? reader_leb_u64(r) : reader_leb_u32(r);
     out->mem.memory = memory;
     out->mem.align = (u8)(flags & (MEMARG_ALIGN_END - 1));
     out->mem.lane = 0;

@@ -267,7 +267,7 @@ static void decode_import(struct decoder *d, u32 count, struct import_decl *impo
         import->index = decode_import_tag(d, count);
         return;
     default:
-        reader_fail_at(r, where, ERR_MALFORMED, "malformed import kind");
+        reader_refuse(r, where, refuse_import_kind(kind));
     }
 }
 
