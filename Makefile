@@ -388,7 +388,7 @@ real_programs := jq minigzip sqlite3
 real-programs: $(addprefix $(out)/programs/,$(addsuffix .wasm,$(real_programs)))
 
 $(addprefix $(out)/programs/,$(addsuffix .wasm,$(real_programs))): $(out)/programs/%.wasm: \
-    tests/programs/real/build.sh tests/programs/real/posix.c tests/programs/real/posix.h tools/fetch-source.sh | $(ready)
+    tests/programs/real/build.sh tests/programs/real/posix.c tests/programs/real/posix.h tools/fetch-source.sh tools/own_apt.sh | $(ready)
 	$(call say,REAL,$*)
 	@mkdir -p $(@D)
 	$(Q)tests/programs/real/build.sh $* $@
