@@ -87,6 +87,7 @@ static const void *const helpers[HELPER_COUNT] = {
     [HELPER_TABLE_FILL] = helper_table_fill,   [HELPER_TABLE_COPY] = helper_table_copy,
     [HELPER_TABLE_INIT] = helper_table_init,   [HELPER_ELEM_DROP] = helper_elem_drop,
     [HELPER_STACK_GROW] = entry_stack_grow,    [HELPER_SEGMENT_SET] = entry_segment_set,
+    [HELPER_TAIL_CALL] = entry_tail_call,
 };
 
 const void *const *helper_table(void) {
