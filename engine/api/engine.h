@@ -88,7 +88,7 @@ enum feature : u32 {
     FEATURE_MEMORY64 = 1u << 14,          // tables of 64 bits too
 
     FEATURES_ALL = (1u << 15) - 1,       // what is decoded and validated
-    FEATURES_SUPPORTED = (1u << 10) - 1, // what there is code for: what an engine is created with
+    FEATURES_SUPPORTED = (1u << 9) - 1, // what there is code for: what an engine is created with
 };
 
 enum memory_segment { SEGMENT_FS, SEGMENT_GS };
