@@ -1,6 +1,8 @@
 // The console: the terminal. Output goes to standard error. Input is standard input, unless the
-// link brings the program's; a terminal then delivers each key as it is typed, because editing and
-// echo are the kernel's, and Ctrl-C remains a signal, so that it reaches a machine that is busy.
+// link brings the program's; a terminal then delivers each key as it is typed, Ctrl-C too, because
+// editing and echo are the kernel's. There is no signal for input: the descriptor may be shared
+// with others, who would notice. An idle machine waits for it, a busy one looks at each tick of the
+// timer.
 
 #include <errno.h>
 #include <poll.h>
@@ -13,8 +15,8 @@
 #include "base/fmt.h"
 #include "kernel/arch/hosted/hosted.h"
 
-#define KEY_CTRL_D     0x04
-#define STATUS_STOPPED 130u
+#define KEY_CTRL_D    0x04
+#define STATUS_SIGNAL 128
 
 static struct {
     bool reads;
@@ -58,14 +60,19 @@ void start_fail(const char *format, ...) {
     _exit(1);
 }
 
+bool console_has_input(void) {
+    int keep = errno;
+    struct pollfd source = {.fd = console_poll_fd(), .events = POLLIN};
+    bool ready = source.fd >= 0 && poll(&source, 1, 0) > 0;
+    errno = keep;
+    return ready;
+}
+
 bool arch_console_read(u8 *out) {
-    if (console_poll_fd() < 0)
+    if (!console_has_input())
         return false;
     int keep = errno;
-    struct pollfd source = {.fd = STDIN_FILENO, .events = POLLIN};
-    ssize_t got = -1;
-    if (poll(&source, 1, 0) > 0)
-        got = read(STDIN_FILENO, out, 1);
+    ssize_t got = read(STDIN_FILENO, out, 1);
     errno = keep;
     if (got == 0) {
         console_state.ended = true;
@@ -86,6 +93,11 @@ void arch_console_size(u32 *columns, u32 *rows) {
     *rows = size.ws_row;
 }
 
+static void end_signal(int number) {
+    console_stop();
+    _exit(STATUS_SIGNAL + number);
+}
+
 void console_start(void) {
     console_state.reads = !arch_link_present();
     console_state.is_terminal =
@@ -94,7 +106,10 @@ void console_start(void) {
         return;
     struct termios mode = console_state.before;
     mode.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
-    mode.c_iflag &= ~(tcflag_t)ICRNL;
+    mode.c_cc[VINTR] = _POSIX_VDISABLE;
+    static const int ends[] = {SIGTERM, SIGHUP, SIGQUIT};
+    for (u32 i = 0; i < COUNT_OF(ends); i++)
+        signal(ends[i], end_signal);
     tcsetattr(STDIN_FILENO, TCSANOW, &mode);
 }
 

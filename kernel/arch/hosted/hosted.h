@@ -65,6 +65,7 @@ void timer_interrupt(void);
 // What an idle CPU waits for besides signals; -1: nothing.
 int link_poll_fd(short *events);
 int console_poll_fd(void);
+bool console_has_input(void);
 
 // copy.S: copies with a fix-up. Both return enum status.
 enum status copy_guarded(u64 to, u64 from, usize len);

@@ -39,7 +39,6 @@ static const struct {
 } interrupts[] = {
     {SIGALRM, PENDING_TIMER},
     {SIGIO, PENDING_LINK},
-    {SIGINT, PENDING_CONSOLE},
 };
 
 static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
@@ -58,7 +57,7 @@ static void pending_handle(void) {
         timer_interrupt();
     if ((bits & PENDING_LINK) != 0)
         upcall_link();
-    if ((bits & PENDING_CONSOLE) != 0)
+    if ((bits & PENDING_CONSOLE) != 0 || ((bits & PENDING_TIMER) != 0 && console_has_input()))
         upcall_console();
 }
 
