@@ -2,7 +2,8 @@
 //
 // Invariants: `owned[f]` says who may touch frame f, and AddressSanitizer enforces it; a page is
 // never mapped twice, nor writable and executable; a frame that is mapped, or shown by a window, is
-// not in the kernel's mapping; page tables are given back when they are empty.
+// not in the kernel's mapping, unless it is the heap's; page tables are given back when they are
+// empty.
 
 #include "tests/fake_arch.h"
 
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/math.h"
@@ -25,9 +27,10 @@
 #define SLOTS_BYTES   (64 * GIB)
 #define CODE_START    0x200000000000ull
 #define CODE_BYTES    (1 * GIB)
+#define HEAP_BYTES    (2 * GIB)
 #define TABLE_ENTRIES 512ull
 #define TABLE_SPAN    (TABLE_ENTRIES * PAGE_SIZE)
-#define TABLE_COUNT   ((SLOTS_BYTES + CODE_BYTES) / TABLE_SPAN)
+#define TABLE_COUNT   ((SLOTS_BYTES + CODE_BYTES + HEAP_BYTES) / TABLE_SPAN)
 
 enum owner : u8 { OWNER_NOBODY, OWNER_KERNEL, OWNER_PROGRAM };
 
@@ -45,7 +48,9 @@ struct arch_aspace {
 };
 
 static struct {
-    u8 *ram; // aligned to ARCH_ZONE_BLOCK_BYTES
+    int ram_file; // so that the heap's region can show the same memory
+    u8 *ram;      // aligned to ARCH_ZONE_BLOCK_BYTES
+    u8 *heap;     // the heap's region, aligned like a page table
     u64 ram_end;
     enum owner owned[FRAME_COUNT];
     u8 shown[FRAME_COUNT]; // windows that show the frame
@@ -85,13 +90,35 @@ static void range_own(struct phys_addr start, u64 bytes, enum owner from, enum o
     }
 }
 
+static u8 *addresses_reserve(u64 bytes, u64 alignment) {
+    u8 *memory = mmap(NULL, bytes + alignment, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(memory != MAP_FAILED);
+    return (u8 *)align_up((uptr)memory, alignment);
+}
+
+// Shows `bytes` of RAM from `offset` on at `at`, or nothing.
+static void ram_show(u8 *at, u64 bytes, u64 offset) {
+    void *shown = mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE,
+                       fake.ram_file, (off_t)offset);
+    CHECK(shown == at);
+}
+
+static void ram_hide(u8 *at, u64 bytes) {
+    void *hidden =
+        mmap(at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+    CHECK(hidden == at);
+}
+
 static void ram_start(const struct fake_machine *machine) {
     if (fake.ram == NULL) {
-        u8 *memory = mmap(NULL, RAM_BYTES_MAX + ARCH_ZONE_BLOCK_BYTES, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        CHECK(memory != MAP_FAILED);
-        fake.ram = (u8 *)align_up((uptr)memory, ARCH_ZONE_BLOCK_BYTES);
+        fake.ram_file = memfd_create("fake RAM", 0);
+        CHECK(fake.ram_file >= 0 && ftruncate(fake.ram_file, RAM_BYTES_MAX) == 0);
+        fake.ram = addresses_reserve(RAM_BYTES_MAX, ARCH_ZONE_BLOCK_BYTES);
+        ram_show(fake.ram, RAM_BYTES_MAX, 0);
+        fake.heap = addresses_reserve(HEAP_BYTES, TABLE_SPAN);
     }
+    ram_hide(fake.heap, HEAP_BYTES);
     ASAN_POISON_MEMORY_REGION(fake.ram, RAM_BYTES_MAX);
     u64 limit = machine->kernel_zone_limit == 0 ? RAM_BYTES_MAX : machine->kernel_zone_limit;
     for (u32 i = 0; i < BOOT_RANGES_MAX && machine->free[i].bytes != 0; i++) {
@@ -110,8 +137,12 @@ static void ram_start(const struct fake_machine *machine) {
 
 const struct boot_info *fake_machine_start(const struct fake_machine *machine) {
     u8 *ram = fake.ram;
+    u8 *heap = fake.heap;
+    int ram_file = fake.ram_file;
     memset(&fake, 0, sizeof fake);
     fake.ram = ram;
+    fake.heap = heap;
+    fake.ram_file = ram_file;
     fake.boot.machine = "fake";
     fake.boot.boot_loader = "none";
     fake.boot.cpu_count = 1;
@@ -210,10 +241,20 @@ struct virt_range arch_code_region(void) {
     return (struct virt_range){{CODE_START}, CODE_BYTES};
 }
 
+struct virt_range arch_heap_region(void) {
+    return (struct virt_range){{(uptr)fake.heap}, HEAP_BYTES};
+}
+
+static bool in_heap(u64 va) {
+    return va - (uptr)fake.heap < HEAP_BYTES;
+}
+
 // Which table covers `va`; asserts that it is in a region.
 static u64 table_index(u64 va) {
     if (va >= SLOTS_START && va < SLOTS_START + SLOTS_BYTES)
         return (va - SLOTS_START) / TABLE_SPAN;
+    if (in_heap(va))
+        return (SLOTS_BYTES + CODE_BYTES + va - (uptr)fake.heap) / TABLE_SPAN;
     CHECK(va >= CODE_START && va < CODE_START + CODE_BYTES);
     return (SLOTS_BYTES + va - CODE_START) / TABLE_SPAN;
 }
@@ -271,12 +312,14 @@ enum status arch_map(struct arch_aspace *as, struct virt_addr va, struct phys_ad
         u64 number = (pa.value >> PAGE_SHIFT) + i;
         u64 *entry = entry_of(as, va.value + i * PAGE_SIZE);
         CHECK(*entry == 0);
-        CHECK(fake.owned[number] == OWNER_PROGRAM);
+        CHECK(fake.owned[number] == (in_heap(va.value) ? OWNER_KERNEL : OWNER_PROGRAM));
         CHECK(fake.shown[number] == 0);
         *entry = number << PAGE_SHIFT | rights;
         as->used[table_index(va.value + i * PAGE_SIZE)]++;
     }
     as->pages += pages;
+    if (in_heap(va.value))
+        ram_show((u8 *)va.value, pages * PAGE_SIZE, pa.value);
     return OK;
 }
 
@@ -305,6 +348,8 @@ void arch_unmap(struct arch_aspace *as, struct virt_addr va, u64 pages,
     u64 end = va.value + pages * PAGE_SIZE;
     for (u64 at = va.value; at < end;) {
         u64 next = min_u64(end, align_down(at, TABLE_SPAN) + TABLE_SPAN);
+        if (in_heap(at))
+            ram_hide((u8 *)at, next - at);
         if (as->tables[table_index(at)] != NULL)
             table_unmap(as, at, next, visit, context);
         at = next;

@@ -6,7 +6,8 @@
 //            only while its frame is in the kernel's zone or shown by a window (under ASan).
 //   Mapping  page tables in frames from upcall_frame_alloc, so that running out of them happens.
 //            Program addresses are no host addresses: the arch_copy functions walk the tables, and
-//            call upcall_fault for a page that is missing.
+//            call upcall_fault for a page that is missing. The heap's region is host memory that
+//            shows the RAM behind it.
 //
 // The upcalls that are defined here are weak: the kernel's own win when they are linked.
 

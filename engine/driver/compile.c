@@ -173,7 +173,8 @@ enum status module_create(struct engine *engine, struct bytes wasm, struct modul
         status = module_build(module, error);
     if (status != OK) {
         module_destroy(module);
-        return status;
+        // No place in the module is to blame for that.
+        return status == ERR_NO_MEMORY ? fail(error, status) : status;
     }
     *out = module;
     return OK;

@@ -10,7 +10,8 @@
 //  5. Memory is bounded by LIMIT_LOCALS, LIMIT_OPERANDS and LIMIT_BLOCK_DEPTH.
 //
 // Most instructions have fixed types: they take the path through wasm_op_types, which is a few
-// byte comparisons. The others are in body_rules.c.
+// byte comparisons. The others are in body_rules.c and exceptions.c; immediates are checked in
+// immediates.c.
 
 #include "engine/validate/validate.h"
 
@@ -101,7 +102,8 @@ bool operands_match(struct validator *v, const enum value_type *types, u32 count
     const struct control *c = control_top(v);
     u32 compared = (u32)min_u64(v->operand_count - c->height, count);
     const enum value_type *top = v->operands + v->operand_count;
-    bool same = compared == 0 || memcmp(top - compared, types + count - compared, compared) == 0;
+    bool same = compared == 0 ||
+                memcmp(top - compared, types + count - compared, compared * sizeof(*types)) == 0;
     for (u32 i = 1; i <= compared && !same; i++) {
         enum value_type want = types[count - i];
         enum value_type found = *(top - i);
@@ -126,7 +128,7 @@ bool push_types(struct validator *v, const enum value_type *types, u32 count) {
         return true;
     if (!operands_reserve(v, count))
         return false;
-    memcpy(v->operands + v->operand_count, types, count);
+    memcpy(v->operands + v->operand_count, types, count * sizeof(*types));
     v->operand_count += count;
     return true;
 }
@@ -220,6 +222,8 @@ bool validator_step(struct validator *v, const struct insn *insn) {
         return step_special(v, insn);
     if (wasm_ops[insn->op].immediate != IMM_NONE && !check_immediate(v, insn))
         return false;
+    if (types->has_address && v->decl->has_address64)
+        return step_addressed(v, insn);
     return step_fixed(v, types);
 }
 
@@ -233,10 +237,14 @@ static const char *type_name(enum value_type type, const char *none) {
         return "f32";
     case VALUE_F64:
         return "f64";
+    case VALUE_V128:
+        return "v128";
     case VALUE_FUNCREF:
         return "funcref";
     case VALUE_EXTERNREF:
         return "externref";
+    case VALUE_EXNREF:
+        return "exnref";
     default:
         return none;
     }

@@ -107,13 +107,15 @@ struct arch_aspace; // page tables
 // The address space that the kernel itself runs in and `sip` processes share.
 struct arch_aspace *arch_aspace_kernel(void);
 
-// Regions that the kernel hands out. SLOTS: program memory and stacks. CODE: published code.
+// Regions that the kernel hands out. SLOTS: program memory and stacks. CODE: published code. HEAP:
+// large kernel memory, in frames of ZONE_KERNEL, dereferenced by C.
 struct virt_range {
     struct virt_addr start;
     u64 bytes;
 };
 struct virt_range arch_slots_region(void);
 struct virt_range arch_code_region(void);
+struct virt_range arch_heap_region(void);
 
 // The byte that unwritten code memory consists of: executing it is a trap.
 #define ARCH_CODE_FILL 0xcc

@@ -82,7 +82,7 @@ static void start_engine(void) {
     bool is_fs = arch_memory_segment() == ARCH_SEGMENT_FS;
     const struct engine_config config = {
         .segment = is_fs ? SEGMENT_FS : SEGMENT_GS,
-        .features = FEATURES_ALL,
+        .features = FEATURES_SUPPORTED,
     };
     struct engine *engine;
     process_early_init();

@@ -2,7 +2,6 @@
 // here a fault address and a program counter become a page, a trap, or a bug.
 
 #include "base/assert.h"
-#include "base/math.h"
 #include "engine/api/engine.h"
 #include "kernel/init/log.h"
 #include "kernel/ipc/link.h"
@@ -21,11 +20,7 @@ bool upcall_frame_alloc(struct phys_addr *out) {
 }
 
 bool upcall_frames_alloc(u32 pages, struct phys_addr *out) {
-    u32 order = log2_ceil(pages);
-    if (order > FRAME_ORDER_MAX || frame_alloc(ZONE_KERNEL, order, out) != OK)
-        return false;
-    memset(arch_frame_pointer(*out), 0, PAGE_SIZE << order);
-    return true;
+    return frame_alloc_kernel_zeroed(pages, out) == OK;
 }
 
 void upcall_frame_free(struct phys_addr frame) {

@@ -1,6 +1,7 @@
-// kmalloc: slab caches in power-of-two classes; larger sizes are runs of whole frames, as many as
-// they need. The caller says the size again when freeing, so large blocks need no header; a wrong
-// size is caught by the slab's or the frame's own checks.
+// kmalloc: slab caches in power-of-two classes; larger sizes are whole frames, as many as they
+// need, in one run or, beyond HEAP_CONTIGUOUS_MAX, mapped together (heap_large.c). The caller says
+// the size again when freeing, so large blocks need no header; a wrong size is caught by the slab's
+// or the frame's own checks.
 
 #include "base/assert.h"
 #include "base/math.h"
@@ -11,7 +12,8 @@
 #define CLASS_SHIFT_MIN 4u  // 16 bytes
 #define CLASS_SHIFT_MAX 11u // 2 KiB
 #define CLASS_COUNT     (CLASS_SHIFT_MAX - CLASS_SHIFT_MIN + 1)
-#define LARGE_MAX       (PAGE_SIZE << FRAME_ORDER_MAX)
+
+STATIC_ASSERT(HEAP_CONTIGUOUS_MAX <= PAGE_SIZE << FRAME_ORDER_MAX, "frame blocks serve it");
 
 static struct {
     // Fixed after heap_init:
@@ -19,7 +21,7 @@ static struct {
 
     // Atomic, figures for people:
     u64 bytes_used;
-    u64 large_frames;
+    u64 page_frames;
 } heap;
 
 void heap_init(void) {
@@ -29,6 +31,7 @@ void heap_init(void) {
     };
     memset(&heap, 0, sizeof heap);
     slab_init();
+    heap_large_init();
     for (u32 i = 0; i < CLASS_COUNT; i++) {
         heap.classes[i] = slab_cache_create(names[i], 1ull << (CLASS_SHIFT_MIN + i));
         CHECK(heap.classes[i] != NULL); // the first frames of a boot
@@ -45,20 +48,33 @@ static struct slab_cache *class_for(usize bytes) {
 }
 
 static u64 pages_for(usize bytes) {
-    return align_up(bytes, PAGE_SIZE) >> PAGE_SHIFT;
+    return ((bytes - 1) >> PAGE_SHIFT) + 1; // which does not overflow
 }
 
-static void *large_alloc(usize bytes) {
+static void *pages_alloc(usize bytes) {
+    void *memory = NULL;
     struct phys_addr frame;
-    if (bytes > LARGE_MAX || frame_alloc_kernel_zeroed(pages_for(bytes), &frame) != OK)
-        return NULL;
-    __atomic_fetch_add(&heap.large_frames, pages_for(bytes), __ATOMIC_RELAXED);
-    return arch_frame_pointer(frame);
+    if (bytes > HEAP_CONTIGUOUS_MAX)
+        memory = heap_large_alloc(pages_for(bytes));
+    else if (frame_alloc_kernel_zeroed(pages_for(bytes), &frame) == OK)
+        memory = arch_frame_pointer(frame);
+    if (memory != NULL)
+        __atomic_fetch_add(&heap.page_frames, pages_for(bytes), __ATOMIC_RELAXED);
+    return memory;
+}
+
+static void pages_free(void *memory, usize bytes) {
+    CHECK(is_aligned((uptr)memory, PAGE_SIZE));
+    if (bytes > HEAP_CONTIGUOUS_MAX)
+        heap_large_free(memory, pages_for(bytes));
+    else
+        frame_free_run(arch_frame_of(memory), pages_for(bytes));
+    __atomic_fetch_sub(&heap.page_frames, pages_for(bytes), __ATOMIC_RELAXED);
 }
 
 void *kmalloc(usize bytes) {
     struct slab_cache *class = class_for(bytes);
-    void *memory = class != NULL ? slab_alloc(class) : large_alloc(bytes);
+    void *memory = class != NULL ? slab_alloc(class) : pages_alloc(bytes);
     if (memory != NULL)
         __atomic_fetch_add(&heap.bytes_used, bytes, __ATOMIC_RELAXED);
     return memory;
@@ -69,20 +85,22 @@ void kfree(void *memory, usize bytes) {
         return;
 
     struct slab_cache *class = class_for(bytes);
-    if (class != NULL) {
+    if (class != NULL)
         slab_free(class, memory);
-    } else {
-        CHECK(bytes <= LARGE_MAX);
-        CHECK(is_aligned((uptr)memory, PAGE_SIZE));
-        frame_free_run(arch_frame_of(memory), pages_for(bytes));
-        __atomic_fetch_sub(&heap.large_frames, pages_for(bytes), __ATOMIC_RELAXED);
-    }
+    else
+        pages_free(memory, bytes);
     __atomic_fetch_sub(&heap.bytes_used, bytes, __ATOMIC_RELAXED);
 }
 
 void heap_stats(struct heap_stats *out) {
     *out = (struct heap_stats){
         .bytes_used = __atomic_load_n(&heap.bytes_used, __ATOMIC_RELAXED),
-        .frames = slab_frames() + __atomic_load_n(&heap.large_frames, __ATOMIC_RELAXED),
+        .frames = slab_frames() + __atomic_load_n(&heap.page_frames, __ATOMIC_RELAXED),
     };
+}
+
+void heap_check(void) {
+    for (u32 i = 0; i < CLASS_COUNT; i++)
+        slab_check(heap.classes[i]);
+    heap_large_check();
 }

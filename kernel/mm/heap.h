@@ -1,6 +1,8 @@
 #pragma once
 // The kernel heap: slab caches of fixed-size objects, and kmalloc in power-of-two classes on top;
-// sizes beyond the largest class are whole frame blocks of ZONE_KERNEL. Any context but NMI.
+// sizes beyond the largest class are whole frames of ZONE_KERNEL, contiguous up to
+// HEAP_CONTIGUOUS_MAX, mapped to contiguous addresses beyond. Any context but NMI up to there,
+// thread context beyond.
 
 #include "base/status.h"
 #include "base/types.h"
@@ -21,8 +23,10 @@ void slab_check(const struct slab_cache *cache);
 
 void heap_init(void);
 
-// Zeroed, aligned to 16; NULL if out of memory. `bytes` is not zero; at most 2^FRAME_ORDER_MAX
-// frames... beyond that NULL.
+// The most that needs contiguous frames, and that any context may ask for.
+#define HEAP_CONTIGUOUS_MAX (256 * KIB)
+
+// Zeroed, aligned to 16; NULL if out of memory. `bytes` is not zero, and bounded by RAM alone.
 MUST_USE void *kmalloc(usize bytes);
 void kfree(void *memory, usize bytes); // `bytes` as asked for; NULL is allowed
 
@@ -31,3 +35,4 @@ struct heap_stats {
     u64 frames;     // that the heap holds
 };
 void heap_stats(struct heap_stats *out);
+void heap_check(void);

@@ -1,5 +1,5 @@
 #pragma once
-// Shared by slab.c and heap.c.
+// Shared by slab.c, heap_large.c and heap.c.
 
 #include "kernel/mm/heap.h"
 
@@ -7,3 +7,10 @@
 
 void slab_init(void);
 u64 slab_frames(void); // that all caches hold
+
+void heap_large_init(void);
+
+// Zeroed pages at contiguous addresses, or NULL. Thread context.
+MUST_USE void *heap_large_alloc(u64 pages);
+void heap_large_free(void *memory, u64 pages); // `pages` as asked for
+void heap_large_check(void);

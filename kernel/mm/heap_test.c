@@ -50,8 +50,9 @@ static void every_size_is_zeroed_and_aligned(void **) {
         kfree(memory, bytes);
         assert_int_equal(heap_now().bytes_used, 0);
     }
-    // What stays: the slab of the caches, and a spare one in each class, of 1 1 1 1 1 1 2 4 frames.
-    assert_int_equal(heap_now().frames, 1 + 12);
+    // What stays: the slab of the caches, that of large pieces, and a spare one in each class, of
+    // 1 1 1 1 1 1 2 4 frames.
+    assert_int_equal(heap_now().frames, 1 + 1 + 12);
     frame_check();
 }
 
@@ -63,13 +64,95 @@ static void large_sizes_take_whole_frames_only(void **) {
     assert_int_equal(free_frames(), before - 5);
     kfree(memory, 5 * PAGE_SIZE - 1);
     assert_int_equal(free_frames(), before);
-    assert_null(kmalloc(4 * MIB + 1));
     assert_null(kmalloc(SIZE_MAX));
     kfree(NULL, 1);
+    kfree(NULL, 1 * GIB);
+}
+
+// -- Large sizes -------------------------------------------------------------------------------
+
+static void large_sizes_are_bounded_by_ram_alone(void **) {
+    fake_machine_start_simple(64 * MIB);
+    u64 before = free_frames();
+    static const usize sizes[] = {HEAP_CONTIGUOUS_MAX + 1, 4 * MIB + 1, 7 * MIB, 60 * MIB};
+    for (usize i = 0; i < COUNT_OF(sizes); i++) {
+        u8 *memory = kmalloc(sizes[i]);
+        assert_non_null(memory);
+        assert_true(is_aligned((uptr)memory, PAGE_SIZE));
+        assert_true(all_bytes_are(memory, 0, sizes[i]));
+        memset(memory, 0xee, sizes[i]);
+        heap_check();
+        u64 pages = align_up(sizes[i], PAGE_SIZE) / PAGE_SIZE;
+        assert_int_equal(fake_mapped_pages(), pages);
+        assert_int_equal(heap_now().bytes_used, sizes[i]);
+        kfree(memory, sizes[i]);
+        assert_int_equal(fake_mapped_pages(), 0);
+        assert_int_equal(fake_table_frames(), 0);
+    }
+    assert_null(kmalloc(64 * MIB)); // the books take some of it
+    assert_null(kmalloc(65 * MIB));
+    assert_null(kmalloc(UINT64_MAX - PAGE_SIZE));
+    assert_int_equal(fake_mapped_pages(), 0);
+    assert_true(free_frames() + 8 >= before); // a spare slab
+    frame_check();
+}
+
+static void large_memory_needs_no_contiguous_frames(void **) {
+    fake_machine_start_simple(32 * MIB);
+    // Every second frame is taken.
+    static struct phys_addr taken[8192];
+    u64 count = 0;
+    while (frame_alloc(ZONE_KERNEL, 0, &taken[count]) == OK)
+        count++;
+    for (u64 i = 0; i < count; i += 2)
+        frame_free(taken[i], 0);
+    struct phys_addr frame;
+    assert_int_equal(frame_alloc(ZONE_KERNEL, 1, &frame), ERR_NO_MEMORY);
+
+    u64 before = free_frames();
+    u8 *memory = kmalloc(8 * MIB);
+    assert_non_null(memory);
+    for (usize at = 0; at < 8 * MIB; at += PAGE_SIZE)
+        memory[at] = (u8)(at / PAGE_SIZE % 251);
+    for (usize at = 0; at < 8 * MIB; at += PAGE_SIZE)
+        assert_int_equal(memory[at], (u8)(at / PAGE_SIZE % 251));
+    heap_check();
+    kfree(memory, 8 * MIB);
+    assert_true(free_frames() + 1 >= before);
+    for (u64 i = 1; i < count; i += 2)
+        frame_free(taken[i], 0);
+    frame_check();
+}
+
+static void the_nth_failure_of_a_large_size_loses_nothing(void **) {
+    fake_machine_start_simple(32 * MIB);
+    kfree(kmalloc(MIB), MIB); // the spare slab of the pieces
+    u64 before = free_frames();
+    struct heap_stats heap_before = heap_now();
+    u32 refused = 0;
+    for (u64 n = 1; n < 40; n++) {
+        for (u32 kind = 0; kind < 2; kind++) {
+            frame_fail_nth(kind == 0 ? n : 0);
+            fake_map_fail_nth(kind == 1 ? n : 0);
+            void *memory = kmalloc(9 * MIB + PAGE_SIZE);
+            refused += memory == NULL;
+            heap_check();
+            kfree(memory, 9 * MIB + PAGE_SIZE);
+            frame_fail_nth(0);
+            fake_map_fail_nth(0);
+            struct heap_stats heap_after = heap_now();
+            assert_int_equal(free_frames(), before);
+            assert_int_equal(fake_mapped_pages(), 0);
+            assert_int_equal(fake_table_frames(), 0);
+            assert_memory_equal(&heap_before, &heap_after, sizeof heap_before);
+            frame_check();
+        }
+    }
+    assert_true(refused >= 4); // the runs' mappings at least
 }
 
 static void running_out_is_null_and_nothing_is_lost(void **) {
-    static const usize sizes[] = {16, 100, 2048, 5000, 300000};
+    static const usize sizes[] = {16, 100, 2048, 5000, 200000, 300000, 5000000};
     for (usize i = 0; i < COUNT_OF(sizes); i++) {
         fake_machine_start_simple(16 * MIB);
         u64 before = free_frames();
@@ -201,6 +284,20 @@ static void free_too_many_frames(void *) {
     kfree(kmalloc(3 * PAGE_SIZE), 4 * PAGE_SIZE);
 }
 
+static void free_large_with_the_wrong_size(void *) {
+    kfree(kmalloc(1 * MIB), 1 * MIB + 1);
+}
+
+static void free_the_middle_of_a_large_one(void *) {
+    kfree((u8 *)kmalloc(1 * MIB) + PAGE_SIZE, 1 * MIB - PAGE_SIZE);
+}
+
+static void ask_for_much_with_interrupts_off(void *) {
+    arch_irq_state irq = arch_irq_save();
+    kfree(kmalloc(1 * MIB), 1 * MIB);
+    arch_irq_restore(irq);
+}
+
 static void destroy_a_cache_in_use(void *) {
     struct slab_cache *cache = slab_cache_create("test", 64);
     if (slab_alloc(cache) != NULL)
@@ -214,6 +311,9 @@ static void misuse_is_caught(void **) {
     assert_true(fake_asserts(free_a_part, NULL));
     assert_true(fake_asserts(free_too_many_frames, NULL));
     assert_true(fake_asserts(destroy_a_cache_in_use, NULL));
+    assert_true(fake_asserts(free_large_with_the_wrong_size, NULL));
+    assert_true(fake_asserts(free_the_middle_of_a_large_one, NULL));
+    assert_true(fake_asserts(ask_for_much_with_interrupts_off, NULL));
 }
 
 // -- Random ------------------------------------------------------------------------------------
@@ -264,6 +364,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_size_is_zeroed_and_aligned),
         cmocka_unit_test(large_sizes_take_whole_frames_only),
+        cmocka_unit_test(large_sizes_are_bounded_by_ram_alone),
+        cmocka_unit_test(large_memory_needs_no_contiguous_frames),
+        cmocka_unit_test(the_nth_failure_of_a_large_size_loses_nothing),
         cmocka_unit_test(running_out_is_null_and_nothing_is_lost),
         cmocka_unit_test(the_nth_failure_loses_nothing),
         cmocka_unit_test(objects_are_aligned_as_promised),

@@ -16,9 +16,6 @@
 // Stack is committed in steps, so that deep recursion does not come here for each page.
 #define STACK_STEP_BYTES (32 * KIB)
 
-// Allocations beyond this are areas, not heap.
-#define LARGE_BYTES MIB
-
 STATIC_ASSERT(MEMORY_SLOT_BYTES % PAGE_SIZE == 0, "slots are whole pages");
 
 static struct {
@@ -36,47 +33,24 @@ static struct memory_account *account_of(void *owner) {
     return process == NULL ? NULL : &process->account;
 }
 
-// The area that `address` lies in. It stays: only whoever made it gives it back.
-static struct area *area_of(u64 address) {
+// The area that starts at `base`. It stays: only whoever made it gives it back.
+static struct area *area_at(u64 base) {
     struct aspace *as = aspace_kernel();
     spin_lock(&as->lock);
-    struct vma *vma = vma_find(&as->slots, address);
+    struct vma *vma = vma_find(&as->slots, base);
     spin_unlock(&as->lock);
-    CHECK(vma != NULL);
+    CHECK(vma != NULL && vma->start == base);
     return container_of(vma, struct area, vma);
-}
-
-static struct area *area_at(u64 base) {
-    struct area *area = area_of(base);
-    CHECK(area->vma.start == base);
-    return area;
 }
 
 // -- Heap ---------------------------------------------------------------------------------------
 
-// Contiguous frames of such sizes are rare, and the heap has none beyond a few MiB. What a large
-// module needs is committed whole, like a stack, in an area that nobody is charged for.
-static void *large_alloc(usize bytes) {
-    struct area *area;
-    u64 accessible = align_up(bytes, PAGE_SIZE);
-    if (area_create(aspace_kernel(), AREA_STACK, accessible + PAGE_SIZE, NULL, &area) != OK)
-        return NULL;
-    if (area_grow(aspace_kernel(), area, accessible) != OK) {
-        area_destroy(aspace_kernel(), area);
-        return NULL;
-    }
-    return (void *)(area->vma.end - accessible);
-}
-
 void *host_alloc(usize bytes) {
-    return bytes <= LARGE_BYTES ? kmalloc(bytes) : large_alloc(bytes);
+    return kmalloc(bytes);
 }
 
 void host_free(void *memory, usize bytes) {
-    if (bytes <= LARGE_BYTES)
-        kfree(memory, bytes);
-    else if (memory != NULL)
-        area_destroy(aspace_kernel(), area_of((u64)memory));
+    kfree(memory, bytes);
 }
 
 enum status host_charge(void *owner, u64 bytes) {

@@ -72,6 +72,9 @@ static void make_import(struct engine *engine, struct store *store, struct impor
     case EXTERN_GLOBAL:
         status = store_global(store, import->global, 0, &out->global);
         break;
+    case EXTERN_TAG:
+        status = store_tag(store, &import->tag, &out->tag);
+        break;
     }
     if (status != OK)
         refuse(status_text(status));
@@ -175,7 +178,7 @@ static struct bytes read_all(const char *path) {
 int main(int argc, char **argv) {
     if (argc != 2 && argc != 3)
         return 2;
-    struct engine_config config = {.segment = SEGMENT_GS, .features = FEATURES_ALL};
+    struct engine_config config = {.segment = SEGMENT_GS, .features = FEATURES_SUPPORTED};
     struct engine *engine;
     struct store *store;
     struct module *module;

@@ -363,6 +363,10 @@ struct virt_range arch_code_region(void) {
     return (struct virt_range){{CODE_BASE}, CODE_BYTES};
 }
 
+struct virt_range arch_heap_region(void) {
+    return (struct virt_range){{HEAP_BASE}, HEAP_BYTES};
+}
+
 void *arch_frame_pointer(struct phys_addr frame) {
     ASSERT(frame.value < DIRECT_MAP_BYTES_MAX);
     return (void *)(DIRECT_MAP_BASE + frame.value);
