@@ -46,6 +46,7 @@ struct region {
 struct arch_aspace {
     struct region slots;
     struct region code;
+    struct region heap;
     u64 mappings;
 };
 
@@ -85,7 +86,9 @@ static void region_init(struct region *region, u64 base, u64 bytes) {
 
 // The region that has all of the run.
 static const struct region *region_of(const struct arch_aspace *as, u64 va, u64 bytes) {
-    const struct region *region = is_in_code(va) ? &as->code : &as->slots;
+    const struct region *region = is_in_code(va)    ? &as->code
+                                  : va >= HEAP_BASE ? &as->heap
+                                                    : &as->slots;
     CHECK(is_aligned(va, PAGE_SIZE));
     CHECK(va >= region->base && range_fits(va - region->base, bytes, region->bytes));
     return region;
@@ -105,6 +108,10 @@ struct virt_range arch_slots_region(void) {
 
 struct virt_range arch_code_region(void) {
     return (struct virt_range){{CODE_BASE}, CODE_BYTES};
+}
+
+struct virt_range arch_heap_region(void) {
+    return (struct virt_range){{HEAP_BASE}, HEAP_BYTES};
 }
 
 // -- Counting mappings --------------------------------------------------------------------------
@@ -306,6 +313,7 @@ void memory_init(u64 ram_bytes) {
     memory.mappings_max = mappings_limit();
     region_init(&kernel_aspace.slots, SLOTS_BASE, SLOTS_BYTES);
     region_init(&kernel_aspace.code, CODE_BASE, CODE_BYTES);
+    region_init(&kernel_aspace.heap, HEAP_BASE, HEAP_BYTES);
     bool fine = reserve_over(DIRECT_BASE, RAM_BYTES_MAX + RAM_START, MAP_FIXED_NOREPLACE) &&
                 reserve_over(WINDOWS_BASE, WINDOWS_MAX * WINDOW_STRIDE, MAP_FIXED_NOREPLACE) &&
                 is_mapped_at(DIRECT_BASE + RAM_START, ram_bytes, PROT_READ | PROT_WRITE,
