@@ -352,11 +352,11 @@ $(out)/wast: $(patsubst %,$(out)/host/%.o,$(spec_c)) $(foreach l,tool engine fak
 	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
 
 # The official scripts are not part of this tree: tools/fetch-spec.sh finds them. They run as built
-# for use, under the sanitizers, and in ring 0. SIMD's are left out until the compiler knows it.
+# for use, under the sanitizers, and in ring 0.
 .PHONY: spec
 spec: $(out)/wast $(out)/unit/wast $(out)/spec.elf
 	$(Q)if ! folder=$$(tools/fetch-spec.sh); then echo 'spec: SKIPPED, see above'; exit 0; fi; \
-	scripts=$$(find "$$folder" -name '*.json' ! -name 'simd*' | sort); \
+	scripts=$$(find "$$folder" -name '*.json' | sort); \
 	echo 'on the host'; $(out)/wast --quiet $$scripts && \
 	echo 'on the host, under sanitizers' && $(out)/unit/wast --quiet $$scripts && \
 	echo 'in ring 0, under QEMU' && tests/spec/ring0.py $$scripts
