@@ -335,14 +335,15 @@ $(out)/wast: $(patsubst %,$(out)/host/%.o,$(spec_c)) $(foreach l,tool engine fak
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
 
-# The official scripts, as JSON with .wasm files beside it, are not part of this tree: SPEC names
-# the folder, one folder a script. They run as built for use, under the sanitizers, and in ring 0.
-SPEC ?=
+# The official scripts are not part of this tree: tools/fetch-spec.sh finds them. They run as built
+# for use, under the sanitizers, and in ring 0. SIMD's are left out until the compiler knows it.
 .PHONY: spec
 spec: $(out)/wast $(out)/unit/wast $(out)/spec.elf
-	$(Q)scripts=$$(ls $(if $(SPEC),$(SPEC)/*/*.json,/nonexistent) 2>/dev/null); \
-	if [ -z "$$scripts" ]; then echo 'spec: skipped: SPEC names no folder of scripts'; else \
-	    $(out)/wast --quiet $$scripts && $(out)/unit/wast --quiet $$scripts && tests/spec/ring0.py $$scripts; fi
+	$(Q)if ! folder=$$(tools/fetch-spec.sh); then echo 'spec: SKIPPED, see above'; exit 0; fi; \
+	scripts=$$(find "$$folder" -name '*.json' ! -name 'simd*' | sort); \
+	echo 'on the host'; $(out)/wast --quiet $$scripts && \
+	echo 'on the host, under sanitizers' && $(out)/unit/wast --quiet $$scripts && \
+	echo 'in ring 0, under QEMU' && tests/spec/ring0.py $$scripts
 
 $(out)/unit/wast: $(patsubst %,$(out)/unit/obj/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/unit/lib$(l).a)
 	$(call say,LINK,$@)
@@ -417,6 +418,11 @@ $(out)/kwast.iso: $(out)/kernel.elf $(out)/programs.tar tools/mkiso.sh | deps-ru
 .PHONY: run
 run: $(out)/kwast.iso | deps-run
 	$(Q)tools/run_iso.sh $<
+
+# The picture in the README.
+.PHONY: picture
+picture: $(out)/kwast.iso
+	$(Q)tools/screenshot.py docs/pictures/boot.png
 
 # -- Hygiene -------------------------------------------------------------------------------------------
 

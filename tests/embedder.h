@@ -22,7 +22,7 @@ struct embedder {
 
 static inline void embedder_init(struct embedder *e) {
     *e = (struct embedder){.live = host_linux_live_count()};
-    struct engine_config config = {.segment = SEGMENT_GS, .features = FEATURES_ALL};
+    struct engine_config config = {.segment = SEGMENT_GS, .features = FEATURES_SUPPORTED};
     assert_int_equal(engine_create(&config, &e->engine), OK);
     assert_int_equal(store_create(e->engine, e, &e->store), OK);
     host_linux_engine(e->engine);

@@ -92,7 +92,7 @@ static int compile_file(const char *path) {
     if (!file_map(path, &wasm))
         return EXIT_ERROR;
     struct engine *engine;
-    struct engine_config config = {.segment = SEGMENT_GS, .features = FEATURES_ALL};
+    struct engine_config config = {.segment = SEGMENT_GS, .features = FEATURES_SUPPORTED};
     enum status status = engine_create(&config, &engine);
     if (status != OK) {
         report_error("engine", "%s", status_text(status));

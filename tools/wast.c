@@ -79,7 +79,7 @@ static enum status run_blob(struct engine *engine, struct bytes blob, const stru
 }
 
 static int run(struct bytes blob, const struct options *options) {
-    struct engine_config config = {.segment = SEGMENT_GS, .features = FEATURES_ALL};
+    struct engine_config config = {.segment = SEGMENT_GS, .features = FEATURES_SUPPORTED};
     struct engine *engine;
     enum status status = engine_create(&config, &engine);
     struct spec_counts counts = {0};

@@ -142,21 +142,10 @@ static bool put_nan(const struct converter *c, const char *type, const char *pat
     return complain(c, "an unknown NaN pattern");
 }
 
-static bool put_json_value(const struct converter *c, const cJSON *json) {
-    const char *type = member(json, "type");
-    const char *text = member(json, "value");
-    if (type == NULL)
-        return complain(c, "a value without a type");
-    bool is_null = text != NULL && strcmp(text, "null") == 0;
-    if (strcmp(type, "funcref") == 0)
-        return put_value(c, is_null ? SCRIPT_FUNCREF_NULL : SCRIPT_FUNCREF_ANY, 0);
-    if (text == NULL)
-        return complain(c, "a value without a value");
-    if (strcmp(type, "externref") == 0)
-        return put_value(c, SCRIPT_EXTERNREF, is_null ? 0 : strtoull(text, NULL, 10) + 1);
+// A number, or a NaN pattern. Lanes have the type of the lane.
+static bool put_number_value(const struct converter *c, const char *type, const char *text) {
     if (strncmp(text, "nan", 3) == 0)
         return put_nan(c, type, text);
-
     char *end;
     u64 bits = strtoull(text, &end, 10);
     if (end == text || *end != 0)
@@ -172,11 +161,93 @@ static bool put_json_value(const struct converter *c, const cJSON *json) {
     return complain(c, "a value of an unsupported type");
 }
 
+// Lanes of 8 or 16 bits, packed into two of 64.
+static bool put_small_lanes(const struct converter *c, const cJSON *lanes, u32 lane_bits) {
+    u64 packed[2] = {0};
+    u32 at = 0;
+    const cJSON *lane;
+    cJSON_ArrayForEach(lane, lanes) {
+        const char *text = cJSON_GetStringValue(lane);
+        if (text == NULL || at >= 128)
+            return complain(c, "a vector that is not of 128 bits");
+        packed[at / 64] |= (strtoull(text, NULL, 10) & ((1u << lane_bits) - 1)) << at % 64;
+        at += lane_bits;
+    }
+    put_number(c->out, 2, 1);
+    return at == 128 ? put_value(c, SCRIPT_I64, packed[0]) && put_value(c, SCRIPT_I64, packed[1])
+                     : complain(c, "a vector that is not of 128 bits");
+}
+
+static bool put_vector(const struct converter *c, const cJSON *json) {
+    const char *type = member(json, "lane_type");
+    const cJSON *lanes = cJSON_GetObjectItemCaseSensitive(json, "value");
+    if (type == NULL)
+        return complain(c, "a vector without a lane type");
+    put_number(c->out, SCRIPT_V128, 1);
+    if (strcmp(type, "i8") == 0 || strcmp(type, "i16") == 0)
+        return put_small_lanes(c, lanes, strcmp(type, "i8") == 0 ? 8 : 16);
+
+    int count = cJSON_GetArraySize(lanes);
+    if (count != (strstr(type, "64") != NULL ? 2 : 4))
+        return complain(c, "a vector that is not of 128 bits");
+    put_number(c->out, (u64)count, 1);
+    const cJSON *lane;
+    cJSON_ArrayForEach(lane, lanes) {
+        const char *text = cJSON_GetStringValue(lane);
+        if (text == NULL || !put_number_value(c, type, text))
+            return complain(c, "a lane that is not a number");
+    }
+    return true;
+}
+
+// Of references that programs make, scripts only say whether they are null.
+static bool put_reference(const struct converter *c, const char *type, const char *text) {
+    bool is_null = text != NULL ? strcmp(text, "null") == 0
+                                : strstr(type, "null") != NULL; // nullfuncref, refnull
+    if (strcmp(type, "funcref") == 0)
+        return put_value(c, is_null ? SCRIPT_FUNCREF_NULL : SCRIPT_FUNCREF_ANY, 0);
+    if (strcmp(type, "exnref") == 0)
+        return put_value(c, is_null ? SCRIPT_EXNREF_NULL : SCRIPT_EXNREF_ANY, 0);
+    if (strcmp(type, "externref") == 0 && text != NULL)
+        return put_value(c, SCRIPT_EXTERNREF, is_null ? 0 : strtoull(text, NULL, 10) + 1);
+    return put_value(c, is_null ? SCRIPT_REF_NULL : SCRIPT_REF_ANY, 0);
+}
+
+static bool put_json_value(const struct converter *c, const cJSON *json) {
+    const char *type = member(json, "type");
+    const char *text = member(json, "value");
+    if (type == NULL)
+        return complain(c, "a value without a type");
+    if (strcmp(type, "v128") == 0)
+        return put_vector(c, json);
+    if (strstr(type, "ref") != NULL)
+        return put_reference(c, type, text);
+    if (text == NULL)
+        return complain(c, "a value without a value");
+    return put_number_value(c, type, text);
+}
+
+// What may be expected: a value, or one of several.
+static bool put_expectation(const struct converter *c, const cJSON *json) {
+    const char *type = member(json, "type");
+    if (type == NULL || strcmp(type, "either") != 0)
+        return put_json_value(c, json);
+    const cJSON *values = cJSON_GetObjectItemCaseSensitive(json, "values");
+    put_number(c->out, SCRIPT_EITHER, 1);
+    put_number(c->out, (u64)cJSON_GetArraySize(values), 1);
+    const cJSON *value;
+    cJSON_ArrayForEach(value, values) {
+        if (!put_json_value(c, value))
+            return false;
+    }
+    return true;
+}
+
 static bool put_values(const struct converter *c, const cJSON *array) {
     put_number(c->out, (u64)cJSON_GetArraySize(array), 2);
     const cJSON *value;
     cJSON_ArrayForEach(value, array) {
-        if (!put_json_value(c, value))
+        if (!put_expectation(c, value))
             return false;
     }
     return true;
@@ -201,11 +272,14 @@ static const struct {
     enum script_command command;
 } command_types[] = {
     {"module", SCRIPT_MODULE},
+    {"module_definition", SCRIPT_DEFINITION},
+    {"module_instance", SCRIPT_INSTANCE},
     {"register", SCRIPT_REGISTER},
     {"action", SCRIPT_ACTION},
     {"assert_return", SCRIPT_ASSERT_RETURN},
     {"assert_trap", SCRIPT_ASSERT_TRAP},
     {"assert_exhaustion", SCRIPT_ASSERT_EXHAUSTION},
+    {"assert_exception", SCRIPT_ASSERT_EXCEPTION},
     {"assert_invalid", SCRIPT_ASSERT_INVALID},
     {"assert_malformed", SCRIPT_ASSERT_MALFORMED},
     {"assert_unlinkable", SCRIPT_ASSERT_UNLINKABLE},
@@ -231,13 +305,19 @@ static bool put_operands(const struct converter *c, const cJSON *json,
                          enum script_command command) {
     switch (command) {
     case SCRIPT_MODULE:
+    case SCRIPT_DEFINITION:
         put_text(c->out, member(json, "name"));
         return put_module_file(c, json);
+    case SCRIPT_INSTANCE:
+        put_text(c->out, member(json, "instance"));
+        put_text(c->out, member(json, "module"));
+        return true;
     case SCRIPT_REGISTER:
         put_text(c->out, member(json, "as"));
         put_text(c->out, member(json, "name"));
         return true;
     case SCRIPT_ACTION:
+    case SCRIPT_ASSERT_EXCEPTION:
         return put_action(c, json);
     case SCRIPT_ASSERT_RETURN:
         return put_action(c, json) &&

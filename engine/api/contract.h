@@ -13,10 +13,11 @@
 //   too. Every instruction that produces an i32 writes a 32-bit register.
 //
 // CALLS (assigned by engine/decode/callconv.h)
-//   integer and reference parameters: rdi rsi rdx rcx r8 r9; f32, f64: xmm0 to xmm7;
-//   the others on the stack, in order, eight bytes each, the first at [rsp] before the call.
-//   Results: the first integer or reference in rax, the first float in xmm0; the others on the
-//   stack, in order, directly above the stack parameters. The caller makes room for both.
+//   integer and reference parameters: rdi rsi rdx rcx r8 r9; f32, f64, v128: xmm0 to xmm7;
+//   the others on the stack, in order, eight bytes each (v128: sixteen, aligned to eight), the
+//   first at [rsp] before the call.
+//   Results: the first integer or reference in rax, the first float or v128 in xmm0; the others on
+//   the stack, in order, directly above the stack parameters. The caller makes room for both.
 //   A call through a reference has the struct func_ref in rax at the call instruction.
 //
 // REFERENCES
@@ -69,6 +70,10 @@
     X(TRAP_INVALID_CONVERSION, "invalid conversion to integer")                                    \
     X(TRAP_STACK_OVERFLOW, "call stack exhausted")                                                 \
     X(TRAP_OUT_OF_MEMORY, "out of memory")                                                         \
+    X(TRAP_UNALIGNED_ATOMIC, "unaligned atomic")                                                   \
+    X(TRAP_EXPECTED_SHARED, "expected shared memory")                                              \
+    X(TRAP_NULL_EXCEPTION, "null exception reference")                                             \
+    X(TRAP_EXCEPTION, "uncaught exception")                                                        \
     X(TRAP_DYNAMIC, "(see pending trap)")                                                          \
     X(TRAP_KILLED, "killed")                                                                       \
     X(TRAP_EXIT, "exit") /* not an error: the program asked to end */
@@ -152,9 +157,11 @@ STATIC_ASSERT(sizeof(struct func_ref) == FUNC_REF_BYTES, "instance layout");
 struct memory {
     u64 base;
     u64 bytes;     // current size, a multiple of WASM_PAGE_BYTES
-    u32 max_pages; // declared maximum, or MEMORY_MAX_PAGES
-    u32 has_max;   // whether one was declared (import matching)
+    u64 max_pages; // declared maximum, or the most that its addresses allow
     void *owner;   // the store's owner, for the host
+    bool has_max;  // whether one was declared (import matching)
+    bool is_shared;
+    bool is64; // addressed by i64
 };
 
 #define MEMORY_BASE  0
@@ -166,11 +173,12 @@ STATIC_ASSERT(offsetof(struct memory, bytes) == MEMORY_BYTES, "generated code");
 struct table {
     u64 *elements;
     u64 size;
-    u32 max_size;
-    u32 has_max;
-    u32 type; // enum value_type
+    u64 max_size; // declared maximum, or the most that its indices allow
+    void *owner;  // the store's owner, for the host
     u32 capacity;
-    void *owner; // the store's owner, for the host
+    u8 type; // enum value_type
+    bool has_max;
+    bool is64; // indexed by i64
 };
 
 #define TABLE_ELEMENTS 0
@@ -178,9 +186,16 @@ struct table {
 STATIC_ASSERT(offsetof(struct table, elements) == TABLE_ELEMENTS, "generated code");
 STATIC_ASSERT(offsetof(struct table, size) == TABLE_SIZE, "generated code");
 
+// What an exception is known by: the same tag is the same address, in every instance that imports
+// it.
+struct tag {
+    u32 type_id; // canonical number of its type; the parameters are what the exception carries
+};
+
 // The head of an instance. Behind it, at the offsets that engine/decode/layout.h computes from the
-// module: pointers to tables, pointers to imported functions' references, pointers to globals,
-// the cells of own globals, and the references of own functions that are used as values.
+// module: pointers to memories (memory 0 too), to tables and to tags, pointers to imported
+// functions' references, pointers to globals, the cells of own globals, and the references of own
+// functions that are used as values.
 struct instance {
     const void *const *helpers; // C entry points, indexed by enum helper
     struct memory *memory;      // memory 0, or NULL
@@ -214,10 +229,10 @@ struct helper_result {
 };
 
 #define HELPER_LIST(X)                                                                             \
-    X(HELPER_MEMORY_GROW) /* (pages) -> old size in pages, or (u32)-1 */                           \
-    X(HELPER_MEMORY_INIT) /* (segment, to, from, count) */                                         \
+    X(HELPER_MEMORY_GROW) /* (memory, pages) -> old size in pages, or -1 of its address type */    \
+    X(HELPER_MEMORY_INIT) /* (memory, segment, to, from, count) */                                 \
     X(HELPER_DATA_DROP)   /* (segment) */                                                          \
-    X(HELPER_TABLE_GROW)  /* (table, value, count) -> old size, or (u32)-1 */                      \
+    X(HELPER_TABLE_GROW)  /* (table, value, count) -> old size, or -1 of its index type */         \
     X(HELPER_TABLE_FILL)  /* (table, at, value, count) */                                          \
     X(HELPER_TABLE_COPY)  /* (to table, from table, to, from, count) */                            \
     X(HELPER_TABLE_INIT)  /* (table, segment, to, from, count) */                                  \
@@ -239,7 +254,8 @@ enum helper {
 // HELPER_SEGMENT_SET is an assembly stub for the cross-call stubs: rax = the segment base to run
 // with. Both keep rcx rdx rsi rdi r8 to r11, xmm0 to xmm7 and what C preserves.
 
-// A host function. `values` holds the arguments, one slot each, in order, and takes the results.
+// A host function. `values` holds the arguments, one slot each (v128: two), in order, and takes the
+// results.
 // i32 results are zero-extended by the thunk. Returns TRAP_NONE, or the trap to end with. It must
 // not call back into WebAssembly on the same stack.
 typedef enum trap (*host_func)(struct instance *caller, u64 *values, void *context);

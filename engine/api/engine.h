@@ -27,6 +27,7 @@ enum value_type : u8 {
     VALUE_V128 = 0x7b,
     VALUE_FUNCREF = 0x70,
     VALUE_EXTERNREF = 0x6f,
+    VALUE_EXNREF = 0x69,
 };
 
 // A function type. `types` holds the parameters, then the results.
@@ -36,7 +37,12 @@ struct func_type {
     const enum value_type *types;
 };
 
-enum extern_kind : u8 { EXTERN_FUNC, EXTERN_TABLE, EXTERN_MEMORY, EXTERN_GLOBAL };
+// How many 64-bit slots a value takes where values are passed to and from C, the low half first.
+static inline u32 value_type_slots(enum value_type type) {
+    return type == VALUE_V128 ? 2 : 1;
+}
+
+enum extern_kind : u8 { EXTERN_FUNC, EXTERN_TABLE, EXTERN_MEMORY, EXTERN_GLOBAL, EXTERN_TAG };
 
 struct limits {
     u64 min;
@@ -46,7 +52,14 @@ struct limits {
 
 struct table_type {
     enum value_type element;
-    struct limits limits;
+    struct limits limits; // in elements
+    bool is64;            // indexed by i64
+};
+
+struct memory_type {
+    struct limits limits; // in pages
+    bool is_shared;       // then it has a maximum
+    bool is64;            // addressed by i64
 };
 
 struct global_type {
@@ -64,7 +77,18 @@ enum feature : u32 {
     FEATURE_MULTI_VALUE = 1u << 3,
     FEATURE_BULK_MEMORY = 1u << 4,
     FEATURE_REFERENCE_TYPES = 1u << 5,
-    FEATURES_ALL = (1u << 6) - 1,
+    FEATURE_SIMD = 1u << 6,
+    FEATURE_RELAXED_SIMD = 1u << 7,
+    FEATURE_TAIL_CALLS = 1u << 8,
+    FEATURE_EXTENDED_CONST = 1u << 9,
+    FEATURE_MULTI_MEMORY = 1u << 10,
+    FEATURE_THREADS = 1u << 11,
+    FEATURE_EXCEPTIONS = 1u << 12,        // with exnref; tags and throw, for the older form too
+    FEATURE_LEGACY_EXCEPTIONS = 1u << 13, // try, catch, catch_all, delegate, rethrow
+    FEATURE_MEMORY64 = 1u << 14,          // tables of 64 bits too
+
+    FEATURES_ALL = (1u << 15) - 1,      // what is decoded and validated
+    FEATURES_SUPPORTED = (1u << 8) - 1, // what there is code for: what an engine is created with
 };
 
 enum memory_segment { SEGMENT_FS, SEGMENT_GS };
@@ -122,8 +146,9 @@ struct import_info {
     union {
         struct func_type func;
         struct table_type table;
-        struct limits memory;
+        struct memory_type memory;
         struct global_type global;
+        struct func_type tag; // without results
     };
 };
 
@@ -157,20 +182,23 @@ struct extern_ref {
         struct table *table;
         struct memory *memory;
         struct global *global;
+        struct tag *tag;
     };
 };
 
 // `owner` is handed to the host's functions and is what instance_owner() returns.
 MUST_USE enum status store_create(struct engine *engine, void *owner, struct store **out);
 
-// Frees all instances, memories, tables and globals of the store. No thread runs in it.
+// Frees all instances, memories, tables, globals and tags of the store. No thread runs in it.
 void store_destroy(struct store *store);
 
 // Objects that the embedder itself provides for import.
-MUST_USE enum status store_memory(struct store *store, struct limits limits, struct memory **out);
+MUST_USE enum status store_memory(struct store *store, struct memory_type type,
+                                  struct memory **out);
 MUST_USE enum status store_table(struct store *store, struct table_type type, struct table **out);
 MUST_USE enum status store_global(struct store *store, struct global_type type, u64 value,
                                   struct global **out);
+MUST_USE enum status store_tag(struct store *store, const struct func_type *type, struct tag **out);
 
 // Links `module` against `imports` (one per import, in order; one whose pointer is NULL is
 // unknown), makes the instance, and runs the active segments. ERR_UNLINKABLE says why in `error`.
@@ -216,8 +244,11 @@ struct trap_report {
     struct trap_frame frames[TRAP_REPORT_FRAMES];
 };
 
-// Calls `func` on the current stack. `values` holds the arguments and takes the results, one
-// 64-bit slot each (max(params, results) slots). Returns TRAP_NONE or why it did not return; then
+// How many slots func_call needs for this type: those of the parameters, or of the results.
+u32 func_type_slots(const struct func_type *type);
+
+// Calls `func` on the current stack. `values` holds the arguments and takes the results, one behind
+// the other (func_type_slots() slots). Returns TRAP_NONE or why it did not return; then
 // `thread->report`, where set, tells where. A host function that comes from an instance's export
 // runs as if that instance had called it; one straight from engine_host_func has no caller (NULL).
 MUST_USE enum trap func_call(struct engine *engine, struct thread_block *thread,

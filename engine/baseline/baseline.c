@@ -10,6 +10,7 @@
 //   ... body ...
 //   leave; ret
 //   cold: ud2 for each check that failed; grow: call of HELPER_STACK_GROW
+//   vector constants
 //
 // Frame, from rbp down: homes of locals, homes of operands, outgoing area (at rsp). The home of a
 // parameter that came on the stack is where it came.
@@ -26,14 +27,15 @@
 #include "engine/decode/callconv.h"
 
 // What one instruction can add at most.
-#define PUSH_MAX  (LIMIT_RESULTS + 8)
-#define TRAPS_MAX 8
+#define PUSH_MAX      (LIMIT_RESULTS + 8)
+#define TRAPS_MAX     8
+#define CONSTANTS_MAX 8
 
 // What the code of one function may come to. Two bytes can push a thousand results, and a branch
 // can carry as many, so the body's size bounds it badly.
 #define LIMIT_FUNCTION_CODE (256u << 20)
 
-// Locals up to this number are zeroed by one instruction each, more by a loop.
+// Homes of locals up to this number are zeroed by one instruction each, more by a loop.
 #define ZERO_UNROLLED 24
 
 // -- Growing memory -----------------------------------------------------------------------------
@@ -64,6 +66,8 @@ static void table_reserve(struct baseline *c, void **table, u32 *capacity, u64 n
                   sizeof(*c->blocks));
     table_reserve(c, (void **)&c->traps, &c->trap_capacity, (u64)c->trap_count + TRAPS_MAX,
                   sizeof(*c->traps));
+    table_reserve(c, (void **)&c->constants, &c->constant_capacity,
+                  (u64)c->constant_count + CONSTANTS_MAX, sizeof(*c->constants));
     if (c->a->len - c->start > LIMIT_FUNCTION_CODE)
         c->status = ERR_LIMIT;
     return c->status == OK && c->a->status == OK;
@@ -98,6 +102,7 @@ void baseline_destroy(struct baseline *c) {
     host_free(c->operands, c->operand_capacity * sizeof(*c->operands));
     host_free(c->blocks, c->block_capacity * sizeof(*c->blocks));
     host_free(c->traps, c->trap_capacity * sizeof(*c->traps));
+    host_free(c->constants, c->constant_capacity * sizeof(*c->constants));
     host_free(c, sizeof(*c));
 }
 
@@ -197,17 +202,18 @@ void emit_return(struct baseline *c) {
 
 // xor eax, eax; mov [home], rax ...
 // xor eax, eax; lea r10, [last home]; mov r11d, count; next: mov [r10], rax; add r10, 8; dec; jnz
-static void zero_locals(struct baseline *c, u32 first, u32 count) {
+static void zero_homes(struct baseline *c, u32 first, u32 end) {
+    u32 count = end - first;
     if (count == 0)
         return;
     asm_zero(c->a, RAX);
     if (count <= ZERO_UNROLLED) {
-        for (u32 i = 0; i < count; i++)
-            asm_store(c->a, W64, local_home(c, first + i), RAX);
+        for (u32 slot = first; slot < end; slot++)
+            asm_store(c->a, W64, mem_at(RBP, -8 * (i32)(slot + 1)), RAX);
         return;
     }
     struct label next = {0};
-    asm_lea(c->a, W64, R10, local_home(c, first + count - 1));
+    asm_lea(c->a, W64, R10, mem_at(RBP, -8 * (i32)end));
     asm_mov_ri(c->a, R11, count);
     asm_bind(c->a, &next);
     asm_store(c->a, W64, mem_at(R10, 0), RAX);
@@ -216,28 +222,34 @@ static void zero_locals(struct baseline *c, u32 first, u32 count) {
     asm_jcc(c->a, COND_NE, &next);
 }
 
-// Parameters are where the caller put them. Locals beyond them have consecutive homes, downwards.
-static void place_locals(struct baseline *c) {
+// Parameters are where the caller put them. Locals beyond them have consecutive homes, downwards,
+// from the slot that is returned.
+static u32 place_locals(struct baseline *c) {
     static const u8 param_gprs[CALLCONV_GPRS] = {RDI, RSI, RDX, RCX, R8, R9};
     struct callconv cc;
     callconv_begin(&cc);
+    u32 first_slot = 0;
     for (u32 i = 0; i < c->validator.local_count; i++) {
+        enum value_type type = c->validator.locals[i];
         struct local *local = &c->local[i];
         local->reg = NO_REG;
         struct place place = {.kind = PLACE_GPR};
         if (i < c->type->param_count)
-            place = callconv_param(&cc, c->type->types[i]);
+            place = callconv_param(&cc, type);
         if (place.kind == PLACE_STACK) {
             local->home = 16 + 8 * (i32)place.index;
             continue;
         }
-        local->home = -8 * (i32)++c->home_slots;
+        c->home_slots += value_type_slots(type);
+        local->home = -8 * (i32)c->home_slots;
         if (i >= c->type->param_count)
             continue;
+        first_slot = c->home_slots;
         local->reg = place.kind == PLACE_GPR ? param_gprs[place.index] : xmm_reg(place.index);
         c->local_of[local->reg] = (u16)i;
         c->locals |= bit(local->reg);
     }
+    return first_slot;
 }
 
 // lea rax, [rsp - frame], the frame's size to be filled in at `*patch`.
@@ -256,12 +268,13 @@ static void function_begin(struct baseline *c, u32 func) {
     c->grow = (struct label){0};
     c->grown = (struct label){0};
     c->home_slots = 0;
-    c->operand_max = 0;
+    c->operand_slots = 0;
     c->outgoing_max = 0;
     c->table_stamp = 0;
     c->trap_count = 0;
+    c->constant_count = 0;
     state_reset(c);
-    place_locals(c);
+    u32 first_slot = place_locals(c);
     control_begin(c);
 
     asm_push(c->a, RBP);
@@ -271,7 +284,7 @@ static void function_begin(struct baseline *c, u32 func) {
     asm_jcc(c->a, COND_B, &c->grow);
     asm_bind(c->a, &c->grown);
     asm_mov_rr(c->a, W64, RSP, RAX);
-    zero_locals(c, c->type->param_count, c->validator.local_count - c->type->param_count);
+    zero_homes(c, first_slot, c->home_slots);
 }
 
 // -- Epilogue: cold code ------------------------------------------------------------------------
@@ -306,7 +319,8 @@ static void emit_traps(struct baseline *c) {
 static void function_finish(struct baseline *c) {
     emit_traps(c);
     emit_grow(c);
-    u64 slots = (u64)c->home_slots + c->operand_max + c->outgoing_max;
+    emit_vec_constants(c);
+    u64 slots = (u64)c->home_slots + c->operand_slots + c->outgoing_max;
     CHECK(slots < INT32_MAX / 16);
     u32 frame_bytes = (u32)(slots * 8 + 15) & ~15u;
     for (u32 i = 0; i < COUNT_OF(c->frame_patch); i++)
@@ -554,6 +568,8 @@ static void compile_insn(struct baseline *c) {
         return compile_conversion(c, op);
     case OP_I32_TRUNC_SAT_F32_S ... OP_I64_TRUNC_SAT_F64_U:
         return emit_trunc_sat(c, op);
+    case OP_V128_LOAD ... OP_I32X4_RELAXED_DOT_I8X16_I7X16_ADD_S:
+        return emit_simd(c, op);
     default:
         return compile_variable(c);
     }
@@ -600,6 +616,7 @@ enum status baseline_compile(struct baseline *c, u32 func, struct code_unit *uni
         c->block_count = 0;
         c->operand_count = 0;
         c->trap_count = 0;
+        c->constant_count = 0;
         c->start = c->a->len;
         table_reserve(c, (void **)&c->local, &c->local_capacity, c->validator.local_count,
                       sizeof(*c->local));

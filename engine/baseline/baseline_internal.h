@@ -1,9 +1,10 @@
 #pragma once
 // Inside the baseline compiler. Public interface: baseline.h.
 //
-// Every local and every operand has a home, eight bytes of the frame. What is not at home is
-// described by a few words per machine register, so that a snapshot of the state (struct merge)
-// has a fixed size however many locals and operands there are:
+// Every local and every operand has a home, eight bytes of the frame (sixteen for a v128; at any
+// address that is a multiple of eight). What is not at home is described by a few words per machine
+// register, so that a snapshot of the state (struct merge) has a fixed size however many locals and
+// operands there are:
 //
 //   1. a register holds at most one local, and any number of operands (`refs` counts these, and
 //      values that an emitter has popped and still uses: pins);
@@ -57,8 +58,8 @@ struct operand {
     u8 reg;
     enum value_type type;
     struct flags flags;
-    u32 index; // on the stack; names its home
-    u64 value; // bits of a constant
+    u32 slot;  // of its home: how many slots the operands below take
+    u64 value; // bits of a constant; a v128 never is one
 };
 
 // Where values are at a label: the named locals in registers, the last values that branches carry
@@ -96,6 +97,12 @@ struct trap_stub {
     enum trap trap;
 };
 
+// 16 bytes behind the function's code.
+struct vec_constant {
+    u64 half[2]; // the low one first
+    struct label label;
+};
+
 // Parallel moves in the making: each register's new value. See moves_emit.
 struct moves {
     u32 from_reg;                    // destinations that take another register's value
@@ -126,7 +133,7 @@ struct baseline {
     struct label grow;  // cold: HELPER_STACK_GROW
     struct label grown; // back from it
     u32 home_slots;     // homes that locals take
-    u32 operand_max;    // operands that have had homes
+    u32 operand_slots;  // homes that operands have had
     u32 outgoing_max;   // slots of the outgoing area
     u32 table_stamp;
 
@@ -159,6 +166,10 @@ struct baseline {
     u32 trap_capacity;
     struct trap_stub *traps;
 
+    u32 constant_count;
+    u32 constant_capacity;
+    struct vec_constant *constants;
+
     struct moves moves;
 };
 
@@ -173,7 +184,7 @@ static inline enum fwidth type_fwidth(enum value_type type) {
 }
 
 static inline u32 type_mask(enum value_type type) {
-    return value_type_is_float(type) ? XMM_MASK : GPR_MASK;
+    return value_type_in_xmm(type) ? XMM_MASK : GPR_MASK;
 }
 
 static inline enum gpr as_gpr(u8 reg) {
@@ -191,6 +202,7 @@ static inline u8 xmm_reg(enum xmm x) {
 }
 
 static inline u32 bit(u8 reg) {
+    ASSERT(reg < REG_COUNT);
     return 1u << reg;
 }
 
@@ -239,6 +251,10 @@ void reg_claim(struct baseline *c, u8 reg, u32 avoid);
 u8 reg_result(struct baseline *c, u32 mask, const struct operand *x);
 
 struct mem operand_home(const struct baseline *c, const struct operand *x);
+// The slot where the home of operand `index` begins.
+u32 operand_slot(const struct baseline *c, u32 index);
+// Notes that `x` has a home in the frame.
+void operand_slots_reserve(struct baseline *c, const struct operand *x);
 struct mem local_home(const struct baseline *c, u32 local);
 
 void push_reg(struct baseline *c, enum value_type type, u8 reg); // takes over a pin
@@ -290,6 +306,13 @@ void moves_emit(struct baseline *c);
 // Where a loop begins: reads ahead and brings its locals where they are best.
 void loop_prepare(struct baseline *c);
 
+// -- constants.c --------------------------------------------------------------------------------
+
+// The label of 16 aligned bytes. Valid until the next instruction.
+struct label *vec_constant(struct baseline *c, u64 low, u64 high);
+// Emits the constants of the function, behind its code.
+void emit_vec_constants(struct baseline *c);
+
 // -- merge.c ------------------------------------------------------------------------------------
 
 // Decides `m` by the current state: locals where they are, `count` top operands carried.
@@ -332,6 +355,8 @@ void emit_unreachable(struct baseline *c);
 void emit_select(struct baseline *c);
 struct flags pop_condition(struct baseline *c);
 
+// Where `index` + `offset` lies; may emit code that sets r11.
+struct mem memory_operand(struct baseline *c, struct operand *index, u64 offset);
 void emit_load(struct baseline *c, enum wasm_op op);
 void emit_store(struct baseline *c, enum wasm_op op);
 void emit_memory_size(struct baseline *c);
@@ -365,6 +390,8 @@ void emit_trunc_sat(struct baseline *c, enum wasm_op op);
 void emit_convert(struct baseline *c, enum wasm_op op);
 void emit_reinterpret(struct baseline *c, enum value_type to);
 void emit_promote(struct baseline *c, enum value_type to);
+
+void emit_simd(struct baseline *c, enum wasm_op op); // emit_simd.c
 
 void emit_call(struct baseline *c);
 void emit_call_indirect(struct baseline *c);

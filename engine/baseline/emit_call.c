@@ -123,7 +123,8 @@ void emit_call_indirect(struct baseline *c) {
 // mov rdi, r15; mov rax, [r15 + helpers]; call [rax + 8 * helper]; test edx, edx; jne cold
 void emit_helper(struct baseline *c, const struct helper_call *call) {
     u32 base = c->operand_count - call->pop_count;
-    ASSERT(1 + call->imm_count + call->pop_count <= CALLCONV_GPRS);
+    ASSERT(call->imm_count < CALLCONV_GPRS);
+    ASSERT(call->pop_count < CALLCONV_GPRS - call->imm_count);
     operands_spill(c, base > c->window ? base : c->window);
     locals_spill(c);
 

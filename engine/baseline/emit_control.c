@@ -342,7 +342,7 @@ void emit_select(struct baseline *c) {
         operand_release(c, &cond);
         condition = flags_of(COND_NE);
     }
-    if (value_type_is_float(a.type))
+    if (value_type_in_xmm(a.type))
         select_float(c, condition, &a, &b);
     else
         select_integer(c, condition, &a, &b);

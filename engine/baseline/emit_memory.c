@@ -15,7 +15,7 @@
 //   offset 0:                  seg:[index32]
 //   offset within the guard:   seg:[index + disp32]
 //   larger offsets:            mov r11d, offset; add r11d, index; jc cold; seg:[r11]
-static struct mem memory_operand(struct baseline *c, struct operand *index, u64 offset) {
+struct mem memory_operand(struct baseline *c, struct operand *index, u64 offset) {
     struct mem mem = {.base = NO_GPR, .index = NO_GPR, .segment = c->segment};
     u64 sum = index->value + offset;
     if (operand_is_const(index) && sum <= INT32_MAX) {
@@ -117,14 +117,17 @@ void emit_memory_size(struct baseline *c) {
 }
 
 void emit_memory_grow(struct baseline *c) {
-    emit_helper(
-        c, &(struct helper_call){.helper = HELPER_MEMORY_GROW, .pop_count = 1, .has_result = true});
+    emit_helper(c, &(struct helper_call){.helper = HELPER_MEMORY_GROW,
+                                         .imm_count = 1,
+                                         .imm = {c->insn.index},
+                                         .pop_count = 1,
+                                         .has_result = true});
 }
 
 void emit_memory_init(struct baseline *c) {
     emit_helper(c, &(struct helper_call){.helper = HELPER_MEMORY_INIT,
-                                         .imm_count = 1,
-                                         .imm = {c->insn.pair.a},
+                                         .imm_count = 2,
+                                         .imm = {c->insn.pair.b, c->insn.pair.a},
                                          .pop_count = 3});
 }
 
@@ -216,7 +219,8 @@ void emit_global_get(struct baseline *c) {
     u32 index = c->insn.index;
     const struct global_decl *global = &c->decl->globals[index];
     bool own = index >= c->decl->global_import_count;
-    if (own && !global->type.is_mutable && global->init.kind == CONST_VALUE) {
+    bool wide = global->type.type == VALUE_V128;
+    if (own && !wide && !global->type.is_mutable && global->init.kind == CONST_VALUE) {
         push_const(c, global->type.type, global->init.value);
         return;
     }

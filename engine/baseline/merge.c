@@ -111,17 +111,18 @@ void merge_moves(struct baseline *c, const struct merge *m, u32 height, u32 coun
 
     moves_begin(c);
     u32 base = c->operand_count - count;
+    u32 slot = operand_slot(c, height);
     for (u32 i = 0; i < count; i++) {
         const struct operand *x = &c->operands[base + i];
         u32 from_top = count - 1 - i;
         u8 reg = from_top < MERGE_CARRIED ? m->carried[from_top] : NO_REG;
+        struct operand to = {.slot = slot, .type = x->type};
+        slot += value_type_slots(x->type);
         if (reg != NO_REG) {
             moves_add(c, reg, x);
             continue;
         }
-        struct operand to = {.index = height + i};
-        if (to.index >= c->operand_max)
-            c->operand_max = to.index + 1;
+        operand_slots_reserve(c, &to);
         operand_store(c, x, operand_home(c, &to));
     }
 
@@ -168,7 +169,7 @@ void merge_adopt(struct baseline *c, const struct merge *m, u32 height, u32 coun
         x->kind = reg == NO_REG ? SLOT_HOME : SLOT_REG;
         x->reg = reg;
         x->type = types[i];
-        x->index = height + i;
+        x->slot = operand_slot(c, height + i);
         if (reg != NO_REG)
             reg_retain(c, reg);
     }

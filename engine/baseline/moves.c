@@ -5,25 +5,31 @@
 
 #include "engine/baseline/baseline_internal.h"
 
+#include "engine/x64/asm_vec.h"
+
 // mov r, r / movaps x, x
 void value_move(struct baseline *c, enum value_type type, u8 to, u8 from) {
-    if (value_type_is_float(type))
+    if (value_type_in_xmm(type))
         asm_movaps_rr(c->a, as_xmm(to), as_xmm(from));
     else
         asm_mov_rr(c->a, type_width(type), as_gpr(to), as_gpr(from));
 }
 
-// mov r, [m] / movs x, [m]
+// mov r, [m] / movs x, [m] / movups x, [m]
 void value_load(struct baseline *c, enum value_type type, u8 to, struct mem from) {
-    if (value_type_is_float(type))
+    if (type == VALUE_V128)
+        asm_loadv(c->a, as_xmm(to), from);
+    else if (value_type_is_float(type))
         asm_loadf(c->a, type_fwidth(type), as_xmm(to), from);
     else
         asm_load(c->a, type_width(type), as_gpr(to), from);
 }
 
-// mov [m], r / movs [m], x
+// mov [m], r / movs [m], x / movups [m], x
 void value_store(struct baseline *c, enum value_type type, struct mem to, u8 from) {
-    if (value_type_is_float(type))
+    if (type == VALUE_V128)
+        asm_storev(c->a, to, as_xmm(from));
+    else if (value_type_is_float(type))
         asm_storef(c->a, type_fwidth(type), to, as_xmm(from));
     else
         asm_store(c->a, type_width(type), to, as_gpr(from));
@@ -31,6 +37,7 @@ void value_store(struct baseline *c, enum value_type type, struct mem to, u8 fro
 
 // mov r, imm / xorps x, x / mov r11, imm; movq x, r11
 void value_const(struct baseline *c, enum value_type type, u8 to, u64 bits) {
+    ASSERT(type != VALUE_V128);
     if (!value_type_is_float(type)) {
         asm_mov_ri(c->a, as_gpr(to), bits);
     } else if (bits == 0) {
@@ -47,7 +54,8 @@ static enum width memory_width(enum value_type type) {
 }
 
 // mov [m], r / mov [m], imm (two of them for wide ones) / mov r11, [home]; mov [m], r11
-// Only a value at home takes the scratch register: spilling never does.
+// (movups xmm15, [home]; movups [m], xmm15 for a v128)
+// Only a value at home takes a scratch register: spilling never does.
 void operand_store(struct baseline *c, const struct operand *x, struct mem to) {
     enum width w = memory_width(x->type);
     switch (x->kind) {
@@ -67,6 +75,11 @@ void operand_store(struct baseline *c, const struct operand *x, struct mem to) {
         struct mem home = operand_home(c, x);
         if (home.disp == to.disp && home.base == to.base)
             return;
+        if (x->type == VALUE_V128) {
+            asm_loadv(c->a, SCRATCH_XMM, home);
+            asm_storev(c->a, to, SCRATCH_XMM);
+            return;
+        }
         asm_load(c->a, w, SCRATCH, home);
         asm_store(c->a, w, to, SCRATCH);
         return;

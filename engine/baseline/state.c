@@ -26,7 +26,7 @@ void state_check(const struct baseline *c) {
     CHECK(c->window <= c->operand_count || c->operand_count == 0);
     for (u32 i = c->window; i < c->operand_count; i++) {
         const struct operand *x = &c->operands[i];
-        CHECK(x->index == i);
+        CHECK(x->slot == operand_slot(c, i));
         if (x->kind == SLOT_REG)
             refs[x->reg]++;
     }
@@ -43,7 +43,20 @@ void state_check(const struct baseline *c) {
 // -- Homes --------------------------------------------------------------------------------------
 
 struct mem operand_home(const struct baseline *c, const struct operand *x) {
-    return mem_at(RBP, -8 * (i32)(c->home_slots + x->index + 1));
+    return mem_at(RBP, -8 * (i32)(c->home_slots + x->slot + value_type_slots(x->type)));
+}
+
+u32 operand_slot(const struct baseline *c, u32 index) {
+    if (index == 0)
+        return 0;
+    const struct operand *below = &c->operands[index - 1];
+    return below->slot + value_type_slots(below->type);
+}
+
+void operand_slots_reserve(struct baseline *c, const struct operand *x) {
+    u32 end = x->slot + value_type_slots(x->type);
+    if (end > c->operand_slots)
+        c->operand_slots = end;
 }
 
 struct mem local_home(const struct baseline *c, u32 local) {
@@ -96,8 +109,7 @@ static void local_write_home(struct baseline *c, u8 reg) {
 }
 
 static void operand_write_home(struct baseline *c, struct operand *x) {
-    if (x->index >= c->operand_max)
-        c->operand_max = x->index + 1;
+    operand_slots_reserve(c, x);
     operand_store(c, x, operand_home(c, x));
     if (x->kind == SLOT_REG)
         reg_release(c, x->reg);
@@ -221,7 +233,7 @@ static struct operand *push(struct baseline *c, enum slot_kind kind, enum value_
     struct operand *x = &c->operands[c->operand_count];
     x->kind = kind;
     x->type = type;
-    x->index = c->operand_count++;
+    x->slot = operand_slot(c, c->operand_count++);
     return x;
 }
 
@@ -231,6 +243,7 @@ void push_reg(struct baseline *c, enum value_type type, u8 reg) {
 }
 
 void push_const(struct baseline *c, enum value_type type, u64 value) {
+    ASSERT(type != VALUE_V128);
     push(c, SLOT_CONST, type)->value = value;
 }
 

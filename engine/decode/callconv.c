@@ -6,33 +6,33 @@
 #include "base/assert.h"
 #include "engine/decode/module.h"
 
-static struct place next_slot(struct callconv *cc) {
-    ASSERT(cc->slots < UINT16_MAX);
-    return (struct place){PLACE_STACK, (u16)cc->slots++};
+static struct place next_slots(struct callconv *cc, enum value_type type) {
+    ASSERT(cc->slots + value_type_slots(type) <= UINT16_MAX);
+    struct place place = {PLACE_STACK, (u16)cc->slots};
+    cc->slots += value_type_slots(type);
+    return place;
 }
 
 struct place callconv_param(struct callconv *cc, enum value_type type) {
     ASSERT(!cc->in_results);
-    ASSERT(type != VALUE_V128);
-    if (value_type_is_float(type) && cc->xmms < CALLCONV_XMMS)
+    if (value_type_in_xmm(type) && cc->xmms < CALLCONV_XMMS)
         return (struct place){PLACE_XMM, (u16)cc->xmms++};
-    if (!value_type_is_float(type) && cc->gprs < CALLCONV_GPRS)
+    if (!value_type_in_xmm(type) && cc->gprs < CALLCONV_GPRS)
         return (struct place){PLACE_GPR, (u16)cc->gprs++};
-    return next_slot(cc);
+    return next_slots(cc, type);
 }
 
 struct place callconv_result(struct callconv *cc, enum value_type type) {
-    ASSERT(type != VALUE_V128);
     if (!cc->in_results) {
         cc->in_results = true;
         cc->gprs = 0;
         cc->xmms = 0;
     }
-    if (value_type_is_float(type) && cc->xmms == 0)
+    if (value_type_in_xmm(type) && cc->xmms == 0)
         return (struct place){PLACE_XMM, (u16)cc->xmms++};
-    if (!value_type_is_float(type) && cc->gprs == 0)
+    if (!value_type_in_xmm(type) && cc->gprs == 0)
         return (struct place){PLACE_GPR, (u16)cc->gprs++};
-    return next_slot(cc);
+    return next_slots(cc, type);
 }
 
 static void walk_params(struct callconv *cc, const struct func_type *type) {

@@ -9,8 +9,8 @@
 enum place_kind : u8 { PLACE_GPR, PLACE_XMM, PLACE_STACK };
 
 // PLACE_GPR: `index` counts rdi rsi rdx rcx r8 r9 for parameters; it is 0 (rax) for a result.
-// PLACE_XMM: the register's number. PLACE_STACK: `index` is the eight-byte slot of the outgoing
-// area; results continue after the parameters.
+// PLACE_XMM: the register's number. PLACE_STACK: `index` is the first eight-byte slot of the
+// outgoing area, of which a v128 takes two; results continue after the parameters.
 struct place {
     enum place_kind kind;
     u16 index;

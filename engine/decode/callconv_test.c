@@ -1,6 +1,7 @@
 // Tests of the calling convention, as contract.h states it: signatures and the places they get.
 //
-// A signature is written as in wasm_ops.def (with r for a reference); the places as gN, xN and sN.
+// A signature is written as in wasm_ops.def (with v for a v128, r for a reference); the places as
+// gN, xN and sN.
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,6 +30,8 @@ static const struct callconv_case {
     {":if", ": g0 x0", 0, 0},
     {":ii", ": g0 s0", 0, 1},
     {":FfiI", ": x0 s0 g0 s1", 0, 2},
+    {"fvivvvvvvv:v", "x0 x1 g0 x2 x3 x4 x5 x6 x7 s0 : x0", 2, 2},
+    {"vvvvvvvvfv:iFvv", "x0 x1 x2 x3 x4 x5 x6 x7 s0 s1 : g0 x0 s3 s5", 3, 7},
     {"iiiiiiii:rif", "g0 g1 g2 g3 g4 g5 s0 s1 : g0 s2 x0", 2, 3},
 };
 
@@ -42,6 +45,8 @@ static enum value_type letter_type(char letter) {
         return VALUE_F32;
     case 'F':
         return VALUE_F64;
+    case 'v':
+        return VALUE_V128;
     default:
         return VALUE_EXTERNREF;
     }

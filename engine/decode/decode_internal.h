@@ -29,6 +29,7 @@ void decode_imports(struct decoder *d);
 void decode_functions(struct decoder *d);
 void decode_tables(struct decoder *d);
 void decode_memories(struct decoder *d);
+void decode_tags(struct decoder *d);
 void decode_globals(struct decoder *d);
 void decode_exports(struct decoder *d);
 void decode_start(struct decoder *d);

@@ -10,12 +10,16 @@
 #include "engine/decode/refuse.h"
 
 // The block types that need no row in the type section.
-static const enum value_type shorthand_types[] = {VALUE_I32, VALUE_I64,     VALUE_F32,
-                                                  VALUE_F64, VALUE_FUNCREF, VALUE_EXTERNREF};
+static const enum value_type shorthand_types[] = {
+    VALUE_I32,  VALUE_I64,     VALUE_F32,       VALUE_F64,
+    VALUE_V128, VALUE_FUNCREF, VALUE_EXTERNREF, VALUE_EXNREF,
+};
 static const struct func_type shorthand_results[] = {
     {0, 1, &shorthand_types[0]}, {0, 1, &shorthand_types[1]}, {0, 1, &shorthand_types[2]},
     {0, 1, &shorthand_types[3]}, {0, 1, &shorthand_types[4]}, {0, 1, &shorthand_types[5]},
+    {0, 1, &shorthand_types[6]}, {0, 1, &shorthand_types[7]},
 };
+STATIC_ASSERT(COUNT_OF(shorthand_types) == COUNT_OF(shorthand_results), "one for each");
 static const struct func_type shorthand_empty = {0, 0, shorthand_types};
 
 #define BLOCK_TYPE_EMPTY 0x40
@@ -64,15 +68,49 @@ static void read_labels(struct reader *r, struct insn *out) {
         (void)reader_leb_u32(r);
 }
 
-u32 insn_next_label(const u8 **at) {
-    u32 label = 0;
+// A number that was read before, so that it is one.
+static u32 next_leb(const u8 **at) {
+    u32 number = 0;
     for (u32 shift = 0;; shift += 7) {
         u8 byte = *(*at)++;
-        label |= (u32)(byte & 0x7f) << shift;
+        number |= (u32)(byte & 0x7f) << shift;
         if ((byte & 0x80) == 0)
-            return label;
+            return number;
         ASSERT(shift < 28);
     }
+}
+
+u32 insn_next_label(const u8 **at) {
+    return next_leb(at);
+}
+
+static void read_catches(struct reader *r, struct insn *out) {
+    const u8 *where = r->at;
+    u32 count = reader_leb_u32(r);
+    if (count > reader_left(r)) {
+        reader_fail_at(r, where, ERR_TRUNCATED, reader_unexpected_end);
+        return;
+    }
+    out->try_table.at = r->at;
+    out->try_table.count = count;
+    for (u32 i = 0; i < count && r->status == OK; i++) {
+        where = r->at;
+        u8 kind = reader_u8(r);
+        if (kind > CATCH_ALL_REF)
+            reader_fail_at(r, where, ERR_MALFORMED, "malformed catch clause");
+        if (catch_has_tag((enum catch_kind)kind))
+            (void)reader_leb_u32(r);
+        (void)reader_leb_u32(r);
+    }
+}
+
+struct catch_clause insn_next_catch(const u8 **at) {
+    struct catch_clause clause = {.kind = (enum catch_kind) * (*at)++};
+    ASSERT(clause.kind <= CATCH_ALL_REF);
+    if (catch_has_tag(clause.kind))
+        clause.tag = next_leb(at);
+    clause.label = next_leb(at);
+    return clause;
 }
 
 static void read_select_types(struct reader *r, const struct module_decl *decl, struct insn *out) {
@@ -83,27 +121,49 @@ static void read_select_types(struct reader *r, const struct module_decl *decl, 
     out->type = read_value_type(r, decl->features);
 }
 
-// Alignments are a power of two, so that 32 and more cannot be meant: later proposals use the bits
-// as flags.
-static void read_memarg(struct reader *r, struct insn *out) {
-    const u8 *where = r->at;
-    out->mem.align = reader_leb_u32(r);
-    if (out->mem.align >= 64 && out->mem.align < 128)
-        reader_fail_at(r, where, ERR_UNSUPPORTED,
-                       "malformed memop flags: proposal multi-memory is not supported");
-    else if (out->mem.align >= 32)
-        reader_fail_at(r, where, ERR_MALFORMED, "malformed memop flags");
-    out->mem.offset = reader_leb_u32(r);
-    out->mem.memory = 0;
-}
-
-// In this version of the format the memory's index is a byte that must be zero.
-static u32 read_memory_index(struct reader *r) {
+// An index of a memory: before multi-memory a byte that must be zero.
+static u32 read_memory_index(struct reader *r, const struct module_decl *decl) {
+    if ((decl->features & FEATURE_MULTI_MEMORY) != 0)
+        return reader_leb_u32(r);
     const u8 *where = r->at;
     if (reader_u8(r) != 0)
         reader_fail_at(r, where, ERR_MALFORMED,
-                       "zero byte expected: proposal multi-memory is not supported");
+                       "zero byte expected: proposal multi-memory is switched off");
     return 0;
+}
+
+#define MEMARG_HAS_MEMORY 0x40u // else it is memory 0
+#define MEMARG_ALIGN_END  0x20u // alignments are a power of two: these and more cannot be meant
+
+static void read_memarg(struct reader *r, const struct module_decl *decl, struct insn *out) {
+    const u8 *where = r->at;
+    u32 flags = reader_leb_u32(r);
+    u32 memory = 0;
+    if ((flags & ~(MEMARG_ALIGN_END - 1)) == MEMARG_HAS_MEMORY) {
+        if ((decl->features & FEATURE_MULTI_MEMORY) == 0)
+            reader_fail_at(r, where, ERR_UNSUPPORTED,
+                           "malformed memop flags: proposal multi-memory is switched off");
+        memory = reader_leb_u32(r);
+    } else if (flags >= MEMARG_ALIGN_END) {
+        reader_fail_at(r, where, ERR_MALFORMED, "malformed memop flags");
+    }
+    out->mem.offset =
+        (decl->features & FEATURE_MEMORY64) != 0 ? reader_leb_u64(r) : reader_leb_u32(r);
+    out->mem.memory = memory;
+    out->mem.align = (u8)(flags & (MEMARG_ALIGN_END - 1));
+    out->mem.lane = 0;
+    out->mem.is64 = memory < decl->memory_count && decl->memories[memory].is64;
+}
+
+static void read_v128(struct reader *r, struct insn *out) {
+    out->v128[0] = reader_u64_le(r);
+    out->v128[1] = reader_u64_le(r);
+}
+
+static void read_fence(struct reader *r) {
+    const u8 *where = r->at;
+    if (reader_u8(r) != 0)
+        reader_fail_at(r, where, ERR_MALFORMED, "zero byte expected");
 }
 
 // An index of a table: before reference types a byte that must be zero.
@@ -138,12 +198,12 @@ static void read_two_indices(struct reader *r, const struct module_decl *decl,
         out->pair.b = read_table_index(r, decl);
         return;
     case IMM_MEMORY_MEMORY:
-        out->pair.a = read_memory_index(r);
-        out->pair.b = read_memory_index(r);
+        out->pair.a = read_memory_index(r, decl);
+        out->pair.b = read_memory_index(r, decl);
         return;
     case IMM_DATA_MEMORY:
         out->pair.a = read_data_index(r, decl);
-        out->pair.b = read_memory_index(r);
+        out->pair.b = read_memory_index(r, decl);
         return;
     case IMM_ELEM_TABLE:
         out->pair.a = reader_leb_u32(r);
@@ -163,6 +223,7 @@ static void read_immediate(struct reader *r, const struct module_decl *decl,
     case IMM_FUNC:
     case IMM_LOCAL:
     case IMM_GLOBAL:
+    case IMM_TAG:
     case IMM_TABLE:
     case IMM_ELEM:
         out->index = reader_leb_u32(r);
@@ -171,7 +232,32 @@ static void read_immediate(struct reader *r, const struct module_decl *decl,
     case IMM_MEM2:
     case IMM_MEM4:
     case IMM_MEM8:
-        read_memarg(r, out);
+    case IMM_MEM16:
+    case IMM_ATOMIC1:
+    case IMM_ATOMIC2:
+    case IMM_ATOMIC4:
+    case IMM_ATOMIC8:
+        read_memarg(r, decl, out);
+        return;
+    case IMM_MEM1_LANE:
+    case IMM_MEM2_LANE:
+    case IMM_MEM4_LANE:
+    case IMM_MEM8_LANE:
+        read_memarg(r, decl, out);
+        out->mem.lane = reader_u8(r);
+        return;
+    case IMM_LANE16:
+    case IMM_LANE8:
+    case IMM_LANE4:
+    case IMM_LANE2:
+        out->lane = reader_u8(r);
+        return;
+    case IMM_V128:
+    case IMM_SHUFFLE: // the same bytes
+        read_v128(r, out);
+        return;
+    case IMM_FENCE:
+        read_fence(r);
         return;
     case IMM_I32:
         out->i32 = reader_leb_i32(r);
@@ -188,6 +274,10 @@ static void read_immediate(struct reader *r, const struct module_decl *decl,
     case IMM_BLOCK:
         read_block_type(r, decl, &out->block);
         return;
+    case IMM_TRY_TABLE:
+        read_block_type(r, decl, &out->block);
+        read_catches(r, out);
+        return;
     case IMM_LABELS:
         read_labels(r, out);
         return;
@@ -195,7 +285,7 @@ static void read_immediate(struct reader *r, const struct module_decl *decl,
         read_select_types(r, decl, out);
         return;
     case IMM_MEMORY:
-        out->index = read_memory_index(r);
+        out->index = read_memory_index(r, decl);
         return;
     case IMM_REF_TYPE:
         out->type = read_ref_type(r, decl->features);
@@ -211,12 +301,12 @@ static void read_immediate(struct reader *r, const struct module_decl *decl,
 
 // The rest of an opcode that begins with a byte that is no instruction by itself.
 static enum wasm_op read_prefixed(struct reader *r, const u8 *where, u8 prefix) {
-    if (prefix < 0xfb || prefix == 0xff) {
+    if (prefix < WASM_PREFIX_FIRST || prefix > WASM_PREFIX_LAST) {
         reader_refuse(r, where, refuse_opcode(0, prefix));
         return OP_UNREACHABLE;
     }
     u32 code = reader_leb_u32(r);
-    enum wasm_op op = code > 0xff ? OP_COUNT : wasm_op_find((u32)prefix << 8 | code);
+    enum wasm_op op = code >= WASM_PREFIX_SLOTS ? OP_COUNT : wasm_op_find((u32)prefix << 12 | code);
     if (r->status == OK && op == OP_COUNT)
         reader_refuse(r, where, refuse_opcode(prefix, code));
     return r->status == OK ? op : OP_UNREACHABLE;

@@ -113,6 +113,105 @@ static void memory_accesses_are_read(void **state) {
     assert_int_equal(insn.mem.memory, 0);
 }
 
+// Memory 0 is of 32 bits, memory 1 of 64.
+static void memory_accesses_name_their_memory(void **state) {
+    (void)state;
+    struct memory_type memories[] = {{}, {.is64 = true}};
+    struct module_decl decl = decl_with(FEATURES_ALL);
+    decl.memories = memories;
+    decl.memory_count = 2;
+    struct insn insn;
+    struct text load = TEXT("\x29\x43\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01");
+    assert_int_equal(read_one(load, &decl, &insn).status, OK);
+    assert_int_equal(insn.mem.align, 3);
+    assert_int_equal(insn.mem.memory, 1);
+    assert_true(insn.mem.is64);
+    assert_true(insn.mem.offset == UINT64_MAX);
+
+    struct text lane = TEXT("\xfd\x54\x40\x00\x05\x0f");
+    assert_int_equal(read_one(lane, &decl, &insn).status, OK);
+    assert_int_equal(insn.op, OP_V128_LOAD8_LANE);
+    assert_int_equal(insn.mem.memory, 0);
+    assert_false(insn.mem.is64);
+    assert_int_equal(insn.mem.offset, 5);
+    assert_int_equal(insn.mem.lane, 15);
+
+    struct text copy = TEXT("\xfc\x0a\x01\x02");
+    assert_int_equal(read_one(copy, &decl, &insn).status, OK);
+    assert_int_equal(insn.pair.a, 1);
+    assert_int_equal(insn.pair.b, 2);
+}
+
+static void without_multi_memory_and_memory64_the_older_form_is_read(void **state) {
+    (void)state;
+    u32 features = FEATURES_ALL & ~(u32)(FEATURE_MULTI_MEMORY | FEATURE_MEMORY64);
+    struct module_decl decl = decl_with(features);
+    static const struct {
+        struct text text;
+        enum status status;
+        const char *error;
+    } cases[] = {
+        {TEXT("\x28\x42\x00\x00"), ERR_UNSUPPORTED,
+         "malformed memop flags: proposal multi-memory is switched off"},
+        {TEXT("\x28\x02\x80\x80\x80\x80\x10"), ERR_MALFORMED, "integer too large"},
+        {TEXT("\x3f\x01"), ERR_MALFORMED,
+         "zero byte expected: proposal multi-memory is switched off"},
+        {TEXT("\x40\x80\x00"), ERR_MALFORMED,
+         "zero byte expected: proposal multi-memory is switched off"},
+    };
+    for (usize i = 0; i < COUNT_OF(cases); i++) {
+        struct insn insn;
+        struct reader r = read_one(cases[i].text, &decl, &insn);
+        assert_int_equal(r.status, cases[i].status);
+        assert_string_equal(r.error, cases[i].error);
+    }
+}
+
+static void vectors_are_read(void **state) {
+    (void)state;
+    struct module_decl decl = decl_with(FEATURES_ALL);
+    struct insn insn;
+    struct text constant = TEXT("\xfd\x0c\1\2\3\4\5\6\7\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10");
+    assert_int_equal(read_one(constant, &decl, &insn).status, OK);
+    assert_true(insn.v128[0] == 0x0807060504030201);
+    assert_true(insn.v128[1] == 0x100f0e0d0c0b0a09);
+    struct text shuffle = TEXT("\xfd\x0d\x1f\1\2\3\4\5\6\7\x08\x09\x0a\x0b\x0c\x0d\x0e\x11");
+    assert_int_equal(read_one(shuffle, &decl, &insn).status, OK);
+    assert_int_equal(insn.lanes[0], 31);
+    assert_int_equal(insn.lanes[15], 17);
+    struct text lane = TEXT("\xfd\x15\x0f");
+    assert_int_equal(read_one(lane, &decl, &insn).status, OK);
+    assert_int_equal(insn.op, OP_I8X16_EXTRACT_LANE_S);
+    assert_int_equal(insn.lane, 15);
+    struct text relaxed = TEXT("\xfd\x93\x02");
+    assert_int_equal(read_one(relaxed, &decl, &insn).status, OK);
+    assert_int_equal(insn.op, OP_I32X4_RELAXED_DOT_I8X16_I7X16_ADD_S);
+}
+
+static void catch_clauses_can_be_walked(void **state) {
+    (void)state;
+    struct module_decl decl = decl_with(FEATURES_ALL);
+    struct insn insn;
+    struct text text = TEXT("\x1f\x7f\x04\0\x05\x01\x01\x85\x01\x02\x02\x03\x03\x84\0");
+    struct reader r = read_one(text, &decl, &insn);
+    assert_int_equal(r.status, OK);
+    assert_int_equal(reader_left(&r), 0);
+    assert_int_equal(insn.op, OP_TRY_TABLE);
+    assert_int_equal(insn.block.type->types[0], VALUE_I32);
+    assert_ptr_equal(insn.block.type, insn.try_table.block.type);
+    assert_int_equal(insn.try_table.count, 4);
+    static const struct catch_clause expected[] = {
+        {CATCH_TAG, 5, 1}, {CATCH_TAG_REF, 133, 2}, {CATCH_ALL, 0, 3}, {CATCH_ALL_REF, 0, 4}};
+    const u8 *at = insn.try_table.at;
+    for (usize i = 0; i < COUNT_OF(expected); i++) {
+        struct catch_clause clause = insn_next_catch(&at);
+        assert_int_equal(clause.kind, expected[i].kind);
+        assert_int_equal(clause.tag, expected[i].tag);
+        assert_int_equal(clause.label, expected[i].label);
+    }
+    assert_ptr_equal(at, r.at);
+}
+
 static void block_types_are_read(void **state) {
     (void)state;
     struct module_decl decl = decl_with(FEATURES_ALL);
@@ -120,7 +219,8 @@ static void block_types_are_read(void **state) {
     assert_int_equal(read_one((struct text)TEXT("\x02\x40"), &decl, &insn).status, OK);
     assert_int_equal(insn.block.type->param_count + insn.block.type->result_count, 0);
     static const struct text shorthand[] = {TEXT("\x03\x7f"), TEXT("\x03\x7e"), TEXT("\x03\x7d"),
-                                            TEXT("\x03\x7c"), TEXT("\x03\x70"), TEXT("\x03\x6f")};
+                                            TEXT("\x03\x7c"), TEXT("\x03\x70"), TEXT("\x03\x6f"),
+                                            TEXT("\x03\x7b"), TEXT("\x03\x69")};
     for (usize i = 0; i < COUNT_OF(shorthand); i++) {
         assert_int_equal(read_one(shorthand[i], &decl, &insn).status, OK);
         assert_int_equal(insn.block.type->param_count, 0);
@@ -166,31 +266,31 @@ static const struct refusal_case {
     {TEXT("\xfc\x13"), ERR_UNSUPPORTED,
      "illegal opcode: proposal wide arithmetic is not supported"},
     {TEXT("\xfc"), ERR_TRUNCATED, "unexpected end of section or function"},
-    {TEXT("\xfd\x0c"), ERR_UNSUPPORTED,
-     "illegal opcode: proposal fixed-width SIMD is not supported"},
-    {TEXT("\xfd\x80\x02"), ERR_UNSUPPORTED,
-     "illegal opcode: proposal relaxed SIMD is not supported"},
-    {TEXT("\xfe\x10"), ERR_UNSUPPORTED, "illegal opcode: proposal threads is not supported"},
+    {TEXT("\xfd\x9a\x01"), ERR_MALFORMED, "illegal opcode"},
+    {TEXT("\xfd\x94\x02"), ERR_MALFORMED, "illegal opcode"},
+    {TEXT("\xfd\x80\x80\x04"), ERR_MALFORMED, "illegal opcode"}, // 0x10000 is not 0
+    {TEXT("\xfd\x0c\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), ERR_TRUNCATED,
+     "unexpected end of section or function"},
+    {TEXT("\xfe\x04"), ERR_MALFORMED, "illegal opcode"},
+    {TEXT("\xfe\x03\x01"), ERR_MALFORMED, "zero byte expected"},
     {TEXT("\xfb\x00"), ERR_UNSUPPORTED,
      "illegal opcode: proposal garbage collection is not supported"},
-    {TEXT("\x12\x00"), ERR_UNSUPPORTED, "illegal opcode: proposal tail calls is not supported"},
-    {TEXT("\x06\x40"), ERR_UNSUPPORTED,
-     "illegal opcode: proposal exception handling is not supported"},
+    {TEXT("\x1f\x40\x01\x04\x00"), ERR_MALFORMED, "malformed catch clause"},
+    {TEXT("\x1f\x40\x02\x02\x00"), ERR_TRUNCATED, "unexpected end of section or function"},
+    {TEXT("\x1f\x40\xff\xff\xff\xff\x0f\x02\x00"), ERR_TRUNCATED,
+     "unexpected end of section or function"},
     {TEXT("\x14\x00"), ERR_UNSUPPORTED,
      "illegal opcode: proposal typed function references is not supported"},
     {TEXT("\x02\x41"), ERR_MALFORMED, "malformed value type"},
-    {TEXT("\x02\x7b"), ERR_UNSUPPORTED,
-     "malformed value type: proposal fixed-width SIMD is not supported"},
+    {TEXT("\x02\x64"), ERR_UNSUPPORTED,
+     "malformed value type: proposal typed function references is not supported"},
     {TEXT("\x02\xff\x7f"), ERR_MALFORMED, "malformed block type"}, // negative, but not one byte
     {TEXT("\x02\x02"), ERR_INVALID, "unknown type"},
     {TEXT("\x02\xff\xff\xff\xff\x0f"), ERR_INVALID, "unknown type"},
     {TEXT("\x28\x20\x00"), ERR_MALFORMED, "malformed memop flags"},
-    {TEXT("\x28\x42\x00"), ERR_UNSUPPORTED,
-     "malformed memop flags: proposal multi-memory is not supported"},
-    {TEXT("\x28\x02\x80\x80\x80\x80\x10"), ERR_MALFORMED, "integer too large"},
-    {TEXT("\x3f\x01"), ERR_MALFORMED, "zero byte expected: proposal multi-memory is not supported"},
-    {TEXT("\x40\x80\x00"), ERR_MALFORMED,
-     "zero byte expected: proposal multi-memory is not supported"},
+    {TEXT("\x28\x60\x00"), ERR_MALFORMED, "malformed memop flags"},
+    {TEXT("\x28\x80\x01\x00"), ERR_MALFORMED, "malformed memop flags"},
+    {TEXT("\x28\x02\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02"), ERR_MALFORMED, "integer too large"},
     {TEXT("\x1c\x00"), ERR_INVALID, "invalid result arity"},
     {TEXT("\x1c\x02\x7f\x7f"), ERR_INVALID, "invalid result arity"},
     {TEXT("\xd0\x7f"), ERR_MALFORMED, "malformed reference type"},
@@ -233,11 +333,14 @@ static void instructions_of_proposals_that_are_off_are_refused(void **state) {
     for (u32 op = 0; op < OP_COUNT; op++) {
         if (wasm_ops[op].feature == 0)
             continue;
-        u16 code = wasm_ops[op].code;
+        u32 code = wasm_ops[op].code;
         char bytes[8] = {};
         usize at = 0;
         if (code >= 0x100)
-            bytes[at++] = (char)(code >> 8);
+            bytes[at++] = (char)(code >> 12);
+        code &= 0xfff;
+        if (code >= 0x80 && at != 0)
+            bytes[at++] = (char)(code | 0x80), code >>= 7;
         bytes[at] = (char)code;
         struct module_decl decl = decl_with(FEATURES_ALL & ~wasm_ops[op].feature);
         struct insn insn;
@@ -330,6 +433,10 @@ int main(void) {
         cmocka_unit_test(indices_are_read),
         cmocka_unit_test(constants_are_read),
         cmocka_unit_test(memory_accesses_are_read),
+        cmocka_unit_test(memory_accesses_name_their_memory),
+        cmocka_unit_test(without_multi_memory_and_memory64_the_older_form_is_read),
+        cmocka_unit_test(vectors_are_read),
+        cmocka_unit_test(catch_clauses_can_be_walked),
         cmocka_unit_test(block_types_are_read),
         cmocka_unit_test(labels_can_be_walked),
         cmocka_unit_test(refusals_say_what),

@@ -14,7 +14,9 @@ static u32 place_part(u64 *end, u64 count, u32 size, u32 alignment) {
 enum status layout_compute(const struct module_decl *decl, struct instance_layout *out) {
     struct instance_layout layout = {};
     u64 end = INSTANCE_HEAD_BYTES;
+    layout.memories = place_part(&end, decl->memory_count, 8, 8);
     layout.tables = place_part(&end, decl->table_count, 8, 8);
+    layout.tags = place_part(&end, decl->tag_count, 8, 8);
     layout.imports = place_part(&end, decl->func_import_count, 8, 8);
     layout.global_ptrs = place_part(&end, decl->global_count, 8, 8);
     layout.global_cells = place_part(&end, decl->global_count - decl->global_import_count, 16, 16);

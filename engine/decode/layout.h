@@ -5,7 +5,9 @@
 #include "engine/decode/module.h"
 
 struct instance_layout {
+    u32 memories;     // struct memory *[memory_count]: all of them, memory 0 too
     u32 tables;       // struct table *[table_count]
+    u32 tags;         // struct tag *[tag_count]
     u32 imports;      // struct func_ref *[func_import_count]
     u32 global_ptrs;  // u64 *[global_count]: where each global's cell is
     u32 global_cells; // 16 bytes for each own global
@@ -15,6 +17,14 @@ struct instance_layout {
 
 // ERR_LIMIT when an instance would be 2 GiB or more.
 MUST_USE enum status layout_compute(const struct module_decl *decl, struct instance_layout *out);
+
+static inline u32 layout_memory(const struct instance_layout *layout, u32 memory) {
+    return layout->memories + 8 * memory;
+}
+
+static inline u32 layout_tag(const struct instance_layout *layout, u32 tag) {
+    return layout->tags + 8 * tag;
+}
 
 static inline u32 layout_table(const struct instance_layout *layout, u32 table) {
     return layout->tables + 8 * table;

@@ -21,7 +21,9 @@ static void parts_follow_each_other(void **state) {
     (void)state;
     // Odd counts, so that every alignment is exercised.
     for (u32 odd = 1; odd < 200; odd += 2) {
-        struct module_decl decl = {.table_count = odd,
+        struct module_decl decl = {.memory_count = odd + 4,
+                                   .table_count = odd,
+                                   .tag_count = odd + 6,
                                    .func_count = 3 * odd,
                                    .func_import_count = odd + 1,
                                    .global_count = odd + 2,
@@ -29,8 +31,10 @@ static void parts_follow_each_other(void **state) {
                                    .func_ref_count = odd};
         struct instance_layout layout;
         assert_int_equal(layout_compute(&decl, &layout), OK);
-        assert_int_equal(layout.tables, INSTANCE_HEAD_BYTES);
-        assert_true(layout.imports >= layout_table(&layout, odd));
+        assert_int_equal(layout.memories, INSTANCE_HEAD_BYTES);
+        assert_true(layout.tables >= layout_memory(&layout, odd + 4));
+        assert_true(layout.tags >= layout_table(&layout, odd));
+        assert_true(layout.imports >= layout_tag(&layout, odd + 6));
         assert_true(layout.global_ptrs >= layout_import(&layout, odd + 1));
         assert_true(layout.global_cells >= layout_global_ptr(&layout, odd + 2));
         assert_true(layout.func_refs >= layout_global_cell(&layout, odd + 1));

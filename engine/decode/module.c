@@ -71,9 +71,10 @@ struct section {
 
 static const struct section sections[] = {
     [1] = {1, decode_types},   [2] = {2, decode_imports},  [3] = {3, decode_functions},
-    [4] = {4, decode_tables},  [5] = {5, decode_memories}, [6] = {6, decode_globals},
-    [7] = {7, decode_exports}, [8] = {8, decode_start},    [9] = {9, decode_elems},
-    [10] = {11, decode_code},  [11] = {12, decode_datas},  [12] = {10, decode_data_count},
+    [4] = {4, decode_tables},  [5] = {5, decode_memories}, [6] = {7, decode_globals},
+    [7] = {8, decode_exports}, [8] = {9, decode_start},    [9] = {10, decode_elems},
+    [10] = {12, decode_code},  [11] = {13, decode_datas},  [12] = {11, decode_data_count},
+    [13] = {6, decode_tags},
 };
 
 // Its name must be one; of its content only the name section's is of interest, later.
@@ -90,7 +91,7 @@ static void decode_section(struct decoder *d, struct reader *module, u8 *order) 
     const u8 *where = module->at;
     u8 id = reader_u8(module);
     if (id != SECTION_CUSTOM && (id >= COUNT_OF(sections) || sections[id].order == 0)) {
-        reader_refuse(module, where, refuse_section(id));
+        reader_fail_at(module, where, ERR_MALFORMED, "malformed section id");
         return;
     }
     struct bytes content = reader_bytes(module);

@@ -25,20 +25,45 @@
 #define LIMIT_LOCALS           50000u
 #define LIMIT_PARAMS           1000u
 #define LIMIT_RESULTS          1000u
-#define LIMIT_MEMORIES         1u
+#define LIMIT_MEMORIES         100u
+#define LIMIT_TAGS             1000000u
 #define LIMIT_BLOCK_DEPTH      50000u  // ours: nesting of blocks in one function
 #define LIMIT_OPERANDS         131072u // ours: height of the operand stack in one function
 
-enum const_kind : u8 { CONST_VALUE, CONST_GLOBAL, CONST_REF_FUNC, CONST_REF_NULL };
+#define LIMIT_CONST_DEPTH      64u // ours: operands at once in a constant expression
 
-// A constant expression of the 2.0 form: one instruction.
+enum const_kind : u8 {
+    CONST_VALUE,
+    CONST_V128,
+    CONST_GLOBAL,
+    CONST_REF_FUNC,
+    CONST_REF_NULL,
+    CONST_PROGRAM, // more than one instruction: integer arithmetic
+};
+
+// A constant expression.
 struct const_expr {
     enum const_kind kind;
     enum value_type type;
     union {
-        u64 value; // CONST_VALUE: bits, zero-extended
-        u32 index; // CONST_GLOBAL, CONST_REF_FUNC
+        u64 value;      // CONST_VALUE: bits, zero-extended
+        const u8 *v128; // CONST_V128: 16 bytes, little-endian, in the module's bytes
+        u32 index;      // CONST_GLOBAL, CONST_REF_FUNC
+        const struct const_program *program;
     };
+};
+
+// Steps in postfix order over a stack of integers that never holds more than LIMIT_CONST_DEPTH; one
+// is left at the end.
+struct const_step {
+    enum const_step_kind : u8 { STEP_VALUE, STEP_GLOBAL, STEP_ADD, STEP_SUB, STEP_MUL } kind;
+    enum value_type type; // VALUE_I32 or VALUE_I64
+    u64 value;            // STEP_VALUE: bits, zero-extended; STEP_GLOBAL: index
+};
+
+struct const_program {
+    u32 count;
+    struct const_step steps[];
 };
 
 struct import_decl {
@@ -56,6 +81,11 @@ struct func_decl {
 };
 
 #define NO_REF UINT32_MAX
+
+// An exception's: its type has no results.
+struct tag_decl {
+    u32 type; // index into types
+};
 
 struct global_decl {
     struct global_type type;
@@ -107,7 +137,12 @@ struct module_decl {
 
     u32 memory_count;
     u32 memory_import_count;
-    struct limits *memories; // in pages
+    struct memory_type *memories;
+    bool has_address64; // some memory or table is of 64 bits
+
+    u32 tag_count;
+    u32 tag_import_count;
+    struct tag_decl *tags;
 
     u32 global_count;
     u32 global_import_count;
@@ -153,12 +188,30 @@ static inline bool func_is_import(const struct module_decl *decl, u32 func) {
     return func < decl->func_import_count;
 }
 
+static inline const struct func_type *decl_tag_type(const struct module_decl *decl, u32 tag) {
+    return &decl->types[decl->tags[tag].type];
+}
+
+// The type of addresses in a memory, and of indices into a table.
+static inline enum value_type decl_memory_address(const struct module_decl *decl, u32 memory) {
+    return decl->memories[memory].is64 ? VALUE_I64 : VALUE_I32;
+}
+
+static inline enum value_type decl_table_address(const struct module_decl *decl, u32 table) {
+    return decl->tables[table].is64 ? VALUE_I64 : VALUE_I32;
+}
+
 static inline bool value_type_is_ref(enum value_type type) {
-    return type == VALUE_FUNCREF || type == VALUE_EXTERNREF;
+    return type == VALUE_FUNCREF || type == VALUE_EXTERNREF || type == VALUE_EXNREF;
 }
 
 static inline bool value_type_is_float(enum value_type type) {
     return type == VALUE_F32 || type == VALUE_F64;
+}
+
+// Whether values of the type live in vector registers.
+static inline bool value_type_in_xmm(enum value_type type) {
+    return value_type_is_float(type) || type == VALUE_V128;
 }
 
 bool func_type_equal(const struct func_type *a, const struct func_type *b);

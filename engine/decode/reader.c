@@ -112,7 +112,7 @@ u32 reader_leb_u32_long(struct reader *r) {
     return (u32)leb_unsigned(r, 32);
 }
 
-u64 reader_leb_u64(struct reader *r) {
+u64 reader_leb_u64_long(struct reader *r) {
     return leb_unsigned(r, 64);
 }
 

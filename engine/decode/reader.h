@@ -48,11 +48,11 @@ static inline u8 reader_u8(struct reader *r) {
 
 u32 reader_u32_le(struct reader *r);
 u64 reader_u64_le(struct reader *r);
-u64 reader_leb_u64(struct reader *r);
 i64 reader_leb_i33(struct reader *r);
 
 // The general case of the functions below.
 u32 reader_leb_u32_long(struct reader *r);
+u64 reader_leb_u64_long(struct reader *r);
 i32 reader_leb_i32_long(struct reader *r);
 i64 reader_leb_i64_long(struct reader *r);
 
@@ -61,6 +61,12 @@ static inline u32 reader_leb_u32(struct reader *r) {
     if (r->at < r->end && *r->at < 0x80)
         return *r->at++;
     return reader_leb_u32_long(r);
+}
+
+static inline u64 reader_leb_u64(struct reader *r) {
+    if (r->at < r->end && *r->at < 0x80)
+        return *r->at++;
+    return reader_leb_u64_long(r);
 }
 
 static inline i32 reader_leb_i32(struct reader *r) {

@@ -27,24 +27,30 @@ const char *feature_off_text(u32 feature) {
         return "proposal bulk memory operations is switched off";
     case FEATURE_REFERENCE_TYPES:
         return "proposal reference types is switched off";
+    case FEATURE_SIMD:
+        return "proposal fixed-width SIMD is switched off";
+    case FEATURE_RELAXED_SIMD:
+        return "proposal relaxed SIMD is switched off";
+    case FEATURE_TAIL_CALLS:
+        return "proposal tail calls is switched off";
+    case FEATURE_EXTENDED_CONST:
+        return "proposal extended constant expressions is switched off";
+    case FEATURE_MULTI_MEMORY:
+        return "proposal multi-memory is switched off";
+    case FEATURE_THREADS:
+        return "proposal threads is switched off";
+    case FEATURE_EXCEPTIONS:
+        return "proposal exception handling is switched off";
+    case FEATURE_LEGACY_EXCEPTIONS:
+        return "proposal exception handling (legacy) is switched off";
+    case FEATURE_MEMORY64:
+        return "proposal memory64 is switched off";
     }
     UNREACHABLE();
 }
 
 static struct refusal refuse_plain_opcode(u32 opcode) {
     switch (opcode) {
-    case 0x06: // try
-    case 0x07: // catch
-    case 0x08: // throw
-    case 0x09: // rethrow
-    case 0x0a: // throw_ref
-    case 0x18: // delegate
-    case 0x19: // catch_all
-    case 0x1f: // try_table
-        return unsupported("illegal opcode: proposal exception handling is not supported");
-    case 0x12: // return_call
-    case 0x13: // return_call_indirect
-        return unsupported("illegal opcode: proposal tail calls is not supported");
     case 0x14: // call_ref
     case 0x15: // return_call_ref
     case 0xd4: // ref.as_non_null
@@ -68,12 +74,6 @@ struct refusal refuse_opcode(u32 prefix, u32 opcode) {
         if (opcode >= 19 && opcode <= 22) // i64.add128 to i64.mul_wide_u
             return unsupported("illegal opcode: proposal wide arithmetic is not supported");
         return malformed("illegal opcode");
-    case 0xfd:
-        if (opcode >= 0x100)
-            return unsupported("illegal opcode: proposal relaxed SIMD is not supported");
-        return unsupported("illegal opcode: proposal fixed-width SIMD is not supported");
-    case 0xfe:
-        return unsupported("illegal opcode: proposal threads is not supported");
     default:
         return malformed("illegal opcode");
     }
@@ -81,15 +81,10 @@ struct refusal refuse_opcode(u32 prefix, u32 opcode) {
 
 struct refusal refuse_value_type(u8 byte) {
     switch (byte) {
-    case VALUE_V128:
-        return unsupported("malformed value type: proposal fixed-width SIMD is not supported");
     case 0x63: // ref null
     case 0x64: // ref
         return unsupported(
             "malformed value type: proposal typed function references is not supported");
-    case 0x69: // exnref
-    case 0x74: // nullexnref
-        return unsupported("malformed value type: proposal exception handling is not supported");
     case 0x6a: // arrayref
     case 0x6b: // structref
     case 0x6c: // i31ref
@@ -98,6 +93,7 @@ struct refusal refuse_value_type(u8 byte) {
     case 0x71: // nullref
     case 0x72: // nullexternref
     case 0x73: // nullfuncref
+    case 0x74: // nullexnref
         return unsupported("malformed value type: proposal garbage collection is not supported");
     default:
         return malformed("malformed value type");
@@ -111,10 +107,6 @@ struct refusal refuse_ref_type(u8 byte) {
     case 0x64:
         return unsupported(
             "malformed reference type: proposal typed function references is not supported");
-    case 0x69:
-    case 0x74:
-        return unsupported(
-            "malformed reference type: proposal exception handling is not supported");
     case 0x6a:
     case 0x6b:
     case 0x6c:
@@ -123,6 +115,7 @@ struct refusal refuse_ref_type(u8 byte) {
     case 0x71:
     case 0x72:
     case 0x73:
+    case 0x74:
         return unsupported("malformed reference type: proposal garbage collection is not "
                            "supported");
     default:
@@ -146,30 +139,28 @@ struct refusal refuse_type_form(u8 byte) {
     }
 }
 
-struct refusal refuse_section(u8 id) {
-    if (id == 13)
-        return unsupported("malformed section id: proposal exception handling is not supported");
-    return malformed("malformed section id");
-}
-
-struct refusal refuse_import_kind(u8 kind) {
-    if (kind == 4)
-        return unsupported("malformed import kind: proposal exception handling is not supported");
-    return malformed("malformed import kind");
-}
-
 struct refusal refuse_limits(u8 flags) {
     if ((flags & 0x80) != 0)
         return malformed("integer representation too long");
     if (flags >= 16)
         return malformed("integer too large for limits flags");
-    if ((flags & 8) != 0)
-        return unsupported(
-            "integer too large for limits flags: proposal custom page sizes is not supported");
-    if ((flags & 4) != 0)
-        return unsupported(
-            "integer too large for limits flags: proposal memory64 is not supported");
-    return unsupported("integer too large for limits flags: proposal threads is not supported");
+    return unsupported(
+        "integer too large for limits flags: proposal custom page sizes is not supported");
+}
+
+// The proposal that a known type came with.
+static u32 value_type_feature(u8 byte) {
+    switch (byte) {
+    case VALUE_V128:
+        return FEATURE_SIMD;
+    case VALUE_FUNCREF:
+    case VALUE_EXTERNREF:
+        return FEATURE_REFERENCE_TYPES;
+    case VALUE_EXNREF:
+        return FEATURE_EXCEPTIONS;
+    default:
+        return 0;
+    }
 }
 
 enum value_type read_value_type(struct reader *r, u32 features) {
@@ -181,9 +172,11 @@ enum value_type read_value_type(struct reader *r, u32 features) {
     case VALUE_F32:
     case VALUE_F64:
         return (enum value_type)byte;
+    case VALUE_V128:
     case VALUE_FUNCREF:
     case VALUE_EXTERNREF:
-        reader_require(r, where, features, FEATURE_REFERENCE_TYPES);
+    case VALUE_EXNREF:
+        reader_require(r, where, features, value_type_feature(byte));
         return r->status == OK ? (enum value_type)byte : (enum value_type)0;
     default:
         reader_refuse(r, where, refuse_value_type(byte));
@@ -194,8 +187,9 @@ enum value_type read_value_type(struct reader *r, u32 features) {
 enum value_type read_ref_type(struct reader *r, u32 features) {
     const u8 *where = r->at;
     u8 byte = reader_u8(r);
-    if (byte == VALUE_EXTERNREF)
-        reader_require(r, where, features, FEATURE_REFERENCE_TYPES);
+    // A table of functions came with the first version.
+    if (byte == VALUE_EXTERNREF || byte == VALUE_EXNREF)
+        reader_require(r, where, features, value_type_feature(byte));
     else if (byte != VALUE_FUNCREF)
         reader_refuse(r, where, refuse_ref_type(byte));
     return r->status == OK ? (enum value_type)byte : (enum value_type)0;

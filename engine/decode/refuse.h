@@ -13,17 +13,15 @@ struct refusal {
 // "... is switched off", naming the proposal; `feature` is one enum feature bit.
 const char *feature_off_text(u32 feature);
 
-// An opcode (prefix << 8 | opcode, the opcode up to 24 bits) that is not in wasm_ops.def.
+// An opcode, behind a prefix or behind none (0), that is not in wasm_ops.def.
 struct refusal refuse_opcode(u32 prefix, u32 opcode);
 
-// Bytes that are no value type, reference type, type form, section or import kind here.
+// Bytes that are no value type, reference type or type form here.
 struct refusal refuse_value_type(u8 byte);
 struct refusal refuse_ref_type(u8 byte);
 struct refusal refuse_type_form(u8 byte);
-struct refusal refuse_section(u8 id);
-struct refusal refuse_import_kind(u8 kind);
 
-// The flag byte of limits.
+// The flag byte of limits, when it has bits that mean nothing here.
 struct refusal refuse_limits(u8 flags);
 
 static inline void reader_refuse(struct reader *r, const u8 *where, struct refusal refusal) {

@@ -68,18 +68,30 @@ static u32 read_type_index(struct decoder *d) {
 }
 
 #define LIMITS_HAS_MAX 1
+#define LIMITS_SHARED  2
+#define LIMITS_64      4
+#define LIMITS_FLAGS   7
 
-static struct limits read_limits(struct reader *r) {
+static u8 read_limits_flags(struct decoder *d) {
+    struct reader *r = &d->reader;
     const u8 *where = r->at;
     u8 flags = reader_u8(r);
-    if (flags > LIMITS_HAS_MAX)
+    if (flags > LIMITS_FLAGS)
         reader_refuse(r, where, refuse_limits(flags));
+    if ((flags & LIMITS_SHARED) != 0)
+        reader_require(r, where, d->decl->features, FEATURE_THREADS);
+    if ((flags & LIMITS_64) != 0)
+        reader_require(r, where, d->decl->features, FEATURE_MEMORY64);
+    return flags;
+}
 
+static struct limits read_limits(struct reader *r, u8 flags) {
     struct limits limits = {.has_max = (flags & LIMITS_HAS_MAX) != 0};
-    where = r->at;
-    limits.min = reader_leb_u32(r);
+    bool is64 = (flags & LIMITS_64) != 0;
+    const u8 *where = r->at;
+    limits.min = is64 ? reader_leb_u64(r) : reader_leb_u32(r);
     if (limits.has_max)
-        limits.max = reader_leb_u32(r);
+        limits.max = is64 ? reader_leb_u64(r) : reader_leb_u32(r);
     if (limits.has_max && limits.max < limits.min)
         reader_fail_at(r, where, ERR_INVALID, "size minimum must not be greater than maximum");
     return limits;
@@ -89,18 +101,48 @@ static struct table_type read_table_type(struct decoder *d) {
     struct reader *r = &d->reader;
     struct table_type type = {.element = read_ref_type(r, d->decl->features)};
     const u8 *where = r->at;
-    type.limits = read_limits(r);
-    if (type.limits.min > LIMIT_TABLE_SIZE)
-        reader_fail_number(r, where, ERR_LIMIT, "table too large: the limit is", LIMIT_TABLE_SIZE);
+    u8 flags = read_limits_flags(d);
+    if ((flags & LIMITS_SHARED) != 0)
+        reader_fail_at(r, where, ERR_MALFORMED, "malformed limits flags: a table is not shared");
+    type.limits = read_limits(r, flags);
+    type.is64 = (flags & LIMITS_64) != 0;
+    d->decl->has_address64 |= type.is64;
     return type;
 }
 
-static struct limits read_memory_type(struct reader *r) {
+#define MEMORY64_MAX_PAGES (1ull << 48)
+
+static struct memory_type read_memory_type(struct decoder *d) {
+    struct reader *r = &d->reader;
     const u8 *where = r->at;
-    struct limits pages = read_limits(r);
-    if (pages.min > MEMORY_MAX_PAGES || (pages.has_max && pages.max > MEMORY_MAX_PAGES))
-        reader_fail_at(r, where, ERR_INVALID, "memory size must be at most 65536 pages (4GiB)");
-    return pages;
+    u8 flags = read_limits_flags(d);
+    struct memory_type type = {
+        .is_shared = (flags & LIMITS_SHARED) != 0,
+        .is64 = (flags & LIMITS_64) != 0,
+    };
+    if (type.is_shared && (flags & LIMITS_HAS_MAX) == 0)
+        reader_fail_at(r, where, ERR_INVALID, "shared memory must have maximum");
+    type.limits = read_limits(r, flags);
+    u64 limit = type.is64 ? MEMORY64_MAX_PAGES : MEMORY_MAX_PAGES;
+    if (type.limits.min > limit || (type.limits.has_max && type.limits.max > limit))
+        reader_fail_at(r, where, ERR_INVALID,
+                       type.is64 ? "memory size must be at most 2^48 pages"
+                                 : "memory size must be at most 65536 pages (4GiB)");
+    d->decl->has_address64 |= type.is64;
+    return type;
+}
+
+// A tag's attribute, which is zero (an exception), and its type.
+static struct tag_decl read_tag_type(struct decoder *d) {
+    struct reader *r = &d->reader;
+    const u8 *where = r->at;
+    if (reader_u8(r) != 0)
+        reader_fail_at(r, where, ERR_MALFORMED, "malformed tag attribute");
+    where = r->at;
+    struct tag_decl tag = {.type = read_type_index(d)};
+    if (r->status == OK && d->decl->types[tag.type].result_count != 0)
+        reader_fail_at(r, where, ERR_INVALID, "non-empty tag result type");
+    return tag;
 }
 
 static struct global_type read_global_type(struct decoder *d) {
@@ -114,11 +156,13 @@ static struct global_type read_global_type(struct decoder *d) {
     return type;
 }
 
-// Before multi-memory, and here, there is at most one.
 static void check_memory_count(struct decoder *d, const u8 *where, u64 count) {
-    if (count > LIMIT_MEMORIES)
+    if (count > 1 && (d->decl->features & FEATURE_MULTI_MEMORY) == 0)
         reader_fail_at(&d->reader, where, ERR_INVALID,
-                       "multiple memories: proposal multi-memory is not supported");
+                       "multiple memories: proposal multi-memory is switched off");
+    if (count > LIMIT_MEMORIES)
+        reader_fail_number(&d->reader, where, ERR_LIMIT, "too many memories: the limit is",
+                           LIMIT_MEMORIES);
 }
 
 static void check_table_count(struct decoder *d, const u8 *where, u64 count) {
@@ -164,11 +208,11 @@ static u32 decode_import_table(struct decoder *d, u32 count) {
 static u32 decode_import_memory(struct decoder *d) {
     struct module_decl *decl = d->decl;
     check_memory_count(d, d->reader.at, (u64)decl->memory_count + 1);
-    struct limits pages = read_memory_type(&d->reader);
+    struct memory_type type = read_memory_type(d);
     if (d->reader.status != OK ||
-        !import_room(d, (void **)&decl->memories, LIMIT_MEMORIES, sizeof(struct limits)))
+        !import_room(d, (void **)&decl->memories, LIMIT_MEMORIES, sizeof(type)))
         return 0;
-    decl->memories[decl->memory_count] = pages;
+    decl->memories[decl->memory_count] = type;
     decl->memory_import_count++;
     return decl->memory_count++;
 }
@@ -184,6 +228,16 @@ static u32 decode_import_global(struct decoder *d, u32 count) {
     decl->globals[decl->global_count].type = type;
     decl->global_import_count++;
     return decl->global_count++;
+}
+
+static u32 decode_import_tag(struct decoder *d, u32 count) {
+    struct module_decl *decl = d->decl;
+    struct tag_decl tag = read_tag_type(d);
+    if (d->reader.status != OK || !import_room(d, (void **)&decl->tags, count, sizeof(tag)))
+        return 0;
+    decl->tags[decl->tag_count] = tag;
+    decl->tag_import_count++;
+    return decl->tag_count++;
 }
 
 static void decode_import(struct decoder *d, u32 count, struct import_decl *import) {
@@ -208,8 +262,12 @@ static void decode_import(struct decoder *d, u32 count, struct import_decl *impo
     case EXTERN_GLOBAL:
         import->index = decode_import_global(d, count);
         return;
+    case EXTERN_TAG:
+        reader_require(r, where, d->decl->features, FEATURE_EXCEPTIONS);
+        import->index = decode_import_tag(d, count);
+        return;
     default:
-        reader_refuse(r, where, refuse_import_kind(kind));
+        reader_fail_at(r, where, ERR_MALFORMED, "malformed import kind");
     }
 }
 
@@ -267,11 +325,35 @@ void decode_memories(struct decoder *d) {
     const u8 *where = r->at;
     u32 count = reader_count(r, UINT32_MAX, "");
     check_memory_count(d, where, (u64)decl->memory_count + count);
-    if (r->status != OK || count == 0)
+    struct memory_type *memories =
+        r->status == OK
+            ? decoder_extend(d, decl->memories, decl->memory_count, count, sizeof(*memories))
+            : NULL;
+    if (memories == NULL)
         return;
-    decl->memories = decoder_alloc(d, LIMIT_MEMORIES, sizeof(struct limits));
-    if (decl->memories != NULL)
-        decl->memories[decl->memory_count++] = read_memory_type(r);
+    decl->memories = memories;
+    for (u32 i = 0; i < count && r->status == OK; i++)
+        memories[decl->memory_count++] = read_memory_type(d);
+}
+
+void decode_tags(struct decoder *d) {
+    struct module_decl *decl = d->decl;
+    struct reader *r = &d->reader;
+    const u8 *where = r->at;
+    static const char what[] = "too many tags: the limit is";
+    reader_require(r, where, decl->features, FEATURE_EXCEPTIONS);
+    u32 count = reader_count(r, LIMIT_TAGS, what);
+    if (count > LIMIT_TAGS - decl->tag_count)
+        reader_fail_number(r, where, ERR_LIMIT, what, LIMIT_TAGS);
+
+    struct tag_decl *tags =
+        r->status == OK ? decoder_extend(d, decl->tags, decl->tag_count, count, sizeof(*tags))
+                        : NULL;
+    if (tags == NULL)
+        return;
+    decl->tags = tags;
+    for (u32 i = 0; i < count && r->status == OK; i++)
+        tags[decl->tag_count++] = read_tag_type(d);
 }
 
 void decode_globals(struct decoder *d) {
@@ -325,6 +407,10 @@ static void check_exported(struct decoder *d, const u8 *where, const struct expo
         else if (decl->globals[export->index].type.is_mutable)
             reader_require(r, where, decl->features, FEATURE_MUTABLE_GLOBALS);
         return;
+    case EXTERN_TAG:
+        if (export->index >= decl->tag_count)
+            reader_fail_number(r, where, ERR_INVALID, "unknown tag", export->index);
+        return;
     }
 }
 
@@ -333,10 +419,9 @@ static void decode_export(struct decoder *d, struct export_decl *export) {
     export->name = reader_name(r);
     const u8 *where = r->at;
     u8 kind = reader_u8(r);
-    if (kind == EXTERN_GLOBAL + 1)
-        reader_fail_at(r, where, ERR_UNSUPPORTED,
-                       "malformed export kind: proposal exception handling is not supported");
-    else if (kind > EXTERN_GLOBAL)
+    if (kind == EXTERN_TAG)
+        reader_require(r, where, d->decl->features, FEATURE_EXCEPTIONS);
+    else if (kind > EXTERN_TAG)
         reader_fail_at(r, where, ERR_MALFORMED, "malformed export kind");
     where = r->at;
     export->kind = (enum extern_kind)kind;

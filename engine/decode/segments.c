@@ -70,7 +70,8 @@ static void decode_elem(struct decoder *d, struct elem_segment *elem) {
     if (r->status == OK && elem->mode == SEGMENT_ACTIVE && elem->table >= decl->table_count)
         reader_fail_number(r, where, ERR_INVALID, "unknown table", elem->table);
     if (elem->mode == SEGMENT_ACTIVE)
-        decode_const_expr(d, VALUE_I32, &elem->offset);
+        decode_const_expr(d, r->status == OK ? decl_table_address(decl, elem->table) : VALUE_I32,
+                          &elem->offset);
 
     where = r->at;
     elem->type = read_elem_type(d, flags);
@@ -162,7 +163,9 @@ static void decode_data(struct decoder *d, struct data_segment *data) {
     if (r->status == OK && data->mode == SEGMENT_ACTIVE && data->memory >= d->decl->memory_count)
         reader_fail_number(r, where, ERR_INVALID, "unknown memory", data->memory);
     if (data->mode == SEGMENT_ACTIVE)
-        decode_const_expr(d, VALUE_I32, &data->offset);
+        decode_const_expr(d,
+                          r->status == OK ? decl_memory_address(d->decl, data->memory) : VALUE_I32,
+                          &data->offset);
     data->bytes = reader_bytes(r);
 }
 

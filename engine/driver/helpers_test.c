@@ -77,7 +77,7 @@ static void memory_init_checks_before_it_writes(void **state) {
         u64 visible = cases[i].to < 65536 ? 65536 - cases[i].to : 0;
         memset(memory, '.', 65536);
         struct helper_result result =
-            call(HELPER_MEMORY_INIT, DATA_BYTES, cases[i].to, cases[i].from, cases[i].count, 0);
+            call(HELPER_MEMORY_INIT, 0, DATA_BYTES, cases[i].to, cases[i].from, cases[i].count);
         assert_int_equal(result.trap, cases[i].trap);
         u64 written = cases[i].trap == TRAP_NONE ? cases[i].count : 0;
         for (u64 at = 0; at < visible && at < 16; at++) {
@@ -91,10 +91,10 @@ static void dropped_data_is_empty(void **state) {
     (void)state;
     assert_int_equal(call(HELPER_DATA_DROP, DATA_BYTES, 0, 0, 0, 0).trap, TRAP_NONE);
     assert_int_equal(call(HELPER_DATA_DROP, DATA_BYTES, 0, 0, 0, 0).trap, TRAP_NONE);
-    assert_int_equal(call(HELPER_MEMORY_INIT, DATA_BYTES, 0, 0, 0, 0).trap, TRAP_NONE);
-    assert_int_equal(call(HELPER_MEMORY_INIT, DATA_BYTES, 0, 0, 1, 0).trap, TRAP_MEMORY_BOUNDS);
+    assert_int_equal(call(HELPER_MEMORY_INIT, 0, DATA_BYTES, 0, 0, 0).trap, TRAP_NONE);
+    assert_int_equal(call(HELPER_MEMORY_INIT, 0, DATA_BYTES, 0, 0, 1).trap, TRAP_MEMORY_BOUNDS);
     // An active segment is dropped once it is placed.
-    assert_int_equal(call(HELPER_MEMORY_INIT, DATA_PLACED, 0, 0, 1, 0).trap, TRAP_MEMORY_BOUNDS);
+    assert_int_equal(call(HELPER_MEMORY_INIT, 0, DATA_PLACED, 0, 0, 1).trap, TRAP_MEMORY_BOUNDS);
 }
 
 static void table_init_checks_before_it_writes(void **state) {
@@ -199,15 +199,15 @@ static void memories_grow_to_their_limits(void **state) {
     (void)state;
     struct memory *memory = instance_memory(instance);
     assert_int_equal(call(HELPER_MEMORY_GROW, 0, 0, 0, 0, 0).value, 1);
-    assert_int_equal(call(HELPER_MEMORY_GROW, 3, 0, 0, 0, 0).value, UINT32_MAX);
-    assert_int_equal(call(HELPER_MEMORY_GROW, UINT32_MAX, 0, 0, 0, 0).value, UINT32_MAX);
+    assert_int_equal(call(HELPER_MEMORY_GROW, 0, 3, 0, 0, 0).value, UINT32_MAX);
+    assert_int_equal(call(HELPER_MEMORY_GROW, 0, UINT32_MAX, 0, 0, 0).value, UINT32_MAX);
     host_linux_fail_nth(1);
-    assert_int_equal(call(HELPER_MEMORY_GROW, 1, 0, 0, 0, 0).value, UINT32_MAX);
+    assert_int_equal(call(HELPER_MEMORY_GROW, 0, 1, 0, 0, 0).value, UINT32_MAX);
     assert_int_equal(memory->bytes, WASM_PAGE_BYTES);
-    assert_int_equal(call(HELPER_MEMORY_GROW, 2, 0, 0, 0, 0).value, 1);
+    assert_int_equal(call(HELPER_MEMORY_GROW, 0, 2, 0, 0, 0).value, 1);
     assert_int_equal(memory->bytes, 3 * WASM_PAGE_BYTES);
     assert_int_equal(*(u8 *)(memory->base + 3 * WASM_PAGE_BYTES - 1), 0);
-    assert_int_equal(call(HELPER_MEMORY_GROW, 1, 0, 0, 0, 0).value, UINT32_MAX);
+    assert_int_equal(call(HELPER_MEMORY_GROW, 0, 1, 0, 0, 0).value, UINT32_MAX);
     assert_int_equal(call(HELPER_MEMORY_GROW, 0, 0, 0, 0, 0).value, 3);
 }
 

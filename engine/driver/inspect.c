@@ -34,6 +34,9 @@ void module_import(const struct module *module, u32 index, struct import_info *o
     case EXTERN_GLOBAL:
         out->global = decl->globals[import->index].type;
         break;
+    case EXTERN_TAG:
+        out->tag = *decl_tag_type(decl, import->index);
+        break;
     }
 }
 

@@ -44,16 +44,16 @@ static struct extern_ref give(struct embedder *e, enum given given) {
     case FUNC_NOTHING:
         return embedder_host_func(e, &(struct func_type){0, 0, i32s}, do_nothing, NULL);
     case TABLE_10_20: {
-        struct table_type type = {VALUE_FUNCREF, {.min = 10, .max = 20, .has_max = true}};
+        struct table_type type = {VALUE_FUNCREF, {.min = 10, .max = 20, .has_max = true}, false};
         ref.kind = EXTERN_TABLE;
         status = store_table(e->store, type, &ref.table);
         break;
     }
     case MEMORY_1_2:
     case MEMORY_1: {
-        struct limits limits = {.min = 1, .max = 2, .has_max = given == MEMORY_1_2};
+        struct memory_type type = {.limits = {.min = 1, .max = 2, .has_max = given == MEMORY_1_2}};
         ref.kind = EXTERN_MEMORY;
-        status = store_memory(e->store, limits, &ref.memory);
+        status = store_memory(e->store, type, &ref.memory);
         break;
     }
     case CONST_I32:

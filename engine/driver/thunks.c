@@ -9,6 +9,7 @@
 #include "engine/api/host.h"
 #include "engine/decode/callconv.h"
 #include "engine/driver/driver_internal.h"
+#include "engine/x64/asm_vec.h"
 
 static const enum gpr param_gprs[CALLCONV_GPRS] = {RDI, RSI, RDX, RCX, R8, R9};
 
@@ -83,47 +84,68 @@ static enum width slot_width(enum value_type type) {
     return type == VALUE_I32 || type == VALUE_F32 ? W32 : W64;
 }
 
+// A v128 that lies in two slots goes by xmm15, which is never live across a call.
+#define THUNK_XMM XMM15
+
+// movups [rsp + 8 * slot], xmm
+static void emit_store_vector(struct assembler *a, struct place place, u32 slot) {
+    enum xmm x = THUNK_XMM;
+    if (place.kind == PLACE_XMM)
+        x = (enum xmm)place.index;
+    else
+        asm_loadv(a, x, caller_slot(place.index));
+    asm_storev(a, own_slot(slot), x);
+}
+
+// movups xmm, [rsp + 8 * slot]
+static void emit_load_vector(struct assembler *a, struct place place, u32 slot) {
+    enum xmm x = place.kind == PLACE_XMM ? (enum xmm)place.index : THUNK_XMM;
+    asm_loadv(a, x, own_slot(slot));
+    if (place.kind == PLACE_STACK)
+        asm_storev(a, caller_slot(place.index), x);
+}
+
 // Stores each parameter into its slot of the values array at rsp. 32-bit values get a zero upper
 // half: integers have one in their register, floats and stack slots are given one here.
 static void emit_store_params(struct assembler *a, const struct func_type *type,
                               struct callconv *cc) {
+    u32 slot = 0;
     for (u32 i = 0; i < type->param_count; i++) {
         enum value_type param = type->types[i];
         struct place place = callconv_param(cc, param);
-        switch (place.kind) {
-        case PLACE_GPR:
-            asm_store(a, W64, own_slot(i), param_gprs[place.index]);
-            break;
-        case PLACE_XMM:
+        if (param == VALUE_V128) {
+            emit_store_vector(a, place, slot);
+        } else if (place.kind == PLACE_GPR) {
+            asm_store(a, W64, own_slot(slot), param_gprs[place.index]);
+        } else if (place.kind == PLACE_XMM) {
             asm_mov_rx(a, slot_width(param), R10, (enum xmm)place.index);
-            asm_store(a, W64, own_slot(i), R10);
-            break;
-        case PLACE_STACK:
+            asm_store(a, W64, own_slot(slot), R10);
+        } else {
             asm_load(a, slot_width(param), R10, caller_slot(place.index));
-            asm_store(a, W64, own_slot(i), R10);
-            break;
+            asm_store(a, W64, own_slot(slot), R10);
         }
+        slot += value_type_slots(param);
     }
 }
 
 // Loads each result from its slot into its place; i32 results by a 32-bit load, which zero-extends.
 static void emit_load_results(struct assembler *a, const struct func_type *type,
                               struct callconv *cc) {
+    u32 slot = 0;
     for (u32 i = 0; i < type->result_count; i++) {
         enum value_type result = type->types[type->param_count + i];
         struct place place = callconv_result(cc, result);
-        switch (place.kind) {
-        case PLACE_GPR:
-            asm_load(a, slot_width(result), RAX, own_slot(i));
-            break;
-        case PLACE_XMM:
-            asm_loadf(a, result == VALUE_F32 ? F32 : F64, (enum xmm)place.index, own_slot(i));
-            break;
-        case PLACE_STACK:
-            asm_load(a, slot_width(result), R10, own_slot(i));
+        if (result == VALUE_V128) {
+            emit_load_vector(a, place, slot);
+        } else if (place.kind == PLACE_GPR) {
+            asm_load(a, slot_width(result), RAX, own_slot(slot));
+        } else if (place.kind == PLACE_XMM) {
+            asm_loadf(a, result == VALUE_F32 ? F32 : F64, (enum xmm)place.index, own_slot(slot));
+        } else {
+            asm_load(a, slot_width(result), R10, own_slot(slot));
             asm_store(a, W64, caller_slot(place.index), R10);
-            break;
         }
+        slot += value_type_slots(result);
     }
 }
 
@@ -148,8 +170,7 @@ static void emit_host_thunk(struct code_unit *unit, const struct func_type *type
     struct assembler *a = &unit->code;
     struct label trapped = {0};
     struct label overflow = {0};
-    u32 slots = (u32)max_u64(type->param_count, type->result_count);
-    u32 frame_bytes = (u32)align_up(8ull * slots, 16);
+    u32 frame_bytes = (u32)align_up(8ull * func_type_slots(type), 16);
     bool is_large = frame_bytes > STACK_SLACK_BYTES;
     struct callconv cc;
     callconv_begin(&cc);

@@ -21,7 +21,7 @@ static void every_row_is_found_by_its_code(void **state) {
 static void codes_without_a_row_are_not_found(void **state) {
     (void)state;
     u32 found = 0;
-    for (u32 code = 0; code < 0x20000; code++) {
+    for (u32 code = 0; code < 0x110000; code++) {
         enum wasm_op op = wasm_op_find(code);
         if (op == OP_COUNT)
             continue;
@@ -29,10 +29,13 @@ static void codes_without_a_row_are_not_found(void **state) {
         found++;
     }
     assert_int_equal(found, OP_COUNT);
-    assert_int_equal(wasm_op_find(0x06), OP_COUNT);   // try
-    assert_int_equal(wasm_op_find(0xff), OP_COUNT);   // nothing
-    assert_int_equal(wasm_op_find(0xfc12), OP_COUNT); // the first that is free
-    assert_int_equal(wasm_op_find(0xfd00), OP_COUNT); // v128.load
+    assert_int_equal(wasm_op_find(0x27), OP_COUNT);    // nothing
+    assert_int_equal(wasm_op_find(0xff), OP_COUNT);    // nothing
+    assert_int_equal(wasm_op_find(0xfc012), OP_COUNT); // the first that is free
+    assert_int_equal(wasm_op_find(0xfd09a), OP_COUNT); // a gap
+    assert_int_equal(wasm_op_find(0xfd114), OP_COUNT); // behind the last
+    assert_int_equal(wasm_op_find(0xfe04f), OP_COUNT); // behind the last
+    assert_int_equal(wasm_op_find(0xfd200), OP_COUNT); // not that of 0xfe000
     assert_int_equal(wasm_op_find(UINT32_MAX), OP_COUNT);
 }
 
@@ -46,6 +49,12 @@ static enum value_type letter_type(char letter) {
         return VALUE_F32;
     case 'F':
         return VALUE_F64;
+    case 'v':
+        return VALUE_V128;
+    case 'a':
+    case 'b':
+    case 'n':
+        return VALUE_I32;
     default:
         fail_msg("letter %c in a signature", letter);
         return VALUE_I32;
@@ -68,6 +77,7 @@ static void types_agree_with_signatures(void **state) {
             assert_int_equal(types->params[i], letter_type(signature[i]));
         assert_int_equal(types->result, colon[1] == 0 ? 0 : letter_type(colon[1]));
         assert_true(strlen(colon) <= 2);
+        assert_int_equal(types->has_address, strpbrk(signature, "abn") != NULL);
     }
 }
 
@@ -77,10 +87,20 @@ static void some_rows_are_as_the_specification_has_them(void **state) {
     assert_int_equal(wasm_ops[OP_I64_STORE32].code, 0x3e);
     assert_int_equal(wasm_ops[OP_I64_STORE32].immediate, IMM_MEM4);
     assert_int_equal(wasm_op_types[OP_I64_STORE32].params[1], VALUE_I64);
-    assert_int_equal(wasm_ops[OP_TABLE_FILL].code, 0xfc11);
+    assert_int_equal(wasm_ops[OP_TABLE_FILL].code, 0xfc011);
     assert_int_equal(wasm_ops[OP_F64_PROMOTE_F32].code, 0xbb);
     assert_int_equal(wasm_op_types[OP_F64_PROMOTE_F32].result, VALUE_F64);
     assert_int_equal(wasm_ops[OP_I32_EXTEND8_S].feature, FEATURE_SIGN_EXTENSION);
+    assert_int_equal(wasm_ops[OP_V128_STORE64_LANE].code, 0xfd05b);
+    assert_int_equal(wasm_ops[OP_V128_STORE64_LANE].immediate, IMM_MEM8_LANE);
+    assert_int_equal(wasm_op_types[OP_V128_STORE64_LANE].params[1], VALUE_V128);
+    assert_int_equal(wasm_ops[OP_F64X2_CONVERT_LOW_I32X4_U].code, 0xfd0ff);
+    assert_int_equal(wasm_ops[OP_I32X4_RELAXED_DOT_I8X16_I7X16_ADD_S].code, 0xfd113);
+    assert_int_equal(wasm_op_types[OP_I32X4_RELAXED_DOT_I8X16_I7X16_ADD_S].param_count, 3);
+    assert_int_equal(wasm_ops[OP_I64_ATOMIC_RMW32_CMPXCHG_U].code, 0xfe04e);
+    assert_int_equal(wasm_ops[OP_I64_ATOMIC_RMW32_CMPXCHG_U].immediate, IMM_ATOMIC4);
+    assert_true(wasm_op_types[OP_MEMORY_SIZE].has_address);
+    assert_false(wasm_op_types[OP_DATA_DROP].has_address);
 }
 
 int main(void) {

@@ -20,19 +20,24 @@ static u64 normalised(enum value_type type, u64 value) {
 static void place_params(struct callconv *cc, const struct func_type *type, const u64 *values,
                          struct entry_call *call) {
     for (u32 i = 0; i < type->param_count; i++) {
-        u64 value = normalised(type->types[i], values[i]);
-        struct place place = callconv_param(cc, type->types[i]);
+        enum value_type param = type->types[i];
+        struct place place = callconv_param(cc, param);
+        u64 *to = NULL;
         switch (place.kind) {
         case PLACE_GPR:
-            call->gprs[place.index] = value;
+            to = &call->gprs[place.index];
             break;
         case PLACE_XMM:
-            call->xmms[place.index] = value;
+            to = call->xmms[place.index];
             break;
         case PLACE_STACK:
-            call->area[place.index] = value;
+            to = &call->area[place.index];
             break;
         }
+        to[0] = normalised(param, values[0]);
+        if (param == VALUE_V128)
+            to[1] = values[1];
+        values += value_type_slots(param);
     }
 }
 
@@ -41,20 +46,36 @@ static void fetch_results(struct callconv *cc, const struct func_type *type, u64
     for (u32 i = 0; i < type->result_count; i++) {
         enum value_type result = type->types[type->param_count + i];
         struct place place = callconv_result(cc, result);
-        u64 value = 0;
+        const u64 *from = NULL;
         switch (place.kind) {
         case PLACE_GPR:
-            value = call->result_gpr;
+            from = &call->result_gpr;
             break;
         case PLACE_XMM:
-            value = call->result_xmm;
+            from = call->result_xmm;
             break;
         case PLACE_STACK:
-            value = call->area[place.index];
+            from = &call->area[place.index];
             break;
         }
-        values[i] = normalised(result, value);
+        values[0] = normalised(result, from[0]);
+        if (result == VALUE_V128)
+            values[1] = from[1];
+        values += value_type_slots(result);
     }
+}
+
+static u32 slots_of(const enum value_type *types, u32 count) {
+    u32 slots = 0;
+    for (u32 i = 0; i < count; i++)
+        slots += value_type_slots(types[i]);
+    return slots;
+}
+
+u32 func_type_slots(const struct func_type *type) {
+    u32 params = slots_of(type->types, type->param_count);
+    u32 results = slots_of(type->types + type->param_count, type->result_count);
+    return params > results ? params : results;
 }
 
 static bool stack_suffices(struct thread_block *thread, u32 area_slots) {
@@ -72,8 +93,11 @@ static void note_outcome(struct thread_block *thread, enum trap trap) {
 
 static enum trap call_host(struct thread_block *thread, struct func_ref *func,
                            const struct func_type *type, u64 *values) {
-    for (u32 i = 0; i < type->param_count; i++)
-        values[i] = normalised(type->types[i], values[i]);
+    u32 slot = 0;
+    for (u32 i = 0; i < type->param_count; i++) {
+        values[slot] = normalised(type->types[i], values[slot]);
+        slot += value_type_slots(type->types[i]);
+    }
     host_func code = (host_func)func->host_code;
     enum trap trap = code(func->instance, values, func->host_context);
     note_outcome(thread, trap);

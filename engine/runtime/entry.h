@@ -7,7 +7,7 @@
 // One call into generated code, all operands in place. The offsets are repeated in entry_x64.S.
 struct entry_call {
     u64 gprs[6];
-    u64 xmms[8];
+    u64 xmms[8][2];
     u64 *area;      // the outgoing area: stack parameters, then room for stack results
     u64 area_slots; // in all; copied back after the call
     const void *code;
@@ -15,18 +15,18 @@ struct entry_call {
     struct thread_block *thread;
     struct func_ref *func;
     u64 result_gpr;
-    u64 result_xmm;
+    u64 result_xmm[2];
 };
 
 STATIC_ASSERT(offsetof(struct entry_call, xmms) == 48, "entry_x64.S");
-STATIC_ASSERT(offsetof(struct entry_call, area) == 112, "entry_x64.S");
-STATIC_ASSERT(offsetof(struct entry_call, area_slots) == 120, "entry_x64.S");
-STATIC_ASSERT(offsetof(struct entry_call, code) == 128, "entry_x64.S");
-STATIC_ASSERT(offsetof(struct entry_call, instance) == 136, "entry_x64.S");
-STATIC_ASSERT(offsetof(struct entry_call, thread) == 144, "entry_x64.S");
-STATIC_ASSERT(offsetof(struct entry_call, func) == 152, "entry_x64.S");
-STATIC_ASSERT(offsetof(struct entry_call, result_gpr) == 160, "entry_x64.S");
-STATIC_ASSERT(offsetof(struct entry_call, result_xmm) == 168, "entry_x64.S");
+STATIC_ASSERT(offsetof(struct entry_call, area) == 176, "entry_x64.S");
+STATIC_ASSERT(offsetof(struct entry_call, area_slots) == 184, "entry_x64.S");
+STATIC_ASSERT(offsetof(struct entry_call, code) == 192, "entry_x64.S");
+STATIC_ASSERT(offsetof(struct entry_call, instance) == 200, "entry_x64.S");
+STATIC_ASSERT(offsetof(struct entry_call, thread) == 208, "entry_x64.S");
+STATIC_ASSERT(offsetof(struct entry_call, func) == 216, "entry_x64.S");
+STATIC_ASSERT(offsetof(struct entry_call, result_gpr) == 224, "entry_x64.S");
+STATIC_ASSERT(offsetof(struct entry_call, result_xmm) == 232, "entry_x64.S");
 
 // Sets r14, r15 and the operands, notes entry_sp, calls. Returns the enum trap that ended it. The
 // caller has set the segment base and made sure that the area fits on the stack.

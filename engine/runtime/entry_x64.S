@@ -7,14 +7,14 @@
 
 // struct entry_call
 #define CALL_XMMS       48
-#define CALL_AREA       112
-#define CALL_AREA_SLOTS 120
-#define CALL_CODE       128
-#define CALL_INSTANCE   136
-#define CALL_THREAD     144
-#define CALL_FUNC       152
-#define CALL_RESULT_GPR 160
-#define CALL_RESULT_XMM 168
+#define CALL_AREA       176
+#define CALL_AREA_SLOTS 184
+#define CALL_CODE       192
+#define CALL_INSTANCE   200
+#define CALL_THREAD     208
+#define CALL_FUNC       216
+#define CALL_RESULT_GPR 224
+#define CALL_RESULT_XMM 232
 
 // struct thread_block
 #define THREAD_STACK_LIMIT 0
@@ -51,14 +51,14 @@ entry_enter:                            // u32 entry_enter(struct entry_call *rd
         cld
         rep movsq
 
-        movsd   xmm0, [rbx + CALL_XMMS + 0]
-        movsd   xmm1, [rbx + CALL_XMMS + 8]
-        movsd   xmm2, [rbx + CALL_XMMS + 16]
-        movsd   xmm3, [rbx + CALL_XMMS + 24]
-        movsd   xmm4, [rbx + CALL_XMMS + 32]
-        movsd   xmm5, [rbx + CALL_XMMS + 40]
-        movsd   xmm6, [rbx + CALL_XMMS + 48]
-        movsd   xmm7, [rbx + CALL_XMMS + 56]
+        movups  xmm0, [rbx + CALL_XMMS + 0]
+        movups  xmm1, [rbx + CALL_XMMS + 16]
+        movups  xmm2, [rbx + CALL_XMMS + 32]
+        movups  xmm3, [rbx + CALL_XMMS + 48]
+        movups  xmm4, [rbx + CALL_XMMS + 64]
+        movups  xmm5, [rbx + CALL_XMMS + 80]
+        movups  xmm6, [rbx + CALL_XMMS + 96]
+        movups  xmm7, [rbx + CALL_XMMS + 112]
         mov     rdi, [rbx + 0]
         mov     rsi, [rbx + 8]
         mov     rdx, [rbx + 16]
@@ -70,7 +70,7 @@ entry_enter:                            // u32 entry_enter(struct entry_call *rd
 
         mov     rbx, [rbp - 48]
         mov     [rbx + CALL_RESULT_GPR], rax
-        movsd   [rbx + CALL_RESULT_XMM], xmm0
+        movups  [rbx + CALL_RESULT_XMM], xmm0
         mov     rsi, rsp
         mov     rdi, [rbx + CALL_AREA]
         mov     rcx, [rbx + CALL_AREA_SLOTS]
@@ -115,27 +115,27 @@ entry_trap_exit:
         push    r9
         push    r10
         push    r11
-        sub     rsp, 64
+        sub     rsp, 128
         and     rsp, -16
-        movsd   [rsp + 0], xmm0
-        movsd   [rsp + 8], xmm1
-        movsd   [rsp + 16], xmm2
-        movsd   [rsp + 24], xmm3
-        movsd   [rsp + 32], xmm4
-        movsd   [rsp + 40], xmm5
-        movsd   [rsp + 48], xmm6
-        movsd   [rsp + 56], xmm7
+        movaps  [rsp + 0], xmm0
+        movaps  [rsp + 16], xmm1
+        movaps  [rsp + 32], xmm2
+        movaps  [rsp + 48], xmm3
+        movaps  [rsp + 64], xmm4
+        movaps  [rsp + 80], xmm5
+        movaps  [rsp + 96], xmm6
+        movaps  [rsp + 112], xmm7
         .endm
 
         .macro  RESTORE_REGISTERS
-        movsd   xmm0, [rsp + 0]
-        movsd   xmm1, [rsp + 8]
-        movsd   xmm2, [rsp + 16]
-        movsd   xmm3, [rsp + 24]
-        movsd   xmm4, [rsp + 32]
-        movsd   xmm5, [rsp + 40]
-        movsd   xmm6, [rsp + 48]
-        movsd   xmm7, [rsp + 56]
+        movaps  xmm0, [rsp + 0]
+        movaps  xmm1, [rsp + 16]
+        movaps  xmm2, [rsp + 32]
+        movaps  xmm3, [rsp + 48]
+        movaps  xmm4, [rsp + 64]
+        movaps  xmm5, [rsp + 80]
+        movaps  xmm6, [rsp + 96]
+        movaps  xmm7, [rsp + 112]
         lea     rsp, [rbp - 64]
         pop     r11
         pop     r10

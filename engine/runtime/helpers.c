@@ -1,14 +1,17 @@
 // The C functions behind instructions that are too long to be emitted: growing, bulk operations.
 //
 // Generated code is type-checked, so operands have their types and segment and table indices exist;
-// everything else about them is checked here, before anything is written. Operands are 32-bit
-// values zero-extended to 64 bits, so that sums below cannot overflow.
+// everything else about them is checked here, before anything is written. Operands are 64-bit
+// values, or 32-bit ones zero-extended, so nothing is added to them unchecked.
 
 #include "base/math.h"
 #include "engine/runtime/entry.h"
 #include "engine/runtime/store.h"
 
-#define GROW_FAILED UINT32_MAX
+// What growing gives when it fails: -1 of the address type.
+static u64 grow_failed(bool is64) {
+    return is64 ? UINT64_MAX : UINT32_MAX;
+}
 
 static struct helper_result value(u64 result) {
     return (struct helper_result){.value = result, .trap = TRAP_NONE};
@@ -18,16 +21,18 @@ static struct helper_result outcome(enum trap trap) {
     return (struct helper_result){.value = 0, .trap = trap};
 }
 
-static struct helper_result helper_memory_grow(struct instance *instance, u64 pages) {
-    struct memory *memory = instance->memory;
-    CHECK(memory != NULL);
+static struct helper_result helper_memory_grow(struct instance *instance, u64 memory_index,
+                                               u64 pages) {
+    struct memory *memory = *instance_memory_ptr(instance, (u32)memory_index);
     u64 old_pages = memory->bytes / WASM_PAGE_BYTES;
-    return value(memory_grow(memory, pages) ? old_pages : GROW_FAILED);
+    return value(memory_grow(memory, pages) ? old_pages : grow_failed(memory->is64));
 }
 
-static struct helper_result helper_memory_init(struct instance *instance, u64 segment, u64 to,
-                                               u64 from, u64 count) {
-    return outcome(instance_data_init(instance, (u32)segment, to, from, count));
+// The convention of generated code: operands in registers, hence the six of them here and below.
+static struct helper_result helper_memory_init(struct instance *instance, u64 memory, u64 segment,
+                                               u64 to, u64 from, u64 count) {
+    struct init_range range = {.to = to, .from = from, .count = count};
+    return outcome(instance_data_init(instance, (u32)memory, (u32)segment, range));
 }
 
 static struct helper_result helper_data_drop(struct instance *instance, u64 segment) {
@@ -40,7 +45,7 @@ static struct helper_result helper_table_grow(struct instance *instance, u64 tab
                                               u64 element, u64 count) {
     struct table *table = instance_table(instance, (u32)table_index);
     u64 old_size = table->size;
-    return value(table_grow(table, count, element) ? old_size : GROW_FAILED);
+    return value(table_grow(table, count, element) ? old_size : grow_failed(table->is64));
 }
 
 static struct helper_result helper_table_fill(struct instance *instance, u64 table_index, u64 at,
@@ -53,7 +58,6 @@ static struct helper_result helper_table_fill(struct instance *instance, u64 tab
     return outcome(TRAP_NONE);
 }
 
-// The convention of generated code: operands in registers, hence the six of them.
 static struct helper_result helper_table_copy(struct instance *instance, u64 to_table,
                                               u64 from_table, u64 to, u64 from, u64 count) {
     struct table *target = instance_table(instance, (u32)to_table);
@@ -67,7 +71,7 @@ static struct helper_result helper_table_copy(struct instance *instance, u64 to_
 
 static struct helper_result helper_table_init(struct instance *instance, u64 table, u64 segment,
                                               u64 to, u64 from, u64 count) {
-    struct elem_range range = {.to = to, .from = from, .count = count};
+    struct init_range range = {.to = to, .from = from, .count = count};
     return outcome(instance_elem_init(instance, (u32)table, (u32)segment, range));
 }
 

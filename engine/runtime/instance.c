@@ -19,38 +19,26 @@ struct func_ref *instance_func_ref(struct instance *instance, u32 func) {
     return (struct func_ref *)((uptr)instance + layout_func_ref(&module->layout, ref_index));
 }
 
-u64 instance_const(struct instance *instance, const struct const_expr *expr) {
-    switch (expr->kind) {
-    case CONST_VALUE:
-        return expr->value;
-    case CONST_GLOBAL:
-        return **instance_global_ptr(instance, expr->index);
-    case CONST_REF_FUNC:
-        return (u64)instance_func_ref(instance, expr->index);
-    case CONST_REF_NULL:
-        return 0;
-    }
-    UNREACHABLE();
-}
-
-enum trap instance_data_init(struct instance *instance, u32 segment, u64 to, u64 from, u64 count) {
+enum trap instance_data_init(struct instance *instance, u32 memory_index, u32 segment,
+                             struct init_range range) {
     const struct module_decl *decl = instance->module->decl;
     CHECK(segment < decl->data_count);
-    struct memory *memory = instance->memory;
-    CHECK(memory != NULL);
+    struct memory *memory = *instance_memory_ptr(instance, memory_index);
     struct bytes bytes = decl->datas[segment].bytes;
     usize len = instance->state->data_dropped[segment] ? 0 : bytes.len;
-    if (!range_fits(from, count, len) || !range_fits(to, count, memory->bytes))
+    if (!range_fits(range.from, range.count, len) ||
+        !range_fits(range.to, range.count, memory->bytes))
         return TRAP_MEMORY_BOUNDS;
-    if (count == 0)
+    if (range.count == 0)
         return TRAP_NONE;
-    if (host_memory_write(memory->owner, memory->base + to, bytes.data + from, count) != OK)
+    if (host_memory_write(memory->owner, memory->base + range.to, bytes.data + range.from,
+                          range.count) != OK)
         return TRAP_OUT_OF_MEMORY;
     return TRAP_NONE;
 }
 
 enum trap instance_elem_init(struct instance *instance, u32 table_index, u32 segment,
-                             struct elem_range range) {
+                             struct init_range range) {
     const struct module_decl *decl = instance->module->decl;
     CHECK(segment < decl->elem_count);
     struct table *table = instance_table(instance, table_index);
@@ -69,7 +57,7 @@ static enum trap run_elem_segments(struct instance *instance) {
     for (u32 i = 0; i < decl->elem_count; i++) {
         const struct elem_segment *elem = &decl->elems[i];
         if (elem->mode == SEGMENT_ACTIVE) {
-            struct elem_range range = {.to = (u32)instance_const(instance, &elem->offset),
+            struct init_range range = {.to = instance_const(instance, &elem->offset),
                                        .count = elem->count};
             enum trap trap = instance_elem_init(instance, elem->table, i, range);
             if (trap != TRAP_NONE)
@@ -87,8 +75,9 @@ static enum trap run_data_segments(struct instance *instance) {
         const struct data_segment *data = &decl->datas[i];
         if (data->mode != SEGMENT_ACTIVE)
             continue;
-        u64 to = (u32)instance_const(instance, &data->offset);
-        enum trap trap = instance_data_init(instance, i, to, 0, data->bytes.len);
+        struct init_range range = {.to = instance_const(instance, &data->offset),
+                                   .count = data->bytes.len};
+        enum trap trap = instance_data_init(instance, data->memory, i, range);
         if (trap != TRAP_NONE)
             return trap;
         instance->state->data_dropped[i] = true;
@@ -182,32 +171,52 @@ static void take_imports(struct instance *instance, const struct extern_ref *imp
             set_table(instance, index, imports[i].table);
             break;
         case EXTERN_MEMORY:
-            CHECK(index == 0);
-            instance->memory = imports[i].memory;
+            *instance_memory_ptr(instance, index) = imports[i].memory;
             break;
         case EXTERN_GLOBAL:
             set_global(instance, index, imports[i].global);
+            break;
+        case EXTERN_TAG:
+            *instance_tag_ptr(instance, index) = imports[i].tag;
             break;
         }
     }
 }
 
-static enum status make_own_memory_and_tables(struct instance *instance) {
+static enum status make_own_memories(struct instance *instance) {
     const struct module_decl *decl = instance->module->decl;
-    struct store *store = instance->store;
-    CHECK(decl->memory_count <= LIMIT_MEMORIES);
     for (u32 i = decl->memory_import_count; i < decl->memory_count; i++) {
-        enum status status = store_memory(store, decl->memories[i], &instance->memory);
+        enum status status =
+            store_memory(instance->store, decl->memories[i], instance_memory_ptr(instance, i));
         if (status != OK)
             return status;
     }
-    instance->memory_base = instance->memory != NULL ? instance->memory->base : 0;
+    if (decl->memory_count != 0) {
+        instance->memory = *instance_memory_ptr(instance, 0);
+        instance->memory_base = instance->memory->base;
+    }
+    return OK;
+}
+
+static enum status make_own_tables(struct instance *instance) {
+    const struct module_decl *decl = instance->module->decl;
     for (u32 i = decl->table_import_count; i < decl->table_count; i++) {
         struct table *table;
-        enum status status = store_table(store, decl->tables[i], &table);
+        enum status status = store_table(instance->store, decl->tables[i], &table);
         if (status != OK)
             return status;
         set_table(instance, i, table);
+    }
+    return OK;
+}
+
+static enum status make_own_tags(struct instance *instance) {
+    const struct module_decl *decl = instance->module->decl;
+    for (u32 i = decl->tag_import_count; i < decl->tag_count; i++) {
+        enum status status =
+            store_tag(instance->store, decl_tag_type(decl, i), instance_tag_ptr(instance, i));
+        if (status != OK)
+            return status;
     }
     return OK;
 }
@@ -253,7 +262,7 @@ static void make_own_globals(struct instance *instance) {
         global->type = decl->globals[i].type;
         global->cell = (u64 *)((uptr)instance + layout_global_cell(&module->layout, own));
         set_global(instance, i, global);
-        *global->cell = instance_const(instance, &decl->globals[i].init);
+        instance_const_cell(instance, &decl->globals[i].init, global->cell);
     }
 }
 
@@ -280,7 +289,11 @@ enum status instance_create(struct store *store, struct module *module,
     if (status != OK)
         return fail(error, status);
     take_imports(instance, imports);
-    status = make_own_memory_and_tables(instance);
+    status = make_own_memories(instance);
+    if (status == OK)
+        status = make_own_tables(instance);
+    if (status == OK)
+        status = make_own_tags(instance);
     if (status != OK) {
         store_rollback(store, &mark);
         return fail(error, status);
@@ -310,10 +323,13 @@ static struct extern_ref export_ref(struct instance *instance, const struct expo
         ref.table = instance_table(instance, export->index);
         break;
     case EXTERN_MEMORY:
-        ref.memory = instance->memory;
+        ref.memory = *instance_memory_ptr(instance, export->index);
         break;
     case EXTERN_GLOBAL:
         ref.global = instance->state->globals[export->index];
+        break;
+    case EXTERN_TAG:
+        ref.tag = *instance_tag_ptr(instance, export->index);
         break;
     }
     return ref;

@@ -16,13 +16,18 @@ static bool func_matches(const struct module *module, u32 func, const struct fun
 }
 
 static bool table_matches(const struct table_type *wanted, const struct table *given) {
-    return given->type == wanted->element &&
+    return given->type == wanted->element && given->is64 == wanted->is64 &&
            limits_match(given->size, given->has_max, given->max_size, &wanted->limits);
 }
 
-static bool memory_matches(const struct limits *wanted, const struct memory *given) {
+static bool memory_matches(const struct memory_type *wanted, const struct memory *given) {
     u64 pages = given->bytes / WASM_PAGE_BYTES;
-    return limits_match(pages, given->has_max, given->max_pages, wanted);
+    return given->is_shared == wanted->is_shared && given->is64 == wanted->is64 &&
+           limits_match(pages, given->has_max, given->max_pages, &wanted->limits);
+}
+
+static bool tag_matches(const struct module *module, u32 tag, const struct tag *given) {
+    return given->type_id == module->type_ids[module->decl->tags[tag].type];
 }
 
 // A mutable global is read and written by both sides, so the types are equal; an immutable one has
@@ -45,6 +50,8 @@ static bool import_matches(const struct module *module, const struct import_decl
         return memory_matches(&decl->memories[import->index], given->memory);
     case EXTERN_GLOBAL:
         return global_matches(&decl->globals[import->index].type, given->global);
+    case EXTERN_TAG:
+        return tag_matches(module, import->index, given->tag);
     }
     UNREACHABLE();
 }

@@ -1,13 +1,15 @@
 // Linear memories: the engine keeps size and limits, the host the pages.
 //
-// Invariant: bytes is a multiple of WASM_PAGE_BYTES and at most max_pages pages; the slot beyond it
-// is inaccessible, which is what replaces bounds checks in generated code.
+// Invariant: bytes is a multiple of WASM_PAGE_BYTES and at most max_pages and MEMORY_MAX_PAGES
+// pages; the slot beyond it is inaccessible, which is what replaces bounds checks in generated
+// code. A memory of 64 bits has a slot of the same size, so that is what it can grow to.
 
 #include "base/math.h"
 #include "engine/api/host.h"
 #include "engine/runtime/store.h"
 
-enum status store_memory(struct store *store, struct limits limits, struct memory **out) {
+enum status store_memory(struct store *store, struct memory_type type, struct memory **out) {
+    struct limits limits = type.limits;
     if (limits.min > MEMORY_MAX_PAGES || (limits.has_max && limits.max < limits.min))
         return ERR_LIMIT;
     struct store_memory *made = host_alloc(sizeof *made);
@@ -17,8 +19,9 @@ enum status store_memory(struct store *store, struct limits limits, struct memor
     struct memory *memory = &made->memory;
     memory->owner = store->owner;
     memory->has_max = limits.has_max;
-    memory->max_pages =
-        limits.has_max ? (u32)min_u64(limits.max, MEMORY_MAX_PAGES) : MEMORY_MAX_PAGES;
+    memory->max_pages = limits.has_max ? limits.max : MEMORY_MAX_PAGES;
+    memory->is_shared = type.is_shared;
+    memory->is64 = type.is64;
     enum status status = host_memory_reserve(store->owner, &memory->base);
     if (status != OK)
         goto fail_reserve;
@@ -42,8 +45,9 @@ fail_reserve:
 
 bool memory_grow(struct memory *memory, u64 pages) {
     u64 old_pages = memory->bytes / WASM_PAGE_BYTES;
-    ASSERT(old_pages <= memory->max_pages);
-    if (pages > memory->max_pages - old_pages)
+    u64 max_pages = min_u64(memory->max_pages, MEMORY_MAX_PAGES);
+    ASSERT(old_pages <= max_pages);
+    if (pages > max_pages - old_pages)
         return false;
     if (pages == 0)
         return true;

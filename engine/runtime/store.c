@@ -1,8 +1,9 @@
 // Stores: what one process instantiates, freed as a whole.
 //
 // Invariant: everything that an instance of the store points to (memories, tables, globals,
-// function references) belongs to the same store, to a host function of the engine, or to a module
-// that an instance of the store keeps alive. So freeing it all at once leaves nothing dangling.
+// tags, function references) belongs to the same store, to a host function of the engine, or to a
+// module that an instance of the store keeps alive. So freeing it all at once leaves nothing
+// dangling.
 
 #include "engine/runtime/store.h"
 
@@ -36,6 +37,11 @@ void store_rollback(struct store *store, const struct store *mark) {
         store->globals = global->next;
         host_free(global, sizeof *global);
     }
+    while (store->tags != mark->tags) {
+        struct store_tag *tag = store->tags;
+        store->tags = tag->next;
+        host_free(tag, sizeof *tag);
+    }
     while (store->instances != mark->instances) {
         struct instance_state *state = store->instances;
         store->instances = state->next;
@@ -60,5 +66,21 @@ enum status store_global(struct store *store, struct global_type type, u64 value
     made->next = store->globals;
     store->globals = made;
     *out = &made->global;
+    return OK;
+}
+
+enum status store_tag(struct store *store, const struct func_type *type, struct tag **out) {
+    ASSERT(type->result_count == 0);
+    struct store_tag *made = host_alloc(sizeof *made);
+    if (made == NULL)
+        return ERR_NO_MEMORY;
+    enum status status = type_registry_intern(&store->engine->types, type, &made->tag.type_id);
+    if (status != OK) {
+        host_free(made, sizeof *made);
+        return status;
+    }
+    made->next = store->tags;
+    store->tags = made;
+    *out = &made->tag;
     return OK;
 }

@@ -19,6 +19,11 @@ struct store_global {
     struct store_global *next;
 };
 
+struct store_tag {
+    struct tag tag;
+    struct store_tag *next;
+};
+
 // What the run-time system keeps of an instance besides what generated code reads.
 struct instance_state {
     struct instance *instance;
@@ -37,10 +42,11 @@ struct store {
     struct store_memory *memories;
     struct store_table *tables;
     struct store_global *globals;
+    struct store_tag *tags;
     struct instance_state *instances;
 };
 
-// Frees the memories and tables that were made after `mark` was copied from the store.
+// Frees what was made after `mark` was copied from the store.
 void store_rollback(struct store *store, const struct store *mark);
 
 // -- memory.c, table.c --------------------------------------------------------------------------
@@ -58,6 +64,19 @@ void table_fini(struct table *table);
 
 // Frees an instance, not the memories and tables, which are the store's.
 void instance_free(struct instance_state *state);
+
+// Where the instance keeps the pointer to memory `memory`, and to tag `tag`.
+static inline struct memory **instance_memory_ptr(struct instance *instance, u32 memory) {
+    const struct module *module = instance->module;
+    CHECK(memory < module->decl->memory_count);
+    return (struct memory **)((uptr)instance + layout_memory(&module->layout, memory));
+}
+
+static inline struct tag **instance_tag_ptr(struct instance *instance, u32 tag) {
+    const struct module *module = instance->module;
+    CHECK(tag < module->decl->tag_count);
+    return (struct tag **)((uptr)instance + layout_tag(&module->layout, tag));
+}
 
 static inline struct table *instance_table(const struct instance *instance, u32 table) {
     const struct module *module = instance->module;
@@ -81,19 +100,24 @@ static inline u64 **instance_global_ptr(struct instance *instance, u32 global) {
 // The instance's reference of a function that may be used as a value.
 struct func_ref *instance_func_ref(struct instance *instance, u32 func);
 
-// The value of a constant expression.
-u64 instance_const(struct instance *instance, const struct const_expr *expr);
-
 // memory.init and table.init: TRAP_NONE or why nothing was written.
-MUST_USE enum trap instance_data_init(struct instance *instance, u32 segment, u64 to, u64 from,
-                                      u64 count);
-struct elem_range {
+struct init_range {
     u64 to;
     u64 from;
     u64 count;
 };
+MUST_USE enum trap instance_data_init(struct instance *instance, u32 memory, u32 segment,
+                                      struct init_range range);
 MUST_USE enum trap instance_elem_init(struct instance *instance, u32 table, u32 segment,
-                                      struct elem_range range);
+                                      struct init_range range);
+
+// -- const.c ------------------------------------------------------------------------------------
+
+// The value of a constant expression that is not a v128. The globals that it names have theirs.
+u64 instance_const(struct instance *instance, const struct const_expr *expr);
+
+// The value of any constant expression, into a global's cell.
+void instance_const_cell(struct instance *instance, const struct const_expr *expr, u64 *cell);
 
 // -- link.c -------------------------------------------------------------------------------------
 

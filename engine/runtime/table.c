@@ -1,7 +1,7 @@
 // Tables of references.
 //
 // Invariant: size <= capacity <= LIMIT_TABLE_SIZE and size <= max_size, the declared maximum or
-// UINT32_MAX; elements holds `capacity` slots, those beyond `size` are never read.
+// what indices can reach; elements holds `capacity` slots, those beyond `size` are never read.
 
 #include "base/math.h"
 #include "engine/api/host.h"
@@ -45,7 +45,8 @@ enum status store_table(struct store *store, struct table_type type, struct tabl
     table->owner = store->owner;
     table->type = type.element;
     table->has_max = limits->has_max;
-    table->max_size = limits->has_max ? (u32)min_u64(limits->max, UINT32_MAX) : UINT32_MAX;
+    table->is64 = type.is64;
+    table->max_size = limits->has_max ? limits->max : type.is64 ? UINT64_MAX : UINT32_MAX;
     enum status status = reserve(table, limits->min);
     if (status != OK) {
         host_free(made, sizeof *made);

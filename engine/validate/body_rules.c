@@ -1,15 +1,14 @@
-// The instructions whose types depend on something: control, calls, variables, references, tables;
-// and the checks that indices exist.
+// The instructions whose types depend on something: control, calls, variables, references, tables.
 //
 // Invariant: an index is compared with its index space before it is used, and a control is looked
 // up only through find_label.
 
 #include "engine/validate/validate_internal.h"
 
-// -- Indices
+// -- Control
 // -----------------------------------------------------------------------------------------
 
-static struct control *find_label(struct validator *v, u32 label) {
+struct control *find_label(struct validator *v, u32 label) {
     if (label >= v->control_count) {
         validator_fail_index(v, "unknown label", label);
         return NULL;
@@ -17,104 +16,14 @@ static struct control *find_label(struct validator *v, u32 label) {
     return &v->control[v->control_count - 1 - label];
 }
 
-static bool check_memory(struct validator *v, u32 memory) {
-    if (memory < v->decl->memory_count)
-        return true;
-    validator_fail_index(v, "unknown memory", memory);
-    return false;
-}
-
-static bool check_table(struct validator *v, u32 table) {
-    if (table < v->decl->table_count)
-        return true;
-    validator_fail_index(v, "unknown table", table);
-    return false;
-}
-
-static bool check_data(struct validator *v, u32 data) {
-    if (data < v->decl->data_count)
-        return true;
-    validator_fail_index(v, "unknown data segment", data);
-    return false;
-}
-
-static bool check_elem(struct validator *v, u32 elem) {
-    if (elem < v->decl->elem_count)
-        return true;
-    validator_fail_index(v, "unknown elem segment", elem);
-    return false;
-}
-
-static bool check_func(struct validator *v, u32 func) {
-    if (func < v->decl->func_count)
-        return true;
-    validator_fail_index(v, "unknown function", func);
-    return false;
-}
-
-static bool check_access(struct validator *v, const struct insn *insn, u32 natural_align) {
-    if (!check_memory(v, insn->mem.memory))
-        return false;
-    if (insn->mem.align <= natural_align)
-        return true;
-    validator_fail(v, ERR_INVALID, "alignment must not be larger than natural");
-    return false;
-}
-
-static bool check_same_type(struct validator *v, enum value_type expected, enum value_type found) {
-    return expected == found || validator_mismatch(v, expected, found);
-}
-
-static bool check_table_init(struct validator *v, u32 elem, u32 table) {
-    const struct module_decl *decl = v->decl;
-    return check_table(v, table) && check_elem(v, elem) &&
-           check_same_type(v, decl->tables[table].element, decl->elems[elem].type);
-}
-
-static bool check_table_copy(struct validator *v, u32 to, u32 from) {
-    const struct module_decl *decl = v->decl;
-    return check_table(v, to) && check_table(v, from) &&
-           check_same_type(v, decl->tables[to].element, decl->tables[from].element);
-}
-
-bool check_immediate(struct validator *v, const struct insn *insn) {
-    switch (wasm_ops[insn->op].immediate) {
-    case IMM_MEM1:
-        return check_access(v, insn, 0);
-    case IMM_MEM2:
-        return check_access(v, insn, 1);
-    case IMM_MEM4:
-        return check_access(v, insn, 2);
-    case IMM_MEM8:
-        return check_access(v, insn, 3);
-    case IMM_MEMORY:
-        return check_memory(v, insn->index);
-    case IMM_MEMORY_MEMORY:
-        return check_memory(v, insn->pair.a) && check_memory(v, insn->pair.b);
-    case IMM_DATA:
-        return check_data(v, insn->index);
-    case IMM_DATA_MEMORY:
-        return check_memory(v, insn->pair.b) && check_data(v, insn->pair.a);
-    case IMM_TABLE:
-        return check_table(v, insn->index);
-    case IMM_TABLE_TABLE:
-        return check_table_copy(v, insn->pair.a, insn->pair.b);
-    case IMM_ELEM:
-        return check_elem(v, insn->index);
-    case IMM_ELEM_TABLE:
-        return check_table_init(v, insn->pair.a, insn->pair.b);
-    default:
-        return true; // constants
-    }
-}
-
-// -- Control
-// -----------------------------------------------------------------------------------------
-
-static bool step_unreachable(struct validator *v) {
+void become_unreachable(struct validator *v) {
     struct control *c = control_top(v);
     v->operand_count = c->height;
     c->unreachable = true;
+}
+
+static bool step_unreachable(struct validator *v) {
+    become_unreachable(v);
     return true;
 }
 
@@ -124,8 +33,7 @@ static bool step_block(struct validator *v, const struct insn *insn) {
            push_types(v, type->types, type->param_count);
 }
 
-// The end of a block, or of an if's first half: exactly the results are on the stack.
-static bool leave_block(struct validator *v) {
+bool leave_block(struct validator *v) {
     const struct control *c = control_top(v);
     const struct func_type *type = c->type.type;
     if (!pop_types(v, type->types + type->param_count, type->result_count))
@@ -227,15 +135,43 @@ static bool apply_type(struct validator *v, const struct func_type *type) {
            push_types(v, type->types + type->param_count, type->result_count);
 }
 
-static bool step_call_indirect(struct validator *v, u32 type, u32 table) {
+// A tail call gives the function's own results.
+static bool tail_call_type(struct validator *v, const struct func_type *type) {
+    const struct func_type *own = decl_func_type(v->decl, v->func);
+    const enum value_type *results = type->types + type->param_count;
+    const enum value_type *own_results = own->types + own->param_count;
+    if (type->result_count != own->result_count) {
+        validator_fail(v, ERR_INVALID, "type mismatch: results of a tail call");
+        return false;
+    }
+    for (u32 i = 0; i < type->result_count; i++) {
+        if (!check_same_type(v, own_results[i], results[i]))
+            return false;
+    }
+    return pop_types(v, type->types, type->param_count) && step_unreachable(v);
+}
+
+static bool step_call(struct validator *v, const struct insn *insn) {
+    if (!check_func(v, insn->index))
+        return false;
+    const struct func_type *type = decl_func_type(v->decl, insn->index);
+    return insn->op == OP_RETURN_CALL ? tail_call_type(v, type) : apply_type(v, type);
+}
+
+static bool step_call_indirect(struct validator *v, const struct insn *insn) {
+    u32 type_index = insn->pair.a;
+    u32 table = insn->pair.b;
     if (!check_table(v, table) ||
         !check_same_type(v, VALUE_FUNCREF, v->decl->tables[table].element))
         return false;
-    if (type >= v->decl->type_count) {
-        validator_fail_index(v, "unknown type", type);
+    if (type_index >= v->decl->type_count) {
+        validator_fail_index(v, "unknown type", type_index);
         return false;
     }
-    return pop(v, VALUE_I32) && apply_type(v, &v->decl->types[type]);
+    if (!pop(v, decl_table_address(v->decl, table)))
+        return false;
+    const struct func_type *type = &v->decl->types[type_index];
+    return insn->op == OP_RETURN_CALL_INDIRECT ? tail_call_type(v, type) : apply_type(v, type);
 }
 
 // -- Operands
@@ -324,21 +260,22 @@ static bool step_table(struct validator *v, const struct insn *insn) {
     if (!check_table(v, insn->index))
         return false;
     enum value_type type = v->decl->tables[insn->index].element;
+    enum value_type address = decl_table_address(v->decl, insn->index);
     switch (insn->op) {
     case OP_TABLE_GET:
-        if (!pop(v, VALUE_I32))
+        if (!pop(v, address))
             return false;
         push(v, type);
         return true;
     case OP_TABLE_SET:
-        return pop(v, type) && pop(v, VALUE_I32);
+        return pop(v, type) && pop(v, address);
     case OP_TABLE_GROW:
-        if (!pop(v, VALUE_I32) || !pop(v, type))
+        if (!pop(v, address) || !pop(v, type))
             return false;
-        push(v, VALUE_I32);
+        push(v, address);
         return true;
     case OP_TABLE_FILL:
-        return pop(v, VALUE_I32) && pop(v, type) && pop(v, VALUE_I32);
+        return pop(v, address) && pop(v, type) && pop(v, address);
     default:
         UNREACHABLE();
     }
@@ -373,9 +310,11 @@ bool step_special(struct validator *v, const struct insn *insn) {
     case OP_UNREACHABLE:
         return step_unreachable(v);
     case OP_CALL:
-        return check_func(v, insn->index) && apply_type(v, decl_func_type(v->decl, insn->index));
+    case OP_RETURN_CALL:
+        return step_call(v, insn);
     case OP_CALL_INDIRECT:
-        return step_call_indirect(v, insn->pair.a, insn->pair.b);
+    case OP_RETURN_CALL_INDIRECT:
+        return step_call_indirect(v, insn);
     case OP_DROP:
         return pop_any(v, &v->operand_type);
     case OP_SELECT:
@@ -395,6 +334,6 @@ bool step_special(struct validator *v, const struct insn *insn) {
     case OP_TABLE_FILL:
         return step_table(v, insn);
     default:
-        UNREACHABLE();
+        return step_exception(v, insn);
     }
 }

@@ -10,7 +10,8 @@
 //  5. Memory is bounded by LIMIT_LOCALS, LIMIT_OPERANDS and LIMIT_BLOCK_DEPTH.
 //
 // Most instructions have fixed types: they take the path through wasm_op_types, which is a few
-// byte comparisons. The others are in body_rules.c.
+// byte comparisons. The others are in body_rules.c and exceptions.c; immediates are checked in
+// immediates.c.
 
 #include "engine/validate/validate.h"
 
@@ -220,6 +221,8 @@ bool validator_step(struct validator *v, const struct insn *insn) {
         return step_special(v, insn);
     if (wasm_ops[insn->op].immediate != IMM_NONE && !check_immediate(v, insn))
         return false;
+    if (types->has_address && v->decl->has_address64)
+        return step_addressed(v, insn);
     return step_fixed(v, types);
 }
 
@@ -233,10 +236,14 @@ static const char *type_name(enum value_type type, const char *none) {
         return "f32";
     case VALUE_F64:
         return "f64";
+    case VALUE_V128:
+        return "v128";
     case VALUE_FUNCREF:
         return "funcref";
     case VALUE_EXTERNREF:
         return "externref";
+    case VALUE_EXNREF:
+        return "exnref";
     default:
         return none;
     }

@@ -17,7 +17,8 @@
 
 // One open block. labels count from the innermost: control[depth - 1 - label].
 struct control {
-    enum wasm_op op;  // OP_BLOCK, OP_LOOP, OP_IF, OP_ELSE; the function itself is an OP_BLOCK
+    enum wasm_op op;  // that began this part of the block: OP_BLOCK, OP_LOOP, OP_IF, OP_ELSE,
+                      // OP_TRY_TABLE, OP_TRY, OP_CATCH, OP_CATCH_ALL; a function is an OP_BLOCK
     bool unreachable; // the rest of this block cannot be reached
     struct block_type type;
     u32 height; // of the operand stack below the block's parameters

@@ -53,6 +53,27 @@ MUST_USE bool push_types(struct validator *v, const enum value_type *types, u32 
 // Opens a block above the current operands, which do not yet hold its parameters.
 MUST_USE bool control_push(struct validator *v, enum wasm_op op, const struct func_type *type);
 
-// body_rules.c: instructions with rules of their own, and immediates of those with fixed types.
+// The end of a block, or of a part of it (before else or catch): exactly the results are on the
+// stack.
+MUST_USE bool leave_block(struct validator *v);
+
+// The rest of the block cannot be reached.
+void become_unreachable(struct validator *v);
+
+// NULL after having failed when there is no such label.
+struct control *find_label(struct validator *v, u32 label);
+
+// body_rules.c: instructions with rules of their own.
 MUST_USE bool step_special(struct validator *v, const struct insn *insn);
+
+// immediates.c: what immediates name exists and fits. The operands of instructions with addresses,
+// in modules where these are not all i32.
 MUST_USE bool check_immediate(struct validator *v, const struct insn *insn);
+MUST_USE bool step_addressed(struct validator *v, const struct insn *insn);
+MUST_USE bool check_table(struct validator *v, u32 table);
+MUST_USE bool check_func(struct validator *v, u32 func);
+MUST_USE bool check_tag(struct validator *v, u32 tag);
+MUST_USE bool check_same_type(struct validator *v, enum value_type expected, enum value_type found);
+
+// exceptions.c: throwing and catching, in both forms.
+MUST_USE bool step_exception(struct validator *v, const struct insn *insn);

@@ -92,7 +92,7 @@ static enum status parse_arguments(const struct process *process, const struct f
 }
 
 static usize slot_bytes(const struct func_type *type) {
-    return (max_u64(type->param_count, type->result_count) + 1) * sizeof(u64);
+    return (func_type_slots(type) + 1) * sizeof(u64);
 }
 
 enum status process_check_entry(struct process *process, struct module_error *error) {
@@ -114,22 +114,25 @@ enum status process_check_entry(struct process *process, struct module_error *er
     return status;
 }
 
-static void print_result(struct process *process, enum value_type type, u64 value) {
+static void print_result(struct process *process, enum value_type type, const u64 *value) {
     char line[FLOAT_TEXT_BYTES + 1];
     usize len;
     switch (type) {
     case VALUE_I32:
-        len = fmt_string(line, sizeof line, "%d", (i32)value);
+        len = fmt_string(line, sizeof line, "%d", (i32)*value);
         break;
     case VALUE_I64:
-        len = fmt_string(line, sizeof line, "%ld", (i64)value);
+        len = fmt_string(line, sizeof line, "%ld", (i64)*value);
         break;
     case VALUE_F32:
     case VALUE_F64:
-        len = float_format(value, is_32_bit(type) ? FLOAT_32 : FLOAT_64, line);
+        len = float_format(*value, is_32_bit(type) ? FLOAT_32 : FLOAT_64, line);
+        break;
+    case VALUE_V128:
+        len = fmt_string(line, sizeof line, "0x%016lx%016lx", value[1], value[0]);
         break;
     default: // a reference
-        len = fmt_string(line, sizeof line, "0x%lx", value);
+        len = fmt_string(line, sizeof line, "0x%lx", *value);
         break;
     }
     line[len++] = '\n';
@@ -153,8 +156,12 @@ static enum trap invoke(struct process *process, struct func_ref *func) {
     enum status status = parse_arguments(process, &type, values, &ignored);
     CHECK(status == OK); // process_check_entry has seen the same arguments
     enum trap trap = func_call(process_engine(), &process->block, func, values);
-    for (u32 i = 0; trap == TRAP_NONE && i < type.result_count; i++)
-        print_result(process, type.types[type.param_count + i], values[i]);
+    const u64 *result = values;
+    for (u32 i = 0; trap == TRAP_NONE && i < type.result_count; i++) {
+        enum value_type result_type = type.types[type.param_count + i];
+        print_result(process, result_type, result);
+        result += value_type_slots(result_type);
+    }
     kfree(values, slot_bytes(&type));
     return trap;
 }

@@ -346,7 +346,7 @@ enum wasi_errno wasi_path_symlink(struct process *process, const u64 *args) {
 // Two paths, of which the first must be there.
 static enum wasi_errno change_two(const struct path *from, bool follow, const struct path *to,
                                   bool replaces) {
-    enum object_type type;
+    enum object_type type = OBJECT_FILE;
     enum status status = path_change(from, follow, &type);
     if (status != ERR_READ_ONLY)
         return wasi_errno_of(status);

@@ -47,7 +47,7 @@ int main(int argc, char **argv) {
     struct module_error error = {0};
     struct module_decl *decl = NULL;
     struct instance_layout layout;
-    check(module_decode(file_read(argv[1]), FEATURES_ALL, &error, &decl), &error);
+    check(module_decode(file_read(argv[1]), FEATURES_SUPPORTED, &error, &decl), &error);
     check(layout_compute(decl, &layout), &error);
 
     u32 *type_ids = malloc((decl->type_count + 1) * sizeof(*type_ids));

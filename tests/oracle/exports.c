@@ -175,7 +175,7 @@ static struct bytes read_all(const char *path) {
 int main(int argc, char **argv) {
     if (argc != 2 && argc != 3)
         return 2;
-    struct engine_config config = {.segment = SEGMENT_GS, .features = FEATURES_ALL};
+    struct engine_config config = {.segment = SEGMENT_GS, .features = FEATURES_SUPPORTED};
     struct engine *engine;
     struct store *store;
     struct module *module;

@@ -9,11 +9,26 @@
 #include "engine/api/host.h"
 #include "tests/spec/spectest.h"
 
-#define VALUES_MAX 1024u // parameters or results of one call
+#define VALUES_MAX 2048u // 64-bit slots of parameters or results of one call
+#define LANES_MAX  4u
 
-struct value {
+struct lane {
     enum script_value kind;
     u64 bits;
+};
+
+// A value of a script: one lane, or the lanes of a v128.
+struct value {
+    enum script_value kind;
+    u32 lane_count;
+    struct lane lanes[LANES_MAX];
+};
+
+// A module that was defined and may be instantiated by its name, or as the latest.
+struct definition {
+    struct bytes text;
+    struct module *module;
+    struct definition *next;
 };
 
 // A name by which an instance is known: to actions ($name) or to importers (registered).
@@ -42,6 +57,7 @@ struct runner {
     struct store *store;
     struct spectest spectest;
     struct name *names;
+    struct definition *definitions; // the latest first
     struct instance *latest;
 
     // The command:
@@ -78,10 +94,31 @@ static struct bytes read_text(struct runner *r) {
     return text;
 }
 
-static struct value read_value(struct runner *r) {
-    struct value value = {.kind = (enum script_value)read_number(r, 1)};
-    value.bits = read_number(r, 8);
+static struct lane read_lane(struct runner *r, enum script_value kind) {
+    return (struct lane){.kind = kind, .bits = read_number(r, 8)};
+}
+
+// A value that is no choice between several.
+static struct value read_value_of(struct runner *r, enum script_value kind) {
+    struct value value = {.kind = kind, .lane_count = 1};
+    if (kind != SCRIPT_V128) {
+        value.lanes[0] = read_lane(r, kind);
+        return value;
+    }
+    value.lane_count = (u32)read_number(r, 1);
+    if (value.lane_count != 2 && value.lane_count != 4) {
+        r->broken = true;
+        value.lane_count = 0;
+    }
+    for (u32 i = 0; i < value.lane_count; i++) {
+        enum script_value lane = (enum script_value)read_number(r, 1);
+        value.lanes[i] = read_lane(r, lane);
+    }
     return value;
+}
+
+static struct value read_value(struct runner *r) {
+    return read_value_of(r, (enum script_value)read_number(r, 1));
 }
 
 // -- Reporting
@@ -162,6 +199,12 @@ static void end_script(struct runner *r) {
         struct name *name = r->names;
         r->names = name->next;
         host_free(name, sizeof *name);
+    }
+    while (r->definitions != NULL) {
+        struct definition *definition = r->definitions;
+        r->definitions = definition->next;
+        module_release(definition->module);
+        host_free(definition, sizeof *definition);
     }
     store_destroy(r->store);
     r->store = NULL;
@@ -250,20 +293,58 @@ static void load(struct runner *r, struct bytes binary, struct outcome *out) {
     module_release(module);
 }
 
-static void do_module(struct runner *r) {
-    struct bytes name = read_text(r);
-    struct bytes binary = read_text(r);
-    struct outcome outcome;
-    load(r, binary, &outcome);
+// Makes the new instance the latest, and known by `name` unless that is empty.
+static void take_instance(struct runner *r, struct bytes name, const struct outcome *outcome) {
     r->latest = NULL;
-    if (outcome.error.status != OK)
-        fail(r, "%s (at 0x%x)", outcome.error.text, outcome.error.offset);
-    else if (outcome.trap != TRAP_NONE)
-        fail(r, "trap: %s", trap_text(outcome.trap));
+    if (outcome->error.status != OK)
+        fail(r, "%s (at 0x%x)", outcome->error.text, outcome->error.offset);
+    else if (outcome->trap != TRAP_NONE)
+        fail(r, "trap: %s", trap_text(outcome->trap));
     else
-        r->latest = outcome.instance;
+        r->latest = outcome->instance;
     if (r->latest != NULL && name.len != 0)
         add_name(r, name, false, r->latest);
+}
+
+static void do_module(struct runner *r) {
+    struct bytes name = read_text(r);
+    struct outcome outcome;
+    load(r, read_text(r), &outcome);
+    take_instance(r, name, &outcome);
+}
+
+static void do_definition(struct runner *r) {
+    struct bytes name = read_text(r);
+    struct bytes binary = read_text(r);
+    struct module_error error;
+    struct module *module;
+    if (create_module(r, binary, &error, &module) != OK) {
+        fail(r, "%s (at 0x%x)", error.text, error.offset);
+        return;
+    }
+    struct definition *definition = host_alloc(sizeof *definition);
+    if (definition == NULL) {
+        module_release(module);
+        fail(r, "out of memory");
+        return;
+    }
+    *definition = (struct definition){name, module, r->definitions};
+    r->definitions = definition;
+}
+
+static void do_instance(struct runner *r) {
+    struct bytes name = read_text(r);
+    struct bytes wanted = read_text(r);
+    struct definition *definition = r->definitions;
+    while (definition != NULL && wanted.len != 0 && !bytes_equal(definition->text, wanted))
+        definition = definition->next;
+    if (definition == NULL) {
+        fail(r, "no definition \"%.*s\"", (int)wanted.len, (const char *)wanted.data);
+        return;
+    }
+    struct outcome outcome = {0};
+    instantiate(r, definition->module, &outcome);
+    take_instance(r, name, &outcome);
 }
 
 static void do_register(struct runner *r) {
@@ -312,40 +393,62 @@ static void do_assert_uninstantiable(struct runner *r) {
 // -- Actions
 // ----------------------------------------------------------------------------------------
 
-static enum value_type type_of(enum script_value kind) {
+static bool kind_has_type(enum script_value kind, enum value_type type) {
     switch (kind) {
     case SCRIPT_I32:
-        return VALUE_I32;
+        return type == VALUE_I32;
     case SCRIPT_I64:
-        return VALUE_I64;
+        return type == VALUE_I64;
     case SCRIPT_F32:
     case SCRIPT_F32_CANONICAL:
     case SCRIPT_F32_ARITHMETIC:
-        return VALUE_F32;
+        return type == VALUE_F32;
     case SCRIPT_F64:
     case SCRIPT_F64_CANONICAL:
     case SCRIPT_F64_ARITHMETIC:
-        return VALUE_F64;
+        return type == VALUE_F64;
     case SCRIPT_EXTERNREF:
-        return VALUE_EXTERNREF;
+        return type == VALUE_EXTERNREF;
     case SCRIPT_FUNCREF_NULL:
     case SCRIPT_FUNCREF_ANY:
-        return VALUE_FUNCREF;
+        return type == VALUE_FUNCREF;
+    case SCRIPT_EXNREF_NULL:
+    case SCRIPT_EXNREF_ANY:
+        return type == VALUE_EXNREF;
+    case SCRIPT_REF_NULL:
+    case SCRIPT_REF_ANY:
+        return type == VALUE_FUNCREF || type == VALUE_EXTERNREF || type == VALUE_EXNREF;
+    case SCRIPT_V128:
+        return type == VALUE_V128;
+    case SCRIPT_EITHER:
     case SCRIPT_VALUE_COUNT:
         break;
     }
-    return VALUE_V128; // no value of ours has it
+    return false;
+}
+
+static void pack_lanes(const struct value *value, u64 *to) {
+    if (value->lane_count != 4) {
+        for (u32 i = 0; i < value->lane_count; i++)
+            to[i] = value->lanes[i].bits;
+        return;
+    }
+    for (u32 i = 0; i < 2; i++)
+        to[i] = (u32)value->lanes[2 * i].bits | value->lanes[2 * i + 1].bits << 32;
 }
 
 // Reads the arguments into r->values. False when they do not fit `type`.
 static bool read_arguments(struct runner *r, const struct func_type *type) {
     u32 count = (u32)read_number(r, 2);
-    bool fits = type != NULL && count == type->param_count && count <= VALUES_MAX;
+    bool fits = type != NULL && count == type->param_count && func_type_slots(type) <= VALUES_MAX;
+    u32 slot = 0;
     for (u32 i = 0; i < count && !r->broken; i++) {
         struct value value = read_value(r);
-        fits = fits && type_of(value.kind) == type->types[i];
-        if (fits)
-            r->values[i] = value.bits;
+        fits = fits && kind_has_type(value.kind, type->types[i]);
+        if (!fits)
+            continue;
+        pack_lanes(&value, &r->values[slot]);
+        slot += value_type_slots(type->types[i]);
     }
     return fits;
 }
@@ -353,7 +456,7 @@ static bool read_arguments(struct runner *r, const struct func_type *type) {
 static enum trap invoke(struct runner *r, struct func_ref *func) {
     struct func_type type;
     func_ref_type(r->engine, func, &type);
-    if (!read_arguments(r, &type) || type.result_count > VALUES_MAX) {
+    if (!read_arguments(r, &type)) {
         fail(r, "the arguments do not fit the function");
         return TRAP_NONE;
     }
@@ -381,7 +484,8 @@ static enum trap do_action(struct runner *r) {
         return invoke(r, found.func);
     (void)read_arguments(r, NULL);
     r->value_count = 1;
-    r->values[0] = *found.global->cell;
+    r->values[0] = found.global->cell[0];
+    r->values[1] = found.global->cell[1];
     r->value_types[0] = found.global->type.type;
     return TRAP_NONE;
 }
@@ -391,9 +495,11 @@ static enum trap do_action(struct runner *r) {
 #define F32_SIGN  0x80000000u
 #define F64_SIGN  0x8000000000000000u
 
-static bool value_matches(u64 bits, const struct value *expected) {
+static bool lane_matches(u64 bits, const struct lane *expected) {
     switch (expected->kind) {
     case SCRIPT_FUNCREF_ANY:
+    case SCRIPT_EXNREF_ANY:
+    case SCRIPT_REF_ANY:
         return bits != 0;
     case SCRIPT_F32_CANONICAL:
         return (bits & ~(u64)F32_SIGN) == F32_QUIET;
@@ -408,6 +514,45 @@ static bool value_matches(u64 bits, const struct value *expected) {
     }
 }
 
+// `bits` are the slots of a value of the right type.
+static bool value_matches(const u64 *bits, const struct value *expected) {
+    for (u32 i = 0; i < expected->lane_count; i++) {
+        u64 lane = expected->lane_count != 4 ? bits[i] : (u32)(bits[i / 2] >> (32 * (i % 2)));
+        if (!lane_matches(lane, &expected->lanes[i]))
+            return false;
+    }
+    return true;
+}
+
+// Reads what is expected of a result: a value, or several of which one matches. `*last` is what was
+// compared last.
+static bool read_and_match(struct runner *r, const u64 *bits, enum value_type type,
+                           struct value *last) {
+    enum script_value kind = (enum script_value)read_number(r, 1);
+    u32 count = kind == SCRIPT_EITHER ? (u32)read_number(r, 1) : 1;
+    bool matches = false;
+    for (u32 i = 0; i < count && !r->broken; i++) {
+        *last = kind == SCRIPT_EITHER ? read_value(r) : read_value_of(r, kind);
+        matches |= kind_has_type(last->kind, type) && value_matches(bits, last);
+    }
+    return matches;
+}
+
+static void report_result(struct runner *r, u32 index, const u64 *bits, enum value_type type,
+                          const struct value *expected) {
+    u64 wanted[LANES_MAX] = {0};
+    pack_lanes(expected, wanted);
+    if (!kind_has_type(expected->kind, type))
+        fail(r, "result %u has another type", index);
+    else if (type == VALUE_V128)
+        fail(r, "result %u is 0x%016llx%016llx, expected 0x%016llx%016llx, or NaNs, in %u lanes",
+             index, (unsigned long long)bits[1], (unsigned long long)bits[0],
+             (unsigned long long)wanted[1], (unsigned long long)wanted[0], expected->lane_count);
+    else
+        fail(r, "result %u is 0x%llx, expected 0x%llx%s", index, (unsigned long long)bits[0],
+             (unsigned long long)wanted[0], expected->kind > SCRIPT_REF_ANY ? " (a NaN)" : "");
+}
+
 static void do_assert_return(struct runner *r) {
     enum trap trap = do_action(r);
     u32 count = (u32)read_number(r, 2);
@@ -415,16 +560,14 @@ static void do_assert_return(struct runner *r) {
         fail(r, "trap: %s", trap_text(trap));
     else if (count != r->value_count)
         fail(r, "%u results, expected %u", r->value_count, count);
+    const u64 *bits = r->values;
     for (u32 i = 0; i < count && !r->broken; i++) {
-        struct value expected = read_value(r);
-        if (r->failed)
-            continue;
-        if (type_of(expected.kind) != r->value_types[i])
-            fail(r, "result %u has another type", i);
-        else if (!value_matches(r->values[i], &expected))
-            fail(r, "result %u is 0x%llx, expected 0x%llx%s", i, (unsigned long long)r->values[i],
-                 (unsigned long long)expected.bits,
-                 expected.kind > SCRIPT_FUNCREF_ANY ? " (a NaN)" : "");
+        enum value_type type = r->failed ? VALUE_I32 : r->value_types[i];
+        struct value expected = {0};
+        if (!read_and_match(r, bits, type, &expected) && !r->failed && !r->broken)
+            report_result(r, i, bits, type, &expected);
+        if (!r->failed)
+            bits += value_type_slots(type);
     }
 }
 
@@ -434,6 +577,12 @@ static void do_assert_trap(struct runner *r) {
     check_text(r, trap_text(trap), expected);
 }
 
+static void do_assert_exception(struct runner *r) {
+    enum trap trap = do_action(r);
+    if (trap != TRAP_EXCEPTION)
+        fail(r, "%s", trap == TRAP_NONE ? "no exception" : trap_text(trap));
+}
+
 // -- Commands
 // ---------------------------------------------------------------------------------------
 
@@ -441,6 +590,10 @@ static void do_command(struct runner *r) {
     switch (r->command) {
     case SCRIPT_MODULE:
         return do_module(r);
+    case SCRIPT_DEFINITION:
+        return do_definition(r);
+    case SCRIPT_INSTANCE:
+        return do_instance(r);
     case SCRIPT_REGISTER:
         return do_register(r);
     case SCRIPT_ACTION: {
@@ -454,6 +607,8 @@ static void do_command(struct runner *r) {
     case SCRIPT_ASSERT_TRAP:
     case SCRIPT_ASSERT_EXHAUSTION:
         return do_assert_trap(r);
+    case SCRIPT_ASSERT_EXCEPTION:
+        return do_assert_exception(r);
     case SCRIPT_ASSERT_INVALID:
     case SCRIPT_ASSERT_MALFORMED:
         return do_assert_refused(r);
@@ -537,11 +692,14 @@ const char *spec_command_name(enum script_command command) {
     static const char *const names[SCRIPT_COMMAND_COUNT] = {
         [SCRIPT_BEGIN] = "script",
         [SCRIPT_MODULE] = "module",
+        [SCRIPT_DEFINITION] = "definition",
+        [SCRIPT_INSTANCE] = "instance",
         [SCRIPT_REGISTER] = "register",
         [SCRIPT_ACTION] = "action",
         [SCRIPT_ASSERT_RETURN] = "assert_return",
         [SCRIPT_ASSERT_TRAP] = "assert_trap",
         [SCRIPT_ASSERT_EXHAUSTION] = "assert_exhaustion",
+        [SCRIPT_ASSERT_EXCEPTION] = "assert_exception",
         [SCRIPT_ASSERT_INVALID] = "assert_invalid",
         [SCRIPT_ASSERT_MALFORMED] = "assert_malformed",
         [SCRIPT_ASSERT_UNLINKABLE] = "assert_unlinkable",

@@ -173,6 +173,84 @@ static void values_are_compared_by_pattern(void **state) {
     }
 }
 
+static void one_of_several_values_is_enough(void **state) {
+    (void)state;
+    for (u64 first = 5; first < 9; first++) {
+        begin();
+        put_module(1, good_module);
+        command(SCRIPT_ASSERT_RETURN, 42);
+        put_action(SCRIPT_INVOKE, "seven", NULL, 0);
+        put(1, 2);
+        put(SCRIPT_EITHER, 1);
+        put(2, 1);
+        put_value((struct value){SCRIPT_I64, 7}); // another type
+        put_value((struct value){SCRIPT_I32, first});
+        assert_int_equal(passes(), first == 7);
+    }
+}
+
+static void lanes_are_those_of_vectors(void **state) {
+    (void)state;
+    for (u32 lanes = 0; lanes < 6; lanes++) {
+        begin();
+        put_module(1, good_module);
+        command(SCRIPT_ASSERT_RETURN, 42);
+        put_action(SCRIPT_INVOKE, "seven", NULL, 0);
+        put(1, 2);
+        put(SCRIPT_V128, 1);
+        put(lanes, 1);
+        for (u32 i = 0; i < lanes; i++)
+            put_value((struct value){lanes == 2 ? SCRIPT_I64 : SCRIPT_I32, 7});
+        struct spec_sums sums;
+        struct heard heard;
+        bool is_vector = lanes == 2 || lanes == 4;
+        assert_int_equal(run(&sums, &heard), is_vector ? OK : ERR_MALFORMED);
+        assert_int_equal(sums.failed, is_vector ? 1 : 0); // seven gives an i32
+    }
+}
+
+static void what_is_thrown_is_an_exception(void **state) {
+    (void)state;
+    static const char *const others[] = {"seven", "trap", "nothing"};
+    for (u32 i = 0; i < COUNT_OF(others); i++) {
+        begin();
+        put_module(1, good_module);
+        command(SCRIPT_ASSERT_EXCEPTION, 42);
+        put_action(SCRIPT_INVOKE, others[i], NULL, 0);
+        assert_false(passes());
+    }
+}
+
+static void definitions_are_instantiated_by_name(void **state) {
+    (void)state;
+    static const struct {
+        const char *wanted;
+        bool is_there;
+    } cases[] = {{"D", true}, {"", true}, {"E", false}};
+    for (u32 i = 0; i < COUNT_OF(cases); i++) {
+        struct spec_sums sums;
+        struct heard heard;
+        begin();
+        command(SCRIPT_DEFINITION, 1);
+        put_text(bytes_of("D"));
+        put_text(good_module);
+        command(SCRIPT_ASSERT_RETURN, 2); // a definition is no instance
+        put_action(SCRIPT_INVOKE, "seven", NULL, 0);
+        put(0, 2);
+        command(SCRIPT_INSTANCE, 3);
+        put_text(bytes_of("I"));
+        put_text(bytes_of(cases[i].wanted));
+        command(SCRIPT_ASSERT_RETURN, 4);
+        put_action(SCRIPT_INVOKE, "seven", NULL, 0);
+        put(1, 2);
+        put_value((struct value){SCRIPT_I32, 7});
+        assert_int_equal(run(&sums, &heard), OK);
+        assert_int_equal(sums.failed, cases[i].is_there ? 1 : 3);
+        assert_int_equal(sums.passed, cases[i].is_there ? 1 : 0);
+        assert_int_equal(heard.last_line, cases[i].is_there ? 2 : 4);
+    }
+}
+
 static void the_number_of_results_counts(void **state) {
     (void)state;
     for (u32 count = 0; count < 3; count++) {
@@ -297,6 +375,10 @@ static void a_cut_blob_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_compared_by_pattern),
+        cmocka_unit_test(one_of_several_values_is_enough),
+        cmocka_unit_test(lanes_are_those_of_vectors),
+        cmocka_unit_test(what_is_thrown_is_an_exception),
+        cmocka_unit_test(definitions_are_instantiated_by_name),
         cmocka_unit_test(the_number_of_results_counts),
         cmocka_unit_test(globals_are_read),
         cmocka_unit_test(traps_are_compared_by_text),

@@ -7,15 +7,19 @@
 //   command   u8 enum script_command, u32 line in the source, then by command:
 //     SCRIPT_BEGIN                text name of the source: forgets everything before
 //     SCRIPT_MODULE               text name or empty, text binary
+//     SCRIPT_DEFINITION           text name or empty, text binary: valid, and not instantiated yet
+//     SCRIPT_INSTANCE             text name or empty, text name of the definition (or the latest)
 //     SCRIPT_REGISTER             text as, text name or empty (the latest module)
 //     SCRIPT_ACTION               action
 //     SCRIPT_ASSERT_RETURN        action, u16 count, that many values
 //     SCRIPT_ASSERT_TRAP          action, text expected
 //     SCRIPT_ASSERT_EXHAUSTION    action, text expected
+//     SCRIPT_ASSERT_EXCEPTION     action
 //     SCRIPT_ASSERT_INVALID ..    text expected, text binary
 //     SCRIPT_ASSERT_TEXT          text expected: a malformed module in text form, not for an engine
 //   action    u8 enum script_action, text module name or empty, text export, u16 count, values
-//   value     u8 enum script_value, u64
+//   value     u8 enum script_value, u64; or SCRIPT_V128, u8 count of lanes, that many values;
+//             or SCRIPT_EITHER, u8 count, that many values
 
 #include "base/types.h"
 
@@ -24,11 +28,14 @@
 enum script_command : u8 {
     SCRIPT_BEGIN,
     SCRIPT_MODULE,
+    SCRIPT_DEFINITION,
+    SCRIPT_INSTANCE,
     SCRIPT_REGISTER,
     SCRIPT_ACTION,
     SCRIPT_ASSERT_RETURN,
     SCRIPT_ASSERT_TRAP,
     SCRIPT_ASSERT_EXHAUSTION,
+    SCRIPT_ASSERT_EXCEPTION,
     SCRIPT_ASSERT_INVALID,
     SCRIPT_ASSERT_MALFORMED,
     SCRIPT_ASSERT_UNLINKABLE,
@@ -39,8 +46,9 @@ enum script_command : u8 {
 
 enum script_action : u8 { SCRIPT_INVOKE, SCRIPT_GET };
 
-// The NaN patterns occur in expectations only. An external reference is the script's number plus
-// one, null is zero.
+// The NaN patterns, "not null" and "either" occur in expectations only. An external reference is
+// the script's number plus one, null is zero. Lanes of a v128 are two of 64 bits or four of 32;
+// smaller ones come packed.
 enum script_value : u8 {
     SCRIPT_I32,
     SCRIPT_I64,
@@ -49,9 +57,15 @@ enum script_value : u8 {
     SCRIPT_EXTERNREF,
     SCRIPT_FUNCREF_NULL,
     SCRIPT_FUNCREF_ANY, // not null
+    SCRIPT_EXNREF_NULL,
+    SCRIPT_EXNREF_ANY,
+    SCRIPT_REF_NULL, // of whichever type
+    SCRIPT_REF_ANY,
     SCRIPT_F32_CANONICAL,
     SCRIPT_F32_ARITHMETIC,
     SCRIPT_F64_CANONICAL,
     SCRIPT_F64_ARITHMETIC,
+    SCRIPT_V128,
+    SCRIPT_EITHER,
     SCRIPT_VALUE_COUNT
 };

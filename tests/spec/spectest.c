@@ -53,7 +53,7 @@ enum status spectest_create(struct store *store, const struct spectest_funcs *fu
     enum status status = store_table(store, table, &out->table);
     if (status != OK)
         return status;
-    struct limits memory = {.min = 1, .max = 2, .has_max = true};
+    struct memory_type memory = {.limits = {.min = 1, .max = 2, .has_max = true}};
     status = store_memory(store, memory, &out->memory);
     for (u32 i = 0; i < COUNT_OF(global_list) && status == OK; i++) {
         struct global_type type = {.type = global_list[i].type};

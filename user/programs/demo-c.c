@@ -54,12 +54,12 @@ static int sort_random(unsigned count) {
 int main(int argc, char **argv) {
     double start = seconds();
     printf("Hello from C: %s with %d argument%s.\n", argv[0], argc - 1, argc == 2 ? "" : "s");
-    printf("  primes up to %u: %u\n", LIMIT, count_primes(LIMIT));
-    printf("  sorted %u numbers: %s\n", COUNT, sort_random(COUNT) ? "in order" : "WRONG");
+    printf("  [C]    primes up to %u: %u\n", LIMIT, count_primes(LIMIT));
+    printf("  [C]    sorted %u numbers: %s\n", COUNT, sort_random(COUNT) ? "in order" : "WRONG");
     double sum = 0;
     for (unsigned n = 1; n <= 3000000; n++)
         sum += 1.0 / n;
-    printf("  the sum of 1/n up to 3000000: %.12f\n", sum);
-    printf("  took %.0f ms\n", (seconds() - start) * 1000);
+    printf("  [C]    the sum of 1/n up to 3000000: %.12f\n", sum);
+    printf("  [C]    took %.0f ms\n", (seconds() - start) * 1000);
     return 0;
 }

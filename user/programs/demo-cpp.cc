@@ -79,11 +79,11 @@ int main() {
     auto common = std::max_element(words.begin(), words.end(), [](const auto &a, const auto &b) {
         return a.second < b.second;
     });
-    std::cout << "  " << words.size() << " different words; the most common is '" << common->first
+    std::cout << "  [C++]  " << words.size() << " different words; the most common is '" << common->first
               << "', " << common->second << " times\n";
-    std::printf("  200000 shapes cover %.3f\n", total_area(200000));
+    std::printf("  [C++]  200000 shapes cover %.3f\n", total_area(200000));
 
     auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::steady_clock::now() - start);
-    std::cout << "  took " << took.count() << " ms\n";
+    std::cout << "  [C++]  took " << took.count() << " ms\n";
 }

@@ -46,12 +46,12 @@ fn main() {
     let lengths = collatz(100_000);
     let (longest, _) = lengths.iter().next_back().unwrap();
     let (common, count) = lengths.iter().max_by_key(|&(_, count)| count).unwrap();
-    println!("  Collatz: the longest chain has {longest} steps, most have {common} ({count} of them)");
+    println!("  [Rust] Collatz: the longest chain has {longest} steps, most have {common} ({count} of them)");
 
     let cost = |x: usize, y: usize| ((x * 7919) ^ (y * 104_729)) as u32 % 9 + 1;
-    println!("  the cheapest way across 120 x 120 costs {}", cheapest_path(120, cost));
+    println!("  [Rust] the cheapest way across 120 x 120 costs {}", cheapest_path(120, cost));
 
     let squares: HashSet<u64> = (1..50_000u64).map(|n| n * n % 65_537).collect();
-    println!("  {} different squares modulo 65537", squares.len());
-    println!("  took {} ms", start.elapsed().as_millis());
+    println!("  [Rust] {} different squares modulo 65537", squares.len());
+    println!("  [Rust] took {} ms", start.elapsed().as_millis());
 }
