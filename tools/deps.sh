@@ -17,6 +17,7 @@ libc++-19-dev-wasm32|C++ programs for the demonstration
 libc++abi-19-dev-wasm32|C++ programs for the demonstration
 rustc|Rust programs for the demonstration
 libstd-rust-dev-wasm32|Rust programs for the demonstration
+lld-14|the linker of rustc
 '
 packages_run='
 qemu-system-x86|the machine that Kwast boots on

@@ -76,7 +76,9 @@ static void table_reserve(struct baseline *c, void **table, u32 *capacity, u64 n
 // The same; nearly always there is nothing to do.
 static inline bool insn_reserve(struct baseline *c) {
     if (c->operand_count + PUSH_MAX <= c->operand_capacity && c->block_count < c->block_capacity &&
-        c->trap_count + TRAPS_MAX <= c->trap_capacity && c->a->len - c->start < LIMIT_FUNCTION_CODE)
+        c->trap_count + TRAPS_MAX <= c->trap_capacity &&
+        c->constant_count + CONSTANTS_MAX <= c->constant_capacity &&
+        c->a->len - c->start < LIMIT_FUNCTION_CODE)
         return c->a->status == OK;
     return insn_reserve_more(c);
 }

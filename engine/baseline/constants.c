@@ -13,7 +13,7 @@ struct label *vec_constant(struct baseline *c, u64 low, u64 high) {
         if (constant->half[0] == low && constant->half[1] == high)
             return &constant->label;
     }
-    ASSERT(count < c->constant_capacity);
+    CHECK(count < c->constant_capacity);
     struct vec_constant *constant = &c->constants[c->constant_count++];
     *constant = (struct vec_constant){.half = {low, high}};
     return &constant->label;

@@ -4,11 +4,12 @@
 
 #include "engine/driver/driver_internal.h"
 
-// A module with one import "m" "n" whose description is `desc`. Type 0 is (i32) -> (i32).
+// A module with one import "m" "n" whose description is `desc`. Type 0 is (i32) -> (i32), type 1
+// (i32) -> ().
 static struct bytes importer(const u8 *desc, u8 len, u8 storage[64]) {
-    static const u8 head[] = {0, 'a', 's', 'm',  1, 0,    0, 0,    //
-                              1, 6,   1,   0x60, 1, 0x7f, 1, 0x7f, // types
-                              2};                                  // imports
+    static const u8 head[] = {0, 'a', 's', 'm',  1, 0,    0, 0,                      //
+                              1, 10,  2,   0x60, 1, 0x7f, 1, 0x7f, 0x60, 1, 0x7f, 0, // types
+                              2};                                                    // imports
     u8 *at = storage;
     for (u32 i = 0; i < sizeof head; i++)
         *at++ = head[i];
@@ -23,7 +24,21 @@ static struct bytes importer(const u8 *desc, u8 len, u8 storage[64]) {
     return (struct bytes){storage, (usize)(at - storage)};
 }
 
-enum given { FUNC_I32_I32, FUNC_NOTHING, TABLE_10_20, MEMORY_1_2, MEMORY_1, CONST_I32, VAR_I64 };
+enum given {
+    FUNC_I32_I32,
+    FUNC_NOTHING,
+    TABLE_10_20,
+    TABLE64_10_20,
+    MEMORY_1_2,
+    MEMORY_1,
+    MEMORY64_1,
+    MEMORY64_1_LARGE,
+    SHARED_1_2,
+    CONST_I32,
+    VAR_I64,
+    TAG_I32,
+    TAG_NOTHING,
+};
 
 static struct extern_ref give(struct embedder *e, enum given given);
 
@@ -43,19 +58,35 @@ static struct extern_ref give(struct embedder *e, enum given given) {
         return embedder_host_func(e, &(struct func_type){1, 1, i32s}, do_nothing, NULL);
     case FUNC_NOTHING:
         return embedder_host_func(e, &(struct func_type){0, 0, i32s}, do_nothing, NULL);
-    case TABLE_10_20: {
-        struct table_type type = {VALUE_FUNCREF, {.min = 10, .max = 20, .has_max = true}, false};
+    case TABLE_10_20:
+    case TABLE64_10_20: {
+        struct table_type type = {
+            VALUE_FUNCREF, {.min = 10, .max = 20, .has_max = true}, given == TABLE64_10_20};
         ref.kind = EXTERN_TABLE;
         status = store_table(e->store, type, &ref.table);
         break;
     }
     case MEMORY_1_2:
-    case MEMORY_1: {
-        struct memory_type type = {.limits = {.min = 1, .max = 2, .has_max = given == MEMORY_1_2}};
+    case MEMORY_1:
+    case MEMORY64_1:
+    case MEMORY64_1_LARGE:
+    case SHARED_1_2: {
+        struct memory_type type = {
+            .limits = {.min = 1, .max = 2, .has_max = given == MEMORY_1_2 || given == SHARED_1_2},
+            .is_shared = given == SHARED_1_2,
+            .is64 = given == MEMORY64_1 || given == MEMORY64_1_LARGE,
+        };
+        if (given == MEMORY64_1_LARGE)
+            type.limits = (struct limits){.min = 1, .max = 1ull << 40, .has_max = true};
         ref.kind = EXTERN_MEMORY;
         status = store_memory(e->store, type, &ref.memory);
         break;
     }
+    case TAG_I32:
+    case TAG_NOTHING:
+        ref.kind = EXTERN_TAG;
+        status = store_tag(e->store, &(struct func_type){given == TAG_I32, 0, i32s}, &ref.tag);
+        break;
     case CONST_I32:
     case VAR_I64: {
         struct global_type type = {given == CONST_I32 ? VALUE_I32 : VALUE_I64, given == VAR_I64};
@@ -72,7 +103,7 @@ static struct extern_ref give(struct embedder *e, enum given given) {
 
 static const struct {
     const char *name;
-    u8 desc[8];
+    u8 desc[10];
     u8 len;
     enum given given;
     bool fits;
@@ -97,12 +128,27 @@ static const struct {
     {"other constant type", DESC(3, 0x7e, 0), CONST_I32, false},
     {"same variable", DESC(3, 0x7e, 1), VAR_I64, true},
     {"constant asked", DESC(3, 0x7e, 0), VAR_I64, false},
+    {"same table of 64 bits", DESC(1, 0x70, 5, 10, 20), TABLE64_10_20, true},
+    {"table of 64 bits asked", DESC(1, 0x70, 5, 10, 20), TABLE_10_20, false},
+    {"table of 32 bits asked", DESC(1, 0x70, 1, 10, 20), TABLE64_10_20, false},
+    {"same memory of 64 bits", DESC(2, 4, 1), MEMORY64_1, true},
+    {"memory of 64 bits asked", DESC(2, 4, 1), MEMORY_1, false},
+    {"memory of 32 bits asked", DESC(2, 0, 1), MEMORY64_1, false},
+    {"maximum of 2^40", DESC(2, 5, 1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20), MEMORY64_1_LARGE, true},
+    {"maximum of 2^39", DESC(2, 5, 1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10), MEMORY64_1_LARGE, false},
+    {"same shared memory", DESC(2, 3, 1, 2), SHARED_1_2, true},
+    {"smaller shared memory asked", DESC(2, 3, 0, 3), SHARED_1_2, true},
+    {"shared memory asked", DESC(2, 3, 1, 2), MEMORY_1_2, false},
+    {"memory that is not shared asked", DESC(2, 1, 1, 2), SHARED_1_2, false},
+    {"same tag", DESC(4, 0, 1), TAG_I32, true},
+    {"other tag type", DESC(4, 0, 1), TAG_NOTHING, false},
+    {"function for tag", DESC(4, 0, 1), FUNC_NOTHING, false},
 };
 
 static void imports_match_by_the_specification(void **state) {
     (void)state;
     struct embedder e;
-    embedder_init(&e);
+    embedder_init_with(&e, FEATURES_ALL);
     for (u32 i = 0; i < COUNT_OF(cases); i++) {
         u8 storage[64];
         struct module *module = embedder_module(&e, importer(cases[i].desc, cases[i].len, storage));
@@ -125,9 +171,9 @@ static void imports_match_by_the_specification(void **state) {
 static void a_missing_import_is_unknown(void **state) {
     (void)state;
     struct embedder e;
-    embedder_init(&e);
-    for (u8 kind = 0; kind < 4; kind++) {
-        static const u8 descs[4][3] = {{0, 0}, {1, 0x70, 0}, {2, 0, 1}, {3, 0x7f, 0}};
+    embedder_init_with(&e, FEATURES_ALL);
+    for (u8 kind = 0; kind < 5; kind++) {
+        static const u8 descs[5][3] = {{0, 0}, {1, 0x70, 0}, {2, 0, 1}, {3, 0x7f, 0}, {4, 0, 1}};
         u8 desc[4] = {descs[kind][0], descs[kind][1], descs[kind][2], 0};
         u8 storage[64];
         u8 len = kind == 0 ? 2 : kind == 1 ? 4 : 3;
@@ -147,7 +193,7 @@ static void a_missing_import_is_unknown(void **state) {
 static void limits_are_those_of_now(void **state) {
     (void)state;
     struct embedder e;
-    embedder_init(&e);
+    embedder_init_with(&e, FEATURES_ALL);
     struct extern_ref memory = give(&e, MEMORY_1);
     memory.memory->bytes = 0; // as if it had been made with no page
     u8 storage[64];

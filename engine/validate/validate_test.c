@@ -252,6 +252,231 @@ static void what_a_module_lacks_cannot_be_used(void **state) {
     }
 }
 
+// -- The proposals of the 3.0 generation ---------------------------------------------------------
+
+#define VEC_VEC  0 // (v128) -> (v128)
+#define CARRIES  1 // (i32 i64) -> (): a tag's
+#define NOTHING  2 // () -> ()
+#define GIVES    3 // () -> (i32 i64)
+#define GIVES_E  4 // () -> (i32 i64 exnref)
+#define EXN_ONLY 5 // () -> (exnref)
+#define WIDE     6 // (i64) -> (i64)
+#define NARROW   7 // () -> (i32)
+
+// Function 0: () -> (), function 1: the one under test, function 2: (i64) -> (i64).
+static const struct wasm_part new_before_code[] = {
+    PART(1, "\x08\x60\1\x7b\1\x7b\x60\2\x7f\x7e\0\x60\0\0\x60\0\2\x7f\x7e\x60\0\3\x7f\x7e\x69"
+            "\x60\0\1\x69\x60\1\x7e\1\x7e\x60\0\1\x7f"),
+    PART(2, "\2\0\0\0\2\0\0\4\0\1"), // a function; tag 0: i32 i64
+};
+static const struct wasm_part new_after_funcs[] = {
+    PART(4, "\3\x70\0\1\x70\4\1\x69\0\1"), // tables: of functions, one of 64 bits; of exceptions
+    PART(5, "\3\0\1\4\1\3\1\2"),           // memories: 0, 1 of 64 bits, 2 shared
+    PART(13, "\1\0\2"),                    // tag 1: nothing
+    PART(9, "\1\1\0\1\0"),
+    PART(12, "\1"),
+};
+
+static enum status try_new(u8 type, struct body body, struct module_error *error) {
+    struct wasm_build b;
+    wasm_build_begin(&b);
+    for (usize i = 0; i < COUNT_OF(new_before_code); i++)
+        wasm_build_section(&b, new_before_code[i]);
+    const char funcs[] = {2, (char)type, WIDE};
+    wasm_build_section(&b, (struct wasm_part){3, funcs, 3});
+    for (usize i = 0; i < COUNT_OF(new_after_funcs); i++)
+        wasm_build_section(&b, new_after_funcs[i]);
+    struct wasm_build code = {};
+    wasm_build_leb(&code, 2);
+    wasm_build_leb(&code, body.len);
+    wasm_build_bytes(&code, body.bytes, body.len);
+    wasm_build_bytes(&code, "\4\0\x20\0\x0b", 5);
+    wasm_build_section(&b, (struct wasm_part){10, (const char *)code.bytes, code.len});
+    wasm_build_section(&b, (struct wasm_part)PART(11, "\1\1\0"));
+
+    struct module_decl *decl = NULL;
+    enum status status = module_decode(wasm_build_end(&b), FEATURES_ALL, error, &decl);
+    if (status != OK)
+        return status;
+    status = validate_module(decl, error);
+    if (status != OK)
+        error->offset -= decl->funcs[1].body_offset;
+    module_decl_destroy(decl);
+    return status;
+}
+
+#define V128 "\xfd\x0c\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+
+static const struct valid_case new_valid[] = {
+    // Vectors.
+    {"vector parameter", VEC_VEC, BODY("\0\x20\0\x0b")},
+    {"vector arithmetic", VEC_VEC, BODY("\0\x20\0\x20\0\xfd\xae\1\x0b")},
+    {"vector locals and select", VEC_VEC, BODY("\1\1\x7b\x20\0\x20\1\x41\0\x1b\x0b")},
+    {"vector block", VEC_VEC, BODY("\0\x02\x7b\x20\0\x0c\0\x0b\x0b")},
+    {"lanes", VEC_VEC, BODY("\0\x20\0\x20\0\xfd\x16\x0f\xfd\x17\0\x0b")},
+    {"lanes of 64 bits", VEC_VEC, BODY("\0\x20\0\x20\0\xfd\x1d\1\xfd\x1e\1\x0b")},
+    {"lanes of floats", VEC_VEC, BODY("\0\x20\0\x20\0\xfd\x21\1\xfd\x22\0\x0b")},
+    {"shifts", VEC_VEC, BODY("\0\x20\0\x41\1\xfd\x6b\x0b")},
+    {"truth", NARROW, BODY("\0" V128 "\xfd\x53\x0b")},
+    {"shuffle", VEC_VEC,
+     BODY("\0\x20\0\x20\0\xfd\x0d\0\1\2\3\4\5\6\7\x10\x11\x12\x13\x1c\x1d\x1e\x1f\x0b")},
+    {"vector memory", VEC_VEC, BODY("\0\x41\0\x20\0\xfd\x0b\4\0\x41\0\xfd\0\4\0\x0b")},
+    {"lane of memory", VEC_VEC, BODY("\0\x41\0\x20\0\xfd\x57\3\0\1\x0b")},
+    {"lane to memory of 64 bits", NOTHING, BODY("\0\x42\0" V128 "\xfd\x58\x40\1\0\x0f\x0b")},
+    {"bitselect", VEC_VEC, BODY("\0\x20\0\x20\0\x20\0\xfd\x52\x0b")},
+    {"relaxed", VEC_VEC, BODY("\0\x20\0\x20\0\x20\0\xfd\x85\2\x0b")},
+    // Tail calls.
+    {"return_call", WIDE, BODY("\0\x20\0\x12\2\x0b")},
+    {"return_call ends its block", NARROW, BODY("\0\x41\0\x04\x7f\x12\1\x05\x41\1\x0b\x0b")},
+    {"return_call_indirect", WIDE, BODY("\0\x20\0\x41\0\x13\6\0\x0b")},
+    {"return_call_indirect of a table of 64 bits", WIDE, BODY("\0\x20\0\x20\0\x13\6\1\x0b")},
+    // Memories and tables.
+    {"load of another memory", WIDE, BODY("\0\x20\0\x29\x43\1\x80\x80\x80\x80\x10\x0b")},
+    {"copy from 64 to 32 bits", NOTHING, BODY("\0\x41\0\x42\0\x41\0\xfc\x0a\0\1\x0b")},
+    {"copy from 32 to 64 bits", NOTHING, BODY("\0\x42\0\x41\0\x41\0\xfc\x0a\1\0\x0b")},
+    {"copy within 64 bits", NOTHING, BODY("\0\x42\0\x42\0\x42\0\xfc\x0a\1\1\x0b")},
+    {"fill of 64 bits", NOTHING, BODY("\0\x42\0\x41\0\x42\0\xfc\x0b\1\x0b")},
+    {"init of 64 bits", NOTHING, BODY("\0\x42\0\x41\0\x41\0\xfc\x08\0\1\x0b")},
+    {"size and growth of 64 bits", WIDE, BODY("\0\x3f\1\x40\1\x0b")},
+    {"table of 64 bits", NOTHING,
+     BODY("\0\x42\0\x42\0\x25\1\x26\1\xd0\x70\xfc\x10\1\xfc\x0f\1\xd0\x70\x42\1\xfc\x11\1\x0b")},
+    {"table.init and table.copy of 64 bits", NOTHING,
+     BODY("\0\x42\0\x41\0\x41\0\xfc\x0c\0\1\x42\0\x41\0\x41\0\xfc\x0e\1\0\x0b")},
+    // Atomics.
+    {"atomic add", NARROW, BODY("\0\x41\0\x41\1\xfe\x1e\2\0\x0b")},
+    {"atomic compare and exchange of a shared memory", WIDE,
+     BODY("\0\x41\0\x20\0\x20\0\xfe\x4e\x42\2\0\x0b")},
+    {"wait", NARROW, BODY("\0\x41\0\x42\0\x42\0\xfe\2\3\0\x0b")},
+    {"notify of 64 bits", NARROW, BODY("\0\x42\0\x41\0\xfe\0\x42\1\0\x0b")},
+    {"fence", NOTHING, BODY("\0\xfe\3\0\x0b")},
+    // Exceptions.
+    {"throw", NARROW, BODY("\0\x41\0\x42\0\x08\0\x0b")},
+    {"throw_ref", NARROW, BODY("\0\xd0\x69\x0a\x0b")},
+    {"try_table without catches", NARROW, BODY("\0\x1f\x7f\0\x41\0\x0b\x0b")},
+    {"catch", GIVES, BODY("\0\x02\3\x1f\x40\1\0\0\0\x0b\0\x0b\x0b")},
+    {"catch to the function", GIVES, BODY("\0\x1f\3\1\0\0\0\0\x0b\x0b")},
+    {"catch_ref", GIVES_E, BODY("\0\x02\4\x1f\x40\1\1\0\0\x0b\0\x0b\x0b")},
+    {"catch_all", NOTHING, BODY("\0\x02\x40\x1f\x40\1\2\0\x0b\x0b\x0b")},
+    {"catch_all_ref", EXN_ONLY, BODY("\0\x02\x69\x1f\x40\1\3\0\x0b\0\x0b\x0b")},
+    {"table of exceptions", EXN_ONLY, BODY("\0\x41\0\x25\2\x0b")},
+    // The older form.
+    {"try and catch", GIVES, BODY("\0\x06\3\x41\0\x42\0\x07\0\x0b\x0b")},
+    {"several catches", NARROW, BODY("\0\x06\x7f\x41\0\x07\0\x1a\x07\1\x41\1\x19\x41\2\x0b\x0b")},
+    {"try alone", NARROW, BODY("\0\x06\x7f\x41\0\x0b\x0b")},
+    {"catch after code that cannot be reached", NARROW, BODY("\0\x06\x7f\0\x19\x41\0\x0b\x0b")},
+    {"delegate to the caller", NARROW, BODY("\0\x06\x7f\x41\0\x18\0\x0b")},
+    {"delegate outwards", NARROW, BODY("\0\x06\x7f\x06\x7f\x41\0\x18\0\x19\x41\1\x0b\x0b")},
+    {"rethrow", NOTHING, BODY("\0\x06\x40\x19\x09\0\x0b\x0b")},
+    {"rethrow through a block", NOTHING, BODY("\0\x06\x40\x07\1\x02\x40\x09\1\x0b\x0b\x0b")},
+};
+
+static const struct invalid_case new_invalid[] = {
+    {"vector for a number", NARROW, BODY("\0" V128 "\x0b"),
+     "type mismatch: expected i32, found v128", 19, 0},
+    {"lane of bytes", NOTHING, BODY("\0" V128 "\xfd\x15\x10\x1a\x0b"), "invalid lane index", 19, 0},
+    {"lane of 64 bits", NOTHING, BODY("\0" V128 "\xfd\x1d\2\x1a\x0b"), "invalid lane index", 19, 0},
+    {"lane of memory", NOTHING, BODY("\0\x41\0" V128 "\xfd\x56\0\0\4\x1a\x0b"),
+     "invalid lane index", 21, 0},
+    {"lane of a shuffle", VEC_VEC,
+     BODY("\0\x20\0\x20\0\xfd\x0d\0\1\2\3\4\5\6\7\x10\x11\x12\x13\x1c\x1d\x1e\x20\x0b"),
+     "invalid lane index", 5, 0},
+    {"alignment of a vector", VEC_VEC, BODY("\0\x41\0\xfd\0\5\0\x0b"),
+     "alignment must not be larger than natural", 3, 0},
+    {"alignment of a lane", VEC_VEC, BODY("\0\x41\0\x20\0\xfd\x54\1\0\0\x0b"),
+     "alignment must not be larger than natural", 5, 0},
+    {"alignment of a splat", VEC_VEC, BODY("\0\x41\0\xfd\x09\3\0\x0b"),
+     "alignment must not be larger than natural", 3, 0},
+    {"tail call of another result", NARROW, BODY("\0\x42\0\x12\2\x0b"),
+     "type mismatch: expected i32, found i64", 3, 0},
+    {"tail call without result", NARROW, BODY("\0\x12\0\x0b"),
+     "type mismatch: results of a tail call", 1, 0},
+    {"tail call of an unknown function", NARROW, BODY("\0\x12\3\x0b"), "unknown function 3", 1, 0},
+    {"tail call of a table of exceptions", NARROW, BODY("\0\x41\0\x13\7\2\x0b"),
+     "type mismatch: expected funcref, found exnref", 3, 0},
+    {"index of 32 bits into a table of 64", NARROW, BODY("\0\x41\0\x13\7\1\x0b"),
+     "type mismatch: expected i64, found i32", 3, 0},
+    {"memory", NARROW, BODY("\0\x41\0\x28\x42\3\0\x0b"), "unknown memory 3", 3, 0},
+    {"address of 32 bits", NARROW, BODY("\0\x41\0\x28\x42\1\0\x0b"),
+     "type mismatch: expected i64, found i32", 3, 0},
+    {"address of 64 bits", NARROW, BODY("\0\x42\0\x28\2\0\x0b"),
+     "type mismatch: expected i32, found i64", 3, 0},
+    {"offset of 33 bits", NARROW, BODY("\0\x41\0\x28\2\x80\x80\x80\x80\x10\x0b"),
+     "offset out of range", 3, 0},
+    {"size of 64 bits", NARROW, BODY("\0\x3f\1\x0b"), "type mismatch: expected i32, found i64", 3,
+     0},
+    {"length of a mixed copy", NOTHING, BODY("\0\x41\0\x42\0\x42\0\xfc\x0a\0\1\x0b"),
+     "type mismatch: expected i32, found i64", 7, 0},
+    {"length of a mixed table copy", NOTHING, BODY("\0\x42\0\x41\0\x42\0\xfc\x0e\1\0\x0b"),
+     "type mismatch: expected i32, found i64", 7, 0},
+    {"alignment of an atomic, too small", NARROW, BODY("\0\x41\0\xfe\x10\1\0\x0b"),
+     "atomic alignment must be natural", 3, 0},
+    {"alignment of an atomic, too large", NARROW, BODY("\0\x41\0\xfe\x12\1\0\x0b"),
+     "atomic alignment must be natural", 3, 0},
+    {"tag", NOTHING, BODY("\0\x08\2\x0b"), "unknown tag 2", 1, 0},
+    {"what is thrown", NOTHING, BODY("\0\x42\0\x08\0\x0b"),
+     "type mismatch: expected i32, found nothing", 3, 0},
+    {"throw_ref of another reference", NOTHING, BODY("\0\xd0\x70\x0a\x0b"),
+     "type mismatch: expected exnref, found funcref", 3, 0},
+    {"catch of an unknown tag", NOTHING, BODY("\0\x1f\x40\1\0\2\0\x0b\x0b"), "unknown tag 2", 1, 0},
+    {"catch to an unknown label", NOTHING, BODY("\0\x1f\x40\1\2\1\x0b\x0b"), "unknown label 1", 1,
+     0},
+    {"label of a catch is counted from outside", GIVES,
+     BODY("\0\x02\x40\x1f\3\1\0\0\0\0\x0b\0\x0b\0\x0b"),
+     "type mismatch: a catch clause and its label differ in their number of types", 3, 0},
+    {"catch to a label of other types", NARROW, BODY("\0\x1f\x40\1\3\0\x0b\0\x0b"),
+     "type mismatch: expected i32, found exnref", 1, 0},
+    {"catch_ref to a label without", GIVES, BODY("\0\x1f\x40\1\1\0\0\x0b\0\x0b"),
+     "type mismatch: a catch clause and its label differ in their number of types", 1, 0},
+    {"catch without try", NOTHING, BODY("\0\x07\1\x0b"), "misplaced CATCH opcode", 1,
+     ERR_MALFORMED},
+    {"catch after catch_all", NOTHING, BODY("\0\x06\x40\x19\x07\1\x0b\x0b"),
+     "misplaced CATCH opcode", 4, ERR_MALFORMED},
+    {"two catch_all", NOTHING, BODY("\0\x06\x40\x19\x19\x0b\x0b"), "misplaced CATCH_ALL opcode", 4,
+     ERR_MALFORMED},
+    {"catch in a try_table", NOTHING, BODY("\0\x1f\x40\0\x19\x0b\x0b"),
+     "misplaced CATCH_ALL opcode", 4, ERR_MALFORMED},
+    {"result of a catch", NARROW, BODY("\0\x06\x7f\x41\0\x19\x0b\x0b"),
+     "type mismatch: expected i32, found nothing", 6, 0},
+    {"result of a try with catches", NARROW, BODY("\0\x06\x7f\x19\x41\0\x0b\x0b"),
+     "type mismatch: expected i32, found nothing", 3, 0},
+    {"delegate after catch", NOTHING, BODY("\0\x06\x40\x07\1\x18\0\x0b"),
+     "misplaced DELEGATE opcode", 5, ERR_MALFORMED},
+    {"delegate in a block", NOTHING, BODY("\0\x02\x40\x18\0\x0b"), "misplaced DELEGATE opcode", 3,
+     ERR_MALFORMED},
+    {"delegate to an unknown label", NOTHING, BODY("\0\x06\x40\x18\1\x0b"), "unknown label 1", 3,
+     0},
+    {"rethrow to a block", NOTHING, BODY("\0\x02\x40\x09\0\x0b\x0b"), "invalid rethrow label", 3,
+     0},
+    {"rethrow in the try itself", NOTHING, BODY("\0\x06\x40\x09\0\x19\x0b\x0b"),
+     "invalid rethrow label", 3, 0},
+};
+
+static void valid_bodies_of_new_proposals_are_accepted(void **state) {
+    (void)state;
+    u64 before = fake_host_bytes();
+    for (usize i = 0; i < COUNT_OF(new_valid); i++) {
+        struct module_error error = {};
+        enum status status = try_new(new_valid[i].type, new_valid[i].body, &error);
+        if (status != OK)
+            fail_msg("%s: %s at %u", new_valid[i].name, error.text, error.offset);
+    }
+    assert_int_equal(fake_host_bytes(), before);
+}
+
+static void invalid_bodies_of_new_proposals_are_refused(void **state) {
+    (void)state;
+    for (usize i = 0; i < COUNT_OF(new_invalid); i++) {
+        const struct invalid_case *c = &new_invalid[i];
+        struct module_error error = {};
+        enum status status = try_new(c->type, c->body, &error);
+        if (status == OK)
+            fail_msg("%s: accepted", c->name);
+        if (strcmp(error.text, c->text) != 0 || error.offset != c->offset)
+            fail_msg("%s: %s at %u", c->name, error.text, error.offset);
+        assert_int_equal(status, c->status == OK ? ERR_INVALID : c->status);
+    }
+}
+
 // -- What a compiler asks ------------------------------------------------------------------------
 
 static void drop_and_select_tell_their_type(void **state) {
@@ -403,6 +628,8 @@ int main(void) {
         cmocka_unit_test(valid_bodies_are_accepted),
         cmocka_unit_test(invalid_bodies_are_refused),
         cmocka_unit_test(what_a_module_lacks_cannot_be_used),
+        cmocka_unit_test(valid_bodies_of_new_proposals_are_accepted),
+        cmocka_unit_test(invalid_bodies_of_new_proposals_are_refused),
         cmocka_unit_test(drop_and_select_tell_their_type),
         cmocka_unit_test(nesting_has_a_limit),
         cmocka_unit_test(operands_have_a_limit),

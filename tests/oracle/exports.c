@@ -72,6 +72,9 @@ static void make_import(struct engine *engine, struct store *store, struct impor
     case EXTERN_GLOBAL:
         status = store_global(store, import->global, 0, &out->global);
         break;
+    case EXTERN_TAG:
+        status = store_tag(store, &import->tag, &out->tag);
+        break;
     }
     if (status != OK)
         refuse(status_text(status));

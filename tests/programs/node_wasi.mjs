@@ -10,7 +10,7 @@ const { args, env, dirs } = JSON.parse(options);
 const wasi = new WASI({ version: "preview1", args, env, preopens: dirs, returnOnExit: true });
 try {
   const module = await WebAssembly.compile(await readFile(path));
-  const instance = await WebAssembly.instantiate(module, wasi.getImportObject());
+  const instance = await WebAssembly.instantiate(module, (wasi.getImportObject?.() ?? { wasi_snapshot_preview1: wasi.wasiImport }));
   process.exitCode = wasi.start(instance);
 } catch (error) {
   console.error(String(error));
