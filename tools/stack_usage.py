@@ -52,6 +52,7 @@ INDIRECT = {
     "run_for_each": ["part_*"],
     "part_clear": ["unmapped_frame_free*"],
     "emit_truncation": ["asm_*"],
+    "emit_simd": ["simd_*"],  # the templates of its table
     "module_decode": ["decode_*"],
     "prompt_run": [f"run_{command}" for command in
                    "help ls run start ps mem kill log poweroff".split()],
