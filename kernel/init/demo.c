@@ -38,12 +38,11 @@ static void wait_for_all(struct process *const *running) {
     for (u32 i = 0; i < COUNT_OF(programs); i++) {
         if (running[i] == NULL)
             continue;
+        interrupted = foreground_set(running[i]) || interrupted;
         if (interrupted)
             process_kill(running[i]);
-        foreground_set(running[i]);
         enum status status = process_wait(running[i], WAIT_FOREVER);
         (void)status; // this thread is never killed
-        interrupted = interrupted || foreground_was_interrupted();
     }
     foreground_set(NULL);
 }

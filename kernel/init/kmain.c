@@ -131,7 +131,6 @@ static bool find_records(struct bytes *out) {
 static void main_thread(void *argument) {
     (void)argument;
     boot.ready_ns = arch_clock_ns();
-    foreground_init();
     link_init(foreground_interrupt);
     open_archive();
     log_flush_to_link();
@@ -165,6 +164,7 @@ void kernel_main(const struct boot_info *info) {
     start_memory();
     arch_devices_start();
     sched_init();
+    foreground_init(); // before anything can ask it to interrupt
     console_init(foreground_interrupt);
     start_engine();
     start_main_thread();
