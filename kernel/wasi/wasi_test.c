@@ -740,6 +740,35 @@ static void polling_sleeps_on_all_queues_at_once(void **) {
     assert_int_equal(fake_timer_rang(), 0); // nobody looked in between
 }
 
+static u32 writes;
+
+// The process is killed while its first piece is written.
+static enum status write_and_kill(struct object *, u64, const void *, usize len, usize *put) {
+    writes++;
+    thread_kill(thread_current());
+    *put = len;
+    return OK;
+}
+
+static void killed_writer_body(void) {
+    static const struct object_ops ops = {.stat = other_stat, .write = write_and_kill};
+    object_init(&other.object, &ops, OBJECT_STREAM);
+    const struct handle handle = {.object = &other.object,
+                                  .rights = wasi_stream_rights(false, true)};
+    u32 fd;
+    CHECK(handle_insert(&fake_process.handles, &handle, &fd) == OK);
+    for (u32 i = 0; i < 8; i++)
+        poke_iovec(i, 0, FAKE_MEMORY_BYTES);
+    EXPECT(CALL(fd_write, fd, AT_IOVECS, 8, AT_OUT), WASI_ESUCCESS);
+    CHECK(fake_peek_u32(AT_OUT) < FAKE_MEMORY_BYTES);
+}
+
+static void a_killed_process_stops_writing(void **) {
+    writes = 0;
+    fake_process_run(killed_writer_body);
+    assert_int_equal(writes, 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arguments_are_laid_out),
@@ -756,6 +785,7 @@ int main(void) {
         cmocka_unit_test(clocks_and_random_numbers),
         cmocka_unit_test(polling_waits_for_the_first_event),
         cmocka_unit_test(polling_sleeps_on_all_queues_at_once),
+        cmocka_unit_test(a_killed_process_stops_writing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
