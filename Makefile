@@ -24,7 +24,7 @@ MAKEFLAGS += --no-builtin-rules
 .SECONDARY:
 
 .PHONY: all
-all: deps-build kernel tools programs
+all: deps-build kernel hosted tools programs
 
 .PHONY: help
 help:
@@ -64,11 +64,13 @@ engine_s       := $(wildcard engine/*/*.S)
 kernel_c       := $(call sources,kernel/*/*.c)
 arch_c         := $(call sources,kernel/arch/x86_64/*.c)
 arch_s         := $(wildcard kernel/arch/x86_64/*.S)
+hosted_c       := $(call sources,kernel/arch/hosted/*.c)
+hosted_s       := $(wildcard kernel/arch/hosted/*.S)
 tool_c         := $(call sources,tools/*.c)
 tool_lib_c     := $(call sources,tools/lib/*.c)
 # The runner that tools, tests and the kernel share.
 spec_runner_c  := tests/spec/runner.c tests/spec/spectest.c
-test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c kernel/arch/x86_64/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c)
+test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c kernel/arch/*/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c)
 fake_c         := $(wildcard tests/fake_*.c)
 
 common_flags := -std=c23 -Wall -Wextra -Werror -I. -I$(out)/gen -g -fno-omit-frame-pointer \
@@ -130,6 +132,26 @@ $(kout)/kernel.elf: $(kernel_objects) $(kout)/kernel.symbols.o kernel/arch/x86_6
 .PHONY: stack
 stack: $(kout)/kernel.first.elf
 	$(Q)tools/stack_usage.py $<
+
+# The kernel as a Linux process: the same sources, another port, and libc for that port alone. Not
+# position-independent, so that the address space stays in one piece.
+hosted_flags := $(common_flags) $(release_flags) -D_GNU_SOURCE -O2 -mno-red-zone -fno-pic \
+                -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
+hosted_objects = $(patsubst %,$(kout)/hosted/%.o,$(base_c) $(engine_c) $(engine_s) $(kernel_c) $(hosted_c) $(hosted_s))
+
+$(kout)/hosted/%.o: % | $(ready)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(hosted_flags) -c $< -o $@
+
+$(kout)/kwast-hosted: $(hosted_objects)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fuse-ld=lld-19 -static -Wl,--gc-sections $^ -o $@
+
+.PHONY: hosted
+hosted: $(out)/kwast-hosted
+$(out)/kwast-hosted: $(kout)/kwast-hosted always
+	$(Q)cmp -s $< $@ || cp $< $@
 
 # The kernel with the specification's runner as its payload (tests/spec/ring0.py).
 spec_kernel_objects = $(filter-out $(kout)/kernel/kernel/init/payload.c.o,$(kernel_objects)) \
@@ -336,11 +358,11 @@ $(out)/wast: $(patsubst %,$(out)/host/%.o,$(spec_c)) $(foreach l,tool engine fak
 	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
 
 # The official scripts are not part of this tree: tools/fetch-spec.sh finds them. They run as built
-# for use, under the sanitizers, and in ring 0. SIMD's are left out until the compiler knows it.
+# for use, under the sanitizers, and in ring 0.
 .PHONY: spec
 spec: $(out)/wast $(out)/unit/wast $(out)/spec.elf
 	$(Q)if ! folder=$$(tools/fetch-spec.sh); then echo 'spec: SKIPPED, see above'; exit 0; fi; \
-	scripts=$$(find "$$folder" -name '*.json' ! -name 'simd*' | sort); \
+	scripts=$$(find "$$folder" -name '*.json' | sort); \
 	echo 'on the host'; $(out)/wast --quiet $$scripts && \
 	echo 'on the host, under sanitizers' && $(out)/unit/wast --quiet $$scripts && \
 	echo 'in ring 0, under QEMU' && tests/spec/ring0.py $$scripts
@@ -394,7 +416,7 @@ real_programs := jq minigzip sqlite3
 real-programs: $(addprefix $(out)/programs/,$(addsuffix .wasm,$(real_programs)))
 
 $(addprefix $(out)/programs/,$(addsuffix .wasm,$(real_programs))): $(out)/programs/%.wasm: \
-    tests/programs/real/build.sh tests/programs/real/posix.c tests/programs/real/posix.h tools/fetch-source.sh | $(ready)
+    tests/programs/real/build.sh tests/programs/real/posix.c tests/programs/real/posix.h tools/fetch-source.sh tools/own_apt.sh | $(ready)
 	$(call say,REAL,$*)
 	@mkdir -p $(@D)
 	$(Q)tests/programs/real/build.sh $* $@

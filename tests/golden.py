@@ -60,6 +60,15 @@ def instructions(code):
             base += 4
 
 
+def constants(code, end):
+    """Vector constants, aligned behind a function's code, which ends at `end`."""
+    for offset in range((end + 15) & ~15, len(code), 16):
+        low, high = (
+            int.from_bytes(bytes(code[at : at + 8]), "little") for at in (offset, offset + 8)
+        )
+        yield offset, f"= {high:016x} {low:016x}"
+
+
 def listing(dump, wat):
     """The text of one module."""
     with tempfile.NamedTemporaryFile(suffix=".wasm") as wasm:
@@ -71,14 +80,15 @@ def listing(dump, wat):
         if word == "func":
             functions.append((rest, [], {}))
         elif word == "code":
-            functions[-1][1].extend(instructions(list(bytes.fromhex(rest))))
+            functions[-1][1].extend(bytes.fromhex(rest))
         elif word == "site":
             offset, _, trap = rest.partition(" ")
             functions[-1][2].setdefault(int(offset), []).append(trap)
     out = []
     for name, code, sites in functions:
         out.append(f"{name.partition(' ')[2]}:")
-        for offset, text in code:
+        end = max(at for at, traps in sites.items() if "call stack exhausted" in traps) + 2
+        for offset, text in [*instructions(code[:end]), *constants(code, end)]:
             traps = [t for t in sites.get(offset, []) if t != "no trap"]
             out.append(f"{offset:4x}  {text}" + (f"  ; {', '.join(traps)}" if traps else ""))
         out.append("")

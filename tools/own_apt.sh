@@ -7,8 +7,10 @@
 # So it needs no root, changes nothing outside build/, and trusts exactly what the machine's apt
 # trusts.
 
+own_apt_root=$PWD/build/apt
+
 own_apt() {
-    apt_root=$PWD/build/apt/$1
+    apt_root=$own_apt_root/$1
     command=$2
     shift 2
     "$command" -qq -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$apt_root/entries" \
@@ -18,7 +20,7 @@ own_apt() {
 
 # The machine's entries, in both formats, turned into entries of the type and suite wanted.
 own_apt_entries() {
-    apt_root=$PWD/build/apt/$1
+    apt_root=$own_apt_root/$1
     type=$2
     suite=${3:-}
     etc=$(apt-config shell d Dir::Etc/d)
@@ -50,7 +52,7 @@ own_apt_entries() {
 }
 
 own_apt_prepare() {
-    apt_root=$PWD/build/apt/$1
+    apt_root=$own_apt_root/$1
     [ ! -e "$apt_root/updated" ] || return 0
     mkdir -p "$apt_root/entries" "$apt_root/lists/partial" "$apt_root/cache/archives/partial"
     own_apt_entries "$@"

@@ -135,20 +135,23 @@ static u32 read_memory_index(struct reader *r, const struct module_decl *decl) {
 #define MEMARG_HAS_MEMORY 0x40u // else it is memory 0
 #define MEMARG_ALIGN_END  0x20u // alignments are a power of two: these and more cannot be meant
 
+// The memory of a memarg whose flags, read at `where`, are more than an alignment.
+static u32 read_memarg_memory(struct reader *r, const struct module_decl *decl, const u8 *where,
+                              u32 flags) {
+    if ((flags & ~(MEMARG_ALIGN_END - 1)) != MEMARG_HAS_MEMORY)
+        reader_fail_at(r, where, ERR_MALFORMED, "malformed memop flags");
+    else if ((decl->features & FEATURE_MULTI_MEMORY) == 0)
+        reader_fail_at(r, where, ERR_UNSUPPORTED,
+                       "malformed memop flags: proposal multi-memory is switched off");
+    return reader_leb_u32(r);
+}
+
 static void read_memarg(struct reader *r, const struct module_decl *decl, struct insn *out) {
     const u8 *where = r->at;
     u32 flags = reader_leb_u32(r);
-    u32 memory = 0;
-    if ((flags & ~(MEMARG_ALIGN_END - 1)) == MEMARG_HAS_MEMORY) {
-        if ((decl->features & FEATURE_MULTI_MEMORY) == 0)
-            reader_fail_at(r, where, ERR_UNSUPPORTED,
-                           "malformed memop flags: proposal multi-memory is switched off");
-        memory = reader_leb_u32(r);
-    } else if (flags >= MEMARG_ALIGN_END) {
-        reader_fail_at(r, where, ERR_MALFORMED, "malformed memop flags");
-    }
-    out->mem.offset =
-        (decl->features & FEATURE_MEMORY64) != 0 ? reader_leb_u64(r) : reader_leb_u32(r);
+    u32 memory = flags < MEMARG_ALIGN_END ? 0 : read_memarg_memory(r, decl, where, flags);
+    bool wide = (decl->features & FEATURE_MEMORY64) != 0;
+    out->mem.offset = wide ? reader_leb_u64(r) : reader_leb_u32(r);
     out->mem.memory = memory;
     out->mem.align = (u8)(flags & (MEMARG_ALIGN_END - 1));
     out->mem.lane = 0;
@@ -330,6 +333,11 @@ void insn_read(struct reader *r, const struct module_decl *decl, struct insn *ou
         read_immediate(r, decl, info->immediate, out);
 }
 
+static void types_fill(enum value_type *at, enum value_type type, u32 count) {
+    for (u32 i = 0; i < count; i++)
+        at[i] = type;
+}
+
 // Walks the runs of equal locals. Stores their types behind `at` unless it is NULL; returns how
 // many there are, counted before anything is stored.
 static u64 walk_locals(struct reader *r, const struct module_decl *decl, enum value_type *at) {
@@ -342,7 +350,7 @@ static u64 walk_locals(struct reader *r, const struct module_decl *decl, enum va
         if (total + count > UINT32_MAX)
             reader_fail_at(r, where, ERR_MALFORMED, "too many locals");
         if (at != NULL && count != 0)
-            memset(at + total, type, count);
+            types_fill(at + total, type, count);
         total += count;
     }
     return total;
@@ -362,13 +370,13 @@ void insn_read_locals(struct reader *r, const struct module_decl *decl, u32 func
     if (r->status != OK || total == 0)
         return;
 
-    enum value_type *all = host_alloc(total);
+    enum value_type *all = host_alloc(total * sizeof(*all));
     if (all == NULL) {
         reader_fail_at(r, where, ERR_NO_MEMORY, status_text(ERR_NO_MEMORY));
         return;
     }
     if (type->param_count != 0)
-        memcpy(all, type->types, type->param_count);
+        memcpy(all, type->types, type->param_count * sizeof(*all));
     (void)walk_locals(&again, decl, all + type->param_count);
     ASSERT(again.at == r->at);
     *types = all;

@@ -76,6 +76,6 @@ u32 insn_next_label(const u8 **at);
 struct catch_clause insn_next_catch(const u8 **at);
 
 // Reads the locals of a function body. `types` receives the parameters' and the locals' types, in
-// memory from host_alloc that the caller frees (count bytes); LIMIT_LOCALS in all.
+// memory from host_alloc that the caller frees; LIMIT_LOCALS in all.
 void insn_read_locals(struct reader *r, const struct module_decl *decl, u32 func,
                       enum value_type **types, u32 *count);

@@ -42,7 +42,7 @@ bool func_type_equal(const struct func_type *a, const struct func_type *b) {
     if (a->param_count != b->param_count || a->result_count != b->result_count)
         return false;
     u32 count = a->param_count + a->result_count;
-    return count == 0 || memcmp(a->types, b->types, count) == 0;
+    return count == 0 || memcmp(a->types, b->types, count * sizeof(*a->types)) == 0;
 }
 
 struct bytes decl_func_name(const struct module_decl *decl, u32 func) {

@@ -278,6 +278,10 @@ static const struct refusal_case {
     {{PART(IMPORTS, "\1\0\0\0\0")}, ERR_INVALID, "unknown type 0", 14},
     {{PART(IMPORTS, "\1\0\0\4\0\0")}, ERR_INVALID, "unknown type 0", 15},
     {{PART(IMPORTS, "\1\0\0\5\0")}, ERR_MALFORMED, "malformed import kind", 13},
+    {{PART(IMPORTS, "\1\0\0\x7f\0")},
+     ERR_UNSUPPORTED,
+     "malformed import kind: proposal compact import section is not supported",
+     13},
     {{PART(IMPORTS, "\1\0\1\x80\3\x7f\0")}, ERR_MALFORMED, "malformed UTF-8 encoding", 13},
     {{PART(IMPORTS, "\1\0\0\3\x7f\2")}, ERR_MALFORMED, "malformed mutability", 15},
     // Functions and code.

@@ -139,6 +139,13 @@ struct refusal refuse_type_form(u8 byte) {
     }
 }
 
+struct refusal refuse_import_kind(u8 kind) {
+    if (kind == 0x7e || kind == 0x7f) // several of one module
+        return unsupported(
+            "malformed import kind: proposal compact import section is not supported");
+    return malformed("malformed import kind");
+}
+
 struct refusal refuse_limits(u8 flags) {
     if ((flags & 0x80) != 0)
         return malformed("integer representation too long");

@@ -16,10 +16,11 @@ const char *feature_off_text(u32 feature);
 // An opcode, behind a prefix or behind none (0), that is not in wasm_ops.def.
 struct refusal refuse_opcode(u32 prefix, u32 opcode);
 
-// Bytes that are no value type, reference type or type form here.
+// Bytes that are no value type, reference type, type form or import kind here.
 struct refusal refuse_value_type(u8 byte);
 struct refusal refuse_ref_type(u8 byte);
 struct refusal refuse_type_form(u8 byte);
+struct refusal refuse_import_kind(u8 kind);
 
 // The flag byte of limits, when it has bits that mean nothing here.
 struct refusal refuse_limits(u8 flags);

@@ -41,9 +41,9 @@ static void decode_func_type(struct decoder *d, struct func_type *type) {
         return;
 
     u32 count = type->param_count + type->result_count;
-    enum value_type *types = decoder_alloc(d, count, 1);
+    enum value_type *types = decoder_alloc(d, count, sizeof(*types));
     if (types != NULL && count != 0)
-        memcpy(types, all, count);
+        memcpy(types, all, count * sizeof(*types));
     type->types = types;
 }
 
@@ -267,7 +267,7 @@ static void decode_import(struct decoder *d, u32 count, struct import_decl *impo
         import->index = decode_import_tag(d, count);
         return;
     default:
-        reader_fail_at(r, where, ERR_MALFORMED, "malformed import kind");
+        reader_refuse(r, where, refuse_import_kind(kind));
     }
 }
 

@@ -32,7 +32,7 @@ void type_registry_init(struct type_registry *types) {
 }
 
 static usize type_bytes(const struct func_type *type) {
-    return (usize)type->param_count + type->result_count;
+    return ((usize)type->param_count + type->result_count) * sizeof(*type->types);
 }
 
 static void arrays_free(const struct arrays *a) {
@@ -54,7 +54,7 @@ void type_registry_fini(struct type_registry *types) {
 static u32 type_hash(const struct func_type *type) {
     u32 hash = 2166136261u ^ type->param_count;
     hash = hash * 16777619u ^ type->result_count;
-    for (usize i = 0; i < type_bytes(type); i++)
+    for (usize i = 0; i < (usize)type->param_count + type->result_count; i++)
         hash = (hash ^ (u32)type->types[i]) * 16777619u;
     return hash ^ (hash >> 15);
 }

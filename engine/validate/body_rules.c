@@ -60,8 +60,8 @@ static bool step_else(struct validator *v) {
 // An if without else gives its parameters as its results when it is not taken.
 static bool is_identity(const struct func_type *type) {
     return type->param_count == type->result_count &&
-           (type->param_count == 0 ||
-            memcmp(type->types, type->types + type->param_count, type->param_count) == 0);
+           (type->param_count == 0 || memcmp(type->types, type->types + type->param_count,
+                                             type->param_count * sizeof(*type->types)) == 0);
 }
 
 static bool step_end(struct validator *v) {

@@ -102,7 +102,8 @@ bool operands_match(struct validator *v, const enum value_type *types, u32 count
     const struct control *c = control_top(v);
     u32 compared = (u32)min_u64(v->operand_count - c->height, count);
     const enum value_type *top = v->operands + v->operand_count;
-    bool same = compared == 0 || memcmp(top - compared, types + count - compared, compared) == 0;
+    bool same = compared == 0 ||
+                memcmp(top - compared, types + count - compared, compared * sizeof(*types)) == 0;
     for (u32 i = 1; i <= compared && !same; i++) {
         enum value_type want = types[count - i];
         enum value_type found = *(top - i);
@@ -127,7 +128,7 @@ bool push_types(struct validator *v, const enum value_type *types, u32 count) {
         return true;
     if (!operands_reserve(v, count))
         return false;
-    memcpy(v->operands + v->operand_count, types, count);
+    memcpy(v->operands + v->operand_count, types, count * sizeof(*types));
     v->operand_count += count;
     return true;
 }

@@ -95,7 +95,11 @@ static void start_memory(void) {
 static void start_engine(void) {
     if (!random_init(boot.info->seed))
         log_write(LOG_WARNING, "no hardware randomness and no seed: random numbers are weak");
-    const struct engine_config config = {.segment = SEGMENT_FS, .features = FEATURES_SUPPORTED};
+    bool is_fs = arch_memory_segment() == ARCH_SEGMENT_FS;
+    const struct engine_config config = {
+        .segment = is_fs ? SEGMENT_FS : SEGMENT_GS,
+        .features = FEATURES_SUPPORTED,
+    };
     struct engine *engine;
     process_early_init();
     require("engine", engine_create(&config, &engine));
