@@ -24,7 +24,7 @@ MAKEFLAGS += --no-builtin-rules
 .SECONDARY:
 
 .PHONY: all
-all: deps-build kernel tools programs
+all: deps-build kernel hosted tools programs
 
 .PHONY: help
 help:
@@ -34,6 +34,7 @@ help:
 	@echo 'make unit         unit tests, under ASan and UBSan'
 	@echo 'make x64          compare the assembler with LLVM'
 	@echo 'make golden bless compare emitted code with tests/golden/*.txt; rewrite these'
+	@echo 'make stack        compute how deep the stacks of the kernel get (BUILD=release: of that one)'
 	@echo 'make programs     the demonstration programs as WebAssembly; test-programs: those of the tests'
 	@echo 'make tidy format  check the structure and the lint; format the code'
 	@echo 'make clean        remove build/'
@@ -63,11 +64,13 @@ engine_s       := $(wildcard engine/*/*.S)
 kernel_c       := $(call sources,kernel/*/*.c)
 arch_c         := $(call sources,kernel/arch/x86_64/*.c)
 arch_s         := $(wildcard kernel/arch/x86_64/*.S)
+hosted_c       := $(call sources,kernel/arch/hosted/*.c)
+hosted_s       := $(wildcard kernel/arch/hosted/*.S)
 tool_c         := $(call sources,tools/*.c)
 tool_lib_c     := $(call sources,tools/lib/*.c)
 # The runner that tools, tests and the kernel share.
 spec_runner_c  := tests/spec/runner.c tests/spec/spectest.c
-test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c kernel/arch/x86_64/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c)
+test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c kernel/arch/*/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c)
 fake_c         := $(wildcard tests/fake_*.c)
 
 common_flags := -std=c23 -Wall -Wextra -Werror -I. -I$(out)/gen -g -fno-omit-frame-pointer \
@@ -124,6 +127,31 @@ $(kout)/kernel.first.elf: $(kernel_objects) kernel/arch/x86_64/kernel.ld
 $(kout)/kernel.elf: $(kernel_objects) $(kout)/kernel.symbols.o kernel/arch/x86_64/kernel.ld
 	$(call say,LINK,$@)
 	$(link_kernel)
+
+# Whether every stack of the kernel is deep enough for what runs on it.
+.PHONY: stack
+stack: $(kout)/kernel.first.elf
+	$(Q)tools/stack_usage.py $<
+
+# The kernel as a Linux process: the same sources, another port, and libc for that port alone. Not
+# position-independent, so that the address space stays in one piece.
+hosted_flags := $(common_flags) $(release_flags) -D_GNU_SOURCE -O2 -mno-red-zone -fno-pic \
+                -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
+hosted_objects = $(patsubst %,$(kout)/hosted/%.o,$(base_c) $(engine_c) $(engine_s) $(kernel_c) $(hosted_c) $(hosted_s))
+
+$(kout)/hosted/%.o: % | $(ready)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(hosted_flags) -c $< -o $@
+
+$(kout)/kwast-hosted: $(hosted_objects)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fuse-ld=lld-19 -static -Wl,--gc-sections $^ -o $@
+
+.PHONY: hosted
+hosted: $(out)/kwast-hosted
+$(out)/kwast-hosted: $(kout)/kwast-hosted always
+	$(Q)cmp -s $< $@ || cp $< $@
 
 # The kernel with the specification's runner as its payload (tests/spec/ring0.py).
 spec_kernel_objects = $(filter-out $(kout)/kernel/kernel/init/payload.c.o,$(kernel_objects)) \
@@ -209,7 +237,7 @@ $(eval $(call host_archives,$(out)/host,))
 test_wasm := $(patsubst tests/wat/%.wat,$(out)/gen/wat/%.wasm,$(wildcard tests/wat/*.wat))
 $(out)/gen/wat/%.wasm: tests/wat/%.wat
 	@mkdir -p $(@D)
-	$(Q)wat2wasm --enable-tail-call --debug-names $< -o $@
+	$(Q)wat2wasm --debug-names --enable-tail-call --enable-multi-memory --enable-memory64 --enable-threads $< -o $@
 $(patsubst %,$(out)/unit/obj/%.o,$(filter engine/% kernel/% tests/%,$(test_c))): $(test_wasm)
 
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
@@ -330,11 +358,11 @@ $(out)/wast: $(patsubst %,$(out)/host/%.o,$(spec_c)) $(foreach l,tool engine fak
 	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
 
 # The official scripts are not part of this tree: tools/fetch-spec.sh finds them. They run as built
-# for use, under the sanitizers, and in ring 0. SIMD's are left out until the compiler knows it.
+# for use, under the sanitizers, and in ring 0.
 .PHONY: spec
 spec: $(out)/wast $(out)/unit/wast $(out)/spec.elf
 	$(Q)if ! folder=$$(tools/fetch-spec.sh); then echo 'spec: SKIPPED, see above'; exit 0; fi; \
-	scripts=$$(find "$$folder" -name '*.json' ! -name 'simd*' | sort); \
+	scripts=$$(find "$$folder" -name '*.json' | sort); \
 	echo 'on the host'; $(out)/wast --quiet $$scripts && \
 	echo 'on the host, under sanitizers' && $(out)/unit/wast --quiet $$scripts && \
 	echo 'in ring 0, under QEMU' && tests/spec/ring0.py $$scripts

@@ -1,4 +1,5 @@
-"""A machine under test: QEMU with Kwast in it, its serial line at our end of a pipe.
+"""A machine under test: QEMU with Kwast in it, or the kernel as a process of this machine; its serial
+line or terminal at our end of a pipe.
 
 Tests wait for output, never for time; the limits are generous because QEMU emulates every
 instruction. A machine that dies or falls silent fails the test with everything it said.
@@ -35,11 +36,11 @@ def boot_archive(path, files):
 class Machine:
     """Use as a context manager. `args` are QEMU's, beyond the common ones."""
 
-    def __init__(self, *args, memory="256M", cpu="max", qmp=False):
+    def __init__(self, *args, memory="256M", cpu="max", qmp=False, hosted=None):
         self.folder = tempfile.TemporaryDirectory(prefix="kwast-test-")
         self.text = ""
         self.position = 0
-        command = ["qemu-system-x86_64", "-accel", "tcg", "-machine", "q35", "-m", memory,
+        command = [hosted, "--memory", memory.rstrip("M")] if hosted else ["qemu-system-x86_64", "-accel", "tcg", "-machine", "q35", "-m", memory,
                    "-cpu", cpu, "-display", "none", "-no-reboot", "-nodefaults",
                    "-no-user-config", "-serial", "stdio"]
         self.qmp_path = os.path.join(self.folder.name, "qmp")
@@ -60,6 +61,16 @@ class Machine:
             args += ["-initrd", path]
         machine = cls(*args, *options.pop("args", ()), **options)
         machine.remove = path if files is not None else None
+        return machine
+
+    @classmethod
+    def hosted(cls, files, append="", kernel=BUILD / "kwast-hosted", **options):
+        """Starts the kernel as a process."""
+        handle, path = tempfile.mkstemp(suffix=".tar")
+        os.close(handle)
+        boot_archive(path, files)
+        machine = cls("--append", append, path, hosted=kernel, **options)
+        machine.remove = path
         return machine
 
     def __enter__(self):

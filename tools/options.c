@@ -20,7 +20,8 @@ static const char run_help[] =
     "Boots Kwast with this program. Its standard input, output, error and exit status\n"
     "are the program's.\n"
     "\n"
-    "  --machine qemu       what to boot on (only QEMU so far)\n"
+    "  --machine MACHINE    what to boot on: qemu (the default), or hosted: the kernel as\n"
+    "                       a Linux process\n"
     "  --dir HOST[::GUEST]  a preopened directory: a read-only copy of HOST, as it is at\n"
     "                       the start, under the name GUEST\n"
     "  --env NAME=VALUE     an environment variable; --env NAME takes the value from here\n"
@@ -90,12 +91,14 @@ static bool refuse(const char *option, const char *value, const char *why) {
     return false;
 }
 
-static bool set_machine(struct run_options *, const char *value) {
+static bool set_machine(struct run_options *options, const char *value) {
     if (strcmp(value, "qemu") == 0)
-        return true;
-    if (strcmp(value, "hosted") == 0)
-        return refuse("--machine", value, "Kwast does not run as a Linux process yet; only qemu");
-    return refuse("--machine", value, "unknown; it is qemu");
+        options->machine = MACHINE_QEMU;
+    else if (strcmp(value, "hosted") == 0)
+        options->machine = MACHINE_HOSTED;
+    else
+        return refuse("--machine", value, "unknown; it is qemu or hosted");
+    return true;
 }
 
 static bool set_dir(struct run_options *options, const char *value) {

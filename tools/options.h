@@ -2,6 +2,7 @@
 // The options of `kwast run`, parsed and checked.
 
 #include "base/types.h"
+#include "tools/lib/machine.h"
 
 #define MEMORY_DEFAULT GIB
 
@@ -11,6 +12,7 @@ struct directory {
 };
 
 struct run_options {
+    enum machine_kind machine;
     const char *program;
     const char *argv0; // what the program sees as its name; never NULL
     u32 arg_count;     // args after argv[0]

@@ -442,6 +442,7 @@ static int run_program(const struct run_options *options) {
     outlet_init(&session->err, STDERR_FILENO, "standard error");
     outlet_init(&session->to_machine, -1, "link");
     struct machine_config config = {
+        .kind = options->machine,
         .archive = archive,
         .ram_bytes = ram_for(options->memory_bytes, archive_bytes),
         .append = "log=none", // the log comes over the link; a panic is printed all the same
@@ -450,7 +451,7 @@ static int run_program(const struct run_options *options) {
     if (session->signals < 0) {
         report_error("signals", "%s", strerror(errno));
     } else if (machine_start(&config, &session->machine)) {
-        close(archive); // QEMU has its own
+        close(archive); // the machine has its own
         while (!session_is_done(session))
             session_step(session);
         machine_end(&session->machine);

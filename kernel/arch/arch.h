@@ -1,5 +1,6 @@
 #pragma once
-// The whole interface between the kernel and a machine. Ports: x86_64/ (bare metal). A port
+// The whole interface between the kernel and a machine. Ports: x86_64/ (bare metal), hosted/
+// (a Linux process). A port
 // includes this header and base/ and nothing else of the kernel; nobody includes a port.
 //
 // Contexts: "thread" may block; "any" may be called with interrupts off or from a handler.
@@ -200,6 +201,10 @@ void arch_context_switch(struct arch_context *from, struct arch_context *to);
 
 // The segment base of the running thread.
 void arch_segment_base_set(u64 base);
+
+// Which segment that is.
+enum arch_segment { ARCH_SEGMENT_FS, ARCH_SEGMENT_GS };
+enum arch_segment arch_memory_segment(void);
 
 // -- The link -----------------------------------------------------------------------------------
 // A byte stream to who started the machine (virtio-console; in-process when hosted), with flow

@@ -1,9 +1,9 @@
-"""Programs on Kwast: each is run by `build/kwast run`, and its standard output and exit status are
-compared with what is recorded in expected/, which in turn is compared with what node makes of the
-very same .wasm files.
+"""Programs on Kwast: each is run by `build/kwast run`, on each kind of machine, and its standard
+output and exit status are compared with what is recorded in expected/, which in turn is compared
+with what node makes of the very same .wasm files.
 
-`make programs test-programs kernel tools` builds what is needed; this does so by itself. After a
-deliberate change of a program, KWAST_BLESS=1 records node's outputs anew.
+`make programs test-programs kernel hosted tools` builds what is needed; this does so by itself.
+After a deliberate change of a program, KWAST_BLESS=1 records node's outputs anew.
 """
 
 import json
@@ -26,8 +26,14 @@ TIMEOUT = 300  # QEMU emulates every instruction, and the tests may share the ma
 
 @pytest.fixture(scope="session", autouse=True)
 def build():
-    subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "kernel", "tools", "programs",
-                    "test-programs"], cwd=ROOT, check=True)
+    subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "kernel", "hosted", "tools",
+                    "programs", "test-programs"], cwd=ROOT, check=True)
+
+
+@pytest.fixture(params=["qemu", "hosted"])
+def run(request):
+    """The command that runs a program."""
+    return [KWAST, "run", "--machine", request.param]
 
 
 class Case:
@@ -77,6 +83,7 @@ CASES = [
     Case("stdio", "255", name="stdio-status", status=255, stdin="x" * 200000,
          stderr="to standard error\n"),
     Case("heap"),
+    Case("vectors"),
     Case("cplusplus", stdin=LINES, status=17, stderr="to standard error\n"),
     Case("rust", env={"B": "2", "A": "1"}, stdin=LINES + "\n", stderr="to standard error\n"),
     Case("rust", "exit", "9", name="rust-exit", status=9),
@@ -120,17 +127,17 @@ def cases(wanted=lambda case: True):
     return pytest.mark.parametrize("case", [pytest.param(c, id=c.name) for c in CASES if wanted(c)])
 
 
-def run_on_kwast(case, *options):
+def run_on_kwast(run, case, *options):
     env = [part for item in case.env.items() for part in ("--env", "=".join(item))]
     dirs = [part for guest, host in case.dirs.items() for part in ("--dir", f"{host}::{guest}")]
-    return subprocess.run([KWAST, "run", "--argv0", case.program, *options, *env, *dirs,
+    return subprocess.run([*run, "--argv0", case.program, *options, *env, *dirs,
                            case.wasm(), *case.args], input=case.input(), capture_output=True,
                           timeout=TIMEOUT)
 
 
 @cases()
-def test_on_kwast(case):
-    done = run_on_kwast(case)
+def test_on_kwast(run, case):
+    done = run_on_kwast(run, case)
     assert done.returncode == case.status, done.stderr.decode(errors="replace")
     assert case.cleaned(done.stdout) == case.cleaned(case.expected())
     if case.stderr is not None:
@@ -155,8 +162,10 @@ def test_on_node(case):
 # -- What has no counterpart elsewhere ------------------------------------------------------------
 
 
-def kwast(*args, **options):
-    return subprocess.run([KWAST, "run", *args], capture_output=True, timeout=TIMEOUT,
+@pytest.fixture
+def kwast(run):
+    return lambda *args, **options: subprocess.run(
+        [*run, *args], capture_output=True, timeout=TIMEOUT,
                           stdin=subprocess.DEVNULL, **options)
 
 
@@ -168,7 +177,7 @@ def kwast(*args, **options):
     ("swap", ["1", "9223372036854775807"], "9223372036854775807\n1\n"),
     ("nothing", [], ""),
 ])
-def test_invoke_prints_the_results(function, args, output):
+def test_invoke_prints_the_results(kwast, function, args, output):
     done = kwast("--invoke", function, PROGRAMS / "invoke.wasm", *args)
     assert (done.returncode, done.stdout.decode(), done.stderr) == (0, output, b"")
 
@@ -177,32 +186,32 @@ def test_invoke_prints_the_results(function, args, output):
     ("missing", []), ("add", ["1"]), ("add", ["1", "2", "3"]), ("add", ["1", "x"]),
     ("add", ["1", "99999999999"]), ("memory", []),
 ])
-def test_invoke_refuses_what_does_not_fit(function, args):
+def test_invoke_refuses_what_does_not_fit(kwast, function, args):
     done = kwast("--invoke", function, PROGRAMS / "invoke.wasm", *args)
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.startswith(b"kwast: ")
 
 
-def test_invoke_can_trap():
+def test_invoke_can_trap(kwast):
     done = kwast("--invoke", "trap", PROGRAMS / "invoke.wasm")
     assert done.returncode == 134 and b"trap: unreachable" in done.stderr
 
 
 @pytest.mark.parametrize("memory, mebibytes", [("64M", 64), ("1G", 1024), ("3G", 3072)])
-def test_memory_stops_growing_at_the_limit(memory, mebibytes):
+def test_memory_stops_growing_at_the_limit(kwast, memory, mebibytes):
     done = kwast("--memory", memory, PROGRAMS / "grow.wasm")
     assert done.returncode == 0, done.stdout
     reached = int(re.search(rb"limit: (\d+) MiB, fine", done.stdout)[1])
     assert mebibytes - 40 <= reached <= mebibytes
 
 
-def test_a_program_over_its_memory_limit_is_refused():
+def test_a_program_over_its_memory_limit_is_refused(kwast):
     done = kwast("--memory", "64K", PROGRAMS / "heap.wasm")
     assert done.returncode == 1 and done.stderr.startswith(b"kwast: ")
 
 
 @pytest.mark.parametrize("program", ["spin", "start_spin"])
-def test_a_timeout_ends_an_endless_loop(program):
+def test_a_timeout_ends_an_endless_loop(kwast, program):
     start = time.monotonic()
     done = kwast("--timeout", "3", PROGRAMS / f"{program}.wasm")
     assert done.returncode == 124
@@ -211,15 +220,15 @@ def test_a_timeout_ends_an_endless_loop(program):
 
 
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_an_endless_loop(number, status):
-    with subprocess.Popen([KWAST, "run", PROGRAMS / "spin.wasm"], stdout=subprocess.PIPE) as process:
+def test_a_signal_ends_an_endless_loop(run, number, status):
+    with subprocess.Popen([*run, PROGRAMS / "spin.wasm"], stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"spinning\n"
         process.send_signal(number)
         assert process.wait(30) == status
 
 
-def test_output_comes_while_the_program_runs():
-    with subprocess.Popen([KWAST, "run", PROGRAMS / "tick.wasm"], stdout=subprocess.PIPE) as process:
+def test_output_comes_while_the_program_runs(run):
+    with subprocess.Popen([*run, PROGRAMS / "tick.wasm"], stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"tick 1\n"
         assert process.poll() is None
         start = time.monotonic()
@@ -228,9 +237,9 @@ def test_output_comes_while_the_program_runs():
         process.terminate()
 
 
-def test_input_arrives_as_it_is_typed():
+def test_input_arrives_as_it_is_typed(run):
     """An answer must be possible before standard input ends."""
-    with subprocess.Popen([KWAST, "run", "--argv0", "jq", Case("jq").wasm(), "--unbuffered", "-c", "."],
+    with subprocess.Popen([*run, "--argv0", "jq", Case("jq").wasm(), "--unbuffered", "-c", "."],
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         for number in range(3):
             process.stdin.write(b"[%d]\n" % number)
@@ -240,12 +249,12 @@ def test_input_arrives_as_it_is_typed():
         assert process.wait(TIMEOUT) == 0
 
 
-def test_megabytes_in_and_out():
+def test_megabytes_in_and_out(run):
     data = os.urandom(1 << 20) * 4
-    packed = subprocess.run([KWAST, "run", Case("minigzip").wasm(), "-1"], input=data,
+    packed = subprocess.run([*run, Case("minigzip").wasm(), "-1"], input=data,
                             capture_output=True, timeout=TIMEOUT)
     assert packed.returncode == 0, packed.stderr
-    unpacked = subprocess.run([KWAST, "run", PROGRAMS / "minigzip.wasm", "-d"], input=packed.stdout,
+    unpacked = subprocess.run([*run, PROGRAMS / "minigzip.wasm", "-d"], input=packed.stdout,
                               capture_output=True, timeout=TIMEOUT)
     assert unpacked.returncode == 0, unpacked.stderr
     assert unpacked.stdout == data
@@ -254,7 +263,7 @@ def test_megabytes_in_and_out():
 @pytest.mark.parametrize("content, words", [
     (b"", ""), (b"\0asm", ""), (b"\0asm\x02\0\0\0", ""), (b"not WebAssembly at all", ""),
 ])
-def test_what_is_not_a_module_is_refused(tmp_path, content, words):
+def test_what_is_not_a_module_is_refused(kwast, tmp_path, content, words):
     file = tmp_path / "broken.wasm"
     file.write_bytes(content)
     done = kwast(file)
@@ -262,7 +271,7 @@ def test_what_is_not_a_module_is_refused(tmp_path, content, words):
     assert done.stderr.startswith(b"kwast: ") and words.encode() in done.stderr
 
 
-def test_times_are_told_when_asked_for():
+def test_times_are_told_when_asked_for(kwast):
     done = kwast("--time", PROGRAMS / "demo-rust.wasm")
     assert done.returncode == 0
     for word in (b"boot", b"compile", b"instantiate", b"run"):

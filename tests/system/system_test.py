@@ -1,7 +1,7 @@
-"""The whole system in QEMU: every way to boot it, what a boot costs, and processes that leave each
-other alone.
+"""The whole system: every way to boot it, what a boot costs, and processes that leave each other
+alone, in QEMU and as a Linux process.
 
-Run from the root, after `make kernel programs test-programs iso`: pytest tests/system
+Run from the root, after `make kernel hosted programs test-programs iso`: pytest tests/system
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, ROOT, Machine  # noqa: E402
+from machine import BUILD, ROOT, Machine, boot_archive  # noqa: E402
 
 PROMPT = r"^kwast> "
 BOOT_LIMIT_INSTRUCTIONS = 40_000_000
@@ -22,8 +22,8 @@ IMAGE_LIMIT_BYTES = 1 << 20
 
 @pytest.fixture(scope="session", autouse=True)
 def build():
-    subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "kernel", "programs", "test-programs",
-                    "iso"], cwd=ROOT, check=True)
+    subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "kernel", "hosted", "programs",
+                    "test-programs", "iso"], cwd=ROOT, check=True)
     subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "BUILD=release", "build/release/kernel.elf"],
                    cwd=ROOT, check=True)
 
@@ -32,12 +32,15 @@ def program(name):
     return BUILD / "programs" / f"{name}.wasm"
 
 
-def at_prompt(*names, **options):
-    """A machine at its prompt, with these programs in bin/."""
-    files = {f"bin/{name}.wasm": program(name) for name in names}
-    machine = Machine.pvh(files, **options)
-    machine.expect(PROMPT)
-    return machine
+@pytest.fixture(params=["pvh", "hosted"])
+def at_prompt(request):
+    """Starts a machine with these programs in bin/, and waits for its prompt."""
+    def start(*names, **options):
+        files = {f"bin/{name}.wasm": program(name) for name in names}
+        machine = getattr(Machine, request.param)(files, **options)
+        machine.expect(PROMPT)
+        return machine
+    return start
 
 
 # -- Booting ------------------------------------------------------------------------------------
@@ -62,10 +65,53 @@ def test_iso_reaches_prompt_and_powers_off(firmware):
         demonstration(machine)
 
 
-def test_pvh_reaches_prompt_and_powers_off():
+@pytest.mark.parametrize("start", [Machine.pvh, Machine.hosted], ids=["pvh", "hosted"])
+def test_machine_reaches_prompt_and_powers_off(start):
     files = {f"bin/demo-{x}.wasm": program(f"demo-{x}") for x in ("c", "cpp", "rust")}
-    with Machine.pvh(files) as machine:
+    with start(files) as machine:
         demonstration(machine)
+
+
+def test_ctrl_c_ends_the_demonstration():
+    files = {f"bin/demo-{x}.wasm": program("spin") for x in ("c", "cpp", "rust")}
+    with Machine.pvh(files) as machine:
+        for _ in range(3):
+            machine.expect("spinning")
+        machine.type("\x03")
+        for _ in range(3):
+            machine.expect(r"demo-\w+\.wasm +killed")
+        machine.expect(PROMPT)
+
+
+# -- Bad input at boot --------------------------------------------------------------------------
+
+
+def test_no_boot_archive_is_said():
+    with Machine.pvh() as machine:
+        machine.expect("^Kwast cannot start: there is no boot archive")
+
+
+@pytest.mark.parametrize("damage, words", [
+    (lambda tar: b"", "at byte 0: the archive ends before its end mark"),
+    (lambda tar: tar[:1500], r"at byte 1024: "),
+    (lambda tar: tar[:100] + b"9" + tar[101:], "at byte 0: wrong checksum"),
+    (lambda tar: b"no tar at all" * 1000, "at byte 0: not a ustar header"),
+])
+def test_a_damaged_boot_archive_is_said(tmp_path, damage, words):
+    path = boot_archive(tmp_path / "boot.tar", {"a": b"x" * 400, "b": b"y" * 600})
+    path.write_bytes(damage(path.read_bytes()) or b"\n")
+    with Machine.pvh(args=["-initrd", path]) as machine:
+        machine.expect("^Kwast cannot start: the boot archive is damaged " + words)
+
+
+def test_a_panic_names_the_functions_it_came_through():
+    with Machine.pvh({}, append="panic") as machine:
+        machine.expect("^kwast: kernel panic: asked for")
+        machine.expect(r"main_thread\+0x")
+        machine.expect(r"thread_main\+0x")
+
+
+# -- Size and cost ------------------------------------------------------------------------------
 
 
 def test_release_image_is_small():
@@ -99,7 +145,7 @@ TRAPS = {
 }
 
 
-def test_a_trap_ends_its_process_alone():
+def test_a_trap_ends_its_process_alone(at_prompt):
     """While another process keeps printing, one trap of each kind; the printer never misses."""
     with at_prompt("ticker", "trap") as machine:
         machine.type("start ticker\n")
@@ -112,7 +158,7 @@ def test_a_trap_ends_its_process_alone():
         assert counts == list(range(1, len(counts) + 1))
 
 
-def test_spinning_processes_do_not_starve_a_printing_one():
+def test_spinning_processes_do_not_starve_a_printing_one(at_prompt):
     with at_prompt("spin", "tick") as machine:
         for _ in range(2):
             machine.type("start spin\n")
@@ -125,7 +171,7 @@ def test_spinning_processes_do_not_starve_a_printing_one():
         assert len(machine.expect(r"(?:.*spin.*\n){2}").group(0).splitlines()) == 2
 
 
-def test_killed_processes_are_gone():
+def test_killed_processes_are_gone(at_prompt):
     with at_prompt("spin") as machine:
         machine.type("start spin\n")
         number = machine.expect(r"started as process (\d+)").group(1)

@@ -1,9 +1,9 @@
-// QEMU as a child.
+// QEMU, or the kernel itself, as a child.
 //
-// Everything is handed over by descriptor: the boot archive as /proc/self/fd/N, the link as one end
-// of a socket pair. So nothing has a name in a file system that could be left behind. The child is
-// in a session of its own, out of reach of the terminal's signals, and the kernel kills it when its
-// parent dies, however that happens.
+// Everything is handed over by descriptor: the boot archive (to QEMU as /proc/self/fd/N), the link
+// as one end of a socket pair. So nothing has a name in a file system that could be left behind.
+// The child is in a session of its own, out of reach of the terminal's signals, and the kernel
+// kills it when its parent dies, however that happens.
 
 #include "tools/lib/machine.h"
 
@@ -32,8 +32,19 @@ struct channels {
     int exec[2];
 };
 
-static bool kernel_path(char *out, usize size) {
-    const char *chosen = getenv("KWAST_KERNEL");
+// How each kind of machine finds its kernel, and the program that is executed.
+static const struct {
+    const char *variable;
+    const char *file;
+    int access;
+    const char *program; // for messages
+} kinds[] = {
+    [MACHINE_QEMU] = {"KWAST_KERNEL", "kernel.elf", R_OK, QEMU},
+    [MACHINE_HOSTED] = {"KWAST_HOSTED", "kwast-hosted", X_OK, "kwast-hosted"},
+};
+
+static bool kernel_path(enum machine_kind kind, char *out, usize size) {
+    const char *chosen = getenv(kinds[kind].variable);
     int len;
     if (chosen != NULL && chosen[0] != '\0') {
         len = snprintf(out, size, "%s", chosen);
@@ -43,15 +54,15 @@ static bool kernel_path(char *out, usize size) {
         self[self_len < 0 ? 0 : self_len] = '\0';
         char *slash = strrchr(self, '/');
         if (slash == NULL) {
-            report_error("kernel.elf", "cannot find out where this program lies");
+            report_error(kinds[kind].file, "cannot find out where this program lies");
             return false;
         }
         *slash = '\0';
-        len = snprintf(out, size, "%s/kernel.elf", self);
+        len = snprintf(out, size, "%s/%s", self, kinds[kind].file);
     }
-    if (len < 0 || (usize)len >= size || access(out, R_OK) != 0) {
-        report_error(out, "%s (the kernel is built by `make`; KWAST_KERNEL names another)",
-                     strerror(errno));
+    if (len < 0 || (usize)len >= size || access(out, kinds[kind].access) != 0) {
+        report_error(out, "%s (the kernel is built by `make`; %s names another)", strerror(errno),
+                     kinds[kind].variable);
         return false;
     }
     return true;
@@ -76,7 +87,32 @@ static void channels_close(struct channels *channels) {
     }
 }
 
-// In the child: becomes QEMU, or reports errno through channels->exec.
+static void become_qemu(const struct machine_config *config, const char *kernel, int link_fd) {
+    char memory[32];
+    char link[64];
+    char archive[64];
+    snprintf(memory, sizeof(memory), "%lluM", (unsigned long long)(config->ram_bytes / MIB));
+    snprintf(link, sizeof(link), "socket,id=link,fd=%d", link_fd);
+    snprintf(archive, sizeof(archive), "/proc/self/fd/%d", config->archive);
+    execlp(QEMU, QEMU, "-accel", "tcg", "-machine", "q35", "-cpu", "max", "-m", memory,
+           "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",         //
+           "-chardev", "file,id=serial,path=/dev/stdout", "-serial", "chardev:serial", //
+           "-chardev", link, "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=link",
+           "-kernel", kernel, "-initrd", archive, "-append", config->append, NULL);
+}
+
+static void become_hosted(const struct machine_config *config, const char *kernel, int link_fd) {
+    char memory[32];
+    char link[16];
+    char archive[16];
+    snprintf(memory, sizeof(memory), "%llu", (unsigned long long)(config->ram_bytes / MIB));
+    snprintf(link, sizeof(link), "%d", link_fd);
+    snprintf(archive, sizeof(archive), "%d", config->archive);
+    execl(kernel, "kwast-hosted", "--memory", memory, "--link", link, "--archive", archive,
+          "--append", config->append, NULL);
+}
+
+// In the child: becomes the machine, or reports errno through channels->exec.
 [[noreturn]] static void child_run(const struct machine_config *config, const char *kernel,
                                    struct channels *channels, int parent) {
     setsid();
@@ -94,24 +130,17 @@ static void channels_close(struct channels *channels) {
     fcntl(channels->link[1], F_SETFD, 0);
     fcntl(config->archive, F_SETFD, 0);
 
-    char memory[32];
-    char link[64];
-    char archive[64];
-    snprintf(memory, sizeof(memory), "%lluM", (unsigned long long)(config->ram_bytes / MIB));
-    snprintf(link, sizeof(link), "socket,id=link,fd=%d", channels->link[1]);
-    snprintf(archive, sizeof(archive), "/proc/self/fd/%d", config->archive);
-    execlp(QEMU, QEMU, "-accel", "tcg", "-machine", "q35", "-cpu", "max", "-m", memory,
-           "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",         //
-           "-chardev", "file,id=serial,path=/dev/stdout", "-serial", "chardev:serial", //
-           "-chardev", link, "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=link",
-           "-kernel", kernel, "-initrd", archive, "-append", config->append, NULL);
+    if (config->kind == MACHINE_QEMU)
+        become_qemu(config, kernel, channels->link[1]);
+    else
+        become_hosted(config, kernel, channels->link[1]);
     int error = errno;
     ssize_t written = write(channels->exec[1], &error, sizeof(error));
     _exit(written == sizeof(error) ? 127 : 126);
 }
 
-// Waits until the child has become QEMU.
-static bool exec_succeeded(struct channels *channels) {
+// Waits until the child has become the machine.
+static bool exec_succeeded(enum machine_kind kind, struct channels *channels) {
     close(channels->exec[1]);
     channels->exec[1] = -1;
     int error;
@@ -121,10 +150,11 @@ static bool exec_succeeded(struct channels *channels) {
     while (got < 0 && errno == EINTR);
     if (got == 0)
         return true;
-    if (got == (ssize_t)sizeof(error) && error == ENOENT)
+    if (got == (ssize_t)sizeof(error) && error == ENOENT && kind == MACHINE_QEMU)
         report_error(QEMU, "not found; Debian's package is qemu-system-x86");
     else
-        report_error(QEMU, "%s", got == (ssize_t)sizeof(error) ? strerror(error) : "cannot start");
+        report_error(kinds[kind].program, "%s",
+                     got == (ssize_t)sizeof(error) ? strerror(error) : "cannot start");
     return false;
 }
 
@@ -138,7 +168,7 @@ static int take(int *fd) {
 bool machine_start(const struct machine_config *config, struct machine *out) {
     char kernel[PATH_BYTES];
     struct channels channels;
-    if (!kernel_path(kernel, sizeof(kernel)))
+    if (!kernel_path(config->kind, kernel, sizeof(kernel)))
         return false;
     if (!channels_open(&channels)) {
         channels_close(&channels);
@@ -150,7 +180,7 @@ bool machine_start(const struct machine_config *config, struct machine *out) {
         child_run(config, kernel, &channels, parent);
     if (pid < 0)
         report_error("machine", "%s", strerror(errno));
-    if (pid < 0 || !exec_succeeded(&channels)) {
+    if (pid < 0 || !exec_succeeded(config->kind, &channels)) {
         if (pid > 0)
             waitpid(pid, NULL, 0);
         channels_close(&channels);

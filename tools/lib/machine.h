@@ -1,9 +1,16 @@
 #pragma once
-// A virtual machine that runs Kwast: QEMU as a child process that does not outlive its starter.
+// A machine that runs Kwast: QEMU, or the kernel as a Linux process, as a child process that does
+// not outlive its starter.
 
 #include "base/types.h"
 
+enum machine_kind {
+    MACHINE_QEMU,
+    MACHINE_HOSTED,
+};
+
 struct machine_config {
+    enum machine_kind kind;
     int archive;        // descriptor of the boot archive, a regular file
     u64 ram_bytes;      // a multiple of MIB
     const char *append; // the kernel's command line
@@ -14,18 +21,19 @@ struct machine {
     int pid;
     int link;   // stream socket: abi/kwast/link.h
     int serial; // what the machine prints on its serial line
-    int errors; // what QEMU itself prints
+    int errors; // what QEMU itself prints; a Linux process prints everything here
 };
 
 // Starts QEMU, found in PATH, with the kernel image that KWAST_KERNEL names or that lies beside
-// this program. On failure says why and returns false.
+// this program; or the kernel as a process, which KWAST_HOSTED names or which lies there too. On
+// failure says why and returns false.
 MUST_USE bool machine_start(const struct machine_config *config, struct machine *out);
 
 // Suspends and continues the whole machine.
 void machine_pause(const struct machine *machine);
 void machine_resume(const struct machine *machine);
 
-// Waits up to `timeout_ms` for QEMU to end by itself.
+// Waits up to `timeout_ms` for it to end by itself.
 void machine_wait(const struct machine *machine, u32 timeout_ms);
 
 // Ends the machine at once and closes the descriptors. May be called again.

@@ -63,3 +63,7 @@ void arch_segment_base_set(u64 base) {
     }
     arch_irq_restore(irq);
 }
+
+enum arch_segment arch_memory_segment(void) {
+    return ARCH_SEGMENT_FS;
+}

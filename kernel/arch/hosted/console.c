@@ -1,0 +1,119 @@
+// The console: the terminal. Output goes to standard error. Input is standard input, unless the
+// link brings the program's; a terminal then delivers each key as it is typed, Ctrl-C too, because
+// editing and echo are the kernel's. There is no signal for input: the descriptor may be shared
+// with others, who would notice. An idle machine waits for it, a busy one looks at each tick of the
+// timer.
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/fmt.h"
+#include "kernel/arch/hosted/hosted.h"
+
+#define KEY_CTRL_D    0x04
+#define STATUS_SIGNAL 128
+
+static struct {
+    bool reads;
+    bool is_terminal;
+    bool ended;
+    struct termios before;
+} console_state;
+
+void arch_console_write(const char *text, usize len) {
+    int keep = errno;
+    while (len != 0) {
+        ssize_t done = write(STDERR_FILENO, text, len);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            break; // nobody reads it
+        text += done;
+        len -= (usize)done;
+    }
+    errno = keep;
+}
+
+static void console_sink(UNUSED void *context, const char *text, usize len) {
+    arch_console_write(text, len);
+}
+
+void console_print(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fmt_write(console_sink, NULL, format, args);
+    va_end(args);
+}
+
+void start_fail(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    console_print("Kwast cannot start: ");
+    fmt_write(console_sink, NULL, format, args);
+    console_print("\n");
+    va_end(args);
+    _exit(1);
+}
+
+bool console_has_input(void) {
+    int keep = errno;
+    struct pollfd source = {.fd = console_poll_fd(), .events = POLLIN};
+    bool ready = source.fd >= 0 && poll(&source, 1, 0) > 0;
+    errno = keep;
+    return ready;
+}
+
+bool arch_console_read(u8 *out) {
+    if (!console_has_input())
+        return false;
+    int keep = errno;
+    ssize_t got = read(STDIN_FILENO, out, 1);
+    errno = keep;
+    if (got == 0) {
+        console_state.ended = true;
+        *out = KEY_CTRL_D;
+    }
+    return got >= 0;
+}
+
+int console_poll_fd(void) {
+    return console_state.reads && !console_state.ended ? STDIN_FILENO : -1;
+}
+
+void arch_console_size(u32 *columns, u32 *rows) {
+    struct winsize size = {0};
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0)
+        size = (struct winsize){0};
+    *columns = size.ws_col;
+    *rows = size.ws_row;
+}
+
+static void end_signal(int number) {
+    console_stop();
+    _exit(STATUS_SIGNAL + number);
+}
+
+void console_start(void) {
+    console_state.reads = !arch_link_present();
+    console_state.is_terminal =
+        console_state.reads && tcgetattr(STDIN_FILENO, &console_state.before) == 0;
+    if (!console_state.is_terminal)
+        return;
+    struct termios mode = console_state.before;
+    mode.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+    mode.c_cc[VINTR] = _POSIX_VDISABLE;
+    static const int ends[] = {SIGTERM, SIGHUP, SIGQUIT};
+    for (u32 i = 0; i < COUNT_OF(ends); i++)
+        signal(ends[i], end_signal);
+    tcsetattr(STDIN_FILENO, TCSANOW, &mode);
+}
+
+void console_stop(void) {
+    if (console_state.is_terminal)
+        tcsetattr(STDIN_FILENO, TCSANOW, &console_state.before);
+}

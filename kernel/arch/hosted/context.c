@@ -1,0 +1,102 @@
+// Contexts: preparing one, switching between two, the segment base that belongs to each, and the
+// sizes that saving a program's vector state needs.
+//
+// The segment is GS: FS is libc's. Changing it is an instruction where Linux allows that, else a
+// system call, so it is left alone when nothing changes.
+
+#include <asm/prctl.h>
+#include <cpuid.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/math.h"
+#include "kernel/arch/hosted/hosted.h"
+
+#define HWCAP2_FSGSBASE (1u << 1)
+#define CPUID_OSXSAVE   (1u << 27)
+
+#define FXSAVE_BYTES    512u
+#define XSAVE_BYTES     576u // with the header
+#define STATE_X87_SSE   3u
+#define STATE_AVX       (1u << 2)
+#define STATE_AVX512    (7u << 5)
+
+u64 preempt_state_bytes;
+u64 preempt_state_mask;
+
+static bool has_fsgsbase;
+
+// -- Switching ----------------------------------------------------------------------------------
+
+// What context_switch pops.
+struct switch_frame {
+    u64 r15, r14, r13, r12, rbx, rbp;
+    u64 rip;
+    u64 above[2]; // zeros; the stack is aligned for the call in context_start
+};
+
+void arch_context_init(struct arch_context *context, u64 stack_top, void (*entry)(void *),
+                       void *argument) {
+    ASSERT(stack_top % 16 == 0);
+    struct switch_frame *frame = (struct switch_frame *)(stack_top - sizeof *frame);
+    *frame = (struct switch_frame){
+        .r12 = (uptr)entry,
+        .r13 = (uptr)argument,
+        .rip = (uptr)context_start,
+    };
+    *context = (struct arch_context){.sp = (uptr)frame};
+}
+
+void arch_segment_base_set(u64 base) {
+    if (cpu.segment_base == base)
+        return;
+    cpu.segment_base = base;
+    if (has_fsgsbase)
+        __asm__ volatile("wrgsbase %0" : : "r"(base) : "memory");
+    else
+        CHECK(syscall(SYS_arch_prctl, ARCH_SET_GS, base) == 0);
+}
+
+void arch_context_switch(struct arch_context *from, struct arch_context *to) {
+    ASSERT(!arch_irq_enabled());
+    ASSERT(cpu.window_depth == 0);
+    from->segment_base = cpu.segment_base;
+    arch_segment_base_set(to->segment_base);
+    context_switch(&from->sp, to->sp);
+}
+
+enum arch_segment arch_memory_segment(void) {
+    return ARCH_SEGMENT_GS;
+}
+
+// -- Vector state -------------------------------------------------------------------------------
+
+static u64 state_enabled(void) {
+    u32 low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (u64)high << 32 | low;
+}
+
+static void vector_state_plan(void) {
+    u32 eax, ebx, ecx, edx;
+    preempt_state_bytes = FXSAVE_BYTES;
+    __cpuid(1, eax, ebx, ecx, edx);
+    if ((ecx & CPUID_OSXSAVE) == 0)
+        return;
+    preempt_state_mask = state_enabled() & (STATE_X87_SSE | STATE_AVX | STATE_AVX512);
+    preempt_state_bytes = XSAVE_BYTES;
+    for (u32 component = 2; component < 8; component++) {
+        if ((preempt_state_mask >> component & 1) == 0)
+            continue;
+        __cpuid_count(0xd, component, eax, ebx, ecx, edx); // its size and offset
+        preempt_state_bytes = max_u64(preempt_state_bytes, (u64)eax + ebx);
+    }
+    preempt_state_bytes = align_up(preempt_state_bytes, 64);
+}
+
+void context_init(void) {
+    has_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
+    vector_state_plan();
+}

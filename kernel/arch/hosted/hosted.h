@@ -1,0 +1,88 @@
+#pragma once
+// What the files of this port share: the one CPU, and the machine as it was asked for.
+
+#include "kernel/arch/arch.h"
+
+// Virtual memory, from the bottom. All of it is reserved at the start, so nothing else gets there.
+//   0000_0020_0000       the program itself: static, not position-independent
+//                        and above it, by up to 1 GiB at random, libc's heap
+//   0000_4800_0000       code (arch_code_region), within 2 GiB of the kernel's functions
+//   2000_0000_0000       slots: program memory and stacks (arch_slots_region)
+//   5000_0000_0000       large kernel memory (arch_heap_region)
+//   6000_0000_0000       the kernel's zone of RAM (arch_frame_pointer)
+//   6100_0000_0000       windows
+#define CODE_BASE     0x48000000ull
+#define CODE_BYTES    (880 * MIB)
+#define SLOTS_BASE    0x200000000000ull
+#define SLOTS_BYTES   (40 * 1024 * GIB)
+#define HEAP_BASE     0x500000000000ull
+#define HEAP_BYTES    (256 * GIB)
+#define DIRECT_BASE   0x600000000000ull
+#define RAM_BYTES_MAX (64 * GIB)
+#define WINDOWS_BASE  0x610000000000ull
+
+// Frames are offsets in the RAM's file. No frame has the address 0.
+#define RAM_START ARCH_ZONE_BLOCK_BYTES
+
+enum pending : u32 {
+    PENDING_TIMER = 1 << 0,
+    PENDING_LINK = 1 << 1,
+    PENDING_CONSOLE = 1 << 2,
+    PENDING_RESCHEDULE = 1 << 3, // the kernel wanted to switch threads where that was not possible
+};
+
+// The CPU is the process's one thread. Signal handlers change `pending` at any time, and
+// `irq_enabled` only for as long as they run.
+struct cpu {
+    bool irq_enabled;
+    u32 pending; // enum pending
+    u32 window_depth;
+    u64 segment_base;
+    u64 timer_deadline_ns;
+};
+extern struct cpu cpu;
+
+// A message to standard error and the end, before there is a kernel to panic.
+[[noreturn]] void PRINTF_LIKE(1, 2) start_fail(const char *format, ...);
+void PRINTF_LIKE(1, 2) console_print(const char *format, ...);
+
+// Whether [va, va + bytes) is in the code region.
+static inline bool is_in_code(u64 va) {
+    return va - CODE_BASE < CODE_BYTES;
+}
+
+void memory_init(u64 ram_bytes);
+void time_init(void);
+void context_init(void);
+void interrupt_init(void);
+void link_start(int fd);
+void console_start(void);
+void console_stop(void);
+
+// Handles what is pending, and switches threads if the kernel wants that. Called where interrupts
+// have just been turned on.
+void interrupt_deliver(void);
+
+void timer_interrupt(void);
+
+// What an idle CPU waits for besides signals; -1: nothing.
+int link_poll_fd(short *events);
+int console_poll_fd(void);
+bool console_has_input(void);
+
+// copy.S: copies with a fix-up. Both return enum status.
+enum status copy_guarded(u64 to, u64 from, usize len);
+enum status fill_guarded(u64 to, u64 pattern, usize len);
+extern const u8 copy_start[], copy_end[], copy_fail[], fill_start[], fill_end[], fill_fail[];
+
+// context.S
+void context_switch(u64 *from_sp, u64 to_sp);
+void context_start(void);
+void stack_call(u64 stack_top, void (*function)(void));
+
+// Where interrupted generated code continues, with its pc pushed: saves everything, calls
+// preempt_continue, restores, returns.
+void preempt_entry(void);
+u64 preempt_continue(u64 pc, u64 fp);
+extern u64 preempt_state_bytes; // of vector state, a multiple of 64
+extern u64 preempt_state_mask;

@@ -1,0 +1,290 @@
+// Interrupts are signals, and turning them off is a flag: what comes then is noted, and handled
+// when they are turned on. Faults are signals too.
+//
+// All handlers run on the alternate stack, one at a time: interrupts are blocked while one runs.
+// None switches threads: where generated code was interrupted and the kernel wants to switch, its
+// thread continues at preempt_entry (context.S), which saves all registers on the thread's own
+// stack and calls the kernel as an interrupt's exit does on bare metal. Interrupted C is never
+// switched away from; a note has the switch made up for when interrupts are next turned on, or a
+// window closes. So per-CPU and per-process state (errno) needs no care in C.
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <ucontext.h>
+
+#include "base/assert.h"
+#include "base/fmt.h"
+#include "kernel/arch/hosted/hosted.h"
+
+#define STACK_BYTES       (128 * KIB)
+#define PAGE_FAULT_WRITE  (1u << 1)
+#define PAGE_FAULT_FETCH  (1u << 4)
+
+#define VECTOR_DIVIDE     0
+#define VECTOR_UNDEFINED  6
+#define VECTOR_PAGE_FAULT 14
+#define VECTOR_X87        16
+#define VECTOR_SIMD       19
+
+struct cpu cpu;
+
+static ALIGNED(16) u8 signal_stack[STACK_BYTES];
+static ALIGNED(16) u8 interrupt_stack[STACK_BYTES];
+
+static const struct {
+    int number;
+    enum pending pending;
+} interrupts[] = {
+    {SIGALRM, PENDING_TIMER},
+    {SIGIO, PENDING_LINK},
+};
+
+static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
+
+// -- Interrupts ---------------------------------------------------------------------------------
+
+static void pending_add(u32 bits) {
+    // Relaxed: handlers run on the same thread.
+    __atomic_fetch_or(&cpu.pending, bits, __ATOMIC_RELAXED);
+}
+
+// Interrupts off.
+static void pending_handle(void) {
+    u32 bits = __atomic_exchange_n(&cpu.pending, 0, __ATOMIC_RELAXED);
+    if ((bits & PENDING_TIMER) != 0)
+        timer_interrupt();
+    if ((bits & PENDING_LINK) != 0)
+        upcall_link();
+    if ((bits & PENDING_CONSOLE) != 0 || ((bits & PENDING_TIMER) != 0 && console_has_input()))
+        upcall_console();
+}
+
+void interrupt_deliver(void) {
+    u64 fp = (uptr)__builtin_frame_address(0);
+    u64 pc = (uptr)__builtin_return_address(0);
+    while (__atomic_load_n(&cpu.pending, __ATOMIC_RELAXED) != 0) {
+        cpu.irq_enabled = false;
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        stack_call((uptr)interrupt_stack + STACK_BYTES, pending_handle);
+        bool wanted = upcall_wants_reschedule(pc);
+        if (wanted && cpu.window_depth == 0)
+            (void)upcall_interrupt_return(pc, fp);
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        cpu.irq_enabled = true;
+        if (wanted && cpu.window_depth != 0) {
+            pending_add(PENDING_RESCHEDULE); // closing the window looks at it
+            return;
+        }
+    }
+}
+
+static void interrupt_signal(int number, siginfo_t *, void *context) {
+    int keep = errno;
+    for (u32 i = 0; i < COUNT_OF(interrupts); i++)
+        pending_add(interrupts[i].number == number ? (u32)interrupts[i].pending : 0);
+    if (!cpu.irq_enabled)
+        return;
+
+    cpu.irq_enabled = false;
+    pending_handle();
+    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+    u64 pc = (u64)registers[REG_RIP];
+    bool wanted = upcall_wants_reschedule(pc);
+    errno = keep;
+    if (wanted && is_in_code(pc)) {
+        registers[REG_RSP] -= (greg_t)sizeof(u64);
+        *(u64 *)registers[REG_RSP] = pc;
+        registers[REG_RIP] = (greg_t)(uptr)preempt_entry;
+        return; // interrupts stay off
+    }
+    if (wanted)
+        pending_add(PENDING_RESCHEDULE);
+    cpu.irq_enabled = true;
+}
+
+// Called by context.S on the interrupted thread's stack, all of its registers saved, interrupts
+// off.
+u64 preempt_continue(u64 pc, u64 fp) {
+    pc = upcall_interrupt_return(pc, fp);
+    arch_irq_restore(ARCH_IRQ_ON);
+    return pc;
+}
+
+arch_irq_state arch_irq_save(void) {
+    arch_irq_state state = cpu.irq_enabled ? ARCH_IRQ_ON : 0;
+    cpu.irq_enabled = false;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); // what follows stays behind it
+    return state;
+}
+
+void arch_irq_restore(arch_irq_state state) {
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); // what precedes stays before it
+    cpu.irq_enabled = state != 0;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (state != 0 && __atomic_load_n(&cpu.pending, __ATOMIC_RELAXED) != 0)
+        interrupt_deliver();
+}
+
+bool arch_irq_enabled(void) {
+    return cpu.irq_enabled;
+}
+
+void arch_cpu_relax(void) {
+    __asm__ volatile("pause");
+}
+
+u32 arch_cpu_id(void) {
+    return 0;
+}
+
+// -- Waiting ------------------------------------------------------------------------------------
+
+static void interrupt_set(sigset_t *set) {
+    sigemptyset(set);
+    for (u32 i = 0; i < COUNT_OF(interrupts); i++)
+        sigaddset(set, interrupts[i].number);
+}
+
+void arch_cpu_idle(void) {
+    ASSERT(!arch_irq_enabled());
+    sigset_t blocked, normal;
+    interrupt_set(&blocked);
+    CHECK(sigprocmask(SIG_BLOCK, &blocked, &normal) == 0);
+    if (__atomic_load_n(&cpu.pending, __ATOMIC_RELAXED) == 0) {
+        struct pollfd sources[2] = {{.fd = link_poll_fd(&sources[0].events)},
+                                    {.fd = console_poll_fd(), .events = POLLIN}};
+        cpu.irq_enabled = true; // the handlers run within ppoll, and nowhere else
+        int ready = ppoll(sources, COUNT_OF(sources), NULL, &normal);
+        cpu.irq_enabled = false;
+        if (ready > 0 && sources[0].revents != 0)
+            pending_add(PENDING_LINK);
+        if (ready > 0 && sources[1].revents != 0)
+            pending_add(PENDING_CONSOLE);
+    }
+    pending_handle();
+    CHECK(sigprocmask(SIG_SETMASK, &normal, NULL) == 0);
+}
+
+// -- Faults -------------------------------------------------------------------------------------
+
+static enum fault_class class_of(int number, u64 vector) {
+    switch (vector) {
+    case VECTOR_PAGE_FAULT:
+        return number == SIGBUS ? FAULT_OTHER : FAULT_PAGE;
+    case VECTOR_UNDEFINED:
+        return FAULT_UNDEFINED;
+    case VECTOR_DIVIDE:
+    case VECTOR_X87:
+    case VECTOR_SIMD:
+        return FAULT_ARITHMETIC;
+    default:
+        return FAULT_OTHER;
+    }
+}
+
+static u64 fixup_of(u64 pc) {
+    if (pc >= (uptr)copy_start && pc < (uptr)copy_end)
+        return (uptr)copy_fail;
+    if (pc >= (uptr)fill_start && pc < (uptr)fill_end)
+        return (uptr)fill_fail;
+    return 0;
+}
+
+[[noreturn]] static void fault_fatal(int number, const greg_t *registers) {
+    static const struct {
+        const char *name;
+        u8 index;
+    } shown[] = {
+        {"rip", REG_RIP}, {"rsp", REG_RSP}, {"rbp", REG_RBP}, {"rax", REG_RAX}, {"rbx", REG_RBX},
+        {"rcx", REG_RCX}, {"rdx", REG_RDX}, {"rsi", REG_RSI}, {"rdi", REG_RDI}, {"r8 ", REG_R8},
+        {"r9 ", REG_R9},  {"r10", REG_R10}, {"r11", REG_R11}, {"r12", REG_R12}, {"r13", REG_R13},
+        {"r14", REG_R14}, {"r15", REG_R15}, {"cr2", REG_CR2},
+    };
+    static bool reporting;
+    if (reporting)
+        arch_halt(); // the report itself failed
+    reporting = true;
+    for (u32 i = 0; i < COUNT_OF(shown); i++)
+        console_print("%s%s %016lx", i % 4 == 0 ? "\n" : "  ", shown[i].name,
+                      (u64)registers[shown[i].index]);
+    console_print("\n");
+    arch_backtrace_print((u64)registers[REG_RBP]);
+    char why[96];
+    fmt_string(why, sizeof why, "signal %d (%s) at 0x%lx%s", number, sigabbrev_np(number),
+               (u64)registers[REG_RIP],
+               number == SIGBUS ? ": Linux has no memory left for the machine's" : "");
+    upcall_panic(why);
+}
+
+static struct fault fault_of(int number, const greg_t *registers, u64 fixup) {
+    u64 error = (u64)registers[REG_ERR];
+    u64 vector = (u64)registers[REG_TRAPNO];
+    struct fault fault = {
+        .class = class_of(number, vector),
+        .pc = (u64)registers[REG_RIP],
+        .fp = (u64)registers[REG_RBP],
+        .sp = (u64)registers[REG_RSP],
+        .vector = (u32)vector,
+        .error_code = error,
+        .in_copy = fixup != 0,
+    };
+    if (fault.class == FAULT_PAGE) {
+        fault.address.value = (u64)registers[REG_CR2];
+        fault.access = (error & PAGE_FAULT_FETCH)   ? FAULT_EXEC
+                       : (error & PAGE_FAULT_WRITE) ? FAULT_WRITE
+                                                    : FAULT_READ;
+    }
+    return fault;
+}
+
+static void fault_signal(int number, siginfo_t *, void *context) {
+    int keep = errno;
+    bool irq = cpu.irq_enabled;
+    cpu.irq_enabled = false;
+    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+    u64 fixup = fixup_of((u64)registers[REG_RIP]);
+    struct fault fault = fault_of(number, registers, fixup);
+    struct fault_result result = upcall_fault(&fault);
+    switch (result.action) {
+    case FAULT_RETRY:
+        break;
+    case FAULT_REDIRECT:
+        registers[REG_RIP] = (greg_t)result.resume_pc;
+        break;
+    case FAULT_FAIL_COPY:
+        CHECK(fixup != 0);
+        registers[REG_RIP] = (greg_t)fixup;
+        registers[REG_RAX] = (greg_t)result.status;
+        break;
+    case FAULT_BUG:
+        fault_fatal(number, registers);
+    }
+    cpu.irq_enabled = irq;
+    errno = keep;
+}
+
+// -- The start ----------------------------------------------------------------------------------
+
+static void handler_install(int number, void (*handler)(int, siginfo_t *, void *), int flags) {
+    struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK | flags};
+    action.sa_sigaction = handler;
+    interrupt_set(&action.sa_mask);
+    if (sigaction(number, &action, NULL) != 0)
+        start_fail("no handler for signal %d: %s", number, strerror(errno));
+}
+
+void interrupt_init(void) {
+    stack_t stack = {.ss_sp = signal_stack, .ss_size = sizeof signal_stack};
+    if (sigaltstack(&stack, NULL) != 0)
+        start_fail("no signal stack: %s", strerror(errno));
+    for (u32 i = 0; i < COUNT_OF(interrupts); i++)
+        handler_install(interrupts[i].number, interrupt_signal, SA_RESTART);
+    // A fault in the handler of a fault is a bug that is to be reported.
+    for (u32 i = 0; i < COUNT_OF(faults); i++)
+        handler_install(faults[i], fault_signal, SA_NODEFER);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
