@@ -14,6 +14,8 @@ static struct place next_slots(struct callconv *cc, enum value_type type) {
     return place;
 }
 
+STATIC_ASSERT(16 * LIMIT_PARAMS <= UINT16_MAX, "places are 16 bits; so is what ret pops");
+
 // What a callee pops keeps rsp aligned.
 static u32 param_slots(const struct callconv *cc) {
     return (u32)align_up(cc->slots, 2);

@@ -222,8 +222,8 @@ static void list_no_operand(void) {
     means("ret");
     asm_ret_pop(&list, 16);
     means("ret 16");
-    asm_ret_pop(&list, 0xfff0);
-    means("ret 65520");
+    asm_ret_pop(&list, 0x7ff0);
+    means("ret 32752");
     asm_ud2(&list);
     means("ud2");
     asm_rep_movsb(&list);
