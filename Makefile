@@ -30,6 +30,7 @@ all: deps-build kernel hosted tools programs
 help:
 	@echo 'make              build everything into build/'
 	@echo 'make run          boot in QEMU and be at the prompt (Ctrl-A X ends QEMU)'
+	@echo 'make hosted       the kernel as a Linux process, build/kwast-hosted'
 	@echo 'make iso          a bootable ISO, build/kwast.iso (BUILD=release: without assertions)'
 	@echo 'make unit         unit tests, under ASan and UBSan'
 	@echo 'make x64          compare the assembler with LLVM'
