@@ -35,6 +35,7 @@ help:
 	@echo 'make unit         unit tests, under ASan and UBSan'
 	@echo 'make x64          compare the assembler with LLVM'
 	@echo 'make golden bless compare emitted code with tests/golden/*.txt; rewrite these'
+	@echo 'make stack        compute how deep the stacks of the kernel get (BUILD=release: of that one)'
 	@echo 'make programs     the demonstration programs as WebAssembly; test-programs: those of the tests'
 	@echo 'make tidy format  check the structure and the lint; format the code'
 	@echo 'make clean        remove build/'
@@ -127,6 +128,11 @@ $(kout)/kernel.first.elf: $(kernel_objects) kernel/arch/x86_64/kernel.ld
 $(kout)/kernel.elf: $(kernel_objects) $(kout)/kernel.symbols.o kernel/arch/x86_64/kernel.ld
 	$(call say,LINK,$@)
 	$(link_kernel)
+
+# Whether every stack of the kernel is deep enough for what runs on it.
+.PHONY: stack
+stack: $(kout)/kernel.first.elf
+	$(Q)tools/stack_usage.py $<
 
 # The kernel as a Linux process: the same sources, another port, and libc for that port alone. Not
 # position-independent, so that the address space stays in one piece.
@@ -232,7 +238,7 @@ $(eval $(call host_archives,$(out)/host,))
 test_wasm := $(patsubst tests/wat/%.wat,$(out)/gen/wat/%.wasm,$(wildcard tests/wat/*.wat))
 $(out)/gen/wat/%.wasm: tests/wat/%.wat
 	@mkdir -p $(@D)
-	$(Q)wat2wasm --debug-names $< -o $@
+	$(Q)wat2wasm --debug-names --enable-multi-memory --enable-memory64 --enable-threads $< -o $@
 $(patsubst %,$(out)/unit/obj/%.o,$(filter engine/% kernel/% tests/%,$(test_c))): $(test_wasm)
 
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))

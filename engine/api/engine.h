@@ -87,8 +87,9 @@ enum feature : u32 {
     FEATURE_LEGACY_EXCEPTIONS = 1u << 13, // try, catch, catch_all, delegate, rethrow
     FEATURE_MEMORY64 = 1u << 14,          // tables of 64 bits too
 
-    FEATURES_ALL = (1u << 15) - 1,      // what is decoded and validated
-    FEATURES_SUPPORTED = (1u << 8) - 1, // what there is code for: what an engine is created with
+    FEATURES_ALL = (1u << 15) - 1, // what is decoded and validated
+    // What there is code for: what an engine is created with.
+    FEATURES_SUPPORTED = ((1u << 8) - 1) | FEATURE_MULTI_MEMORY | FEATURE_MEMORY64,
 };
 
 enum memory_segment { SEGMENT_FS, SEGMENT_GS };

@@ -355,8 +355,15 @@ void emit_unreachable(struct baseline *c);
 void emit_select(struct baseline *c);
 struct flags pop_condition(struct baseline *c);
 
-// Where `index` + `offset` lies; may emit code that sets r11.
-struct mem memory_operand(struct baseline *c, struct operand *index, u64 offset);
+// -- address.c: for the instruction's memory and static offset
+// Where `index` + offset lies. May emit code that changes r11 and the flags; r11 holds what the
+// access needs, so nothing may change it in between.
+struct mem memory_operand(struct baseline *c, struct operand *index);
+u32 access_bytes(const struct baseline *c);
+// Where the instance keeps the pointer to a memory.
+struct mem memory_pointer(const struct baseline *c, u32 memory);
+// Checks the range of `at` and the count in rcx, then makes `at` an address. Changes rdx and r11.
+void emit_range(struct baseline *c, u32 memory, enum gpr at);
 void emit_load(struct baseline *c, enum wasm_op op);
 void emit_store(struct baseline *c, enum wasm_op op);
 void emit_memory_size(struct baseline *c);
@@ -395,14 +402,15 @@ void emit_simd(struct baseline *c, enum wasm_op op); // emit_simd.c
 
 void emit_call(struct baseline *c);
 void emit_call_indirect(struct baseline *c);
-// Calls a helper with `imm_count` constants and then `pop_count` operands from the stack. When
-// `result` is a type, pushes the value.
+// Calls a helper with `imm_count` constants and then `pop_count` operands from the stack. With
+// `has_result` pushes the value, of type `result`.
 struct helper_call {
     enum helper helper;
     u32 imm_count;
     u32 imm[2];
     u32 pop_count;
     bool has_result;
+    enum value_type result;
 };
 void emit_helper(struct baseline *c, const struct helper_call *call);
 

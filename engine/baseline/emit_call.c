@@ -146,6 +146,6 @@ void emit_helper(struct baseline *c, const struct helper_call *call) {
     state_clobber(c);
     if (call->has_result) {
         reg_retain(c, RAX);
-        push_reg(c, VALUE_I32, RAX);
+        push_reg(c, call->result, RAX);
     }
 }

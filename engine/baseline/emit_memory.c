@@ -1,45 +1,6 @@
-// Linear memory and globals.
-//
-// An access to memory is one instruction through the segment base, whose index is zero-extended and
-// whose static offset lies within the guard: what is out of bounds faults. Offsets at or beyond the
-// guard are added to the index with a carry check first, so that no address ever leaves the slot.
+// Linear memory and globals. What keeps an access inside of its memory is in address.c.
 
 #include "engine/baseline/baseline_internal.h"
-
-// Static offsets below this need no check; 16 bytes are the largest access.
-#define OFFSET_UNCHECKED (MEMORY_GUARD_BYTES - 16)
-
-// Where `index` + `offset` lies. May emit code that sets r11:
-//   constant sum below 2 GiB:  seg:[disp32]
-//   constant sum below 4 GiB:  mov r11d, sum; seg:[r11]
-//   offset 0:                  seg:[index32]
-//   offset within the guard:   seg:[index + disp32]
-//   larger offsets:            mov r11d, offset; add r11d, index; jc cold; seg:[r11]
-struct mem memory_operand(struct baseline *c, struct operand *index, u64 offset) {
-    struct mem mem = {.base = NO_GPR, .index = NO_GPR, .segment = c->segment};
-    u64 sum = index->value + offset;
-    if (operand_is_const(index) && sum <= INT32_MAX) {
-        mem.disp = (i32)sum;
-        return mem;
-    }
-    if (operand_is_const(index) && sum <= UINT32_MAX) {
-        asm_mov_ri(c->a, SCRATCH, sum);
-        mem.base = SCRATCH;
-        return mem;
-    }
-    operand_load(c, index);
-    mem.base = as_gpr(index->reg);
-    mem.addr32 = offset == 0;
-    mem.disp = (i32)offset;
-    if (offset >= OFFSET_UNCHECKED) {
-        asm_mov_ri(c->a, SCRATCH, offset);
-        asm_alu_rr(c->a, ALU_ADD, W32, SCRATCH, as_gpr(index->reg));
-        asm_jcc(c->a, COND_B, trap_label(c, TRAP_MEMORY_BOUNDS));
-        mem.base = SCRATCH;
-        mem.disp = 0;
-    }
-    return mem;
-}
 
 struct access {
     enum value_type type;
@@ -67,7 +28,7 @@ STATIC_ASSERT(COUNT_OF(stores) == OP_I64_STORE32 - OP_I32_STORE + 1, "one row pe
 void emit_load(struct baseline *c, enum wasm_op op) {
     const struct access *load = &loads[op - OP_I32_LOAD];
     struct operand index = pop(c);
-    struct mem from = memory_operand(c, &index, c->insn.mem.offset);
+    struct mem from = memory_operand(c, &index);
     u8 to = reg_result(c, type_mask(load->type), &index);
     site_here(c, TRAP_MEMORY_BOUNDS);
     if (value_type_is_float(load->type))
@@ -95,7 +56,7 @@ void emit_store(struct baseline *c, enum wasm_op op) {
         operand_is_const(&value) && (store->width != W64 || (i64)value.value == (i32)value.value);
     if (!imm)
         operand_load(c, &value);
-    struct mem to = memory_operand(c, &index, c->insn.mem.offset);
+    struct mem to = memory_operand(c, &index);
     site_here(c, TRAP_MEMORY_BOUNDS);
     if (imm)
         asm_store_i(c->a, store->width, to, store_imm(store->width, &value));
@@ -110,10 +71,10 @@ void emit_store(struct baseline *c, enum wasm_op op) {
 // mov r, [r15 + memory]; mov r, [r + bytes]; shr r, 16
 void emit_memory_size(struct baseline *c) {
     u8 to = reg_result(c, GPR_MASK, NULL);
-    asm_load(c->a, W64, as_gpr(to), mem_at(R15, INSTANCE_MEMORY));
+    asm_load(c->a, W64, as_gpr(to), memory_pointer(c, c->insn.index));
     asm_load(c->a, W64, as_gpr(to), mem_at(as_gpr(to), MEMORY_BYTES));
     asm_shift_i(c->a, SHIFT_SHR, W64, as_gpr(to), 16);
-    push_reg(c, VALUE_I32, to);
+    push_reg(c, decl_memory_address(c->decl, c->insn.index), to);
 }
 
 void emit_memory_grow(struct baseline *c) {
@@ -121,7 +82,8 @@ void emit_memory_grow(struct baseline *c) {
                                          .imm_count = 1,
                                          .imm = {c->insn.index},
                                          .pop_count = 1,
-                                         .has_result = true});
+                                         .has_result = true,
+                                         .result = decl_memory_address(c->decl, c->insn.index)});
 }
 
 void emit_memory_init(struct baseline *c) {
@@ -149,21 +111,8 @@ static void pop_three(struct baseline *c, const u8 regs[3], u32 also) {
         operand_release(c, &x[i]);
 }
 
-// lea rdx, [at + count]; cmp rdx, r11; ja cold
-static void check_range(struct baseline *c, enum gpr at, enum gpr count) {
-    asm_lea(c->a, W64, RDX, (struct mem){.base = at, .index = count});
-    asm_alu_rr(c->a, ALU_CMP, W64, RDX, SCRATCH);
-    asm_jcc(c->a, COND_A, trap_label(c, TRAP_MEMORY_BOUNDS));
-}
-
-// mov r11, [r15 + memory]; mov r11, [r11 + bytes]
-static void load_memory_bytes(struct baseline *c) {
-    asm_load(c->a, W64, SCRATCH, mem_at(R15, INSTANCE_MEMORY));
-    asm_load(c->a, W64, SCRATCH, mem_at(SCRATCH, MEMORY_BYTES));
-}
-
 // to in rdi, from in rsi, count in rcx:
-//   r11 = bytes; both ranges checked; add rdi, base; add rsi, base
+//   both ranges checked, rdi and rsi now addresses
 //   mov rdx, rdi; sub rdx, rsi; cmp rdx, rcx; jb backward
 //   rep movsb; jmp done
 //   backward: lea rdi, [rdi + rcx - 1]; lea rsi, [rsi + rcx - 1]; std; rep movsb; cld; done:
@@ -171,11 +120,8 @@ void emit_memory_copy(struct baseline *c) {
     struct label backward = {0};
     struct label done = {0};
     pop_three(c, (const u8[]){RDI, RSI, RCX}, bit(RDX));
-    load_memory_bytes(c);
-    check_range(c, RDI, RCX);
-    check_range(c, RSI, RCX);
-    asm_alu_rm(c->a, ALU_ADD, W64, RDI, mem_at(R15, INSTANCE_MEMORY_BASE));
-    asm_alu_rm(c->a, ALU_ADD, W64, RSI, mem_at(R15, INSTANCE_MEMORY_BASE));
+    emit_range(c, c->insn.pair.a, RDI);
+    emit_range(c, c->insn.pair.b, RSI);
     asm_mov_rr(c->a, W64, RDX, RDI);
     asm_alu_rr(c->a, ALU_SUB, W64, RDX, RSI);
     asm_alu_rr(c->a, ALU_CMP, W64, RDX, RCX);
@@ -193,12 +139,10 @@ void emit_memory_copy(struct baseline *c) {
     asm_bind(c->a, &done);
 }
 
-// at in rdi, value in rax, count in rcx: r11 = bytes; range checked; add rdi, base; rep stosb
+// at in rdi, value in rax, count in rcx: range checked, rdi now an address; rep stosb
 void emit_memory_fill(struct baseline *c) {
     pop_three(c, (const u8[]){RDI, RAX, RCX}, bit(RDX));
-    load_memory_bytes(c);
-    check_range(c, RDI, RCX);
-    asm_alu_rm(c->a, ALU_ADD, W64, RDI, mem_at(R15, INSTANCE_MEMORY_BASE));
+    emit_range(c, c->insn.index, RDI);
     site_here(c, TRAP_MEMORY_BOUNDS);
     asm_rep_stosb(c->a);
 }

@@ -7,7 +7,7 @@
 // op r, seg:[...]: the memory form reads as many bytes as vec_ops.def says.
 void simd_load(struct baseline *c, const struct simd_row *row) {
     struct operand index = pop(c);
-    struct mem from = memory_operand(c, &index, c->insn.mem.offset);
+    struct mem from = memory_operand(c, &index);
     u8 to = reg_result(c, XMM_MASK, NULL);
     site_here(c, TRAP_MEMORY_BOUNDS);
     asm_vec_rm(c->a, row->op, as_xmm(to), from);
@@ -21,7 +21,7 @@ void simd_load(struct baseline *c, const struct simd_row *row) {
 void simd_load_splat(struct baseline *c, const struct simd_row *row) {
     enum width w = (enum width)row->arg;
     struct operand index = pop(c);
-    struct mem from = memory_operand(c, &index, c->insn.mem.offset);
+    struct mem from = memory_operand(c, &index);
     u8 to = reg_result(c, XMM_MASK, NULL);
     site_here(c, TRAP_MEMORY_BOUNDS);
     if (w == W32) {
@@ -39,7 +39,7 @@ void simd_load_splat(struct baseline *c, const struct simd_row *row) {
 void simd_store(struct baseline *c, const struct simd_row *) {
     struct operand value = pop_loaded(c);
     struct operand index = pop(c);
-    struct mem to = memory_operand(c, &index, c->insn.mem.offset);
+    struct mem to = memory_operand(c, &index);
     site_here(c, TRAP_MEMORY_BOUNDS);
     asm_storev(c->a, to, vec(&value));
     operand_release(c, &value);
@@ -50,7 +50,7 @@ void simd_store(struct baseline *c, const struct simd_row *) {
 void simd_load_lane(struct baseline *c, const struct simd_row *row) {
     struct operand value = pop_own(c);
     struct operand index = pop(c);
-    struct mem from = memory_operand(c, &index, c->insn.mem.offset);
+    struct mem from = memory_operand(c, &index);
     site_here(c, TRAP_MEMORY_BOUNDS);
     asm_pinsr_m(c->a, (enum width)row->arg, vec(&value), from, c->insn.mem.lane);
     operand_release(c, &index);
@@ -61,7 +61,7 @@ void simd_load_lane(struct baseline *c, const struct simd_row *row) {
 void simd_store_lane(struct baseline *c, const struct simd_row *row) {
     struct operand value = pop_loaded(c);
     struct operand index = pop(c);
-    struct mem to = memory_operand(c, &index, c->insn.mem.offset);
+    struct mem to = memory_operand(c, &index);
     site_here(c, TRAP_MEMORY_BOUNDS);
     asm_pextr_m(c->a, (enum width)row->arg, to, vec(&value), c->insn.mem.lane);
     operand_release(c, &value);

@@ -38,7 +38,7 @@ void emit_table_size(struct baseline *c) {
     u8 to = reg_result(c, GPR_MASK, NULL);
     asm_load(c->a, W64, as_gpr(to), mem_at(R15, (i32)layout_table(c->layout, c->insn.index)));
     asm_load(c->a, W32, as_gpr(to), mem_at(as_gpr(to), TABLE_SIZE));
-    push_reg(c, VALUE_I32, to);
+    push_reg(c, decl_table_address(c->decl, c->insn.index), to);
 }
 
 void emit_table_op(struct baseline *c, enum wasm_op op) {
@@ -50,16 +50,19 @@ void emit_table_op(struct baseline *c, enum wasm_op op) {
         call.helper = HELPER_TABLE_GROW;
         call.pop_count = 2;
         call.has_result = true;
+        call.result = decl_table_address(c->decl, c->insn.index);
         break;
     case OP_TABLE_FILL:
         call.helper = HELPER_TABLE_FILL;
         call.pop_count = 3;
         break;
     case OP_TABLE_COPY:
-        call = (struct helper_call){HELPER_TABLE_COPY, 2, {a, b}, 3, false};
+        call = (struct helper_call){
+            .helper = HELPER_TABLE_COPY, .imm_count = 2, .imm = {a, b}, .pop_count = 3};
         break;
     case OP_TABLE_INIT: // the immediates are the segment, then the table
-        call = (struct helper_call){HELPER_TABLE_INIT, 2, {b, a}, 3, false};
+        call = (struct helper_call){
+            .helper = HELPER_TABLE_INIT, .imm_count = 2, .imm = {b, a}, .pop_count = 3};
         break;
     case OP_ELEM_DROP:
         call.helper = HELPER_ELEM_DROP;

@@ -32,17 +32,27 @@ static struct process *start_one(const struct boot_state *boot, struct bytes pat
     return status == OK ? process : NULL;
 }
 
+// Ctrl-C ends the one that is waited for, and then all.
+static void wait_for_all(struct process *const *running) {
+    bool interrupted = false;
+    for (u32 i = 0; i < COUNT_OF(programs); i++) {
+        if (running[i] == NULL)
+            continue;
+        interrupted = foreground_set(running[i]) || interrupted;
+        if (interrupted)
+            process_kill(running[i]);
+        enum status status = process_wait(running[i], WAIT_FOREVER);
+        (void)status; // this thread is never killed
+    }
+    foreground_set(NULL);
+}
+
 void demo_run(const struct boot_state *boot) {
     struct process *running[COUNT_OF(programs)];
     print_banner(boot);
     for (u32 i = 0; i < COUNT_OF(programs); i++)
         running[i] = start_one(boot, bytes_of(programs[i]));
-    for (u32 i = 0; i < COUNT_OF(programs); i++) {
-        if (running[i] == NULL)
-            continue;
-        enum status status = process_wait(running[i], WAIT_FOREVER);
-        (void)status; // this thread is never killed
-    }
+    wait_for_all(running);
     say("\n");
     for (u32 i = 0; i < COUNT_OF(programs); i++) {
         if (running[i] != NULL)

@@ -24,16 +24,18 @@ void foreground_interrupt(void) {
     wait_unlock(&state.queue);
 }
 
-void foreground_set(struct process *process) {
+bool foreground_set(struct process *process) {
     if (process != NULL)
         process_retain(process);
     wait_lock(&state.queue);
     struct process *before = state.foreground;
+    bool was_asked = state.was_asked;
     state.foreground = process;
-    if (process != NULL)
-        state.was_asked = state.is_asked; // one that nobody acted upon yet counts
+    state.is_asked = false;
+    state.was_asked = false;
     wait_unlock(&state.queue);
     process_release(before);
+    return was_asked;
 }
 
 bool foreground_was_interrupted(void) {

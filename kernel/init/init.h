@@ -45,7 +45,10 @@ void program_handle_drop(struct handle *handle);
 // Ctrl-C, from the console or the link, kills the foreground process (NULL: nobody).
 void foreground_init(void);
 void foreground_interrupt(void); // from an interrupt
-void foreground_set(struct process *process);
+
+// Returns whether Ctrl-C came since the foreground was set before: whoever it was meant for, it has
+// not ended `process`.
+bool foreground_set(struct process *process);
 
 // Whether Ctrl-C came since the foreground was set.
 bool foreground_was_interrupted(void);

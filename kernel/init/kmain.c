@@ -6,6 +6,7 @@
 #include "base/fmt.h"
 #include "kernel/init/init.h"
 #include "kernel/init/log.h"
+#include "kernel/init/say.h"
 #include "kernel/ipc/archive.h"
 #include "kernel/ipc/link.h"
 #include "kernel/ipc/stream.h"
@@ -16,7 +17,8 @@
 #include "kernel/proc/random.h"
 #include "kernel/wasi/wasi.h"
 
-#define MAIN_STACK_BYTES (64 * KIB)
+#define MAIN_STACK_BYTES    (64 * KIB)
+#define STATUS_CANNOT_START 1u
 
 static struct boot_state boot;
 
@@ -35,6 +37,20 @@ void assert_failed(const char *file, int line, const char *what) {
 static void require(const char *what, enum status status) {
     if (status != OK)
         fail(what, status);
+}
+
+// What was given to start is not fit for it: no bug, so no panic, but a message and a halt. Where
+// somebody waits for the machine it goes off instead.
+[[noreturn]] static void PRINTF_LIKE(1, 2) cannot_start(const char *format, ...) {
+    char why[256];
+    va_list args;
+    va_start(args, format);
+    fmt_string_va(why, sizeof why, format, args);
+    va_end(args);
+    say("Kwast cannot start: %s\n", why);
+    if (link_is_up())
+        arch_power_off(STATUS_CANNOT_START);
+    arch_halt();
 }
 
 // -- The command line ---------------------------------------------------------------------------
@@ -94,24 +110,22 @@ static void start_engine(void) {
 // -- In the first thread ------------------------------------------------------------------------
 
 static void open_archive(void) {
-    if (boot.info->module_count == 0) {
-        log_write(LOG_INFO, "no boot archive");
-        return;
-    }
+    if (boot.info->module_count == 0)
+        cannot_start(
+            "there is no boot archive: the boot loader was to load a tar of programs as the "
+            "first module");
     struct archive_error error;
     struct archive *archive;
     enum status status = archive_create(boot.info->modules[0], &error, &archive);
-    if (status != OK) {
-        log_write(LOG_ERROR, "boot archive: %s (at byte %lu)", error.why, error.offset);
-        return;
-    }
+    if (status != OK)
+        cannot_start("the boot archive is damaged at byte %lu: %s", error.offset, error.why);
     boot.root = archive_root(archive);
 }
 
 // Whether there is a boot/run; its bytes stay.
 static bool find_records(struct bytes *out) {
     struct object *file;
-    if (boot.root == NULL || object_walk(boot.root, bytes_of(BOOT_RUN_PATH), true, &file) != OK)
+    if (object_walk(boot.root, bytes_of(BOOT_RUN_PATH), true, &file) != OK)
         return false;
     bool found = archive_file_bytes(file, out);
     object_release(file);
@@ -121,10 +135,13 @@ static bool find_records(struct bytes *out) {
 static void main_thread(void *argument) {
     (void)argument;
     boot.ready_ns = arch_clock_ns();
-    foreground_init();
     link_init(foreground_interrupt);
     open_archive();
     log_flush_to_link();
+#ifndef NDEBUG
+    if (has_option("panic")) // for the test of what a panic looks like
+        upcall_panic("asked for");
+#endif
 
     struct bytes records;
     if (find_records(&records))
@@ -151,6 +168,7 @@ void kernel_main(const struct boot_info *info) {
     start_memory();
     arch_devices_start();
     sched_init();
+    foreground_init(); // before anything can ask it to interrupt
     console_init(foreground_interrupt);
     start_engine();
     start_main_thread();

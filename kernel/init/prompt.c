@@ -99,10 +99,12 @@ static struct process *start(const struct boot_state *boot, const struct command
 }
 
 static void run_run(const struct boot_state *boot, const struct command_line *line) {
+    foreground_set(NULL); // Ctrl-C at the prompt was for the prompt
     struct process *process = start(boot, line);
     if (process == NULL)
         return;
-    foreground_set(process);
+    if (foreground_set(process))
+        process_kill(process);
     enum status status = process_wait(process, WAIT_FOREVER);
     (void)status; // this thread is never killed
     foreground_set(NULL);

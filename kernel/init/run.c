@@ -143,7 +143,8 @@ void run_from_records(const struct boot_state *boot, struct bytes text) {
         run_script(run);
 
     struct process *process = start(run);
-    foreground_set(process);
+    if (foreground_set(process)) // Ctrl-C came while it was compiled
+        process_kill(process);
     log_flush_to_link();
     enum status status = process_wait(process, WAIT_FOREVER);
     (void)status; // this thread is never killed

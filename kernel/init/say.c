@@ -5,13 +5,24 @@
 #include "base/fmt.h"
 #include "kernel/ipc/stream.h"
 
+#define TEXT_BYTES 256u
+
 static void say_sink(void *context, const char *text, usize len) {
     (void)context;
     arch_console_write(text, len);
 }
 
+// In one piece where it fits, so that what programs print does not get into the middle of it.
 void say(const char *format, ...) {
+    char text[TEXT_BYTES];
     va_list args;
+    va_start(args, format);
+    usize len = fmt_string_va(text, sizeof text, format, args);
+    va_end(args);
+    if (len < sizeof text) {
+        arch_console_write(text, len);
+        return;
+    }
     va_start(args, format);
     fmt_write(say_sink, NULL, format, args);
     va_end(args);

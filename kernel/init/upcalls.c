@@ -34,11 +34,12 @@ static bool is_in_slots(struct virt_addr address) {
     return address.value - slots.start.value < slots.bytes;
 }
 
-// A copy that the kernel makes for a program: it fails with a status, whatever is wrong.
+// A guarded copy. Its program's side is checked to be in the program's memory, and is in the slots;
+// anything else that faults here is the kernel's own mistake, which must not pass for EFAULT.
 static struct fault_result copy_fault(const struct fault *fault) {
-    enum status status = ERR_FAULT;
-    if (fault->class == FAULT_PAGE && is_in_slots(fault->address))
-        status = aspace_fault(aspace_kernel(), fault->address, fault->access);
+    if (fault->class != FAULT_PAGE || !is_in_slots(fault->address))
+        return (struct fault_result){.action = FAULT_BUG};
+    enum status status = aspace_fault(aspace_kernel(), fault->address, fault->access);
     if (status == OK)
         return (struct fault_result){.action = FAULT_RETRY};
     return (struct fault_result){.action = FAULT_FAIL_COPY, .status = status};

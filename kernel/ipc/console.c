@@ -8,14 +8,15 @@
 #include "kernel/ipc/stream.h"
 #include "kernel/sched/wait.h"
 
-#define READY_BYTES   4096u
-#define LINE_BYTES    1024u
-#define TYPED_AT_ONCE 256u
-#define KEY_CTRL_C    0x03
-#define KEY_CTRL_D    0x04
-#define KEY_BACKSPACE 0x08
-#define KEY_CTRL_U    0x15
-#define KEY_DELETE    0x7f
+#define READY_BYTES     4096u
+#define LINE_BYTES      1024u
+#define TYPED_AT_ONCE   256u
+#define WRITTEN_AT_ONCE 128u
+#define KEY_CTRL_C      0x03
+#define KEY_CTRL_D      0x04
+#define KEY_BACKSPACE   0x08
+#define KEY_CTRL_U      0x15
+#define KEY_DELETE      0x7f
 
 static struct {
     void (*interrupt)(void); // fixed after console_init
@@ -123,7 +124,16 @@ static enum status console_write(struct object *object, u64 offset, const void *
                                  usize *put) {
     (void)object;
     (void)offset;
-    arch_console_write(from, len);
+    // In pieces, lines where there are such: the port writes each with interrupts off.
+    for (usize at = 0; at < len;) {
+        usize piece = 0;
+        usize most = min_u64(len - at, WRITTEN_AT_ONCE);
+        const char *text = (const char *)from + at;
+        while (piece < most && text[piece++] != '\n')
+            continue;
+        arch_console_write(text, piece);
+        at += piece;
+    }
     *put = len;
     return OK;
 }

@@ -91,10 +91,25 @@ enum status handle_get(struct handle_table *table, u32 number, struct handle *ou
     struct handle *slot = slot_at(table, number);
     if (slot != NULL) {
         *out = *slot;
+        out->preopen = (struct bytes){NULL, 0};
         object_retain(slot->object);
     }
     spin_unlock(&table->lock);
     return slot == NULL ? ERR_BAD_HANDLE : OK;
+}
+
+enum status handle_preopen_name(struct handle_table *table, u32 number, char *to, usize size,
+                                usize *len_bytes) {
+    spin_lock(&table->lock);
+    struct handle *slot = slot_at(table, number);
+    bool found = slot != NULL && slot->preopen.len != 0;
+    if (found) {
+        *len_bytes = slot->preopen.len;
+        if (size != 0)
+            memcpy(to, slot->preopen.data, min_u64(size, slot->preopen.len));
+    }
+    spin_unlock(&table->lock);
+    return found ? OK : ERR_BAD_HANDLE;
 }
 
 enum status handle_close(struct handle_table *table, u32 number) {

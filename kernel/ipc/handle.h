@@ -33,8 +33,14 @@ void handle_table_fini(struct handle_table *table); // closes all
 MUST_USE enum status handle_insert(struct handle_table *table, const struct handle *handle,
                                    u32 *out);
 
-// Copies a handle out, with a new reference to its object (release it). ERR_BAD_HANDLE.
+// Copies a handle out, with a new reference to its object (release it) and without its preopen
+// name, which lives only as long as the slot is open. ERR_BAD_HANDLE.
 MUST_USE enum status handle_get(struct handle_table *table, u32 number, struct handle *out);
+
+// Copies the first `size` bytes of a preopened directory's name; *len_bytes is its whole length.
+// ERR_BAD_HANDLE: not open, or not preopened.
+MUST_USE enum status handle_preopen_name(struct handle_table *table, u32 number, char *to,
+                                         usize size, usize *len_bytes);
 
 MUST_USE enum status handle_close(struct handle_table *table, u32 number);
 

@@ -160,7 +160,25 @@ static void preopen_names_go_with_their_handle(void **) {
     u32 number;
     assert_int_equal(handle_insert(&table, &handle, &number), OK);
     insert();
+
+    // A copy of the handle outlives the slot, so it does not show the slot's memory.
+    struct handle copy;
+    assert_int_equal(handle_get(&table, 0, &copy), OK);
+    assert_null(copy.preopen.data);
+    object_release(copy.object);
+
+    char text[8] = "-------";
+    usize len;
+    assert_int_equal(handle_preopen_name(&table, 0, text, sizeof text, &len), OK);
+    assert_int_equal(len, 4);
+    assert_memory_equal(text, "/dir---", 8);
+    assert_int_equal(handle_preopen_name(&table, 0, text, 2, &len), OK);
+    assert_int_equal(len, 4);
+    assert_int_equal(handle_preopen_name(&table, 1, text, sizeof text, &len), ERR_BAD_HANDLE);
+    assert_int_equal(handle_preopen_name(&table, 9, text, sizeof text, &len), ERR_BAD_HANDLE);
+
     assert_int_equal(handle_renumber(&table, 1, 0), OK); // over the preopen
+    assert_int_equal(handle_preopen_name(&table, 0, text, sizeof text, &len), ERR_BAD_HANDLE);
     finish(2);
 }
 

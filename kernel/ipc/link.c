@@ -110,6 +110,19 @@ static void send_credit_locked(u32 bytes) {
     put_frame_locked(LINK_STDIN_CREDIT, &credit, sizeof credit);
 }
 
+// Gives credit back in large steps, or when the peer may have none left. Without room for the frame
+// it waits until the port takes something: a reader may be asleep by then, and nobody else would
+// ever tell the peer to go on.
+static void return_credit_locked(void) {
+    bool has_room = ring_room(&link.output) >= sizeof(struct link_header) + sizeof(u32);
+    bool is_due = link.taken >= CREDIT_STEP || ring_used(&link.input) == 0;
+    if (link.taken == 0 || !has_room || !is_due || link.input_ended)
+        return;
+    u32 credit = link.taken;
+    link.taken = 0;
+    send_credit_locked(credit);
+}
+
 bool link_init(void (*interrupt)(void)) {
     ASSERT(!link.is_up);
     if (!arch_link_present())
@@ -168,14 +181,7 @@ enum status link_stdin_read(void *to, usize len, usize *got) {
     if (status == OK)
         taken = ring_take(&link.input, to, (u32)min_u64(len, STDIN_BYTES));
     link.taken += taken;
-    // Credit goes back in large steps. Without room for the frame it waits for the next read; the
-    // room is there again long before the peer has used up what it has.
-    bool has_room = ring_room(&link.output) >= sizeof(struct link_header) + sizeof(u32);
-    bool is_due = link.taken >= CREDIT_STEP || ring_used(&link.input) == 0;
-    if (link.taken != 0 && has_room && is_due && !link.input_ended) {
-        send_credit_locked(link.taken);
-        link.taken = 0;
-    }
+    return_credit_locked();
     wait_unlock(&link.queue);
     if (status == OK)
         *got = taken;
@@ -206,6 +212,7 @@ void link_interrupt(void) {
         return;
     wait_lock(&link.queue);
     pump_output_locked();
+    return_credit_locked();
     pump_input_locked();
     wake_all_locked(&link.queue);
     bool interrupted = link.interrupted;

@@ -174,6 +174,31 @@ static void a_killed_sender_leaves_whole_frames(void) {
     CHECK(peer.frames[LINK_STDERR] == 1);
 }
 
+// A program that has filled the output reads all of stdin that the peer may send: the credit comes
+// with the first bytes that the port takes, for the program may sleep in its next read by then.
+static void credit_waits_for_room_and_not_for_a_reader(void) {
+    u8 buffer[65536];
+    usize got = 0;
+    port.window = SENT_MAX;
+    link_interrupt();
+    port.sent_len = 0;
+    port.window = 0;
+    CHECK(link_send(LINK_STDERR, pattern, link_output_room() - 7 * sizeof(struct link_header)) ==
+          OK);
+    CHECK(link_output_room() < sizeof(u32));
+
+    come(LINK_STDIN, pattern, sizeof buffer);
+    link_interrupt();
+    for (usize at = 0; at < sizeof buffer; at += got)
+        CHECK(link_stdin_read(buffer + at, 20000, &got) == OK && got != 0);
+    CHECK(port.sent_len == 0);
+    port.window = SENT_MAX;
+    link_interrupt();
+    link_interrupt();
+    peer_read();
+    CHECK(peer.credit == sizeof buffer);
+}
+
 static void stdin_is_read_against_credit(void) {
     u8 buffer[70000];
     usize got = 0;
@@ -213,6 +238,7 @@ static void body(void *) {
     hello_comes_first();
     a_slow_peer_gets_everything();
     a_killed_sender_leaves_whole_frames();
+    credit_waits_for_room_and_not_for_a_reader();
     stdin_is_read_against_credit();
     ended = true;
     fake_sched_stop();

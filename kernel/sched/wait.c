@@ -17,7 +17,12 @@
 // so while it is held and waiting_on is set, the queue exists. The kill flag is read under it after
 // waiting_on is set, and set before waiting_on is looked at, so a kill is not missed either.
 //
-// Locks: sleepers.lock, then queue.lock, then runq.lock.
+// A thread that waits for several queues sleeps on the queue of its own wait_set. Who wakes a
+// watched queue signals the set, under both locks; the signal stays until the thread takes it, so
+// it may come at any time after the watch began. Taking the watch off takes the watched queue's
+// lock, so no signaller is left behind when the set goes.
+//
+// Locks: sleepers.lock, then queue.lock, then that of a wait set's queue, then runq.lock.
 
 #include "kernel/sched/wait.h"
 
@@ -27,6 +32,7 @@
 void wait_queue_init(struct wait_queue *queue) {
     spin_init(&queue->lock, LOCK_WAIT_QUEUE, "wait queue");
     list_init(&queue->waiters);
+    list_init(&queue->watches);
 }
 
 void wait_lock(struct wait_queue *queue) {
@@ -50,16 +56,33 @@ static void end_wait_locked(struct thread *thread, enum status status) {
     sched_wake(thread);
 }
 
+static void wake_first_locked(struct wait_queue *queue) {
+    end_wait_locked(container_of(queue->waiters.next, struct thread, wait_link), OK);
+}
+
+static void signal_watches_locked(struct wait_queue *queue) {
+    LIST_FOR_EACH(node, &queue->watches) {
+        struct wait_set *set = container_of(node, struct wait_watch, link)->set;
+        spin_lock(&set->queue.lock);
+        set->is_signalled = true;
+        if (!list_is_empty(&set->queue.waiters))
+            wake_first_locked(&set->queue);
+        spin_unlock(&set->queue.lock);
+    }
+}
+
 void wake_one_locked(struct wait_queue *queue) {
     ASSERT(spin_is_held(&queue->lock));
     if (!list_is_empty(&queue->waiters))
-        end_wait_locked(container_of(queue->waiters.next, struct thread, wait_link), OK);
+        wake_first_locked(queue);
+    signal_watches_locked(queue);
 }
 
 void wake_all_locked(struct wait_queue *queue) {
     ASSERT(spin_is_held(&queue->lock));
     while (!list_is_empty(&queue->waiters))
-        wake_one_locked(queue);
+        wake_first_locked(queue);
+    signal_watches_locked(queue);
 }
 
 void wake_all(struct wait_queue *queue) {
@@ -157,6 +180,40 @@ enum status wait_locked(struct wait_queue *queue, u64 deadline_ns) {
     spin_lock(&queue->lock);
     ASSERT(list_is_empty(&thread->wait_link));
     return thread->wake_status;
+}
+
+// -- Several queues -----------------------------------------------------------------------------
+
+void wait_set_init(struct wait_set *set) {
+    wait_queue_init(&set->queue);
+    spin_init(&set->queue.lock, LOCK_WAIT_SET, "wait set");
+    set->is_signalled = false;
+}
+
+void wait_set_watch(struct wait_set *set, struct wait_watch *watch, struct wait_queue *queue) {
+    watch->queue = queue;
+    watch->set = set;
+    list_init(&watch->link);
+    spin_lock(&queue->lock);
+    list_push_back(&queue->watches, &watch->link);
+    spin_unlock(&queue->lock);
+}
+
+void wait_set_unwatch(struct wait_watch *watch) {
+    spin_lock(&watch->queue->lock);
+    list_remove(&watch->link);
+    spin_unlock(&watch->queue->lock);
+}
+
+enum status wait_set_wait(struct wait_set *set, u64 deadline_ns) {
+    enum status status = OK;
+    wait_lock(&set->queue);
+    while (!set->is_signalled && status == OK)
+        status = wait_locked(&set->queue, deadline_ns);
+    if (status == OK)
+        set->is_signalled = false;
+    wait_unlock(&set->queue);
+    return status;
 }
 
 // -- Mutexes ------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ enum lock_rank : u8 {
     LOCK_ASPACE = 50,
     LOCK_TIMERS = 60,
     LOCK_WAIT_QUEUE = 70,
+    LOCK_WAIT_SET = 75,
     LOCK_RUN_QUEUE = 80,
     LOCK_ENGINE_REGISTRY = 90,
     LOCK_SLAB = 100,

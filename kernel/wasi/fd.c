@@ -1,6 +1,7 @@
 // Descriptors: state, attributes, and the listing of directories.
 
 #include "base/math.h"
+#include "kernel/mm/heap.h"
 #include "kernel/wasi/wasi_internal.h"
 
 // -- Position -----------------------------------------------------------------------------------
@@ -203,41 +204,30 @@ enum wasi_errno wasi_fd_datasync(struct process *process, const u64 *args) {
 
 // -- Preopened directories ----------------------------------------------------------------------
 
-static enum wasi_errno get_preopen(struct process *process, u64 fd, struct handle *out) {
-    enum wasi_errno error = wasi_fd(process, fd, 0, out);
-    if (error != WASI_ESUCCESS)
-        return error;
-    if (out->preopen.len != 0)
-        return WASI_ESUCCESS;
-    object_release(out->object);
-    return WASI_EBADF;
-}
-
 // (fd, prestat out)
 enum wasi_errno wasi_fd_prestat_get(struct process *process, const u64 *args) {
-    struct handle handle;
-    enum wasi_errno error = get_preopen(process, args[0], &handle);
-    if (error != WASI_ESUCCESS)
-        return error;
-    const struct wasi_prestat prestat = {
-        .tag = WASI_PREOPEN_DIR,
-        .name_len = (u32)handle.preopen.len,
-    };
-    object_release(handle.object);
+    usize len;
+    if (handle_preopen_name(&process->handles, (u32)args[0], NULL, 0, &len) != OK)
+        return WASI_EBADF;
+    const struct wasi_prestat prestat = {.tag = WASI_PREOPEN_DIR, .name_len = (u32)len};
     return wasi_put(process, args[1], &prestat, sizeof prestat);
 }
 
 // (fd, buffer, length)
 enum wasi_errno wasi_fd_prestat_dir_name(struct process *process, const u64 *args) {
-    struct handle handle;
-    enum wasi_errno error = get_preopen(process, args[0], &handle);
-    if (error != WASI_ESUCCESS)
-        return error;
-    if (args[2] < handle.preopen.len)
-        error = WASI_ENAMETOOLONG;
-    else
-        error = wasi_put(process, args[1], handle.preopen.data, handle.preopen.len);
-    object_release(handle.object);
+    usize len;
+    if (handle_preopen_name(&process->handles, (u32)args[0], NULL, 0, &len) != OK)
+        return WASI_EBADF;
+    if (args[2] < len)
+        return WASI_ENAMETOOLONG;
+    usize size = len;
+    char *name = kmalloc(size);
+    if (name == NULL)
+        return WASI_ENOMEM;
+    enum wasi_errno error = WASI_EBADF; // closed in between
+    if (handle_preopen_name(&process->handles, (u32)args[0], name, size, &len) == OK)
+        error = wasi_put(process, args[1], name, min_u64(size, len));
+    kfree(name, size);
     return error;
 }
 

@@ -96,13 +96,14 @@ static enum wasi_errno write_step(struct transfer *t, bool *more) {
     return WASI_ESUCCESS;
 }
 
-// Repeats the step. What was moved before a failure counts; the failure shows at the next call.
+// Repeats the step. What was moved before a failure counts; the failure shows at the next call. A
+// process that is to end does so now and not after gigabytes.
 static enum wasi_errno transfer_run(struct transfer *t,
                                     enum wasi_errno (*step)(struct transfer *t, bool *more)) {
     enum wasi_errno error = WASI_ESUCCESS;
     bool more = true;
     while (error == WASI_ESUCCESS && more && t->done < t->buffers.total)
-        error = step(t, &more);
+        error = thread_is_killed(thread_current()) ? WASI_EINTR : step(t, &more);
     return t->done != 0 ? WASI_ESUCCESS : error;
 }
 

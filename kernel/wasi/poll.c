@@ -1,9 +1,8 @@
 // poll_oneoff: waiting for clocks and descriptors at once.
 //
-// All subscriptions are copied in and resolved; then the call looks at all of them, and sleeps
-// until something may have changed, again and again until there is at least one event. A thread
-// sleeps on one wait queue: the first that a descriptor has. It looks again every SLICE_NS in any
-// case, for the sake of other queues and of what changed between looking and falling asleep.
+// All subscriptions are copied in and resolved, and the queues of their objects are watched from
+// then on; the call looks at all of them, and sleeps until something may have changed, again and
+// again until there is at least one event.
 
 #include "base/math.h"
 #include "kernel/mm/heap.h"
@@ -11,7 +10,6 @@
 #include "kernel/wasi/wasi_internal.h"
 
 #define SUBSCRIPTIONS_MAX 4096u
-#define SLICE_NS          5000000ull
 
 // A subscription, resolved.
 struct subject {
@@ -20,6 +18,8 @@ struct subject {
     enum wasi_errno error; // why it cannot be waited for: an event of its own
     u64 deadline_ns;       // of a clock
     struct handle handle;  // of a descriptor; its object is NULL where there is none
+    struct wait_watch watch;
+    bool is_watched;
 };
 
 struct poll {
@@ -30,8 +30,8 @@ struct poll {
     u32 count;
     u32 event_count;
 
-    struct wait_queue *queue; // to sleep on, or NULL
-    u64 deadline_ns;          // the earliest
+    struct wait_set set;
+    u64 deadline_ns; // the earliest
 };
 
 static bool poll_alloc(struct poll *poll) {
@@ -42,8 +42,12 @@ static bool poll_alloc(struct poll *poll) {
 }
 
 static void poll_free(struct poll *poll) {
-    for (u32 i = 0; poll->subjects != NULL && i < poll->count; i++)
-        object_release(poll->subjects[i].handle.object);
+    for (u32 i = 0; poll->subjects != NULL && i < poll->count; i++) {
+        struct subject *subject = &poll->subjects[i];
+        if (subject->is_watched)
+            wait_set_unwatch(&subject->watch);
+        object_release(subject->handle.object); // and maybe its queue
+    }
     kfree(poll->events, poll->count * sizeof *poll->events);
     kfree(poll->subjects, poll->count * sizeof *poll->subjects);
     kfree(poll->subscriptions, poll->count * sizeof *poll->subscriptions);
@@ -80,8 +84,10 @@ static void resolve_fd(struct poll *poll, const struct wasi_subscription *from,
         return;
     to->handle = handle;
     const struct object_ops *ops = handle.object->ops;
-    if (poll->queue == NULL && ops->poll_queue != NULL)
-        poll->queue = ops->poll_queue(handle.object);
+    if (ops->poll_queue == NULL)
+        return;
+    wait_set_watch(&poll->set, &to->watch, ops->poll_queue(handle.object));
+    to->is_watched = true;
 }
 
 static enum wasi_errno resolve(struct poll *poll) {
@@ -143,24 +149,13 @@ static void look(struct poll *poll) {
 
 // -- Waiting ------------------------------------------------------------------------------------
 
-static enum status sleep_once(struct poll *poll) {
-    u64 deadline_ns = poll->deadline_ns;
-    if (poll->queue == NULL)
-        return thread_sleep_until(deadline_ns);
-    u64 slice_ns = arch_clock_ns() + SLICE_NS;
-    wait_lock(poll->queue);
-    enum status status = wait_locked(poll->queue, min_u64(deadline_ns, slice_ns));
-    wait_unlock(poll->queue);
-    return status == ERR_TIMED_OUT ? OK : status;
-}
-
 static enum wasi_errno wait_for_events(struct poll *poll) {
     for (;;) {
         look(poll);
         if (poll->event_count != 0)
             return WASI_ESUCCESS;
-        enum status status = sleep_once(poll);
-        if (status != OK)
+        enum status status = wait_set_wait(&poll->set, poll->deadline_ns);
+        if (status != OK && status != ERR_TIMED_OUT)
             return wasi_errno_of(status);
     }
 }
@@ -195,6 +190,7 @@ enum wasi_errno wasi_poll_oneoff(struct process *process, const u64 *args) {
         error = wasi_check(process, args[3], sizeof(u32));
     if (error != WASI_ESUCCESS)
         return error;
+    wait_set_init(&poll.set);
     error = poll_alloc(&poll) ? run(&poll, args) : WASI_ENOMEM;
     poll_free(&poll);
     return error;

@@ -685,6 +685,90 @@ static void polling_waits_for_the_first_event(void **) {
     fake_process_run(poll_body);
 }
 
+// A second stream, with a queue of its own.
+static struct {
+    struct object object;
+    struct wait_queue queue;
+    bool is_ready;
+} other;
+
+static u32 other_poll(struct object *, u64 *available) {
+    *available = 1;
+    return other.is_ready ? POLL_READABLE : 0;
+}
+
+static struct wait_queue *other_queue(struct object *) {
+    return &other.queue;
+}
+
+static enum status other_stat(struct object *object, struct object_stat *out) {
+    *out = (struct object_stat){.type = object->type};
+    return OK;
+}
+
+static void wake_other(void) {
+    wait_lock(&other.queue);
+    other.is_ready = true;
+    wake_all_locked(&other.queue);
+    wait_unlock(&other.queue);
+}
+
+static void two_queues_body(void) {
+    static const struct object_ops ops = {
+        .stat = other_stat, .poll = other_poll, .poll_queue = other_queue};
+    object_init(&other.object, &ops, OBJECT_STREAM);
+    wait_queue_init(&other.queue);
+    other.is_ready = false;
+    fake_stream.is_ready = false;
+    const struct handle handle = {.object = &other.object,
+                                  .rights = wasi_stream_rights(true, false)};
+    u32 fd;
+    CHECK(handle_insert(&fake_process.handles, &handle, &fd) == OK);
+
+    u64 before = arch_clock_ns();
+    fake_interrupt_at(before + 12000000, wake_other);
+    subscribe_fd(0, WASI_EVENT_FD_READ, 0);
+    subscribe_fd(1, WASI_EVENT_FD_READ, fd);
+    EXPECT(poll(2), WASI_ESUCCESS);
+    CHECK(fake_peek_u32(AT_OUT) == 1 && event_at(0).userdata == 101);
+    CHECK(arch_clock_ns() - before < 13000000);
+    CHECK(list_is_empty(&other.queue.watches) && list_is_empty(&fake_stream.queue.watches));
+}
+
+static void polling_sleeps_on_all_queues_at_once(void **) {
+    fake_process_run(two_queues_body);
+    assert_int_equal(fake_timer_rang(), 0); // nobody looked in between
+}
+
+static u32 writes;
+
+// The process is killed while its first piece is written.
+static enum status write_and_kill(struct object *, u64, const void *, usize len, usize *put) {
+    writes++;
+    thread_kill(thread_current());
+    *put = len;
+    return OK;
+}
+
+static void killed_writer_body(void) {
+    static const struct object_ops ops = {.stat = other_stat, .write = write_and_kill};
+    object_init(&other.object, &ops, OBJECT_STREAM);
+    const struct handle handle = {.object = &other.object,
+                                  .rights = wasi_stream_rights(false, true)};
+    u32 fd;
+    CHECK(handle_insert(&fake_process.handles, &handle, &fd) == OK);
+    for (u32 i = 0; i < 8; i++)
+        poke_iovec(i, 0, FAKE_MEMORY_BYTES);
+    EXPECT(CALL(fd_write, fd, AT_IOVECS, 8, AT_OUT), WASI_ESUCCESS);
+    CHECK(fake_peek_u32(AT_OUT) < FAKE_MEMORY_BYTES);
+}
+
+static void a_killed_process_stops_writing(void **) {
+    writes = 0;
+    fake_process_run(killed_writer_body);
+    assert_int_equal(writes, 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arguments_are_laid_out),
@@ -700,6 +784,8 @@ int main(void) {
         cmocka_unit_test(descriptors_are_managed),
         cmocka_unit_test(clocks_and_random_numbers),
         cmocka_unit_test(polling_waits_for_the_first_event),
+        cmocka_unit_test(polling_sleeps_on_all_queues_at_once),
+        cmocka_unit_test(a_killed_process_stops_writing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -83,6 +83,7 @@ CASES = [
     Case("stdio", "255", name="stdio-status", status=255, stdin="x" * 200000,
          stderr="to standard error\n"),
     Case("heap"),
+    Case("vectors"),
     Case("cplusplus", stdin=LINES, status=17, stderr="to standard error\n"),
     Case("rust", env={"B": "2", "A": "1"}, stdin=LINES + "\n", stderr="to standard error\n"),
     Case("rust", "exit", "9", name="rust-exit", status=9),

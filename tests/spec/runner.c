@@ -64,6 +64,7 @@ struct runner {
     enum script_command command;
     u32 line;
     bool failed;
+    bool lifted; // it was accepted, as it is today
     u64 values[VALUES_MAX];
     u32 value_count;
     enum value_type value_types[VALUES_MAX]; // of results
@@ -354,15 +355,24 @@ static void do_register(struct runner *r) {
         add_name(r, as, true, instance);
 }
 
+// Refusals of version 2.0 that 3.0, with many memories, has lifted. The scripts of 3.0 name none of
+// them.
+static bool is_lifted(struct bytes text) {
+    return bytes_equal_text(text, "multiple memories") ||
+           bytes_equal_text(text, "zero byte expected");
+}
+
 static void do_assert_refused(struct runner *r) {
-    (void)read_text(r); // texts differ between engines
+    struct bytes text = read_text(r); // not compared: texts differ between engines
     struct bytes binary = read_text(r);
     struct module_error error;
     struct module *module;
     enum status status = create_module(r, binary, &error, &module);
     if (status == OK) {
         module_release(module);
-        fail(r, "the module was accepted");
+        r->lifted = is_lifted(text);
+        if (!r->lifted)
+            fail(r, "the module was accepted");
     } else if (status == ERR_NO_MEMORY) {
         fail(r, "out of memory");
     }
@@ -631,6 +641,7 @@ static enum status run_commands(struct runner *r) {
         r->command = (enum script_command)read_number(r, 1);
         r->line = (u32)read_number(r, 4);
         r->failed = false;
+        r->lifted = false;
         if (r->broken)
             return ERR_MALFORMED;
         if (r->command == SCRIPT_BEGIN) {
@@ -646,7 +657,7 @@ static enum status run_commands(struct runner *r) {
             return ERR_MALFORMED;
         if (r->failed)
             r->counts.failed[r->command]++;
-        else if (r->command == SCRIPT_ASSERT_TEXT)
+        else if (r->command == SCRIPT_ASSERT_TEXT || r->lifted)
             r->counts.skipped[r->command]++;
         else
             r->counts.passed[r->command]++;

@@ -1,4 +1,4 @@
-// The host module "spectest": print functions that print nothing, a table, a memory and globals.
+// The host module "spectest": print functions that print nothing, tables, a memory and globals.
 
 #include "tests/spec/spectest.h"
 
@@ -53,6 +53,10 @@ enum status spectest_create(struct store *store, const struct spectest_funcs *fu
     enum status status = store_table(store, table, &out->table);
     if (status != OK)
         return status;
+    table.is64 = true;
+    status = store_table(store, table, &out->table64);
+    if (status != OK)
+        return status;
     struct memory_type memory = {.limits = {.min = 1, .max = 2, .has_max = true}};
     status = store_memory(store, memory, &out->memory);
     for (u32 i = 0; i < COUNT_OF(global_list) && status == OK; i++) {
@@ -65,6 +69,10 @@ enum status spectest_create(struct store *store, const struct spectest_funcs *fu
 bool spectest_export(const struct spectest *spectest, struct bytes name, struct extern_ref *out) {
     if (bytes_equal_text(name, "table")) {
         *out = (struct extern_ref){.kind = EXTERN_TABLE, .table = spectest->table};
+        return true;
+    }
+    if (bytes_equal_text(name, "table64")) {
+        *out = (struct extern_ref){.kind = EXTERN_TABLE, .table = spectest->table64};
         return true;
     }
     if (bytes_equal_text(name, "memory")) {

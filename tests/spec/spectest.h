@@ -15,6 +15,7 @@ MUST_USE enum status spectest_funcs_create(struct engine *engine, struct spectes
 struct spectest {
     const struct spectest_funcs *funcs;
     struct table *table;
+    struct table *table64; // indexed by i64
     struct memory *memory;
     struct global *globals[4];
 };

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, ROOT, Machine  # noqa: E402
+from machine import BUILD, ROOT, Machine, boot_archive  # noqa: E402
 
 PROMPT = r"^kwast> "
 BOOT_LIMIT_INSTRUCTIONS = 40_000_000
@@ -70,6 +70,48 @@ def test_machine_reaches_prompt_and_powers_off(start):
     files = {f"bin/demo-{x}.wasm": program(f"demo-{x}") for x in ("c", "cpp", "rust")}
     with start(files) as machine:
         demonstration(machine)
+
+
+def test_ctrl_c_ends_the_demonstration():
+    files = {f"bin/demo-{x}.wasm": program("spin") for x in ("c", "cpp", "rust")}
+    with Machine.pvh(files) as machine:
+        for _ in range(3):
+            machine.expect("spinning")
+        machine.type("\x03")
+        for _ in range(3):
+            machine.expect(r"demo-\w+\.wasm +killed")
+        machine.expect(PROMPT)
+
+
+# -- Bad input at boot --------------------------------------------------------------------------
+
+
+def test_no_boot_archive_is_said():
+    with Machine.pvh() as machine:
+        machine.expect("^Kwast cannot start: there is no boot archive")
+
+
+@pytest.mark.parametrize("damage, words", [
+    (lambda tar: b"", "at byte 0: the archive ends before its end mark"),
+    (lambda tar: tar[:1500], r"at byte 1024: "),
+    (lambda tar: tar[:100] + b"9" + tar[101:], "at byte 0: wrong checksum"),
+    (lambda tar: b"no tar at all" * 1000, "at byte 0: not a ustar header"),
+])
+def test_a_damaged_boot_archive_is_said(tmp_path, damage, words):
+    path = boot_archive(tmp_path / "boot.tar", {"a": b"x" * 400, "b": b"y" * 600})
+    path.write_bytes(damage(path.read_bytes()) or b"\n")
+    with Machine.pvh(args=["-initrd", path]) as machine:
+        machine.expect("^Kwast cannot start: the boot archive is damaged " + words)
+
+
+def test_a_panic_names_the_functions_it_came_through():
+    with Machine.pvh({}, append="panic") as machine:
+        machine.expect("^kwast: kernel panic: asked for")
+        machine.expect(r"main_thread\+0x")
+        machine.expect(r"thread_main\+0x")
+
+
+# -- Size and cost ------------------------------------------------------------------------------
 
 
 def test_release_image_is_small():

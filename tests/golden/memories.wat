@@ -1,0 +1,15 @@
+;; Accesses that are checked: memories other than the first, and those of 64 bits.
+(module
+  (memory $m0 i64 1)
+  (memory $m1 1)
+  (func $second (param $i i32) (result i32) (i32.load $m1 (local.get $i)))
+  (func $second_far (param $i i32) (result i32)
+    (i32.load $m1 offset=0xfffffff0 (local.get $i)))
+  (func $second_constant (result i64) (i64.load $m1 offset=16 (i32.const 100)))
+  (func $wide (param $i i64) (result i64) (i64.load16_s offset=8 (local.get $i)))
+  (func $wide_store (param $i i64) (param $x f32)
+    (f32.store (local.get $i) (local.get $x)))
+  (func $size (result i32) (memory.size $m1))
+  (func $fill (param i64 i32 i64) (memory.fill (local.get 0) (local.get 1) (local.get 2)))
+  (func $copy (param i64 i32 i32)
+    (memory.copy $m0 $m1 (local.get 0) (local.get 1) (local.get 2))))
