@@ -152,7 +152,7 @@ $(kout)/kwast-hosted: $(hosted_objects)
 .PHONY: hosted
 hosted: $(out)/kwast-hosted
 $(out)/kwast-hosted: $(kout)/kwast-hosted always
-	$(Q)cmp -s $< $@ || cp $< $@
+	$(Q)cmp -s $< $@ || cp --remove-destination $< $@ # it may be running
 
 # The kernel with the specification's runner as its payload (tests/spec/ring0.py).
 spec_kernel_objects = $(filter-out $(kout)/kernel/kernel/init/payload.c.o,$(kernel_objects)) \
