@@ -324,7 +324,7 @@ def test_the_log_is_shown_when_asked_for(place):
     ["run", "--memory", "99999999999999999999G", "x.wasm"], ["run", "--memory", "", "x.wasm"],
     ["run", "--timeout", "0", "x.wasm"], ["run", "--timeout", "-1", "x.wasm"],
     ["run", "--timeout", ".", "x.wasm"], ["run", "--timeout", "nan", "x.wasm"],
-    ["run", "--machine", "hosted", "x.wasm"], ["run", "--machine", "abacus", "x.wasm"],
+    ["run", "--machine", "abacus", "x.wasm"],
     ["run", "--cpus", "2", "x.wasm"], ["run", "--isolation", "domain", "x.wasm"],
     ["run", "--tier", "optimizing", "x.wasm"], ["run", "--dir", "::x", "x.wasm"],
     ["run", "--dir", "/::", "x.wasm"], ["run", "--dir", "/::a=b", "x.wasm"],
