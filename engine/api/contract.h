@@ -237,7 +237,10 @@ struct helper_result {
     X(HELPER_TABLE_COPY)  /* (to table, from table, to, from, count) */                            \
     X(HELPER_TABLE_INIT)  /* (table, segment, to, from, count) */                                  \
     X(HELPER_ELEM_DROP)   /* (segment) */                                                          \
-    X(HELPER_STACK_GROW)  /* special: see below */                                                 \
+    X(HELPER_WAIT32)     /* (memory, offset, index, expected, timeout) -> enum host_wait_result */ \
+    X(HELPER_WAIT64)     /* likewise */                                                            \
+    X(HELPER_NOTIFY)     /* (memory, offset, index, count) -> how many were woken */               \
+    X(HELPER_STACK_GROW) /* special: see below */                                                  \
     X(HELPER_SEGMENT_SET) /* special: see below */
 
 enum helper {
