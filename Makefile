@@ -30,6 +30,7 @@ all: deps-build kernel hosted tools programs
 help:
 	@echo 'make              build everything into build/'
 	@echo 'make run          boot in QEMU and be at the prompt (Ctrl-A X ends QEMU)'
+	@echo 'make hosted       the kernel as a Linux process, build/kwast-hosted'
 	@echo 'make iso          a bootable ISO, build/kwast.iso (BUILD=release: without assertions)'
 	@echo 'make unit         unit tests, under ASan and UBSan'
 	@echo 'make x64          compare the assembler with LLVM'
@@ -151,7 +152,7 @@ $(kout)/kwast-hosted: $(hosted_objects)
 .PHONY: hosted
 hosted: $(out)/kwast-hosted
 $(out)/kwast-hosted: $(kout)/kwast-hosted always
-	$(Q)cmp -s $< $@ || cp $< $@
+	$(Q)cmp -s $< $@ || cp --remove-destination $< $@ # it may be running
 
 # The kernel with the specification's runner as its payload (tests/spec/ring0.py).
 spec_kernel_objects = $(filter-out $(kout)/kernel/kernel/init/payload.c.o,$(kernel_objects)) \

@@ -54,6 +54,9 @@ INDIRECT = {
     "emit_truncation": ["asm_*"],
     "emit_simd": ["simd_*"],  # the templates of its table
     "module_decode": ["decode_*"],
+    "flush": ["send", "try_send"],  # of the log
+    "log_write": ["try_send"],
+    "log_flush_to_link": ["send"],
     "prompt_run": [f"run_{command}" for command in
                    "help ls run start ps mem kill log poweroff".split()],
     "process_for_each": ["print_process", "find_process"],

@@ -46,6 +46,8 @@ static void print_sums(const char *name, int name_len, const struct spec_counts 
     printf("%.*s: %u passed, %u failed", name_len, name, sums.passed, sums.failed);
     if (sums.skipped != 0)
         printf(", %u text only", sums.skipped);
+    if (sums.lifted != 0)
+        printf(", %u refusals lifted by a later edition", sums.lifted);
     printf("\n");
 }
 

@@ -17,6 +17,7 @@
 //   times=1             send LINK_TIMES
 //   wast=1              `program` is a specification script (tests only)
 //
-// The kernel's command line knows: log=serial|none, quiet, mem=BYTES (use less RAM).
+// The kernel's command line knows: log=serial|none, quiet, mem=BYTES (use less RAM), and in debug
+// builds panic (stop with one, for the test of the report).
 
 #define BOOT_RUN_PATH "boot/run"

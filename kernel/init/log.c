@@ -1,6 +1,7 @@
 // The kernel log: a ring of text under one spinlock of the highest rank, so that any context can
-// write. The link is fed from the ring later, in thread context: sending may block, and a log line
-// must not.
+// write. The link is fed from the ring: at once where the writer may take the link's lock and there
+// is room for the frame, else with the next line or the next log_flush_to_link, which waits for
+// room.
 
 #include "kernel/init/log.h"
 
@@ -8,6 +9,7 @@
 #include "base/math.h"
 #include "kernel/ipc/link.h"
 #include "kernel/ipc/ring.h"
+#include "kernel/sched/thread.h"
 #include "kernel/sync/spinlock.h"
 
 #define RING_BYTES (32 * KIB)
@@ -20,7 +22,8 @@ static struct {
 
     // Under lock:
     struct ring ring;
-    u32 sent; // ring.head up to which the link has it
+    u32 sent;         // ring.head up to which the link has it
+    bool is_flushing; // one thread feeds the link, so that it gets everything in order
 
     // Atomic:
     i32 console_level; // below zero: none
@@ -40,6 +43,45 @@ void log_console_level(enum log_level level) {
 
 void log_console_off(void) {
     klog.console_level = -1;
+}
+
+// Copies out text from position `from` on; returns its length.
+static usize copy_from(u32 from, char *out, usize size) {
+    struct ring rest = klog.ring;
+    rest.tail = from;
+    return ring_take(&rest, out, (u32)size);
+}
+
+static bool try_send(const char *text, usize len) {
+    return link_try_send(LINK_LOG, text, len);
+}
+
+static bool send(const char *text, usize len) {
+    return link_send(LINK_LOG, text, len) == OK;
+}
+
+// Feeds the link until it has all, or cannot take more; false when somebody else is at it.
+static bool flush(bool (*send_piece)(const char *text, usize len)) {
+    char piece[LINE_BYTES];
+    if (!link_is_up())
+        return true;
+    spin_lock(&klog.lock);
+    bool is_ours = !klog.is_flushing;
+    klog.is_flushing = true;
+    for (bool goes_on = is_ours; goes_on;) {
+        u32 from = klog.sent;
+        u32 len = (u32)copy_from(from, piece, sizeof piece);
+        spin_unlock(&klog.lock);
+        goes_on = len != 0 && send_piece(piece, len);
+        spin_lock(&klog.lock);
+        // What was overwritten meanwhile is lost, and `sent` beyond it.
+        if (goes_on && (i32)(from + len - klog.sent) > 0)
+            klog.sent = from + len;
+    }
+    if (is_ours)
+        klog.is_flushing = false;
+    spin_unlock(&klog.lock);
+    return is_ours;
 }
 
 void log_write(enum log_level level, const char *format, ...) {
@@ -64,27 +106,14 @@ void log_write(enum log_level level, const char *format, ...) {
     if ((i32)level <= klog.console_level)
         arch_console_write(line, len);
     spin_unlock(&klog.lock);
-}
-
-// Copies out text from position `from` on; returns its length.
-static usize copy_from(u32 from, char *out, usize size) {
-    struct ring rest = klog.ring;
-    rest.tail = from;
-    return ring_take(&rest, out, (u32)size);
+    // With interrupts off the caller may be a handler or hold a lock.
+    if (arch_irq_enabled())
+        flush(try_send);
 }
 
 void log_flush_to_link(void) {
-    if (!link_is_up())
-        return;
-    for (;;) {
-        char piece[LINE_BYTES];
-        spin_lock(&klog.lock);
-        usize len = copy_from(klog.sent, piece, sizeof piece);
-        klog.sent += (u32)len;
-        spin_unlock(&klog.lock);
-        if (len == 0 || link_send(LINK_LOG, piece, len) != OK)
-            return;
-    }
+    while (!flush(send))
+        thread_yield();
 }
 
 usize log_read(char *out, usize size) {

@@ -162,6 +162,17 @@ enum status link_send(enum link_type type, const void *data, usize len) {
     return OK;
 }
 
+bool link_try_send(enum link_type type, const void *data, usize len) {
+    if (!link.is_up)
+        return false;
+    wait_lock(&link.queue);
+    bool has_room = ring_room(&link.output) >= sizeof(struct link_header) + len;
+    if (has_room)
+        put_frame_locked(type, data, len);
+    wait_unlock(&link.queue);
+    return has_room;
+}
+
 void link_flush(u64 deadline_ns) {
     if (!link.is_up)
         return;

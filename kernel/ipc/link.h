@@ -19,6 +19,9 @@ bool link_is_up(void);
 // frames may have been sent. Thread context.
 MUST_USE enum status link_send(enum link_type type, const void *data, usize len);
 
+// Sends one frame if there is room for it now; never blocks. No spinlock is held.
+MUST_USE bool link_try_send(enum link_type type, const void *data, usize len);
+
 // Waits until everything has been handed to the port, or `deadline_ns`.
 void link_flush(u64 deadline_ns);
 

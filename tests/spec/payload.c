@@ -55,8 +55,9 @@ static void put_failure(void *context, struct bytes script, u32 line, enum scrip
 
 static void put_sums(struct job *job, struct bytes name, const struct spec_counts *counts) {
     struct spec_sums sums = spec_counts_sum(counts);
-    put(job, "%.*s: %u passed, %u failed, %u text only\n", (int)name.len, (const char *)name.data,
-        sums.passed, sums.failed, sums.skipped);
+    put(job, "%.*s: %u passed, %u failed, %u text only, %u refusals lifted by a later edition\n",
+        (int)name.len, (const char *)name.data, sums.passed, sums.failed, sums.skipped,
+        sums.lifted);
 }
 
 static void put_script(void *context, struct bytes script, const struct spec_counts *counts) {

@@ -193,6 +193,7 @@ static void end_script(struct runner *r) {
             r->total->passed[i] += r->counts.passed[i];
             r->total->failed[i] += r->counts.failed[i];
             r->total->skipped[i] += r->counts.skipped[i];
+            r->total->lifted[i] += r->counts.lifted[i];
         }
         r->sink->script_end(r->sink->context, r->script, &r->counts);
     }
@@ -657,8 +658,10 @@ static enum status run_commands(struct runner *r) {
             return ERR_MALFORMED;
         if (r->failed)
             r->counts.failed[r->command]++;
-        else if (r->command == SCRIPT_ASSERT_TEXT || r->lifted)
+        else if (r->command == SCRIPT_ASSERT_TEXT)
             r->counts.skipped[r->command]++;
+        else if (r->lifted)
+            r->counts.lifted[r->command]++;
         else
             r->counts.passed[r->command]++;
     }
@@ -695,6 +698,7 @@ struct spec_sums spec_counts_sum(const struct spec_counts *counts) {
             sums.passed += counts->passed[i];
         sums.failed += counts->failed[i];
         sums.skipped += counts->skipped[i];
+        sums.lifted += counts->lifted[i];
     }
     return sums;
 }
