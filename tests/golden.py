@@ -72,7 +72,8 @@ def constants(code, end):
 def listing(dump, wat):
     """The text of one module."""
     with tempfile.NamedTemporaryFile(suffix=".wasm") as wasm:
-        run(["wat2wasm", "--enable-multi-memory", "--enable-memory64", "--enable-threads", "--debug-names", wat, "-o", wasm.name])
+        run(["wat2wasm", "--enable-tail-call", "--enable-multi-memory", "--enable-memory64",
+             "--enable-threads", "--debug-names", wat, "-o", wasm.name])
         lines = run([dump, wasm.name]).splitlines()
     functions = []
     for line in lines:

@@ -17,15 +17,25 @@
 //   the others on the stack, in order, eight bytes each (v128: sixteen, aligned to eight), the
 //   first at [rsp] before the call.
 //   Results: the first integer or reference in rax, the first float or v128 in xmm0; the others on
-//   the stack, in order, directly above the stack parameters. The caller makes room for both.
+//   the stack, in order, above the stack parameters, which are rounded up to sixteen bytes for it.
+//   The caller makes room for both. The callee pops the (rounded) stack parameters: after the call
+//   the results are at [rsp], whatever function it was that returned.
 //   A call through a reference has the struct func_ref in rax at the call instruction.
+//
+// TAIL CALLS
+//   A function that ends in a call gives up its frame first. The new stack parameters are put below
+//   where its own ended, so that the results come to lie where its caller expects them; below these
+//   the return address; rbp is the caller's again; then it jumps. As callees pop, the two may have
+//   stack parameters of any size, and the stack does not grow. What is below, its own frame,
+//   has held the same parameters as an outgoing area before, so there is room.
+//   A tail call that may leave the instance jumps to HELPER_TAIL_CALL.
 //
 // REFERENCES
 //   A function reference is the address of a struct func_ref, null is 0. `code` may be entered only
 //   with r15 == instance; `cross_code` from any instance: it is the stub that saves r15 and the
 //   segment base, sets the callee's, calls, and puts the caller's back; for a host function both
-//   are the thunk of its type. Only these stubs and the entry stub ever change r15 or the segment
-//   base. An external reference is any 64-bit value that is not 0, null is 0.
+//   are the thunk of its type. Only these stubs, the entry stub and HELPER_TAIL_CALL ever change
+//   r15 or the segment base. An external reference is any 64-bit value that is not 0, null is 0.
 //
 // MEMORY
 //   Memory 0 is reached through the segment base only. A slot is reserved from memory_base up to
@@ -237,11 +247,12 @@ struct helper_result {
     X(HELPER_TABLE_COPY)  /* (to table, from table, to, from, count) */                            \
     X(HELPER_TABLE_INIT)  /* (table, segment, to, from, count) */                                  \
     X(HELPER_ELEM_DROP)   /* (segment) */                                                          \
-    X(HELPER_WAIT32)     /* (memory, offset, index, expected, timeout) -> enum host_wait_result */ \
-    X(HELPER_WAIT64)     /* likewise */                                                            \
-    X(HELPER_NOTIFY)     /* (memory, offset, index, count) -> how many were woken */               \
-    X(HELPER_STACK_GROW) /* special: see below */                                                  \
-    X(HELPER_SEGMENT_SET) /* special: see below */
+    X(HELPER_STACK_GROW)  /* special: see below */                                                 \
+    X(HELPER_SEGMENT_SET) /* special: see below */                                                 \
+    X(HELPER_TAIL_CALL)   /* special: see below */                                                 \
+    X(HELPER_WAIT32)      /* (memory, offset, index, expected, timeout) -> host_wait_result */     \
+    X(HELPER_WAIT64)      /* likewise */                                                           \
+    X(HELPER_NOTIFY)      /* (memory, offset, index, count) -> how many were woken */
 
 enum helper {
 #define X(name) name,
@@ -255,7 +266,15 @@ enum helper {
 // executes its TRAP_STACK_OVERFLOW ud2.
 //
 // HELPER_SEGMENT_SET is an assembly stub for the cross-call stubs: rax = the segment base to run
-// with. Both keep rcx rdx rsi rdi r8 to r11, xmm0 to xmm7 and what C preserves.
+// with. Both of these keep rcx rdx rsi rdi r8 to r11, xmm0 to xmm7 and what C preserves.
+
+// HELPER_TAIL_CALL is an assembly stub to jump to, with rax = a struct func_ref and everything else
+// as at its entry. When the return address is in a cross-call stub, which puts r15 and the segment
+// back anyway, it sets the callee's and enters `code`: so tail calls between instances do not grow
+// the stack either. Else it enters `cross_code`. A cross-call stub is known by the instruction that
+// it returns to, nop dword [rax + disp32] of the bytes CROSS_RETURN_MARK and three more; nothing
+// else that is returned to begins so.
+#define CROSS_RETURN_MARK 0x57801f0fu
 
 // A host function. `values` holds the arguments, one slot each (v128: two), in order, and takes the
 // results.

@@ -8,7 +8,7 @@
 //   lea rax, [rsp - frame]; cmp rax, [r14 + stack_limit]; jb grow; mov rsp, rax
 //   ... zero the locals that are not parameters ...
 //   ... body ...
-//   leave; ret
+//   leave; ret (and pop the stack parameters)
 //   cold: ud2 for each check that failed; grow: call of HELPER_STACK_GROW
 //   vector constants
 //
@@ -177,10 +177,11 @@ void jump_if(struct baseline *c, struct flags flags, struct label *to) {
     UNREACHABLE();
 }
 
-// mov [rbp + 16 + 8 * slot], ...; mov rax, ...; movaps xmm0, ...; leave; ret
+// mov [rbp + 16 + 8 * slot], ...; mov rax, ...; movaps xmm0, ...; leave; ret [params]
 void emit_return(struct baseline *c) {
     const struct func_type *type = c->type;
     u32 base = c->operand_count - type->result_count;
+    u32 param_bytes = 8 * callconv_param_slots(type);
     struct callconv cc;
     callconv_begin(&cc);
     for (u32 i = 0; i < type->param_count; i++)
@@ -196,8 +197,11 @@ void emit_return(struct baseline *c) {
             moves_add(c, place.kind == PLACE_GPR ? RAX : xmm_reg(XMM0), x);
     }
     moves_emit(c);
-    asm_bytes(c->a, (const u8[]){0xc9}, 1);
-    asm_ret(c->a);
+    asm_leave(c->a);
+    if (param_bytes != 0)
+        asm_ret_pop(c->a, (u16)param_bytes);
+    else
+        asm_ret(c->a);
 }
 
 // -- Prologue -----------------------------------------------------------------------------------
@@ -372,6 +376,10 @@ static void compile_control(struct baseline *c) {
         return emit_call(c);
     case OP_CALL_INDIRECT:
         return emit_call_indirect(c);
+    case OP_RETURN_CALL:
+        return emit_return_call(c);
+    case OP_RETURN_CALL_INDIRECT:
+        return emit_return_call_indirect(c);
     case OP_UNREACHABLE:
         return emit_unreachable(c);
     default:
@@ -535,7 +543,7 @@ STATIC_ASSERT(OP_F64_COPYSIGN - OP_F64_ABS == OP_F32_COPYSIGN - OP_F32_ABS, "sam
 static void compile_insn(struct baseline *c) {
     enum wasm_op op = c->insn.op;
     switch (op) {
-    case OP_UNREACHABLE ... OP_CALL_INDIRECT:
+    case OP_UNREACHABLE ... OP_RETURN_CALL_INDIRECT:
         return compile_control(c);
     case OP_LOCAL_GET:
         return local_get(c, c->insn.index);

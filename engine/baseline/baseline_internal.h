@@ -407,6 +407,8 @@ void emit_simd(struct baseline *c, enum wasm_op op); // emit_simd.c
 
 void emit_call(struct baseline *c);
 void emit_call_indirect(struct baseline *c);
+void emit_return_call(struct baseline *c);
+void emit_return_call_indirect(struct baseline *c);
 // Calls a helper with `imm_count` constants and then `pop_count` operands from the stack. With
 // `has_result` pushes the value, of type `result`.
 struct helper_call {

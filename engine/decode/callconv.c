@@ -4,6 +4,7 @@
 #include "engine/decode/callconv.h"
 
 #include "base/assert.h"
+#include "base/math.h"
 #include "engine/decode/module.h"
 
 static struct place next_slots(struct callconv *cc, enum value_type type) {
@@ -11,6 +12,13 @@ static struct place next_slots(struct callconv *cc, enum value_type type) {
     struct place place = {PLACE_STACK, (u16)cc->slots};
     cc->slots += value_type_slots(type);
     return place;
+}
+
+STATIC_ASSERT(16 * LIMIT_PARAMS <= UINT16_MAX, "places are 16 bits; so is what ret pops");
+
+// What a callee pops keeps rsp aligned.
+static u32 param_slots(const struct callconv *cc) {
+    return (u32)align_up(cc->slots, 2);
 }
 
 struct place callconv_param(struct callconv *cc, enum value_type type) {
@@ -25,6 +33,7 @@ struct place callconv_param(struct callconv *cc, enum value_type type) {
 struct place callconv_result(struct callconv *cc, enum value_type type) {
     if (!cc->in_results) {
         cc->in_results = true;
+        cc->slots = param_slots(cc);
         cc->gprs = 0;
         cc->xmms = 0;
     }
@@ -44,12 +53,13 @@ static void walk_params(struct callconv *cc, const struct func_type *type) {
 u32 callconv_param_slots(const struct func_type *type) {
     struct callconv cc;
     walk_params(&cc, type);
-    return cc.slots;
+    return param_slots(&cc);
 }
 
 u32 callconv_area_slots(const struct func_type *type) {
     struct callconv cc;
     walk_params(&cc, type);
+    cc.slots = param_slots(&cc);
     for (u32 i = 0; i < type->result_count; i++)
         (void)callconv_result(&cc, type->types[type->param_count + i]);
     return cc.slots;

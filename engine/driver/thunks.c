@@ -38,11 +38,14 @@ static void emit_frame(struct assembler *a) {
 
 //     mov rsp, rbp
 //     pop rbp
-//     ret
-static void emit_return(struct assembler *a) {
+//     ret 8 * param_slots
+static void emit_return(struct assembler *a, u32 param_slots) {
     asm_mov_rr(a, W64, RSP, RBP);
     asm_pop(a, RBP);
-    asm_ret(a);
+    if (param_slots != 0)
+        asm_ret_pop(a, (u16)(8 * param_slots));
+    else
+        asm_ret(a);
 }
 
 // Goes to `overflow` unless `bytes` of stack can be had. Keeps rax.
@@ -162,7 +165,7 @@ static void emit_load_results(struct assembler *a, const struct func_type *type,
 //     mov result i, [rsp + 8 * i]                for each
 //     mov rsp, rbp
 //     pop rbp
-//     ret
+//     ret 8 * parameter slots
 // trapped:
 //     mov [r14 + THREAD_PENDING_TRAP], eax
 //     ud2
@@ -188,7 +191,7 @@ static void emit_host_thunk(struct code_unit *unit, const struct func_type *type
     asm_test_rr(a, W32, RAX, RAX);
     asm_jcc(a, COND_NE, &trapped);
     emit_load_results(a, type, &cc);
-    emit_return(a);
+    emit_return(a, callconv_param_slots(type));
 
     asm_bind(a, &trapped);
     asm_store(a, W32, mem_at(R14, THREAD_PENDING_TRAP), RAX);
@@ -201,11 +204,11 @@ static void emit_host_thunk(struct code_unit *unit, const struct func_type *type
 // -- Other instances' functions
 // ---------------------------------------------------------------------
 
-// Copies slots [first, end) of the outgoing area from the caller's to our own.
-//     mov r11d, end - first
+// Copies `count` slots of the outgoing area from the caller's to our own.
+//     mov r11d, count
 // next:
-//     mov r10, [rbp + 8 * r11 + 16 + 8 * (first - 1)]
-//     mov [rsp + 8 * r11 + 8 * (first - 1)], r10
+//     mov r10, [caller + 8 * r11 - 8]
+//     mov [own + 8 * r11 - 8], r10
 //     sub r11, 1
 //     jne next
 // Copying up is the same with the two addresses exchanged.
@@ -217,18 +220,19 @@ static void emit_slot_copy(struct assembler *a, enum copy_direction direction, s
     asm_store(a, W64, direction == COPY_DOWN ? own : caller, R10);
 }
 
-static void emit_copy_slots(struct assembler *a, enum copy_direction direction, u32 first,
-                            u32 end) {
-    if (end - first <= UNROLLED_SLOTS) {
-        for (u32 slot = first; slot < end; slot++)
-            emit_slot_copy(a, direction, caller_slot(slot), own_slot(slot));
+static void emit_copy_slots(struct assembler *a, enum copy_direction direction, struct mem caller,
+                            struct mem own, u32 count) {
+    if (count <= UNROLLED_SLOTS) {
+        for (u32 i = 0; i < count; i++) {
+            emit_slot_copy(a, direction, caller, own);
+            caller.disp += 8;
+            own.disp += 8;
+        }
         return;
     }
     struct label next = {0};
-    asm_mov_ri(a, R11, end - first);
+    asm_mov_ri(a, R11, count);
     asm_bind(a, &next);
-    struct mem caller = caller_slot(first);
-    struct mem own = own_slot(first);
     caller.index = own.index = R11;
     caller.scale = own.scale = 3;
     caller.disp -= 8;
@@ -236,6 +240,14 @@ static void emit_copy_slots(struct assembler *a, enum copy_direction direction, 
     emit_slot_copy(a, direction, caller, own);
     asm_alu_ri(a, ALU_SUB, W64, R11, 1);
     asm_jcc(a, COND_NE, &next);
+}
+
+// What HELPER_TAIL_CALL looks for at a return address.
+//     nop dword [rax + disp32]
+static void emit_return_mark(struct assembler *a) {
+    u32 mark = CROSS_RETURN_MARK;
+    asm_bytes(
+        a, (const u8[]){(u8)mark, (u8)(mark >> 8), (u8)(mark >> 16), (u8)(mark >> 24), 0, 0, 0}, 7);
 }
 
 // Makes r15's memory the running one, unless its base is r10, which runs now. Keeps rax.
@@ -268,13 +280,14 @@ static void emit_segment_switch(struct assembler *a) {
 //     mov r15, [rax + FUNC_REF_INSTANCE]
 //     switch the segment
 //     call [rax + FUNC_REF_CODE]
-//     copy stack results up
+//     the mark
+//     copy stack results up, from where rsp is now
 //     mov r10, [r15 + INSTANCE_MEMORY_BASE]
 //     mov r15, [rbp - 8]
 //     switch the segment
 //     mov rsp, rbp
 //     pop rbp
-//     ret
+//     ret 8 * parameter slots
 static void emit_cross_thunk(struct code_unit *unit, const struct func_type *type) {
     struct assembler *a = &unit->code;
     struct label overflow = {0};
@@ -288,16 +301,17 @@ static void emit_cross_thunk(struct code_unit *unit, const struct func_type *typ
     if (is_large)
         emit_stack_check(a, frame_bytes, &overflow);
     asm_alu_ri(a, ALU_SUB, W64, RSP, (i32)frame_bytes);
-    emit_copy_slots(a, COPY_DOWN, 0, param_slots);
+    emit_copy_slots(a, COPY_DOWN, caller_slot(0), own_slot(0), param_slots);
     asm_load(a, W64, R10, mem_at(R15, INSTANCE_MEMORY_BASE));
     asm_load(a, W64, R15, mem_at(RAX, FUNC_REF_INSTANCE));
     emit_segment_switch(a);
     asm_call_m(a, mem_at(RAX, FUNC_REF_CODE));
-    emit_copy_slots(a, COPY_UP, param_slots, area_slots);
+    emit_return_mark(a);
+    emit_copy_slots(a, COPY_UP, caller_slot(param_slots), own_slot(0), area_slots - param_slots);
     asm_load(a, W64, R10, mem_at(R15, INSTANCE_MEMORY_BASE));
     asm_load(a, W64, R15, mem_at(RBP, -8));
     emit_segment_switch(a);
-    emit_return(a);
+    emit_return(a, param_slots);
     if (is_large)
         emit_overflow(unit, &overflow);
 }

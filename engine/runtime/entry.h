@@ -28,6 +28,11 @@ STATIC_ASSERT(offsetof(struct entry_call, func) == 216, "entry_x64.S");
 STATIC_ASSERT(offsetof(struct entry_call, result_gpr) == 224, "entry_x64.S");
 STATIC_ASSERT(offsetof(struct entry_call, result_xmm) == 232, "entry_x64.S");
 
+STATIC_ASSERT(CROSS_RETURN_MARK == 0x57801f0f, "entry_x64.S");
+STATIC_ASSERT(FUNC_REF_HOST_CODE == 32 && FUNC_REF_INSTANCE == 16, "entry_x64.S");
+STATIC_ASSERT(FUNC_REF_CODE == 0 && FUNC_REF_CROSS_CODE == 8, "entry_x64.S");
+STATIC_ASSERT(INSTANCE_MEMORY_BASE == 16, "entry_x64.S");
+
 // Sets r14, r15 and the operands, notes entry_sp, calls. Returns the enum trap that ended it. The
 // caller has set the segment base and made sure that the area fits on the stack.
 u32 entry_enter(struct entry_call *call);
@@ -39,6 +44,7 @@ void entry_trap_exit(void);
 // The special helpers of contract.h; not callable from C.
 void entry_stack_grow(void);
 void entry_segment_set(void);
+void entry_tail_call(void);
 
 // Fills in thread->report; called by entry_trap_exit.
 void trap_capture(struct thread_block *thread, struct instance *instance);

@@ -21,6 +21,15 @@
 #define THREAD_ENTRY_SP    8
 #define THREAD_TRAP        36
 
+// struct func_ref, struct instance
+#define FUNC_REF_CODE        0
+#define FUNC_REF_CROSS_CODE  8
+#define FUNC_REF_INSTANCE    16
+#define FUNC_REF_HOST_CODE   32
+#define INSTANCE_MEMORY_BASE 16
+
+#define CROSS_RETURN_MARK 0x57801f0f
+
 // What C expects to find unchanged: rbx rbp r12 to r15. Generated code keeps none but rbp, r14 and
 // r15, so all are saved here.
 
@@ -71,9 +80,17 @@ entry_enter:                            // u32 entry_enter(struct entry_call *rd
         mov     rbx, [rbp - 48]
         mov     [rbx + CALL_RESULT_GPR], rax
         movups  [rbx + CALL_RESULT_XMM], xmm0
+        // The parameters have been popped: what lies at rsp are the results. rdx = bytes popped.
+        mov     rcx, [rbx + CALL_AREA_SLOTS]
+        lea     rdx, [rcx * 8 + 15]
+        and     rdx, -16
+        lea     rdx, [rdx + rsp + 48]
+        sub     rdx, rbp
         mov     rsi, rsp
         mov     rdi, [rbx + CALL_AREA]
-        mov     rcx, [rbx + CALL_AREA_SLOTS]
+        add     rdi, rdx
+        shr     rdx, 3
+        sub     rcx, rdx
         rep movsq
         xor     eax, eax
 
@@ -172,5 +189,30 @@ entry_segment_set:                      // rax = base
         RESTORE_REGISTERS
         ret
         .size   entry_segment_set, . - entry_segment_set
+
+        .globl  entry_tail_call
+        .type   entry_tail_call, @function
+        .balign 16
+entry_tail_call:                        // rax = struct func_ref; [rsp] = return address
+        mov     r11, [rsp]
+        cmp     dword ptr [r11], CROSS_RETURN_MARK
+        jne     .Lcross
+        cmp     qword ptr [rax + FUNC_REF_HOST_CODE], 0
+        jne     .Lcross                 // a host function runs as the caller
+        mov     r11, [r15 + INSTANCE_MEMORY_BASE]
+        mov     r15, [rax + FUNC_REF_INSTANCE]
+        mov     rbx, rax
+        mov     rax, [r15 + INSTANCE_MEMORY_BASE]
+        cmp     rax, r11
+        je      .Lsame
+        sub     rsp, 8
+        call    entry_segment_set
+        add     rsp, 8
+.Lsame:
+        mov     rax, rbx
+        jmp     [rax + FUNC_REF_CODE]
+.Lcross:
+        jmp     [rax + FUNC_REF_CROSS_CODE]
+        .size   entry_tail_call, . - entry_tail_call
 
         .section .note.GNU-stack, "", @progbits

@@ -168,7 +168,9 @@ void asm_jmp_r(struct assembler *a, enum gpr x);
 void asm_jmp_m(struct assembler *a, struct mem x);
 void asm_call_r(struct assembler *a, enum gpr x);
 void asm_call_m(struct assembler *a, struct mem x);
+void asm_leave(struct assembler *a);
 void asm_ret(struct assembler *a);
+void asm_ret_pop(struct assembler *a, u16 bytes); // and drops what lies above the return address
 void asm_ud2(struct assembler *a);
 void asm_rep_movsb(struct assembler *a);
 void asm_rep_stosb(struct assembler *a);

@@ -317,8 +317,16 @@ void asm_call_m(struct assembler *a, struct mem x) {
     asm_emit_rm(a, (struct opcode){.code = 0xff}, GROUP5_CALL, x);
 }
 
+void asm_leave(struct assembler *a) {
+    asm_emit_u8(a, 0xc9);
+}
+
 void asm_ret(struct assembler *a) {
     asm_emit_u8(a, 0xc3);
+}
+
+void asm_ret_pop(struct assembler *a, u16 bytes) {
+    asm_bytes(a, (const u8[]){0xc2, (u8)bytes, (u8)(bytes >> 8)}, 3);
 }
 
 void asm_ud2(struct assembler *a) {

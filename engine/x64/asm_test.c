@@ -216,8 +216,14 @@ static void list_no_operand(void) {
     means("cdq");
     asm_cdq(&list, W64);
     means("cqo");
+    asm_leave(&list);
+    means("leave");
     asm_ret(&list);
     means("ret");
+    asm_ret_pop(&list, 16);
+    means("ret 16");
+    asm_ret_pop(&list, 0x7ff0);
+    means("ret 32752");
     asm_ud2(&list);
     means("ud2");
     asm_rep_movsb(&list);
