@@ -129,8 +129,9 @@ static enum status console_write(struct object *object, u64 offset, const void *
         usize piece = 0;
         usize most = min_u64(len - at, WRITTEN_AT_ONCE);
         const char *text = (const char *)from + at;
-        while (piece < most && text[piece++] != '\n')
-            continue;
+        while (piece < most && text[piece] != '\n')
+            piece++;
+        piece += piece < most; // the newline with its line
         arch_console_write(text, piece);
         at += piece;
     }
