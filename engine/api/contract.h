@@ -249,7 +249,10 @@ struct helper_result {
     X(HELPER_ELEM_DROP)   /* (segment) */                                                          \
     X(HELPER_STACK_GROW)  /* special: see below */                                                 \
     X(HELPER_SEGMENT_SET) /* special: see below */                                                 \
-    X(HELPER_TAIL_CALL)   /* special: see below */
+    X(HELPER_TAIL_CALL)   /* special: see below */                                                 \
+    X(HELPER_WAIT32)      /* (memory, offset, index, expected, timeout) -> host_wait_result */     \
+    X(HELPER_WAIT64)      /* likewise */                                                           \
+    X(HELPER_NOTIFY)      /* (memory, offset, index, count) -> how many were woken */
 
 enum helper {
 #define X(name) name,

@@ -38,6 +38,26 @@ void host_memory_release(void *owner, u64 base, u64 bytes);
 MUST_USE enum status host_memory_write(void *owner, u64 address, const void *from, usize len);
 MUST_USE enum status host_memory_read(void *owner, void *to, u64 address, usize len);
 
+// -- Waiting in shared memories ------------------------------------------------------------------
+
+// What memory.atomic.wait gives.
+enum host_wait_result { WAIT_WOKEN, WAIT_NOT_EQUAL, WAIT_TIMED_OUT };
+
+struct host_wait {
+    u64 address; // in a linear memory, in bounds and aligned to `bytes`
+    u32 bytes;   // 4 or 8
+    u64 expected;
+    i64 timeout_ns; // negative: none
+};
+
+// Blocks while the value at the address is what is expected, until a notify of that address or the
+// timeout. Returns TRAP_NONE, or the trap that ends the thread instead.
+MUST_USE enum trap host_memory_wait(void *owner, const struct host_wait *wait,
+                                    enum host_wait_result *result);
+
+// Wakes up to `count` that wait at the address, the oldest first; returns how many.
+u32 host_memory_notify(void *owner, u64 address, u32 count);
+
 // -- Code ---------------------------------------------------------------------------------------
 // No page of a code range is ever writable and executable, through any mapping, at one time.
 

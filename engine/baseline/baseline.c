@@ -580,6 +580,8 @@ static void compile_insn(struct baseline *c) {
         return emit_trunc_sat(c, op);
     case OP_V128_LOAD ... OP_I32X4_RELAXED_DOT_I8X16_I7X16_ADD_S:
         return emit_simd(c, op);
+    case OP_MEMORY_ATOMIC_NOTIFY ... OP_I64_ATOMIC_RMW32_CMPXCHG_U:
+        return emit_atomic(c, op);
     default:
         return compile_variable(c);
     }

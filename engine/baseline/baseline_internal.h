@@ -371,6 +371,11 @@ void emit_memory_grow(struct baseline *c);
 void emit_memory_copy(struct baseline *c);
 void emit_memory_fill(struct baseline *c);
 void emit_memory_init(struct baseline *c);
+// Pops operands into the given registers, which are then, with `also`, all the caller's to
+// overwrite. They are not pinned.
+#define POP_TO_MAX 3
+void pop_to(struct baseline *c, const u8 *regs, u32 count, u32 also);
+void emit_atomic(struct baseline *c, enum wasm_op op); // emit_atomic.c
 void emit_global_get(struct baseline *c);
 void emit_global_set(struct baseline *c);
 
@@ -409,7 +414,7 @@ void emit_return_call_indirect(struct baseline *c);
 struct helper_call {
     enum helper helper;
     u32 imm_count;
-    u32 imm[2];
+    u64 imm[2];
     u32 pop_count;
     bool has_result;
     enum value_type result;

@@ -242,7 +242,7 @@ void emit_helper(struct baseline *c, const struct helper_call *call) {
     moves_begin(c);
     u32 arg = 1;
     for (u32 i = 0; i < call->imm_count; i++) {
-        struct operand imm = {.kind = SLOT_CONST, .type = VALUE_I32, .value = call->imm[i]};
+        struct operand imm = {.kind = SLOT_CONST, .type = VALUE_I64, .value = call->imm[i]};
         moves_add(c, arg_gprs[arg++], &imm);
     }
     for (u32 i = 0; i < call->pop_count; i++)

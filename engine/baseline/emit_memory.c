@@ -93,21 +93,22 @@ void emit_memory_init(struct baseline *c) {
                                          .pop_count = 3});
 }
 
-// Pops three operands into the given registers, which are then all the caller's to overwrite.
-static void pop_three(struct baseline *c, const u8 regs[3], u32 also) {
-    struct operand x[3];
-    x[2] = pop(c);
-    x[1] = pop(c);
-    x[0] = pop(c);
-    u32 avoid = bit(regs[0]) | bit(regs[1]) | bit(regs[2]) | also;
+void pop_to(struct baseline *c, const u8 *regs, u32 count, u32 also) {
+    struct operand x[POP_TO_MAX];
+    ASSERT(count <= POP_TO_MAX);
+    u32 avoid = also;
+    for (u32 i = count; i-- > 0;) {
+        x[i] = pop(c);
+        avoid |= bit(regs[i]);
+    }
     for (u32 left = avoid; left != 0; left &= left - 1)
         reg_claim(c, (u8)__builtin_ctz(left), avoid);
 
     moves_begin(c);
-    for (u32 i = 0; i < 3; i++)
+    for (u32 i = 0; i < count; i++)
         moves_add(c, regs[i], &x[i]);
     moves_emit(c);
-    for (u32 i = 0; i < 3; i++)
+    for (u32 i = 0; i < count; i++)
         operand_release(c, &x[i]);
 }
 
@@ -119,7 +120,7 @@ static void pop_three(struct baseline *c, const u8 regs[3], u32 also) {
 void emit_memory_copy(struct baseline *c) {
     struct label backward = {0};
     struct label done = {0};
-    pop_three(c, (const u8[]){RDI, RSI, RCX}, bit(RDX));
+    pop_to(c, (const u8[]){RDI, RSI, RCX}, 3, bit(RDX));
     emit_range(c, c->insn.pair.a, RDI);
     emit_range(c, c->insn.pair.b, RSI);
     asm_mov_rr(c->a, W64, RDX, RDI);
@@ -141,7 +142,7 @@ void emit_memory_copy(struct baseline *c) {
 
 // at in rdi, value in rax, count in rcx: range checked, rdi now an address; rep stosb
 void emit_memory_fill(struct baseline *c) {
-    pop_three(c, (const u8[]){RDI, RAX, RCX}, bit(RDX));
+    pop_to(c, (const u8[]){RDI, RAX, RCX}, 3, bit(RDX));
     emit_range(c, c->insn.index, RDI);
     site_here(c, TRAP_MEMORY_BOUNDS);
     asm_rep_stosb(c->a);

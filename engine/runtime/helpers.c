@@ -5,6 +5,7 @@
 // values, or 32-bit ones zero-extended, so nothing is added to them unchecked.
 
 #include "base/math.h"
+#include "engine/api/host.h"
 #include "engine/runtime/entry.h"
 #include "engine/runtime/store.h"
 
@@ -81,13 +82,63 @@ static struct helper_result helper_elem_drop(struct instance *instance, u64 segm
     return outcome(TRAP_NONE);
 }
 
+// -- Waiting ------------------------------------------------------------------------------------
+
+// Where an atomic access of `bytes` at index + offset lies, or why it may not be made.
+static enum trap atomic_address(const struct memory *memory, u64 offset, u64 index, u32 bytes,
+                                u64 *out) {
+    u64 at;
+    if (__builtin_add_overflow(index, offset, &at) || !range_fits(at, bytes, memory->bytes))
+        return TRAP_MEMORY_BOUNDS;
+    if (at % bytes != 0)
+        return TRAP_UNALIGNED_ATOMIC;
+    *out = memory->base + at;
+    return TRAP_NONE;
+}
+
+static struct helper_result wait_at(const struct memory *memory, u64 offset, u64 index,
+                                    struct host_wait wait) {
+    enum trap trap = atomic_address(memory, offset, index, wait.bytes, &wait.address);
+    if (trap == TRAP_NONE && !memory->is_shared)
+        trap = TRAP_EXPECTED_SHARED;
+    if (trap != TRAP_NONE)
+        return outcome(trap);
+    enum host_wait_result result = WAIT_WOKEN;
+    trap = host_memory_wait(memory->owner, &wait, &result);
+    return (struct helper_result){.value = result, .trap = trap};
+}
+
+static struct helper_result helper_wait32(struct instance *instance, u64 memory, u64 offset,
+                                          u64 index, u64 expected, u64 timeout) {
+    struct host_wait wait = {.bytes = 4, .expected = expected, .timeout_ns = (i64)timeout};
+    return wait_at(*instance_memory_ptr(instance, (u32)memory), offset, index, wait);
+}
+
+static struct helper_result helper_wait64(struct instance *instance, u64 memory, u64 offset,
+                                          u64 index, u64 expected, u64 timeout) {
+    struct host_wait wait = {.bytes = 8, .expected = expected, .timeout_ns = (i64)timeout};
+    return wait_at(*instance_memory_ptr(instance, (u32)memory), offset, index, wait);
+}
+
+// Nobody can wait in a memory that is not shared.
+static struct helper_result helper_notify(struct instance *instance, u64 memory_index, u64 offset,
+                                          u64 index, u64 count) {
+    const struct memory *memory = *instance_memory_ptr(instance, (u32)memory_index);
+    u64 address;
+    enum trap trap = atomic_address(memory, offset, index, 4, &address);
+    if (trap != TRAP_NONE)
+        return outcome(trap);
+    return value(memory->is_shared ? host_memory_notify(memory->owner, address, (u32)count) : 0);
+}
+
 static const void *const helpers[HELPER_COUNT] = {
     [HELPER_MEMORY_GROW] = helper_memory_grow, [HELPER_MEMORY_INIT] = helper_memory_init,
     [HELPER_DATA_DROP] = helper_data_drop,     [HELPER_TABLE_GROW] = helper_table_grow,
     [HELPER_TABLE_FILL] = helper_table_fill,   [HELPER_TABLE_COPY] = helper_table_copy,
     [HELPER_TABLE_INIT] = helper_table_init,   [HELPER_ELEM_DROP] = helper_elem_drop,
     [HELPER_STACK_GROW] = entry_stack_grow,    [HELPER_SEGMENT_SET] = entry_segment_set,
-    [HELPER_TAIL_CALL] = entry_tail_call,
+    [HELPER_TAIL_CALL] = entry_tail_call,      [HELPER_WAIT32] = helper_wait32,
+    [HELPER_WAIT64] = helper_wait64,           [HELPER_NOTIFY] = helper_notify,
 };
 
 const void *const *helper_table(void) {

@@ -25,6 +25,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/ucontext.h>
+#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -179,6 +180,98 @@ enum status host_memory_read(void *owner, void *to, u64 address, usize len) {
     (void)owner;
     memcpy(to, (const void *)address, len);
     return OK;
+}
+
+// -- Waiting in shared memories ------------------------------------------------------------------
+
+// A thread that waits, on its own stack. Under `waits.lock`.
+struct waiter {
+    u64 address;
+    bool is_woken;
+    pthread_cond_t woken;
+    struct waiter *next;
+};
+
+static struct {
+    pthread_mutex_t lock;
+    struct waiter *first; // the one that waits longest
+} waits = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static u64 value_at(const struct host_wait *wait) {
+    if (wait->bytes == 4)
+        return __atomic_load_n((const u32 *)wait->address, __ATOMIC_SEQ_CST);
+    return __atomic_load_n((const u64 *)wait->address, __ATOMIC_SEQ_CST);
+}
+
+static struct timespec deadline_after(i64 timeout_ns) {
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += timeout_ns / 1000000000;
+    at.tv_nsec += timeout_ns % 1000000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_nsec -= 1000000000;
+        at.tv_sec++;
+    }
+    return at;
+}
+
+static void waiter_remove(struct waiter *waiter) {
+    struct waiter **link = &waits.first;
+    while (*link != waiter)
+        link = &(*link)->next;
+    *link = waiter->next;
+}
+
+static void sleep_locked(struct waiter *waiter, i64 timeout_ns) {
+    struct waiter **last = &waits.first;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = waiter;
+
+    struct timespec deadline = deadline_after(timeout_ns > 0 ? timeout_ns : 0);
+    int failed = 0;
+    while (!waiter->is_woken && failed == 0) {
+        failed = timeout_ns < 0 ? pthread_cond_wait(&waiter->woken, &waits.lock)
+                                : pthread_cond_clockwait(&waiter->woken, &waits.lock,
+                                                         CLOCK_MONOTONIC, &deadline);
+    }
+    if (!waiter->is_woken)
+        waiter_remove(waiter);
+}
+
+enum trap host_memory_wait(void *owner, const struct host_wait *wait,
+                           enum host_wait_result *result) {
+    (void)owner;
+    struct waiter waiter = {.address = wait->address, .woken = PTHREAD_COND_INITIALIZER};
+    pthread_mutex_lock(&waits.lock);
+    if (value_at(wait) != wait->expected) {
+        *result = WAIT_NOT_EQUAL;
+    } else {
+        sleep_locked(&waiter, wait->timeout_ns);
+        *result = waiter.is_woken ? WAIT_WOKEN : WAIT_TIMED_OUT;
+    }
+    pthread_mutex_unlock(&waits.lock);
+    pthread_cond_destroy(&waiter.woken);
+    return TRAP_NONE;
+}
+
+u32 host_memory_notify(void *owner, u64 address, u32 count) {
+    (void)owner;
+    u32 woken = 0;
+    pthread_mutex_lock(&waits.lock);
+    for (struct waiter **link = &waits.first; *link != NULL && woken < count;) {
+        struct waiter *waiter = *link;
+        if (waiter->address != address) {
+            link = &waiter->next;
+            continue;
+        }
+        *link = waiter->next;
+        waiter->is_woken = true;
+        pthread_cond_signal(&waiter->woken);
+        woken++;
+    }
+    pthread_mutex_unlock(&waits.lock);
+    return woken;
 }
 
 // -- Code -----------------------------------------------------------------------------------------
