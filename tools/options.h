@@ -24,6 +24,7 @@ struct run_options {
     u64 memory_bytes;   // the process's limit
     const char *invoke; // NULL: _start
     u64 timeout_ns;     // 0: none
+    const char *symbols; // perf, gdb or NULL
     bool show_times;
     bool verbose;
 };
