@@ -590,8 +590,7 @@ static void compile_insn(struct baseline *c) {
 static void compile_body(struct baseline *c) {
     struct validator *v = &c->validator;
     while (!validator_done(v)) {
-        insn_read(&v->reader, c->decl, &c->insn);
-        if (v->reader.status != OK || !validator_step(v, &c->insn))
+        if (!validator_next(v, &c->insn))
             return;
         if (!insn_reserve(c))
             return;
