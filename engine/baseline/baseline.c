@@ -68,7 +68,7 @@ static void table_reserve(struct baseline *c, void **table, u32 *capacity, u64 n
                   sizeof(*c->traps));
     table_reserve(c, (void **)&c->constants, &c->constant_capacity,
                   (u64)c->constant_count + CONSTANTS_MAX, sizeof(*c->constants));
-    if (c->a->len - c->start > LIMIT_FUNCTION_CODE)
+    if (c->a->status == OK && c->a->len - c->start > LIMIT_FUNCTION_CODE)
         c->status = ERR_LIMIT;
     return c->status == OK && c->a->status == OK;
 }
