@@ -176,7 +176,7 @@ enum status scheme_create(struct bytes name, struct object **server) {
     list_init(&scheme->pending);
     list_init(&scheme->closed);
     list_init(&scheme->free);
-    object_init(&end->object, &server_end_ops, OBJECT_SCHEME);
+    object_init(&end->object, &server_end_ops, OBJECT_PLAIN);
     end->scheme = scheme;
     *server = &end->object;
     return OK;

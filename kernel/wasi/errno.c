@@ -1,5 +1,6 @@
 // Where the kernel's statuses become WASI's error numbers: the only such place.
 
+#include "kernel/wasi/wasi.h"
 #include "kernel/wasi/wasi_internal.h"
 
 enum wasi_errno wasi_errno_of(enum status status) {
@@ -17,6 +18,8 @@ enum wasi_errno wasi_errno_of(enum status status) {
     case ERR_UNSUPPORTED:
     case ERR_UNLINKABLE:
         return WASI_ENOTSUP;
+    case ERR_REFUSED:
+        return WASI_ENOEXEC;
     case ERR_FAULT:
         return WASI_EFAULT;
     case ERR_OVERFLOW:
@@ -71,4 +74,8 @@ enum wasi_errno wasi_errno_of(enum status status) {
         return WASI_EIO;
     }
     return WASI_EIO;
+}
+
+u16 wasi_error_number(enum status status) {
+    return wasi_errno_of(status);
 }
