@@ -139,6 +139,17 @@ bool next_takes_flags(const struct baseline *c) {
     return *r->at == 0x0d || *r->at == 0x04 || *r->at == 0x1b || *r->at == 0x45;
 }
 
+void zero_flag_note(struct baseline *c, u8 reg) {
+    c->zero_flag_reg = reg;
+    c->zero_flag_end = c->a->len;
+}
+
+// test r, r
+void zero_flag_test(struct baseline *c, enum value_type type, u8 reg) {
+    if (c->zero_flag_reg != reg || c->zero_flag_end != c->a->len)
+        asm_test_rr(c->a, type_width(type), as_gpr(reg), as_gpr(reg));
+}
+
 // setcc r; movzx r, r (with parity: setcc r; setcc r11; and/or r, r11; movzx r, r)
 void push_truth(struct baseline *c, struct flags flags) {
     if (next_takes_flags(c)) {

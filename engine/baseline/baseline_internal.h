@@ -142,6 +142,8 @@ struct baseline {
     u32 locals; // hold a local
     u32 clean;  // whose local is at home as well
     u32 victim; // where the next search for a register to empty starts
+    u32 zero_flag_end; // where the code must still end for the zero flag to tell of ...
+    u8 zero_flag_reg;  // ... this register
     u8 refs[REG_COUNT];
     u16 local_of[REG_COUNT];
 
@@ -270,6 +272,8 @@ void operand_own(struct baseline *c, struct operand *x, const struct operand *ke
 // Moves `x` to exactly `reg`, which the caller has claimed, and owns it.
 void operand_move_to(struct baseline *c, struct operand *x, u8 reg);
 bool operand_is_own(const struct baseline *c, const struct operand *x);
+// Whether nothing but a local shares x's register, and the next instruction sets that local.
+bool operand_is_replaced(const struct baseline *c, const struct operand *x);
 
 // Puts operands below `below` home.
 void operands_spill(struct baseline *c, u32 below);
@@ -339,6 +343,10 @@ bool next_takes_flags(const struct baseline *c);
 void push_truth(struct baseline *c, struct flags flags);
 // Jumps when `flags` hold.
 void jump_if(struct baseline *c, struct flags flags, struct label *to);
+// Notes that the instruction just emitted set the zero flag by its result in `reg`.
+void zero_flag_note(struct baseline *c, u8 reg);
+// Sets the zero flag by the value in `reg`, unless it is set so.
+void zero_flag_test(struct baseline *c, enum value_type type, u8 reg);
 // leave; ret, results in place. The state is not changed.
 void emit_return(struct baseline *c);
 

@@ -179,6 +179,17 @@ void emit_br(struct baseline *c, u32 depth) {
     c->reachable = false;
 }
 
+// A branch back that needs moves, when no operand is in a register: what the loop's start expects
+// suits what follows as well, so both ways share the moves: moves; jcc label
+static bool branch_back(struct baseline *c, struct flags condition, struct block *block) {
+    if (block->op != OP_LOOP || c->window != c->operand_count || label_count(block) != 0)
+        return false;
+    branch_moves(c, block);
+    merge_adopt(c, &block->merge, c->operand_count, 0, NULL);
+    jump_if(c, condition, &block->label);
+    return true;
+}
+
 // jcc label / jncc over; moves; jmp label; over: / jncc over; results; leave; ret; over:
 static void branch_if(struct baseline *c, struct flags condition, struct block *block) {
     bool returns = block_is_function(c, block);
@@ -186,6 +197,8 @@ static void branch_if(struct baseline *c, struct flags condition, struct block *
         jump_if(c, condition, &block->label);
         return;
     }
+    if (branch_back(c, condition, block))
+        return;
     struct label over = {0};
     jump_if(c, flags_not(condition), &over);
     if (returns) {
@@ -296,7 +309,7 @@ struct flags pop_condition(struct baseline *c) {
     if (x.kind == SLOT_FLAGS)
         return x.flags;
     operand_load(c, &x);
-    asm_test_rr(c->a, W32, as_gpr(x.reg), as_gpr(x.reg));
+    zero_flag_test(c, VALUE_I32, x.reg);
     operand_release(c, &x);
     return flags_of(COND_NE);
 }

@@ -14,6 +14,7 @@ void state_reset(struct baseline *c) {
     c->locals = 0;
     c->clean = 0;
     c->victim = 0;
+    c->zero_flag_reg = NO_REG;
     memset(c->refs, 0, sizeof(c->refs));
     for (u32 i = 0; i < REG_COUNT; i++)
         c->local_of[i] = NO_LOCAL;
@@ -266,6 +267,10 @@ void operand_release(struct baseline *c, const struct operand *x) {
 
 bool operand_is_own(const struct baseline *c, const struct operand *x) {
     return x->kind == SLOT_REG && c->refs[x->reg] == 1 && (c->locals & bit(x->reg)) == 0;
+}
+
+bool operand_is_replaced(const struct baseline *c, const struct operand *x) {
+    return x->kind == SLOT_REG && c->refs[x->reg] == 1 && reg_hint(c, bit(x->reg)) == x->reg;
 }
 
 static void operand_fill(struct baseline *c, struct operand *x, u8 reg) {
