@@ -191,6 +191,7 @@ void jump_if(struct baseline *c, struct flags flags, struct label *to) {
 // mov [rbp + 16 + 8 * slot], ...; mov rax, ...; movaps xmm0, ...; leave; ret [params]
 void emit_return(struct baseline *c) {
     const struct func_type *type = c->type;
+    operands_settle(c, type->result_count);
     u32 base = c->operand_count - type->result_count;
     u32 param_bytes = 8 * callconv_param_slots(type);
     struct callconv cc;
@@ -402,7 +403,7 @@ static void compile_variable(struct baseline *c) {
     struct operand x;
     switch (c->insn.op) {
     case OP_DROP:
-        x = pop(c);
+        x = pop_sum(c);
         return operand_release(c, &x);
     case OP_SELECT:
     case OP_SELECT_T:

@@ -50,6 +50,15 @@ static void emit_add_lea(struct baseline *c, const struct operand *a, const stru
 
 // op a, b; for an addition whose operands must both survive: lea r, [a + b]
 void emit_alu(struct baseline *c, enum alu op, enum value_type type) {
+    struct operand *top = &c->operands[c->operand_count - 1];
+    if (op == ALU_SUB && type == VALUE_I32 && operand_is_const(top)) {
+        top->value = (u32)-top->value;
+        op = ALU_ADD;
+    }
+    if (op == ALU_ADD && type == VALUE_I32) {
+        emit_add_i32(c);
+        return;
+    }
     struct operand b = pop(c);
     struct operand a = pop(c);
     bool commutes = op != ALU_SUB;
@@ -59,9 +68,10 @@ void emit_alu(struct baseline *c, enum alu op, enum value_type type) {
     load_unless_imm32(c, &b);
 
     // Subtracting a constant is adding its opposite, but for the one that has none.
-    if (op == ALU_SUB && operand_is_imm32(&b) && operand_imm32(&b) != INT32_MIN) {
+    if (op == ALU_SUB && type == VALUE_I64 && operand_is_imm32(&b) &&
+        operand_imm32(&b) != INT32_MIN) {
         op = ALU_ADD;
-        b.value = type == VALUE_I32 ? (u32)-operand_imm32(&b) : (u64) - (i64)b.value;
+        b.value = -b.value;
     }
     bool overwrite = operand_is_own(c, &a) || operand_is_replaced(c, &a);
     if (op == ALU_ADD && a.kind == SLOT_REG && !overwrite && b.kind != SLOT_HOME) {
@@ -212,6 +222,9 @@ void emit_divide(struct baseline *c, enum wasm_op op, enum value_type type) {
 // shl a, imm / count to rcx; shl a, cl: the hardware masks the count as WebAssembly does
 void emit_shift(struct baseline *c, enum shift op, enum value_type type) {
     struct operand count = pop(c);
+    if (op == SHIFT_SHL && type == VALUE_I32 && operand_is_const(&count) &&
+        shift_is_delayed(c, (u32)count.value & 31))
+        return;
     struct operand a = pop(c);
     enum width w = type_width(type);
     if (operand_is_const(&count)) {
