@@ -67,7 +67,9 @@ static bool find_in_frame(const struct tag *tag, struct handler *h) {
 // A cross-call stub is the only thing without a module that calls generated code: its caller's
 // instance lies below its frame pointer.
 static struct instance *instance_saved(const struct frame *frame) {
-    CHECK(*(const u32 *)frame->pc == CROSS_RETURN_MARK);
+    u32 mark;
+    memcpy(&mark, (const void *)frame->pc, sizeof mark); // at any address
+    CHECK(mark == CROSS_RETURN_MARK);
     return ((struct instance *const *)frame->fp)[-1];
 }
 
