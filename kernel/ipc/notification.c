@@ -17,16 +17,16 @@ static struct notification *of(struct object *object) {
     return container_of(object, struct notification, object);
 }
 
-static void destroy(struct object *object) {
+static void notification_destroy(struct object *object) {
     kfree(of(object), sizeof(struct notification));
 }
 
-static enum status stat(struct object *object, struct object_stat *out) {
+static enum status notification_stat(struct object *object, struct object_stat *out) {
     *out = (struct object_stat){.type = object->type, .link_count = 1};
     return OK;
 }
 
-static u32 poll(struct object *object, u64 *available) {
+static u32 notification_poll(struct object *object, u64 *available) {
     struct notification *notification = of(object);
     wait_lock(&notification->queue);
     *available = notification->bits != 0 ? sizeof notification->bits : 0;
@@ -34,26 +34,26 @@ static u32 poll(struct object *object, u64 *available) {
     return *available != 0 ? POLL_READABLE : 0;
 }
 
-static struct wait_queue *poll_queue(struct object *object) {
+static struct wait_queue *notification_poll_queue(struct object *object) {
     return &of(object)->queue;
 }
 
-static const struct object_ops ops = {
-    .destroy = destroy,
-    .stat = stat,
-    .poll = poll,
-    .poll_queue = poll_queue,
+static const struct object_ops notification_ops = {
+    .destroy = notification_destroy,
+    .stat = notification_stat,
+    .poll = notification_poll,
+    .poll_queue = notification_poll_queue,
 };
 
 bool notification_is(const struct object *object) {
-    return object->ops == &ops;
+    return object->ops == &notification_ops;
 }
 
 enum status notification_create(struct object **out) {
     struct notification *notification = kmalloc(sizeof *notification);
     if (notification == NULL)
         return ERR_NO_MEMORY;
-    object_init(&notification->object, &ops, OBJECT_PLAIN);
+    object_init(&notification->object, &notification_ops, OBJECT_PLAIN);
     wait_queue_init(&notification->queue);
     *out = &notification->object;
     return OK;

@@ -12,7 +12,7 @@ struct kwast_call_entry {
     kwast_func func;
 };
 
-static enum trap call_entry(struct instance *caller, u64 *values, void *context) {
+static enum trap kwast_entry(struct instance *caller, u64 *values, void *context) {
     const struct kwast_call_entry *call = context;
     values[0] = wasi_error_number(call->func(process_of(caller), values));
     return TRAP_NONE;
@@ -32,7 +32,7 @@ enum status kwast_register(void) {
             .module = "kwast",
             .name = calls[i].name,
             .signature = calls[i].signature,
-            .code = call_entry,
+            .code = kwast_entry,
             .context = (void *)(uptr)&calls[i],
         };
     return process_register_imports(imports, COUNT_OF(imports));
