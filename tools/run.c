@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -426,6 +427,15 @@ static u64 ram_for(u64 memory_bytes, u64 archive_bytes) {
     return align_up(ram, RAM_GRAIN);
 }
 
+// After the machine's end: how much memory it took at its peak, and this command besides.
+static void print_memory(void) {
+    struct rusage own;
+    struct rusage machine;
+    if (getrusage(RUSAGE_SELF, &own) == 0 && getrusage(RUSAGE_CHILDREN, &machine) == 0)
+        fprintf(stderr, "memory       %10ld KiB (this command %ld, the machine %ld)\n",
+                own.ru_maxrss + machine.ru_maxrss, own.ru_maxrss, machine.ru_maxrss);
+}
+
 static int run_program(const struct run_options *options) {
     u64 archive_bytes;
     int archive = boot_archive_create(options, &archive_bytes);
@@ -455,6 +465,8 @@ static int run_program(const struct run_options *options) {
         while (!session_is_done(session))
             session_step(session);
         machine_end(&session->machine);
+        if (options->show_times)
+            print_memory();
         exit_code = session->exit_code;
     }
     outlet_fini(&session->out);
