@@ -89,7 +89,6 @@ class Usage:
     errors: bytes
     cpu_seconds: float
     wall_seconds: float
-    peak_bytes: int
 
 
 def run(command, env=None, one_cpu=False):
@@ -111,7 +110,7 @@ def run(command, env=None, one_cpu=False):
             end = b"".join(said)[-2000:].decode(errors="replace")
             shown = " ".join(map(str, command))
             raise Unavailable(f"{shown}: exit status {process.returncode}\n{end}")
-        return Usage(*said, usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss * 1024)
+        return Usage(*said, usage.ru_utime + usage.ru_stime, wall)
 
 
 def make(*arguments):

@@ -43,10 +43,14 @@ def commands(context):
     return found
 
 
-def kwast_peak(command):
-    """The peaks of the command and of the machine that it starts, added, in bytes."""
-    said = run_process([*command[:2], "--time", *command[2:]]).errors.decode()
-    return int(re.search(r"^memory\s+(\d+) KiB", said, re.M).group(1)) * 1024
+def peak_bytes(key, command):
+    """The most memory that a command took; of Kwast that of the machine which it starts is added."""
+    if key == KWAST_RUNNER:
+        command, pattern = [*command[:2], "--time", *command[2:]], r"^memory\s+(\d+) KiB"
+    else:
+        command, pattern = [build("peak", [], []), *command], r"^peak (\d+) KiB"
+    said = run_process(command).errors.decode()
+    return int(re.search(pattern, said, re.M).group(1)) * 1024
 
 
 def measure_time(found, context):
@@ -60,10 +64,8 @@ def measure_time(found, context):
 
 
 def measure_memory(found, context):
-    def peak(key):
-        command = found[key]
-        return kwast_peak(command) if key == KWAST_RUNNER else run_process(command).peak_bytes
-    values = interleave(found, context.repetitions, lambda key: peak(key) / (1 << 20))
+    values = interleave(found, context.repetitions,
+                        lambda key: peak_bytes(key, found[key]) / (1 << 20))
     own = statistics.median(values.pop(KWAST_RUNNER))
     yield Result("start.memory", context.machine, own, "MiB", bar=BAR_MIB)
     for peer, mebibytes in values.items():

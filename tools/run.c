@@ -427,13 +427,25 @@ static u64 ram_for(u64 memory_bytes, u64 archive_bytes) {
     return align_up(ram, RAM_GRAIN);
 }
 
+// The peak of this process. getrusage would count what forked it, before it became this.
+static long own_peak_kib(void) {
+    FILE *file = fopen("/proc/self/status", "re");
+    char line[256];
+    long kib = 0;
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+        sscanf(line, "VmHWM: %ld", &kib);
+    if (file != NULL)
+        fclose(file);
+    return kib;
+}
+
 // After the machine's end: how much memory it took at its peak, and this command besides.
 static void print_memory(void) {
-    struct rusage own;
     struct rusage machine;
-    if (getrusage(RUSAGE_SELF, &own) == 0 && getrusage(RUSAGE_CHILDREN, &machine) == 0)
+    long own = own_peak_kib();
+    if (getrusage(RUSAGE_CHILDREN, &machine) == 0)
         fprintf(stderr, "memory       %10ld KiB (this command %ld, the machine %ld)\n",
-                own.ru_maxrss + machine.ru_maxrss, own.ru_maxrss, machine.ru_maxrss);
+                own + machine.ru_maxrss, own, machine.ru_maxrss);
 }
 
 static int run_program(const struct run_options *options) {

@@ -42,4 +42,4 @@ static uint64_t work(uint32_t rounds) {
     return sum;
 }
 
-BENCH_MAIN(7, work)
+BENCH_MAIN(13, work)

@@ -40,4 +40,4 @@ static uint64_t work(uint32_t rounds) {
     return sum;
 }
 
-BENCH_MAIN(25, work)
+BENCH_MAIN(75, work)
