@@ -52,6 +52,11 @@ def prepare_jq(source, work):
         '"' + line.replace("\\", "\\\\").replace('"', '\\"') + '\\n"\n' for line in lines))
 
 
+def prepare_lua(_source, work):
+    """A header that Debian's build makes: where it looks for modules, which nothing here does."""
+    (work / "lua5.4-deb-multiarch.h").write_text('#define DEB_HOST_MULTIARCH "none"\n')
+
+
 JQ_HAS = ("ISATTY TIMEGM GMTIME_R LOCALTIME_R GMTIME STRFTIME MKTIME FLOOR SQRT POW LOG LOG10 LOG2 EXP "
           "EXP2 SIN COS TAN ATAN ATAN2 CEIL ROUND TRUNC FABS FMOD FREXP MODF LDEXP MEMMEM MKSTEMP")
 
@@ -62,10 +67,10 @@ PACKAGES = {
                   ["-I{source}/src", "-I{work}", "-I{work}/src", "-DIEEE_8087=1", "-D_GNU_SOURCE=1",
                    *(f"-DHAVE_{name}=1" for name in JQ_HAS.split())],
                   without=("main.c", "jq_test.c", "inject_errors.c"), posix=True, prepare=prepare_jq),
-    "lua": Package("lua5.4", ["src/*.c"], ["-I{source}/src", "-DLUA_USE_JUMPTABLE=0"],
+    "lua": Package("lua5.4", ["src/*.c"], ["-I{source}/src", "-I{work}"],
                    without=("lua.c", "luac.c", "loslib.c", "liolib.c", "loadlib.c", "linit.c",
-                            "ldblib.c")),
-    "mujs": Package("mujs", ["js*.c", "regexp.c", "utf.c"], ["-I{source}"], without=("jsdump.c",)),
+                            "ldblib.c"), posix=True, prepare=prepare_lua),
+    "mujs": Package("mujs", ["js*.c", "regexp.c", "utf.c"], ["-I{source}"]),
     "sqlite": Package("sqlite3", [],
                       ["-I{work}", "-DSQLITE_THREADSAFE=0", "-DSQLITE_OMIT_LOAD_EXTENSION",
                        "-DSQLITE_OMIT_WAL", "-DSQLITE_ENABLE_FTS5", "-DSQLITE_ENABLE_RTREE",
@@ -145,7 +150,7 @@ def compile_all(name, target, compiler_flags, link_flags):
         objects.append(folder / f"{file.stem}-{len(objects)}.o")
         standard = ["-std=c23"] if file == source_of(name) else []
         command_run([CC, *standard, *compiler_flags, *flags, "-c", file, "-o", objects[-1]])
-    command_run([CC, *link_flags[:], *objects, "-lm", "-o", target])
+    command_run([CC, *link_flags, *objects, "-lm", "-o", target])
     shutil.rmtree(folder)
 
 

@@ -59,4 +59,4 @@ static uint64_t work(uint32_t rounds) {
     return sum;
 }
 
-BENCH_MAIN(55, work)
+BENCH_MAIN(80, work)

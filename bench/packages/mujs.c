@@ -51,4 +51,4 @@ static uint64_t work(uint32_t rounds) {
     return sum;
 }
 
-BENCH_MAIN(90, work)
+BENCH_MAIN(160, work)
