@@ -1,7 +1,7 @@
 #pragma once
-// WebAssembly has no setjmp without exceptions. The benchmarks use it only where nothing goes wrong:
-// it returns once, and a jump ends the program. Native builds use this header too, so that all
-// compile the same program.
+// WebAssembly has no setjmp without exceptions. The benchmarks use it only where nothing goes
+// wrong: it returns once, and a jump ends the program. Native builds use this header too, so that
+// all compile the same program.
 
 #include <stdlib.h>
 
