@@ -15,9 +15,9 @@
 // Frame, from rbp down: homes of locals, homes of operands, outgoing area (at rsp). The home of a
 // parameter that came on the stack is where it came.
 //
-// Memory grows by doubling and is kept from function to function. Before an instruction is compiled
-// there is room for what the validator has found on its stacks behind it, so emitters cannot run
-// out; the code buffer's own failure is sticky.
+// Memory grows by doubling and is kept from function to function. Room for what one instruction can
+// push is made before it is compiled, so emitters cannot run out; the code buffer's own failure is
+// sticky.
 
 #include "engine/baseline/baseline_internal.h"
 
@@ -26,10 +26,8 @@
 #include "engine/api/host.h"
 #include "engine/decode/callconv.h"
 
-// What emitters may push beyond the operands of the instructions.
-#define PUSH_MAX 8
-
 // What one instruction can add at most.
+#define PUSH_MAX      (LIMIT_RESULTS + 8)
 #define CONSTANTS_MAX 8
 
 // Homes of locals up to this number are zeroed by one instruction each, more by a loop.
@@ -55,25 +53,21 @@ static void table_reserve(struct baseline *c, void **table, u32 *capacity, u64 n
     *capacity = (u32)wanted;
 }
 
-// Makes room for one more instruction, which the validator has seen.
-[[gnu::noinline]] static bool insn_reserve_more(struct baseline *c) {
-    table_reserve(c, (void **)&c->operands, &c->operand_capacity,
-                  (u64)c->validator.operand_capacity + PUSH_MAX, sizeof(*c->operands));
-    table_reserve(c, (void **)&c->blocks, &c->block_capacity, c->validator.control_capacity,
+// Whether one more instruction needs no more memory than there is.
+static inline bool insn_has_room(const struct baseline *c) {
+    return c->operand_count + PUSH_MAX <= c->operand_capacity &&
+           c->block_count < c->block_capacity &&
+           c->constant_count + CONSTANTS_MAX <= c->constant_capacity && c->a->status == OK;
+}
+
+bool insn_reserve(struct baseline *c) {
+    table_reserve(c, (void **)&c->operands, &c->operand_capacity, (u64)c->operand_count + PUSH_MAX,
+                  sizeof(*c->operands));
+    table_reserve(c, (void **)&c->blocks, &c->block_capacity, (u64)c->block_count + 1,
                   sizeof(*c->blocks));
     table_reserve(c, (void **)&c->constants, &c->constant_capacity,
                   (u64)c->constant_count + CONSTANTS_MAX, sizeof(*c->constants));
-    return c->status == OK;
-}
-
-// The same; nearly always there is nothing to do.
-static inline bool insn_reserve(struct baseline *c) {
-    const struct validator *v = &c->validator;
-    if (v->operand_capacity + PUSH_MAX > c->operand_capacity ||
-        v->control_capacity > c->block_capacity ||
-        c->constant_count + CONSTANTS_MAX > c->constant_capacity)
-        return insn_reserve_more(c);
-    return true;
+    return c->status == OK && c->a->status == OK;
 }
 
 struct baseline *baseline_create(const struct module_decl *decl,
@@ -135,6 +129,17 @@ bool next_takes_flags(const struct baseline *c) {
     return *r->at == 0x0d || *r->at == 0x04 || *r->at == 0x1b || *r->at == 0x45;
 }
 
+void zero_flag_note(struct baseline *c, u8 reg) {
+    c->zero_flag_reg = reg;
+    c->zero_flag_end = c->a->len;
+}
+
+// test r, r
+void zero_flag_test(struct baseline *c, enum value_type type, u8 reg) {
+    if (c->zero_flag_reg != reg || c->zero_flag_end != c->a->len)
+        asm_test_rr(c->a, type_width(type), as_gpr(reg), as_gpr(reg));
+}
+
 // setcc r; movzx r, r (with parity: setcc r; setcc r11; and/or r, r11; movzx r, r)
 void push_truth(struct baseline *c, struct flags flags) {
     if (next_takes_flags(c)) {
@@ -176,6 +181,7 @@ void jump_if(struct baseline *c, struct flags flags, struct label *to) {
 // mov [rbp + 16 + 8 * slot], ...; mov rax, ...; movaps xmm0, ...; leave; ret [params]
 void emit_return(struct baseline *c) {
     const struct func_type *type = c->type;
+    operands_settle(c, type->result_count);
     u32 base = c->operand_count - type->result_count;
     u32 param_bytes = 8 * callconv_param_slots(type);
     struct callconv cc;
@@ -325,6 +331,7 @@ static void function_finish(struct baseline *c) {
     u32 frame_bytes = (u32)(slots * 8 + 15) & ~15u;
     for (u32 i = 0; i < COUNT_OF(c->frame_patch); i++)
         asm_patch_u32(c->a, c->frame_patch[i], (u32) - (i32)frame_bytes);
+    tries_finish(c, frame_bytes);
 }
 
 // -- The body -----------------------------------------------------------------------------------
@@ -335,7 +342,16 @@ static void compile_unreachable(struct baseline *c) {
     case OP_BLOCK:
     case OP_LOOP:
     case OP_IF:
+    case OP_TRY:
+    case OP_TRY_TABLE:
         emit_block(c);
+        return;
+    case OP_CATCH:
+    case OP_CATCH_ALL:
+        emit_catch(c);
+        return;
+    case OP_DELEGATE:
+        emit_delegate(c);
         return;
     case OP_ELSE:
         emit_else(c);
@@ -353,7 +369,20 @@ static void compile_control(struct baseline *c) {
     case OP_BLOCK:
     case OP_LOOP:
     case OP_IF:
+    case OP_TRY:
+    case OP_TRY_TABLE:
         return emit_block(c);
+    case OP_CATCH:
+    case OP_CATCH_ALL:
+        return emit_catch(c);
+    case OP_DELEGATE:
+        return emit_delegate(c);
+    case OP_THROW:
+        return emit_throw(c);
+    case OP_THROW_REF:
+        return emit_throw_ref(c);
+    case OP_RETHROW:
+        return emit_rethrow(c);
     case OP_ELSE:
         return emit_else(c);
     case OP_END:
@@ -385,7 +414,7 @@ static void compile_variable(struct baseline *c) {
     struct operand x;
     switch (c->insn.op) {
     case OP_DROP:
-        x = pop(c);
+        x = pop_sum(c);
         return operand_release(c, &x);
     case OP_SELECT:
     case OP_SELECT_T:
@@ -537,7 +566,8 @@ STATIC_ASSERT(OP_F64_COPYSIGN - OP_F64_ABS == OP_F32_COPYSIGN - OP_F32_ABS, "sam
 static void compile_insn(struct baseline *c) {
     enum wasm_op op = c->insn.op;
     switch (op) {
-    case OP_UNREACHABLE ... OP_RETURN_CALL_INDIRECT:
+    case OP_UNREACHABLE ... OP_CATCH_ALL:
+    case OP_TRY_TABLE:
         return compile_control(c);
     case OP_LOCAL_GET:
         return local_get(c, c->insn.index);
@@ -586,7 +616,7 @@ static void compile_body(struct baseline *c) {
     while (!validator_done(v)) {
         if (!validator_next(v, &c->insn))
             return;
-        if (!insn_reserve(c) || c->a->status != OK)
+        if (!insn_has_room(c) && !insn_reserve(c))
             return;
         if (c->reachable)
             compile_insn(c);

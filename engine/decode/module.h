@@ -174,8 +174,8 @@ struct module_decl {
 };
 
 // Decodes and checks everything but function bodies. `wasm` must outlive the result. On success the
-// caller owns *out (module_decl_destroy); on failure *error is filled in. Memory taken is at most a small
-// multiple of the input plus what is refused by limits.
+// caller owns *out (module_decl_destroy); on failure *error is filled in. Memory taken is at most a
+// small multiple of the input plus what is refused by limits.
 MUST_USE enum status module_decode(struct bytes wasm, u32 features, struct module_error *error,
                                    struct module_decl **out);
 void module_decl_destroy(struct module_decl *decl); // NULL is allowed

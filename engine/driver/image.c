@@ -18,7 +18,7 @@
 #define INT3            0xcc
 #define CHUNK_BYTES     (256u * 1024)
 #define IMAGE_BYTES_MAX (1u << 30) // every distance fits a rel32
-#define CALLS_MIN       256u
+#define LIST_MIN        64u
 
 struct code_chunk {
     struct code_chunk *next;
@@ -27,6 +27,34 @@ struct code_chunk {
     u32 capacity;
     ALIGNED(16) u8 bytes[];
 };
+
+// -- Lists --------------------------------------------------------------------------------------
+
+static void list_fini(struct image_list *list, usize size) {
+    host_free(list->items, list->capacity * size);
+    *list = (struct image_list){0};
+}
+
+// Makes room for `more` elements of `size` bytes.
+static enum status list_reserve(struct image_list *list, u32 more, usize size) {
+    u64 need = (u64)list->count + more;
+    if (need <= list->capacity)
+        return OK;
+    u64 wanted = max_u64(max_u64(need, 2ull * list->capacity), LIST_MIN);
+    if (wanted > UINT32_MAX)
+        return ERR_LIMIT;
+    void *items = host_alloc(wanted * size);
+    if (items == NULL)
+        return ERR_NO_MEMORY;
+    if (list->count != 0)
+        memcpy(items, list->items, list->count * size);
+    host_free(list->items, list->capacity * size);
+    list->items = items;
+    list->capacity = (u32)wanted;
+    return OK;
+}
+
+// -- The image ----------------------------------------------------------------------------------
 
 enum status image_init(struct code_image *image, u32 func_count) {
     ASSERT(func_count != 0);
@@ -47,8 +75,11 @@ void image_fini(struct code_image *image) {
         chunk_drop(image);
     host_free(image->funcs, image->func_capacity * sizeof *image->funcs);
     arena_destroy(image->arena);
-    host_free(image->calls, image->call_capacity * sizeof *image->calls);
-    host_free(image->pack, image->pack_capacity);
+    list_fini(&image->calls, sizeof(struct code_call));
+    list_fini(&image->guards, sizeof(struct code_guard));
+    list_fini(&image->tries, sizeof(struct code_try));
+    list_fini(&image->catches, sizeof(struct code_catch));
+    list_fini(&image->pack, 1);
     *image = (struct code_image){0};
 }
 
@@ -87,42 +118,19 @@ static enum status add_code(struct code_image *image, const struct assembler *co
 
 static enum status add_sites(struct code_image *image, const struct code_unit *unit,
                              struct code_func *func) {
-    u64 need = (u64)unit->site_count * SITE_PACKED_MAX;
-    if (need > image->pack_capacity) {
-        if (need > UINT32_MAX)
-            return ERR_LIMIT;
-        host_free(image->pack, image->pack_capacity);
-        image->pack_capacity = 0;
-        image->pack = host_alloc(need);
-        if (image->pack == NULL)
-            return ERR_NO_MEMORY;
-        image->pack_capacity = (u32)need;
-    }
-    usize bytes = sites_pack(unit->sites, unit->site_count, image->pack);
+    if (unit->site_count > UINT32_MAX / SITE_PACKED_MAX)
+        return ERR_LIMIT;
+    enum status status = list_reserve(&image->pack, unit->site_count * SITE_PACKED_MAX, 1);
+    if (status != OK)
+        return status;
+    usize bytes = sites_pack(unit->sites, unit->site_count, image->pack.items);
     u8 *sites = arena_alloc(image->arena, bytes, 1);
     if (sites == NULL)
         return ERR_NO_MEMORY;
     if (bytes != 0)
-        memcpy(sites, image->pack, bytes);
+        memcpy(sites, image->pack.items, bytes);
     func->sites = sites;
     func->site_bytes = (u32)bytes;
-    return OK;
-}
-
-// Remembers a call of a function that is yet to come.
-static enum status add_call(struct code_image *image, struct code_call call) {
-    if (image->call_count == image->call_capacity) {
-        u32 wanted = image->call_capacity == 0 ? CALLS_MIN : 2 * image->call_capacity;
-        struct code_call *calls = host_alloc(wanted * sizeof *calls);
-        if (calls == NULL)
-            return ERR_NO_MEMORY;
-        if (image->call_count != 0)
-            memcpy(calls, image->calls, image->call_count * sizeof *calls);
-        host_free(image->calls, image->call_capacity * sizeof *calls);
-        image->calls = calls;
-        image->call_capacity = wanted;
-    }
-    image->calls[image->call_count++] = call;
     return OK;
 }
 
@@ -135,18 +143,56 @@ static void resolve(struct code_chunk *chunk, u32 code_offset, const struct code
 
 static enum status add_calls(struct code_image *image, const struct code_unit *unit, u32 entry,
                              u32 first_func) {
+    enum status status = list_reserve(&image->calls, unit->call_count, sizeof(struct code_call));
+    if (status != OK)
+        return status;
+    struct code_call *later = image->calls.items;
     for (u32 i = 0; i < unit->call_count; i++) {
         struct code_call call = unit->calls[i];
         CHECK(call.func >= first_func && call.func - first_func < image->func_capacity);
         call.code_offset += entry;
         call.func -= first_func;
-        if (call.func < image->func_count) {
+        if (call.func < image->func_count)
             resolve(image->last, call.code_offset, &image->funcs[call.func]);
-            continue;
-        }
-        enum status status = add_call(image, call);
-        if (status != OK)
-            return status;
+        else
+            later[image->calls.count++] = call;
+    }
+    return OK;
+}
+
+// A number that counts from the function's first, or `none`.
+static u32 renumber(u32 number, u32 none, u32 first) {
+    return number == none ? none : number + first;
+}
+
+static enum status add_tries(struct code_image *image, const struct code_unit *unit, u32 entry) {
+    enum status status = list_reserve(&image->guards, unit->guard_count, sizeof *unit->guards);
+    if (status == OK)
+        status = list_reserve(&image->tries, unit->try_count, sizeof *unit->tries);
+    if (status == OK)
+        status = list_reserve(&image->catches, unit->catch_count, sizeof *unit->catches);
+    if (status != OK)
+        return status;
+    u32 first_try = image->tries.count;
+    u32 first_catch = image->catches.count;
+    for (u32 i = 0; i < unit->guard_count; i++) {
+        struct code_guard guard = unit->guards[i];
+        guard.code_offset += entry;
+        guard.innermost += first_try;
+        ((struct code_guard *)image->guards.items)[image->guards.count++] = guard;
+    }
+    for (u32 i = 0; i < unit->try_count; i++) {
+        struct code_try try = unit->tries[i];
+        try.outer = renumber(try.outer, NO_TRY, first_try);
+        try.first_catch = renumber(try.first_catch, NO_CATCH, first_catch);
+        try.last_catch = renumber(try.last_catch, NO_CATCH, first_catch);
+        ((struct code_try *)image->tries.items)[image->tries.count++] = try;
+    }
+    for (u32 i = 0; i < unit->catch_count; i++) {
+        struct code_catch catch = unit->catches[i];
+        catch.next = renumber(catch.next, NO_CATCH, first_catch);
+        catch.landing += entry;
+        ((struct code_catch *)image->catches.items)[image->catches.count++] = catch;
     }
     return OK;
 }
@@ -162,6 +208,8 @@ enum status image_add(struct code_image *image, const struct code_unit *unit, u3
         status = add_sites(image, unit, func);
     if (status == OK)
         status = add_calls(image, unit, func->entry, first_func);
+    if (status == OK && unit->try_count != 0)
+        status = add_tries(image, unit, func->entry);
     return status;
 }
 
@@ -169,13 +217,13 @@ enum status image_add(struct code_image *image, const struct code_unit *unit, u3
 
 // Writes the code to `address`, giving back each chunk that is written.
 static enum status write_chunks(struct code_image *image, u64 address) {
+    const struct code_call *calls = image->calls.items;
     u32 next_call = 0;
     while (image->first != NULL) {
         struct code_chunk *chunk = image->first;
         u32 end = chunk->start + chunk->len;
-        for (; next_call < image->call_count && image->calls[next_call].code_offset < end;
-             next_call++) {
-            const struct code_call *call = &image->calls[next_call];
+        for (; next_call < image->calls.count && calls[next_call].code_offset < end; next_call++) {
+            const struct code_call *call = &calls[next_call];
             CHECK(call->func < image->func_count);
             resolve(chunk, call->code_offset, &image->funcs[call->func]);
         }
@@ -184,7 +232,7 @@ static enum status write_chunks(struct code_image *image, u64 address) {
             return status;
         chunk_drop(image);
     }
-    ASSERT(next_call == image->call_count);
+    ASSERT(next_call == image->calls.count);
     return OK;
 }
 
@@ -204,8 +252,29 @@ static enum status publish_bytes(struct code_image *image, u64 *address_out) {
     return OK;
 }
 
+// A list as long as it is, in the arena. NULL when out of memory.
+static void *list_keep(struct code_image *image, const struct image_list *list, usize size) {
+    void *items = arena_alloc(image->arena, list->count, size);
+    if (items != NULL && list->count != 0)
+        memcpy(items, list->items, list->count * size);
+    return items;
+}
+
+// False when out of memory.
+static bool keep_tries(struct code_image *image, struct code_object *object) {
+    object->guard_count = image->guards.count;
+    object->try_count = image->tries.count;
+    object->catch_count = image->catches.count;
+    object->guards = list_keep(image, &image->guards, sizeof *object->guards);
+    object->tries = list_keep(image, &image->tries, sizeof *object->tries);
+    object->catches = list_keep(image, &image->catches, sizeof *object->catches);
+    return object->guards != NULL && object->tries != NULL && object->catches != NULL;
+}
+
 // Everything but registry and code.
 static void object_free(struct code_object *object) {
+    if (object == NULL)
+        return;
     host_free(object->funcs, object->func_count * sizeof *object->funcs);
     arena_destroy(object->arena);
     host_free(object, sizeof *object);
@@ -215,30 +284,31 @@ enum status image_publish(struct code_image *image, struct engine *engine,
                           struct code_object **out) {
     ASSERT(image->func_count == image->func_capacity);
     struct code_object *object = host_alloc(sizeof *object);
-    if (object == NULL) {
-        image_fini(image);
-        return ERR_NO_MEMORY;
-    }
+    enum status status = ERR_NO_MEMORY;
+    if (object == NULL || !keep_tries(image, object))
+        goto fail;
     object->bytes = image->bytes;
-    enum status status = publish_bytes(image, &object->address);
+    status = publish_bytes(image, &object->address);
+    if (status != OK)
+        goto fail;
+
     object->func_count = image->func_count;
     object->funcs = image->funcs;
     object->arena = image->arena;
     image->funcs = NULL;
     image->arena = NULL;
-    image_fini(image);
-    if (status != OK)
-        goto fail;
     status = code_registry_add(&engine->codes, object);
     if (status != OK)
         goto fail_add;
     *out = object;
+    image_fini(image);
     return OK;
 
 fail_add:
     host_code_release(object->address, object->bytes);
 fail:
     object_free(object);
+    image_fini(image);
     return status;
 }
 

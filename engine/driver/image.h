@@ -9,6 +9,13 @@
 
 struct arena;
 
+// Elements of one kind, growing by doubling.
+struct image_list {
+    void *items;
+    u32 count;
+    u32 capacity;
+};
+
 struct code_image {
     u32 bytes;      // of the code so far, a multiple of 16
     u32 func_count; // that were added
@@ -18,12 +25,13 @@ struct code_image {
     struct code_chunk *first;
     struct code_chunk *last;
 
-    u32 call_count; // of functions that had not been added
-    u32 call_capacity;
-    struct code_call *calls; // sorted by code_offset
+    // Offsets count from the start of the code, numbers from the first in the image.
+    struct image_list calls;   // struct code_call, of functions that had not been added; sorted
+    struct image_list guards;  // struct code_guard, sorted
+    struct image_list tries;   // struct code_try
+    struct image_list catches; // struct code_catch
 
-    u32 pack_capacity; // where sites are packed
-    u8 *pack;
+    struct image_list pack; // bytes, where sites are packed
 };
 
 // Room for `func_count` functions, at least one. In any case image_fini frees what was taken.

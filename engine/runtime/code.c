@@ -104,6 +104,21 @@ struct code_object *code_registry_find(const struct code_registry *codes, u64 pc
     return pc - object->address < object->bytes ? object : NULL;
 }
 
+const struct code_try *code_object_try(const struct code_object *object, u32 code_offset) {
+    u32 low = 0;
+    u32 high = object->guard_count;
+    while (low < high) {
+        u32 middle = low + (high - low) / 2;
+        if (object->guards[middle].code_offset < code_offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == object->guard_count || object->guards[low].code_offset != code_offset)
+        return NULL;
+    return code_object_try_at(object, object->guards[low].innermost);
+}
+
 // The function that contains the offset, or NULL.
 static const struct code_func *func_at(const struct code_object *object, u32 code_offset) {
     u32 low = 0;
