@@ -48,6 +48,7 @@ static struct thread *start(const char *name, void (*entry)(void *), void *argum
         .argument = argument,
         .stack_bytes = 5 * PAGE_SIZE,
         .stack_committed = 4 * PAGE_SIZE,
+        .priority = PRIORITY_NORMAL,
     };
     struct thread *thread;
     enum status status = thread_create(&config, &thread);

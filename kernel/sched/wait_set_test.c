@@ -187,6 +187,7 @@ static void start(void (*entry)(void *), void *argument) {
         .argument = argument,
         .stack_bytes = 5 * PAGE_SIZE,
         .stack_committed = 4 * PAGE_SIZE,
+        .priority = PRIORITY_NORMAL,
     };
     struct thread *thread;
     enum status status = thread_create(&config, &thread);

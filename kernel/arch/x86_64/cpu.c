@@ -74,7 +74,7 @@ struct cpu *cpu_boot(void) {
     return &cpu_state.cpus[0];
 }
 
-struct cpu *cpu_at(u32 id) {
+struct cpu *cpu_by_id(u32 id) {
     ASSERT(id < ARCH_CPUS_MAX);
     return &cpu_state.cpus[id];
 }

@@ -60,7 +60,7 @@ STATIC_ASSERT(offsetof(struct vector_state, mask) == VECTOR_STATE_MASK, "traps.S
 void cpu_init(void);
 void cpu_init_this(struct cpu *cpu);
 struct cpu *cpu_boot(void);            // the CPU that started the machine, number 0
-struct cpu *cpu_at(u32 id);
+struct cpu *cpu_by_id(u32 id);
 void cpu_brand(char *out, usize size); // its name for people
 
 // Segments and stacks (gdt.c). Every CPU but the first needs its stacks made before it starts: false

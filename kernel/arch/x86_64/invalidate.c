@@ -60,7 +60,7 @@ void invalidation_join(void) {
 
 static void ask(u32 others) {
     for (u32 left = others; left != 0; left &= left - 1)
-        apic_interrupt(cpu_at((u32)__builtin_ctz(left))->apic_id, VECTOR_INVALIDATE);
+        apic_interrupt(cpu_by_id((u32)__builtin_ctz(left))->apic_id, VECTOR_INVALIDATE);
 }
 
 void invalidate(u64 va, u64 pages) {

@@ -86,7 +86,7 @@ static bool wait_for_cpu(u64 wait_ns) {
 }
 
 static bool cpu_start(u32 apic_id) {
-    struct cpu *cpu = cpu_at(smp.count);
+    struct cpu *cpu = cpu_by_id(smp.count);
     u64 stack_top;
     if (!windows_init(cpu) || !cpu_stacks_create(cpu, &stack_top))
         return false;
@@ -144,7 +144,7 @@ void smp_cpu_main(struct cpu *cpu) {
 
 void arch_cpu_wake(u32 cpu) {
     arch_irq_state irq = arch_irq_save();
-    apic_interrupt(cpu_at(cpu)->apic_id, VECTOR_RESCHEDULE);
+    apic_interrupt(cpu_by_id(cpu)->apic_id, VECTOR_RESCHEDULE);
     arch_irq_restore(irq);
 }
 
@@ -158,7 +158,7 @@ void arch_cpus_stop(void) {
     if (!__atomic_exchange_n(&smp.stopping, true, __ATOMIC_SEQ_CST)) {
         for (u32 i = 0; i < smp.count; i++) {
             if (i != arch_cpu_id())
-                apic_interrupt_nmi(cpu_at(i)->apic_id);
+                apic_interrupt_nmi(cpu_by_id(i)->apic_id);
         }
     }
     arch_irq_restore(irq);
