@@ -1,12 +1,12 @@
 // Run queue: the threads that are ready on one CPU, by priority.
 //
-// Threads of one priority take turns in `ready`, a slice each. A thread that blocks before its slice
-// is over keeps the rest; when it wakes it goes to `woken`, which is served first and whose members
-// preempt. So whoever sleeps, prints and sleeps runs at once though others compute without end. And
-// nobody starves: time spent after a wake-up comes out of the same slice, and a new slice is given
-// only at the end of `ready`, so all of `woken` together can run for at most one slice per thread
-// before those in `ready` have their turn. Two threads that wake each other all the time share one
-// turn of two slices, no more.
+// Threads of one priority take turns in `ready`, a slice each. A thread that blocks before its
+// slice is over keeps the rest; when it wakes it goes to `woken`, which is served first and whose
+// members preempt. So whoever sleeps, prints and sleeps runs at once though others compute without
+// end. And nobody starves: time spent after a wake-up comes out of the same slice, and a new slice
+// is given only at the end of `ready`, so all of `woken` together can run for at most one slice per
+// thread before those in `ready` have their turn. Two threads that wake each other all the time
+// share one turn of two slices, no more.
 //
 // Invariants, checked by runq_check_locked:
 //   1. a queued thread is THREAD_READY, on one list, that of its priority, and may run on this CPU,
@@ -14,7 +14,8 @@
 //   2. every queued thread has some of its slice left;
 //   3. `count` is how many there are.
 //
-// The CPU itself takes threads out to run them, others take them over; anybody may put woken ones in.
+// The CPU itself takes threads out to run them, others take them over; anybody may put woken ones
+// in.
 
 #include "kernel/sched/sched_internal.h"
 

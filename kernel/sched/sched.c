@@ -2,18 +2,19 @@
 //
 // A thread leaves its CPU in sched_switch only, with interrupts off: because it blocks or exits
 // (wait.c, thread.c), because its slice is over or somebody woke who comes first (sched_preempt, on
-// the way back from an interrupt, or where a thread turns preemption on again), or because it yields.
+// the way back from an interrupt, or where a thread turns preemption on again), or because it
+// yields.
 //
 // A thread that becomes ready joins the queue of the CPU that it ran on last. Threads move in two
 // ways. A CPU that has nothing to run takes a ready thread over from another (take_over); and one
 // whose thread has used up a slice takes one from a CPU where more wait (balance), so that three
-// threads that compute on two CPUs get two thirds of one each. Work waits nowhere while a CPU idles:
-// who goes idle says so in `idle` first, and looks at all queues afterwards; who puts a thread into a
-// queue looks at `idle` afterwards, and wakes one CPU of it.
+// threads that compute on two CPUs get two thirds of one each. Work waits nowhere while a CPU
+// idles: who goes idle says so in `idle` first, and looks at all queues afterwards; who puts a
+// thread into a queue looks at `idle` afterwards, and wakes one CPU of it.
 //
-// A thread may be ready, and taken over, before the CPU that it leaves has saved its context. `on_cpu`
-// says when that is done; who takes a thread over waits for it. That CPU itself waits for nobody then:
-// it has chosen whom to run.
+// A thread may be ready, and taken over, before the CPU that it leaves has saved its context.
+// `on_cpu` says when that is done; who takes a thread over waits for it. That CPU itself waits for
+// nobody then: it has chosen whom to run.
 //
 // The timer is one-shot and asked for what comes first: a sleeper's deadline, or the end of the
 // running thread's slice. The idle thread has no slice, so an idle CPU is silent until the next
@@ -159,8 +160,8 @@ static void tell(struct cpu *cpu) {
         arch_cpu_wake(id_of(cpu));
 }
 
-// Has one of the idle CPUs among `candidates` look for work. Interrupts off; what there is to find has
-// been put into a queue.
+// Has one of the idle CPUs among `candidates` look for work. Interrupts off; what there is to find
+// has been put into a queue.
 static bool offer(u32 candidates) {
     // Orders the queue before the look at `idle`; pairs with the exchange in sched_run.
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -342,8 +343,8 @@ void sched_enter(void) {
 }
 
 bool sched_wants_switch(void) {
-    // With interrupts on this is a guess: the thread may be moved to another CPU meanwhile. But then
-    // it has been switched, and who wants to switch looks again with interrupts off.
+    // With interrupts on this is a guess: the thread may be moved to another CPU meanwhile. But
+    // then it has been switched, and who wants to switch looks again with interrupts off.
     const struct thread *thread = thread_current();
     return thread != NULL && thread->preempt_count == 0 &&
            __atomic_load_n(&cpu_this()->reschedule, __ATOMIC_RELAXED);

@@ -96,8 +96,8 @@ void sched_interrupt(struct thread *thread);
 // A sched_wake in between undoes it. Preemption off.
 void sched_set_blocked(struct thread *thread);
 
-// Runs somebody else, or goes on when nobody is ready; returns when the thread runs again, perhaps on
-// another CPU. Interrupts off, preemption on, no spinlock held.
+// Runs somebody else, or goes on when nobody is ready; returns when the thread runs again, perhaps
+// on another CPU. Interrupts off, preemption on, no spinlock held.
 void sched_switch(void);
 
 // Turns preemption on again and switches at once.

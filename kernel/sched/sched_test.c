@@ -101,7 +101,7 @@ static void spinner(void *argument) {
 static void check_runq(void) {
     struct runq *runq = &cpu_this()->runq;
     spin_lock(&runq->lock);
-    runq_check_locked(runq);
+    runq_check_locked(runq, 0);
     spin_unlock(&runq->lock);
 }
 

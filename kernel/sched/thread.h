@@ -1,7 +1,7 @@
 #pragma once
 // Threads and the scheduler: strict priorities, and within one preemptive round robin on each CPU's
-// run queue, with a short cut for threads that wake up before they have used up their slice. Threads
-// move between CPUs where one would idle or has much less to do.
+// run queue, with a short cut for threads that wake up before they have used up their slice.
+// Threads move between CPUs where one would idle or has much less to do.
 
 #include "base/list.h"
 #include "kernel/arch/arch.h"
@@ -35,8 +35,8 @@ struct thread {
     u32 affinity;       // a bit for each CPU that it may run on
     enum thread_priority priority;
 
-    // Atomic. Whose run queue is the thread's: changes while it is ready, under the lock of the queue
-    // that it leaves.
+    // Atomic. Whose run queue is the thread's: changes while it is ready, under the lock of the
+    // queue that it leaves.
     u32 cpu;
 
     // Atomic: it runs, or its context is not saved yet.
@@ -53,8 +53,8 @@ struct thread {
     struct list wait_link;   // linked while the thread waits and nobody woke it
     enum status wake_status; // what the wait will return
 
-    // Atomic. Whose sleepers the thread is with: changed by itself, outside of waits, under the lock
-    // of those it leaves.
+    // Atomic. Whose sleepers the thread is with: changed by itself, outside of waits, under the
+    // lock of those it leaves.
     u32 sleepers_cpu;
 
     // Under the lock of these sleepers:

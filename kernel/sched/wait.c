@@ -12,14 +12,15 @@
 // the status. So a wake-up is never spent on a thread that reports a timeout or a kill.
 //
 // A deadline or a kill starts from the thread, not from the queue, and the queue may be gone as
-// soon as the thread is out of its wait (it can live on the thread's stack). The lock of the sleepers
-// that the thread is with holds it there: `waiting_on` is set and cleared by the thread under that
-// lock, so while it is held and waiting_on is set, the queue exists. The kill flag is read under it
-// after waiting_on is set, and set before waiting_on is looked at, so a kill is not missed either.
+// soon as the thread is out of its wait (it can live on the thread's stack). The lock of the
+// sleepers that the thread is with holds it there: `waiting_on` is set and cleared by the thread
+// under that lock, so while it is held and waiting_on is set, the queue exists. The kill flag is
+// read under it after waiting_on is set, and set before waiting_on is looked at, so a kill is not
+// missed either.
 //
-// The sleepers are those of the CPU that the wait begins on; the thread may go on elsewhere. It joins
-// others under the lock of those it leaves and outside of waits. So who holds the lock of the sleepers
-// that `sleepers_cpu` names keeps the thread with them.
+// The sleepers are those of the CPU that the wait begins on; the thread may go on elsewhere. It
+// joins others under the lock of those it leaves and outside of waits. So who holds the lock of the
+// sleepers that `sleepers_cpu` names keeps the thread with them.
 //
 // A thread that waits for several queues sleeps on the queue of its own wait_set. Who wakes a
 // watched queue signals the set, under both locks; the signal stays until the thread takes it, so
@@ -278,8 +279,7 @@ void mutex_unlock(struct mutex *mutex) {
     if (list_is_empty(&mutex->queue.waiters)) {
         owner_set_locked(mutex, NULL);
     } else {
-        owner_set_locked(mutex,
-                         container_of(mutex->queue.waiters.next, struct thread, wait_link));
+        owner_set_locked(mutex, container_of(mutex->queue.waiters.next, struct thread, wait_link));
         wake_one_locked(&mutex->queue);
     }
     wait_unlock(&mutex->queue);

@@ -125,7 +125,8 @@ bool apic_can_reach(u32 apic_id) {
 }
 
 static void command(u32 apic_id, u32 what) {
-    ASSERT(!arch_irq_enabled()); // an interrupt that sent one between the two writes would redirect it
+    ASSERT(
+        !arch_irq_enabled()); // an interrupt that sent one between the two writes would redirect it
     if (apic.registers == NULL) {
         // The MSR form orders nothing: what the other is to see has to be written first.
         __asm__ volatile("mfence; lfence" : : : "memory");

@@ -2,8 +2,8 @@
 // cannot trust the current one: a double fault (most often: the stack itself was missing), NMI, and
 // machine check.
 //
-// The first CPU's stacks are part of the image. Those of the others are mapped one behind the other,
-// each above a page that stays unmapped.
+// The first CPU's stacks are part of the image. Those of the others are mapped one behind the
+// other, each above a page that stays unmapped.
 
 #include "kernel/arch/x86_64/cpu.h"
 #include "kernel/arch/x86_64/paging.h"

@@ -2,8 +2,8 @@
 //
 // Who has changed page tables forgets the run itself, posts one request, interrupts the others and
 // waits until each has answered. There is one request at a time; unmapping is under the lock of its
-// region anyway. A CPU answers in the interrupt, or, where it waits for something with interrupts off,
-// in arch_cpu_relax: it may be waiting for a lock that the requester holds.
+// region anyway. A CPU answers in the interrupt, or, where it waits for something with interrupts
+// off, in arch_cpu_relax: it may be waiting for a lock that the requester holds.
 //
 // New mappings ask nothing of anybody: the CPU remembers no absent entries.
 

@@ -11,8 +11,8 @@
 // upcall_frame_alloc.
 //
 // Changes of one region are serialised by the caller; regions share no table below the top one but
-// that of the kernel image with code, and that one is never pruned. The CPU itself changes no entry:
-// all are made accessed, and dirty where they are writable.
+// that of the kernel image with code, and that one is never pruned. The CPU itself changes no
+// entry: all are made accessed, and dirty where they are writable.
 
 #include "kernel/arch/x86_64/paging.h"
 

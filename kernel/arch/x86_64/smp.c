@@ -1,10 +1,10 @@
 // The CPUs besides the first.
 //
-// A CPU is started by INIT and up to two STARTUP messages, one CPU after the other. It begins in real
-// mode at the copy of smp.S's first part in a page of low memory, which is mapped at its own address,
-// executable, for that time; goes straight to long mode with the kernel's page tables; and takes its
-// stack and its struct cpu from `smp_next`. One that does not come is reset again, so that it does not
-// come later, and left out.
+// A CPU is started by INIT and up to two STARTUP messages, one CPU after the other. It begins in
+// real mode at the copy of smp.S's first part in a page of low memory, which is mapped at its own
+// address, executable, for that time; goes straight to long mode with the kernel's page tables; and
+// takes its stack and its struct cpu from `smp_next`. One that does not come is reset again, so
+// that it does not come later, and left out.
 //
 // Low memory is nobody's (start.c), so the page is written through a window and then never again.
 
@@ -31,8 +31,8 @@ extern const u8 smp_trampoline[], smp_trampoline_end[], smp_trampoline_gdt_base[
 struct smp_next smp_next;
 
 static struct {
-    u64 low_page; // 0: none
-    u32 count;    // CPUs that run
+    u64 low_page;  // 0: none
+    u32 count;     // CPUs that run
     bool stopping; // atomic
 } smp = {.count = 1};
 
