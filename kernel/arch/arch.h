@@ -311,7 +311,8 @@ void upcall_console(void); // arch_console_read has something
 
 // After an interrupt that came while interrupts were on, on the interrupted thread's stack with its
 // whole register state (vector registers too) saved, interrupts off: the place to switch threads.
-// It may return on another CPU. Returns the pc to continue at: `pc`, or another to redirect a thread that runs generated code.
+// It may return on another CPU. Returns the pc to continue at: `pc`, or another to redirect a
+// thread that runs generated code.
 u64 upcall_interrupt_return(u64 pc, u64 fp);
 
 // Whether upcall_interrupt_return wants to be called now. Interrupts off.
