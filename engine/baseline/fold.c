@@ -46,8 +46,9 @@ static bool within(u8 byte, u8 first, u8 last) {
 // Whether a comparison for equality with a constant of one byte follows.
 static bool next_compares_byte(const struct reader *r) {
     const u8 *at = r->at;
-    if (r->end - at < 4 || *at++ != BYTE_I32_CONST)
+    if (r->end - at < 4 || at[0] != BYTE_I32_CONST)
         return false;
+    at++;
     // 64 to 127 take two bytes, and 128 to 255 the same two with the next bit.
     if (at[0] < 0x40)
         return within(at[1], 0x46, 0x47);
@@ -57,8 +58,9 @@ static bool next_compares_byte(const struct reader *r) {
 // Whether a comparison of an i32 with a constant follows.
 static bool next_compares_const(const struct reader *r) {
     const u8 *at = r->at;
-    if (*at++ != BYTE_I32_CONST)
+    if (*at != BYTE_I32_CONST)
         return false;
+    at++;
     while (at != r->end && *at >= 0x80)
         at++;
     return r->end - at >= 2 && within(at[1], 0x46, 0x4f);
