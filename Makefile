@@ -343,11 +343,13 @@ $(out)/oracle/exports: $(out)/host/tests/oracle/exports.c.o $(foreach l,tool eng
 # -- Tools -------------------------------------------------------------------------------------------
 
 .PHONY: tools
-tools: $(out)/kwast
+tools: $(out)/kwast $(out)/wast
 
-$(out)/kwast: $(patsubst %,$(out)/host/%.o,$(tool_c)) $(foreach l,tool engine base,$(out)/host/lib$(l).a)
+# Static, because looking for libraries is a good part of a short run's time.
+kwast_c := $(filter-out tools/wast.c tools/wast_json.c,$(tool_c))
+$(out)/kwast: $(patsubst %,$(out)/host/%.o,$(kwast_c)) $(foreach l,tool engine base,$(out)/host/lib$(l).a)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
+	$(Q)$(CC) -static $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -o $@
 
 # Without assertions; finds the hosted kernel of the same kind beside itself.
 $(out)/release/kwast: $(patsubst %,$(out)/release/host/%.o,$(tool_c)) $(foreach l,tool engine base,$(out)/release/host/lib$(l).a)
