@@ -64,6 +64,22 @@ enum wasi_errno wasi_errno_of(enum status status) {
         return WASI_EPIPE;
     case ERR_BUSY:
         return WASI_EBUSY;
+    case ERR_NO_ACCESS:
+        return WASI_EACCES;
+    case ERR_NOT_PERMITTED:
+        return WASI_EPERM;
+    case ERR_CROSS_DEVICE:
+        return WASI_EXDEV;
+    case ERR_FILE_TOO_LARGE:
+        return WASI_EFBIG;
+    case ERR_TOO_MANY_LINKS:
+        return WASI_EMLINK;
+    case ERR_QUOTA:
+        return WASI_EDQUOT;
+    case ERR_NO_DEVICE:
+        return WASI_ENXIO;
+    case ERR_TEXT_BUSY:
+        return WASI_ETXTBSY;
     case ERR_IO:
     case STATUS_COUNT:
         return WASI_EIO;
