@@ -64,7 +64,8 @@ enum wasi_filetype wasi_filetype_of(const struct object *object) {
     case OBJECT_SOCKET:
         return WASI_FILETYPE_SOCKET_STREAM;
     case OBJECT_OTHER:
-        return WASI_FILETYPE_UNKNOWN;
+    case OBJECT_SCHEME:
+        break;
     }
     return WASI_FILETYPE_UNKNOWN;
 }

@@ -2,87 +2,53 @@
 
 #include "kernel/wasi/wasi_internal.h"
 
+static const enum wasi_errno errnos[STATUS_COUNT] = {
+    [OK] = WASI_ESUCCESS,
+    [ERR_NO_MEMORY] = WASI_ENOMEM,
+    [ERR_LIMIT] = WASI_EMFILE,
+    [ERR_INVALID] = WASI_EINVAL,
+    [ERR_MALFORMED] = WASI_EINVAL,
+    [ERR_TRUNCATED] = WASI_EINVAL,
+    [ERR_UNSUPPORTED] = WASI_ENOTSUP,
+    [ERR_UNLINKABLE] = WASI_ENOTSUP,
+    [ERR_FAULT] = WASI_EFAULT,
+    [ERR_OVERFLOW] = WASI_EOVERFLOW,
+    [ERR_BAD_HANDLE] = WASI_EBADF,
+    [ERR_DENIED] = WASI_ENOTCAPABLE,
+    [ERR_ESCAPES] = WASI_ENOTCAPABLE,
+    [ERR_NOT_FOUND] = WASI_ENOENT,
+    [ERR_EXISTS] = WASI_EEXIST,
+    [ERR_NOT_DIRECTORY] = WASI_ENOTDIR,
+    [ERR_IS_DIRECTORY] = WASI_EISDIR,
+    [ERR_NOT_EMPTY] = WASI_ENOTEMPTY,
+    [ERR_NAME_TOO_LONG] = WASI_ENAMETOOLONG,
+    [ERR_BAD_NAME] = WASI_EILSEQ,
+    [ERR_LOOP] = WASI_ELOOP,
+    [ERR_NOT_LINK] = WASI_EINVAL,
+    [ERR_READ_ONLY] = WASI_EROFS,
+    [ERR_NO_SPACE] = WASI_ENOSPC,
+    [ERR_NOT_SEEKABLE] = WASI_ESPIPE,
+    [ERR_NOT_SOCKET] = WASI_ENOTSOCK,
+    [ERR_WOULD_BLOCK] = WASI_EAGAIN,
+    [ERR_TIMED_OUT] = WASI_ETIMEDOUT,
+    [ERR_CANCELLED] = WASI_ECANCELED,
+    [ERR_KILLED] = WASI_EINTR, // nobody sees it: the process ends when the call returns
+    [ERR_PEER_DIED] = WASI_EOWNERDEAD,
+    [ERR_CLOSED] = WASI_EPIPE,
+    [ERR_BUSY] = WASI_EBUSY,
+    [ERR_NO_ACCESS] = WASI_EACCES,
+    [ERR_NOT_PERMITTED] = WASI_EPERM,
+    [ERR_CROSS_DEVICE] = WASI_EXDEV,
+    [ERR_FILE_TOO_LARGE] = WASI_EFBIG,
+    [ERR_TOO_MANY_LINKS] = WASI_EMLINK,
+    [ERR_QUOTA] = WASI_EDQUOT,
+    [ERR_NO_DEVICE] = WASI_ENXIO,
+    [ERR_TEXT_BUSY] = WASI_ETXTBSY,
+    [ERR_IO] = WASI_EIO,
+};
+
 enum wasi_errno wasi_errno_of(enum status status) {
-    switch (status) {
-    case OK:
-        return WASI_ESUCCESS;
-    case ERR_NO_MEMORY:
-        return WASI_ENOMEM;
-    case ERR_LIMIT:
-        return WASI_EMFILE;
-    case ERR_INVALID:
-    case ERR_MALFORMED:
-    case ERR_TRUNCATED:
-        return WASI_EINVAL;
-    case ERR_UNSUPPORTED:
-    case ERR_UNLINKABLE:
-        return WASI_ENOTSUP;
-    case ERR_FAULT:
-        return WASI_EFAULT;
-    case ERR_OVERFLOW:
-        return WASI_EOVERFLOW;
-    case ERR_BAD_HANDLE:
-        return WASI_EBADF;
-    case ERR_DENIED:
-    case ERR_ESCAPES:
-        return WASI_ENOTCAPABLE;
-    case ERR_NOT_FOUND:
-        return WASI_ENOENT;
-    case ERR_EXISTS:
-        return WASI_EEXIST;
-    case ERR_NOT_DIRECTORY:
-        return WASI_ENOTDIR;
-    case ERR_IS_DIRECTORY:
-        return WASI_EISDIR;
-    case ERR_NOT_EMPTY:
-        return WASI_ENOTEMPTY;
-    case ERR_NAME_TOO_LONG:
-        return WASI_ENAMETOOLONG;
-    case ERR_BAD_NAME:
-        return WASI_EILSEQ;
-    case ERR_LOOP:
-        return WASI_ELOOP;
-    case ERR_NOT_LINK:
-        return WASI_EINVAL;
-    case ERR_READ_ONLY:
-        return WASI_EROFS;
-    case ERR_NO_SPACE:
-        return WASI_ENOSPC;
-    case ERR_NOT_SEEKABLE:
-        return WASI_ESPIPE;
-    case ERR_NOT_SOCKET:
-        return WASI_ENOTSOCK;
-    case ERR_WOULD_BLOCK:
-        return WASI_EAGAIN;
-    case ERR_TIMED_OUT:
-        return WASI_ETIMEDOUT;
-    case ERR_CANCELLED:
-        return WASI_ECANCELED;
-    case ERR_KILLED:
-        return WASI_EINTR; // nobody sees it: the process ends when the call returns
-    case ERR_CLOSED:
-        return WASI_EPIPE;
-    case ERR_BUSY:
-        return WASI_EBUSY;
-    case ERR_NO_ACCESS:
-        return WASI_EACCES;
-    case ERR_NOT_PERMITTED:
-        return WASI_EPERM;
-    case ERR_CROSS_DEVICE:
-        return WASI_EXDEV;
-    case ERR_FILE_TOO_LARGE:
-        return WASI_EFBIG;
-    case ERR_TOO_MANY_LINKS:
-        return WASI_EMLINK;
-    case ERR_QUOTA:
-        return WASI_EDQUOT;
-    case ERR_NO_DEVICE:
-        return WASI_ENXIO;
-    case ERR_TEXT_BUSY:
-        return WASI_ETXTBSY;
-    case ERR_IO:
-    case STATUS_COUNT:
-        return WASI_EIO;
-    }
-    return WASI_EIO;
+    ASSERT(status < STATUS_COUNT);
+    ASSERT(status == OK || errnos[status] != WASI_ESUCCESS); // a status without its line above
+    return errnos[status];
 }
