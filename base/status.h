@@ -1,7 +1,7 @@
 #pragma once
 // What an operation that can fail in an expected way returns. Results go through out-pointers that
 // are written only on OK. A bug in our own code is an ASSERT, never a status. The numbers travel in
-// messages (abi/kwast/file.h): new ones are added at the end.
+// messages (abi/kwast/file.h) between parts that are built together.
 
 #include "base/types.h"
 
@@ -14,6 +14,7 @@
     X(ERR_TRUNCATED, "unexpected end of input")                                                    \
     X(ERR_UNSUPPORTED, "not supported")                                                            \
     X(ERR_UNLINKABLE, "unlinkable")                                                                \
+    X(ERR_REFUSED, "not a program that can run")                                                   \
     X(ERR_FAULT, "bad address")                                                                    \
     X(ERR_OVERFLOW, "value too large")                                                             \
     X(ERR_BAD_HANDLE, "bad handle")                                                                \

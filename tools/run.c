@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -465,6 +466,27 @@ static bool directories_open(struct session *session) {
     return true;
 }
 
+// The peak of this process. getrusage would count what forked it, before it became this.
+static long own_peak_kib(void) {
+    FILE *file = fopen("/proc/self/status", "re");
+    char line[256];
+    long kib = 0;
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+        sscanf(line, "VmHWM: %ld", &kib);
+    if (file != NULL)
+        fclose(file);
+    return kib;
+}
+
+// After the machine's end: how much memory it took at its peak, and this command besides.
+static void print_memory(void) {
+    struct rusage machine;
+    long own = own_peak_kib();
+    if (getrusage(RUSAGE_CHILDREN, &machine) == 0)
+        fprintf(stderr, "memory       %10ld KiB (this command %ld, the machine %ld)\n",
+                own + machine.ru_maxrss, own, machine.ru_maxrss);
+}
+
 static int run_program(const struct run_options *options) {
     struct session *session = calloc(1, sizeof(*session));
     if (session == NULL)
@@ -486,6 +508,7 @@ static int run_program(const struct run_options *options) {
         .kind = options->machine,
         .archive = archive,
         .ram_bytes = ram_for(options->memory_bytes, archive_bytes),
+        .cpus = options->cpus,
         .append = "log=none", // the log comes over the link; a panic is printed all the same
         .symbols = session->options->symbols,
     };
@@ -497,6 +520,8 @@ static int run_program(const struct run_options *options) {
         while (!session_is_done(session))
             session_step(session);
         machine_end(&session->machine);
+        if (options->show_times)
+            print_memory();
         exit_code = session->exit_code;
     }
     outlet_fini(&session->out);

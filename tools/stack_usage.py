@@ -20,22 +20,28 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # Who calls through a pointer, and whom that may reach. A pattern ends in "*".
 SINKS = ["console_sink", "say_sink", "buffer_sink"]
-STREAM_QUEUES = ["link_poll_queue", "console_poll_queue"]
+STREAM_QUEUES = ["link_poll_queue", "console_poll_queue", "server_end_poll_queue",
+                 "notification_poll_queue", "process_object_poll_queue"]
 INDIRECT = {
-    "call_import": ["call_entry", "wasi_proc_exit", "wasi_proc_raise"],
+    "call_import": ["call_entry", "kwast_entry", "wasi_proc_exit", "wasi_proc_raise"],
     "call_entry": [f"wasi_{call}" for call in re.findall(
         r"^WASI_CALL\((\w+)", (ROOT / "kernel/wasi/calls.def").read_text(), re.MULTILINE)],
     "at_position": ["run_read", "run_write"],
     "at_offset": ["run_read", "run_write"],
+    "kwast_entry": [f"kwast_{call}" for call in re.findall(
+        r"^KWAST_CALL\((\w+)", (ROOT / "kernel/kwast/calls.def").read_text(), re.MULTILINE)],
+    "kwast_handle": ["is_file", "scheme_is_server", "scheme_is_channel", "notification_is", "process_object_is"],
+    "kwast_object": ["is_file", "scheme_is_server", "scheme_is_channel", "notification_is", "process_object_is"],
     "transfer_run": ["read_step", "write_step"],
     "object_read": ["node_read", "console_read", "stdin_read", "file_read"],
     "object_write": ["console_write", "stdout_write", "stderr_write", "file_write"],
+    "object_stat": ["node_stat", "console_stat", "stream_stat", "scheme_end_stat", "notification_stat",
+                    "process_object_stat", "file_stat"],
     "object_append": ["file_append"],
     "object_set_size": ["file_set_size"],
     "object_allocate": ["file_allocate"],
     "object_sync": ["file_sync"],
     "object_set_times": ["file_set_times"],
-    "object_stat": ["node_stat", "console_stat", "stream_stat", "file_stat"],
     "object_list": ["directory_list", "put_entry"],
     "list_by_entry": ["put_entry"],
     "listing_take": ["put_entry"],
@@ -45,8 +51,10 @@ INDIRECT = {
     "object_read_entry": ["node_read_entry"],
     "object_read_link": ["node_read_link"],
     "object_walk": ["node_lookup", "node_read_link"],
-    "object_poll": ["console_poll", "stdin_poll", "output_poll"],
-    "object_release": ["file_destroy", "root_destroy"],
+    "object_poll": ["console_poll", "stdin_poll", "output_poll", "server_end_poll", "notification_poll",
+                    "process_object_poll"],
+    "object_release": ["server_end_destroy", "channel_destroy", "notification_destroy", "process_object_destroy",
+                       "file_destroy", "root_destroy"],
     **{f"path_{name}": [f"tree_{name}", f"at_{name}"] for name in
        "open stat set_times read_link remove_directory unlink rename link make_link".split()},
     "path_make_directory": ["tree_create", "at_make_directory"],
@@ -63,6 +71,8 @@ INDIRECT = {
     "link_interrupt": ["foreground_interrupt"],
     "func_call": [],  # the kernel calls no host function from C
     "entry_enter": [],  # generated code checks its own stack
+    "entry_throw": [],  # a jump to where it is caught, on that frame's stack
+    "entry_throw_ref": [],
     "run_for_each": ["part_*"],
     "part_clear": ["unmapped_frame_free*"],
     "emit_truncation": ["asm_*"],
@@ -72,7 +82,7 @@ INDIRECT = {
     "log_write": ["try_send"],
     "log_flush_to_link": ["send"],
     "prompt_run": [f"run_{command}" for command in
-                   "help ls run start ps mem kill log poweroff".split()],
+                   "help ls run start ps cpus mem kill log poweroff".split()],
     "process_for_each": ["print_process", "find_process"],
 }
 
@@ -205,6 +215,7 @@ def check_image(path, verbose):
     on_top = ("exception or interrupt", (CPU_FRAME_BYTES + max(exception, interrupt)[0],
                                          max(exception, interrupt)[1]))
     called = depths.deepest(["call_import", "helper_*", "entry_stack_grow", "entry_segment_set",
+                             "entry_throw", "entry_throw_ref",
                              "entry_trap_exit"])
     checks = [
         ("below a program's stack limit", headroom,

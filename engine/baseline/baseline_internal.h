@@ -78,7 +78,7 @@ struct merge {
 enum table_mark : u8 { TARGET_DIRECT, TARGET_TRAMPOLINE, TARGET_EMITTED };
 
 struct block {
-    enum wasm_op op; // OP_BLOCK, OP_LOOP, OP_IF; OP_ELSE after else; block 0 is the function
+    enum wasm_op op; // that began this part of the block; block 0 is the function, an OP_BLOCK
     bool dead;       // it was entered in unreachable code: nothing in it is compiled
     u32 height;      // operands below the parameters
     const struct func_type *type;
@@ -86,6 +86,14 @@ struct block {
     struct label else_label; // OP_IF
     struct merge merge;
     struct merge else_merge;
+
+    u32 guard; // the innermost try that code directly in the block is in, or NO_TRY
+
+    // OP_TRY_TABLE, OP_TRY, OP_CATCH, OP_CATCH_ALL:
+    u32 own_try;
+    u32 catch;         // of the older form, the one that is being compiled
+    u32 catch_count;   // clauses of a try_table
+    const u8 *catches; // the first of them: see insn_next_catch
 
     // For the br_table numbered table_stamp only:
     u32 table_stamp;
@@ -130,7 +138,6 @@ struct baseline {
     struct insn insn;
     const struct func_type *type;
     bool reachable;
-    u32 start;          // code offset of the entry
     u32 body_offset;    // of the body in the module
     u32 frame_patch[2]; // where the frame size goes
     struct label grow;  // cold: HELPER_STACK_GROW
@@ -170,6 +177,7 @@ struct baseline {
     u32 trap_count;
     u32 trap_capacity;
     struct trap_stub *traps;
+    struct label lost; // stands for those that there was no memory for
 
     u32 constant_count;
     u32 constant_capacity;
@@ -255,6 +263,10 @@ void reg_claim(struct baseline *c, u8 reg, u32 avoid);
 // readable for the one instruction that writes the result.
 u8 reg_result(struct baseline *c, u32 mask, const struct operand *x);
 
+// The memory that ends where slot `slot` of the operands begins.
+static inline struct mem slot_home(const struct baseline *c, u32 slot) {
+    return mem_at(RBP, -8 * (i32)(c->home_slots + slot));
+}
 struct mem operand_home(const struct baseline *c, const struct operand *x);
 // The slot where the home of operand `index` begins.
 u32 operand_slot(const struct baseline *c, u32 index);
@@ -353,6 +365,8 @@ void merge_adopt(struct baseline *c, const struct merge *m, u32 height, u32 coun
 
 // -- baseline.c ---------------------------------------------------------------------------------
 
+// Makes room for one more instruction: sticky failure.
+bool insn_reserve(struct baseline *c);
 // The label of the cold ud2 for a trap of the current instruction. Valid until the next call.
 struct label *trap_label(struct baseline *c, enum trap trap);
 // Notes that the next instruction in the code may fault with `trap`.
@@ -374,7 +388,7 @@ void emit_return(struct baseline *c);
 // -- Emitters, by class of instruction ----------------------------------------------------------
 
 void control_begin(struct baseline *c); // the function's own block
-void emit_block(struct baseline *c);    // block, loop, if
+void emit_block(struct baseline *c);    // block, loop, if, try, try_table
 void emit_else(struct baseline *c);
 void emit_end(struct baseline *c);
 void emit_br(struct baseline *c, u32 depth);
@@ -383,6 +397,37 @@ void emit_br_table(struct baseline *c);
 void emit_unreachable(struct baseline *c);
 void emit_select(struct baseline *c);
 struct flags pop_condition(struct baseline *c);
+
+// The block of a label, and what a branch to it carries.
+static inline struct block *block_at(struct baseline *c, u32 depth) {
+    ASSERT(depth < c->block_count);
+    return &c->blocks[c->block_count - 1 - depth];
+}
+
+static inline u32 label_count(const struct block *block) {
+    return block->op == OP_LOOP ? block->type->param_count : block->type->result_count;
+}
+
+static inline const enum value_type *label_types(const struct block *block) {
+    return block->op == OP_LOOP ? block->type->types
+                                : block->type->types + block->type->param_count;
+}
+
+// -- emit_exception.c
+// Notes that a call returns to the next instruction in the code, if it is in a try.
+void guard_here(struct baseline *c);
+void try_begin(struct baseline *c, struct block *block);
+// Before the end of these blocks is compiled as any block's is. The second does nothing behind a
+// catch.
+void try_table_end(struct baseline *c, struct block *block);
+void try_end(struct baseline *c, struct block *block);
+// Behind the function: what only then is known of its tries.
+void tries_finish(struct baseline *c, u32 frame_bytes);
+void emit_throw(struct baseline *c);
+void emit_throw_ref(struct baseline *c);
+void emit_rethrow(struct baseline *c);
+void emit_catch(struct baseline *c); // catch, catch_all
+void emit_delegate(struct baseline *c);
 
 // -- address.c: for the instruction's memory and static offset
 // Where `index` + offset lies. May emit code that changes r11 and the flags; r11 holds what the

@@ -95,6 +95,7 @@ void emit_call(struct baseline *c) {
         code_unit_call(c->unit, asm_call_rel32(c->a), func);
     }
     site_here(c, TRAP_NONE);
+    guard_here(c);
     push_results(c, type);
 }
 
@@ -139,6 +140,7 @@ void emit_call_indirect(struct baseline *c) {
     prefer_own_code(c);
     asm_call_r(c->a, R11);
     site_here(c, TRAP_NONE);
+    guard_here(c);
     push_results(c, type);
 }
 

@@ -7,21 +7,13 @@
 
 #include "base/string.h"
 
-static struct block *block_at(struct baseline *c, u32 depth) {
-    ASSERT(depth < c->block_count);
-    return &c->blocks[c->block_count - 1 - depth];
-}
-
 static bool block_is_function(const struct baseline *c, const struct block *block) {
     return block == &c->blocks[0];
 }
 
-static u32 label_count(const struct block *block) {
-    return block->op == OP_LOOP ? block->type->param_count : block->type->result_count;
-}
-
-static const enum value_type *result_types(const struct block *block) {
-    return block->type->types + block->type->param_count;
+// Below its results lies what is caught: there is something to move though nobody branched here.
+static bool block_is_catch(const struct block *block) {
+    return block->op == OP_CATCH || block->op == OP_CATCH_ALL;
 }
 
 // Decides the label's state if this is the first branch; true when moves are needed.
@@ -48,6 +40,7 @@ static struct block *block_push(struct baseline *c, enum wasm_op op, const struc
     block->else_label = (struct label){0};
     block->merge.decided = false;
     block->else_merge.decided = false;
+    block->guard = c->block_count == 1 ? NO_TRY : block[-1].guard;
     block->table_stamp = 0;
     return block;
 }
@@ -77,7 +70,7 @@ static void if_begin(struct baseline *c, struct block *block, struct flags condi
     jump_if(c, flags_not(condition), &block->else_label);
 }
 
-// block: nothing. loop: [moves;] label:. if: [test;] [moves;] jcc else.
+// block, try: nothing. loop: [moves;] label:. if: [test;] [moves;] jcc else.
 void emit_block(struct baseline *c) {
     const struct func_type *type = c->insn.block.type;
     struct flags condition = {0};
@@ -94,12 +87,14 @@ void emit_block(struct baseline *c) {
         loop_begin(c, block);
     else if (block->op == OP_IF)
         if_begin(c, block, condition);
+    else if (block->op == OP_TRY || block->op == OP_TRY_TABLE)
+        try_begin(c, block);
 }
 
 // Continues at a label of `block` with its state.
 static void block_resume(struct baseline *c, struct block *block) {
     asm_bind(c->a, &block->label);
-    merge_adopt(c, &block->merge, block->height, block->type->result_count, result_types(block));
+    merge_adopt(c, &block->merge, block->height, block->type->result_count, label_types(block));
     c->reachable = true;
 }
 
@@ -153,12 +148,17 @@ static void if_end(struct baseline *c, struct block *block) {
 // [moves;] end:
 void emit_end(struct baseline *c) {
     struct block *block = block_at(c, 0);
+    if (!block->dead && block->op == OP_TRY_TABLE)
+        try_table_end(c, block);
+    else if (!block->dead && block->op == OP_TRY)
+        try_end(c, block);
     if (block_is_function(c, block)) {
         if (c->reachable)
             emit_return(c);
     } else if (!block->dead && block->op == OP_IF) {
         if_end(c, block);
-    } else if (!block->dead && block->op != OP_LOOP && block->merge.decided) {
+    } else if (!block->dead && block->op != OP_LOOP &&
+               (block->merge.decided || (c->reachable && block_is_catch(block)))) {
         if (c->reachable && branch_prepare(c, block))
             branch_moves(c, block);
         block_resume(c, block);

@@ -1,5 +1,6 @@
-// The lists beside the bytes of a code unit: sites and calls. Both grow by doubling; running out of
-// memory shows in the assembler's sticky status, so a compiler checks one thing.
+// The lists beside the bytes of a code unit: sites, calls, and tries with their guards and catches.
+// All grow by doubling; running out of memory shows in the assembler's sticky status, so a compiler
+// checks one thing.
 
 #include "engine/x64/code.h"
 
@@ -37,7 +38,19 @@ void code_unit_fini(struct code_unit *unit) {
     asm_fini(&unit->code);
     host_free(unit->sites, unit->site_capacity * sizeof(*unit->sites));
     host_free(unit->calls, unit->call_capacity * sizeof(*unit->calls));
+    host_free(unit->guards, unit->guard_capacity * sizeof(*unit->guards));
+    host_free(unit->tries, unit->try_capacity * sizeof(*unit->tries));
+    host_free(unit->catches, unit->catch_capacity * sizeof(*unit->catches));
     *unit = (struct code_unit){0};
+}
+
+void code_unit_reset(struct code_unit *unit) {
+    asm_reset(&unit->code);
+    unit->site_count = 0;
+    unit->call_count = 0;
+    unit->guard_count = 0;
+    unit->try_count = 0;
+    unit->catch_count = 0;
 }
 
 void code_unit_site(struct code_unit *unit, u32 code_offset, u32 wasm_offset, enum trap trap) {
@@ -49,6 +62,7 @@ void code_unit_site(struct code_unit *unit, u32 code_offset, u32 wasm_offset, en
             return;
         unit->sites = sites;
     }
+    ASSERT(unit->site_count == 0 || unit->sites[unit->site_count - 1].code_offset <= code_offset);
     unit->sites[unit->site_count++] = (struct code_site){code_offset, wasm_offset, trap};
 }
 
@@ -64,54 +78,56 @@ void code_unit_call(struct code_unit *unit, u32 code_offset, u32 func) {
     unit->calls[unit->call_count++] = (struct code_call){code_offset, func};
 }
 
-// -- Sorting ------------------------------------------------------------------------------------
-// Heap sort: in place, no recursion, and n log n for whatever a module makes of its cold code.
+// -- Exceptions ---------------------------------------------------------------------------------
 
-static bool site_before(const struct code_site *x, const struct code_site *y) {
-    if (x->code_offset != y->code_offset)
-        return x->code_offset < y->code_offset;
-    return x->trap < y->trap; // the site of a call, TRAP_NONE, is first
+u32 code_unit_try(struct code_unit *unit, u32 outer) {
+    if (unit->code.status != OK)
+        return NO_TRY;
+    ASSERT(outer == NO_TRY || outer < unit->try_count);
+    if (unit->try_count == unit->try_capacity) {
+        void *tries = grown(unit, unit->tries, &unit->try_capacity, sizeof(*unit->tries));
+        if (tries == NULL)
+            return NO_TRY;
+        unit->tries = tries;
+    }
+    unit->tries[unit->try_count] =
+        (struct code_try){.outer = outer, .first_catch = NO_CATCH, .last_catch = NO_CATCH};
+    return unit->try_count++;
 }
 
-static void swap_sites(struct code_site *x, struct code_site *y) {
-    struct code_site site = *x;
-    *x = *y;
-    *y = site;
-}
-
-// Sinks the entry at `root` until no child of it in the heap of `count` is larger.
-static void sift_down(struct code_site *sites, u32 root, u32 count) {
-    while (2 * (u64)root + 1 < count) {
-        u32 child = 2 * root + 1;
-        if (child + 1 < count && site_before(&sites[child], &sites[child + 1]))
-            child++;
-        if (!site_before(&sites[root], &sites[child]))
+void code_unit_guard(struct code_unit *unit, u32 code_offset, u32 innermost) {
+    if (unit->code.status != OK)
+        return;
+    ASSERT(innermost < unit->try_count);
+    ASSERT(unit->guard_count == 0 || unit->guards[unit->guard_count - 1].code_offset < code_offset);
+    if (unit->guard_count == unit->guard_capacity) {
+        void *guards = grown(unit, unit->guards, &unit->guard_capacity, sizeof(*unit->guards));
+        if (guards == NULL)
             return;
-        swap_sites(&sites[root], &sites[child]);
-        root = child;
+        unit->guards = guards;
     }
+    unit->guards[unit->guard_count++] = (struct code_guard){code_offset, innermost};
+    unit->tries[innermost].is_guarding = true;
 }
 
-static bool sites_are_sorted(const struct code_site *sites, u32 count) {
-    for (u32 i = 1; i < count; i++)
-        if (site_before(&sites[i], &sites[i - 1]))
-            return false;
-    return true;
-}
-
-void code_unit_sort_sites(struct code_unit *unit, u32 first) {
-    ASSERT(first <= unit->site_count);
-    u32 count = unit->site_count - first;
-    if (count == 0)
-        return;
-    struct code_site *sites = unit->sites + first;
-    if (sites_are_sorted(sites, count)) // the common case: a function without cold code
-        return;
-    for (u32 root = count / 2; root-- > 0;)
-        sift_down(sites, root, count);
-    for (u32 last = count - 1; last > 0; last--) {
-        swap_sites(&sites[0], &sites[last]);
-        sift_down(sites, 0, last);
+u32 code_unit_catch(struct code_unit *unit, u32 in, const struct code_catch *added) {
+    if (unit->code.status != OK)
+        return NO_CATCH;
+    ASSERT(in < unit->try_count);
+    if (unit->catch_count == unit->catch_capacity) {
+        void *catches = grown(unit, unit->catches, &unit->catch_capacity, sizeof(*unit->catches));
+        if (catches == NULL)
+            return NO_CATCH;
+        unit->catches = catches;
     }
-    ASSERT(sites_are_sorted(sites, count));
+    u32 index = unit->catch_count++;
+    unit->catches[index] = *added;
+    unit->catches[index].next = NO_CATCH;
+    struct code_try *try = &unit->tries[in];
+    if (try->last_catch == NO_CATCH)
+        try->first_catch = index;
+    else
+        unit->catches[try->last_catch].next = index;
+    try->last_catch = index;
+    return index;
 }

@@ -108,7 +108,7 @@ static enum status file_sync(struct object *object, bool only_data) {
 // -- Attributes ---------------------------------------------------------------------------------
 
 static const enum object_type object_types[FILE_TYPE_COUNT] = {
-    [FILE_TYPE_OTHER] = OBJECT_OTHER,
+    [FILE_TYPE_OTHER] = OBJECT_PLAIN,
     [FILE_TYPE_FILE] = OBJECT_FILE,
     [FILE_TYPE_DIRECTORY] = OBJECT_DIRECTORY,
     [FILE_TYPE_LINK] = OBJECT_LINK,
@@ -118,7 +118,7 @@ static const enum object_type object_types[FILE_TYPE_COUNT] = {
 };
 
 static enum object_type type_of(u64 type) {
-    return type < FILE_TYPE_COUNT ? object_types[type] : OBJECT_OTHER;
+    return type < FILE_TYPE_COUNT ? object_types[type] : OBJECT_PLAIN;
 }
 
 static enum status get_stat(struct link_call *call, struct object_stat *out) {

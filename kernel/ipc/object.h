@@ -11,14 +11,14 @@ enum object_type : u8 {
     OBJECT_STREAM, // console, link: reads and writes in order, no position
     OBJECT_FILE,
     OBJECT_DIRECTORY,
-    OBJECT_LINK,   // symbolic link
-    OBJECT_SCHEME, // an end of a scheme that is none of these
+    OBJECT_LINK,  // symbolic link
+    OBJECT_PLAIN, // none of these: an end of a scheme, a process, a notification
 
-    // Never opened; a name in a directory can be one.
+    // Never opened; a name in a directory can be one. Another kind of file, a pipe, is
+    // OBJECT_PLAIN.
     OBJECT_CHARACTER_DEVICE,
     OBJECT_BLOCK_DEVICE,
     OBJECT_SOCKET,
-    OBJECT_OTHER,
 };
 
 struct object_stat {

@@ -63,8 +63,7 @@ enum wasi_filetype wasi_filetype_of(const struct object *object) {
         return WASI_FILETYPE_BLOCK_DEVICE;
     case OBJECT_SOCKET:
         return WASI_FILETYPE_SOCKET_STREAM;
-    case OBJECT_OTHER:
-    case OBJECT_SCHEME:
+    case OBJECT_PLAIN:
         break;
     }
     return WASI_FILETYPE_UNKNOWN;
