@@ -1,4 +1,4 @@
-// Opens "/root/dir/inner" many times while a test swaps "dir" for a link to outside, and says what
+// Opens "/data/dir/inner" many times while a test swaps "dir" for a link to outside, and says what
 // it has seen. Exits with 1 when it has read what is outside, and with 2 when opening fails in a
 // way that this does not explain.
 
@@ -13,7 +13,7 @@
 int main(void) {
     for (int i = 0; i < TRIES; i++) {
         char text[16] = "";
-        int fd = open("/root/dir/inner", O_RDONLY);
+        int fd = open("/data/dir/inner", O_RDONLY);
         if (fd < 0 && errno != ENOENT && errno != ENOTCAPABLE && errno != ENOTDIR &&
             errno != EBUSY) {
             perror("dir/inner");
