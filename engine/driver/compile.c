@@ -168,7 +168,7 @@ enum status module_create(struct engine *engine, struct bytes wasm, struct modul
         return fail(error, ERR_NO_MEMORY);
     module->engine = engine;
     module->ref_count = 1;
-    enum status status = module_decode(wasm, engine->config.features, error, &module->decl);
+    enum status status = module_decode(wasm, engine_features(engine), error, &module->decl);
     if (status == OK)
         status = module_build(module, error);
     if (status != OK) {
@@ -182,7 +182,7 @@ enum status module_create(struct engine *engine, struct bytes wasm, struct modul
 
 enum status module_validate(struct engine *engine, struct bytes wasm, struct module_error *error) {
     struct module_decl *decl;
-    enum status status = module_decode(wasm, engine->config.features, error, &decl);
+    enum status status = module_decode(wasm, engine_features(engine), error, &decl);
     if (status != OK)
         return status;
     status = validate_module(decl, error);

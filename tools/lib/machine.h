@@ -14,6 +14,7 @@ struct machine_config {
     int archive;        // descriptor of the boot archive, a regular file
     u64 ram_bytes;      // a multiple of MIB
     const char *append; // the kernel's command line
+    bool runs_scripts;  // the kernel that runs specification scripts
 };
 
 // The descriptors are our ends, and non-blocking.
@@ -25,8 +26,8 @@ struct machine {
 };
 
 // Starts QEMU, found in PATH, with the kernel image that KWAST_KERNEL names or that lies beside
-// this program; or the kernel as a process, which KWAST_HOSTED names or which lies there too. On
-// failure says why and returns false.
+// this program; or the kernel as a process, which KWAST_HOSTED names or which lies there too. The
+// kernels that run scripts lie beside this program. On failure says why and returns false.
 MUST_USE bool machine_start(const struct machine_config *config, struct machine *out);
 
 // Suspends and continues the whole machine.
