@@ -358,24 +358,17 @@ $(out)/gen/font.c: tools/psf2c.py | $(ready)
 	@mkdir -p $(@D)
 	$(Q)python3 tools/psf2c.py $(console_font) $@
 
-# The specification's scripts by themselves.
-.PHONY: wast
-wast: $(out)/wast
-
+# The `wast` command by itself, for the sanitizers.
 spec_c := tests/spec/wast_program.c $(call sources,tools/wast*.c)
-$(out)/wast: $(patsubst %,$(out)/host/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
-	$(call say,LINK,$@)
-	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
-
 # The official scripts are not part of this tree: tools/fetch-spec.sh finds them. They run as built
-# for use, under the sanitizers, and in ring 0.
+# for use, under the sanitizers, in the kernel as a Linux process, and in ring 0.
 .PHONY: spec
-spec: $(out)/wast $(out)/unit/wast $(out)/spec.elf
-	$(Q)if ! folder=$$(tools/fetch-spec.sh); then echo 'spec: SKIPPED, see above'; exit 0; fi; \
-	scripts=$$(find "$$folder" -name '*.json' | sort); \
-	echo 'on the host'; $(out)/wast --quiet $$scripts && \
-	echo 'on the host, under sanitizers' && $(out)/unit/wast --quiet $$scripts && \
-	echo 'in ring 0, under QEMU' && tests/spec/ring0.py $$scripts
+spec: $(out)/kwast $(out)/unit/wast spec-machines
+	$(Q)if ! suites=$$(tools/fetch-spec.sh); then echo 'spec: SKIPPED, see above'; exit 0; fi; \
+	echo 'on the host'; timeout 600 $(out)/kwast wast $$suites && \
+	echo 'on the host, under sanitizers' && timeout 600 $(out)/unit/wast $$suites && \
+	echo 'in the kernel as a Linux process' && timeout 600 $(out)/kwast wast --machine hosted $$suites && \
+	echo 'in ring 0, under QEMU' && timeout 600 $(out)/kwast wast --machine qemu $$suites
 
 $(out)/unit/wast: $(patsubst %,$(out)/unit/obj/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/unit/lib$(l).a)
 	$(call say,LINK,$@)
