@@ -86,8 +86,9 @@ enum feature : u32 {
     FEATURE_EXCEPTIONS = 1u << 12,        // with exnref; tags and throw, for the older form too
     FEATURE_LEGACY_EXCEPTIONS = 1u << 13, // try, catch, catch_all, delegate, rethrow
     FEATURE_MEMORY64 = 1u << 14,          // tables of 64 bits too
+    FEATURE_COMPACT_IMPORTS = 1u << 15,   // of several things from one module
 
-    FEATURES_ALL = (1u << 15) - 1, // what is decoded and validated
+    FEATURES_ALL = (1u << 16) - 1, // what is decoded and validated
     // What there is code for: what an engine is created with.
     FEATURES_SUPPORTED = FEATURES_ALL & ~(u32)(FEATURE_EXCEPTIONS | FEATURE_LEGACY_EXCEPTIONS),
 };
@@ -173,6 +174,17 @@ void module_export(const struct module *module, u32 index, struct export_info *o
 
 // The name that the name section gives a function, or empty.
 struct bytes module_func_name(const struct module *module, u32 func);
+
+// Where the code of a function lies, for profilers and debuggers.
+struct func_code {
+    u32 func; // index in the module
+    u64 address;
+    u64 bytes;
+};
+
+// The module's own functions, in order of address.
+u32 module_code_count(const struct module *module);
+void module_code(const struct module *module, u32 index, struct func_code *out);
 
 // -- Stores and instances -----------------------------------------------------------------------
 
