@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tests/spec/script.h"
+#include "tools/lib/wast_repair.h"
 
 struct converter {
     const char *path;
@@ -107,7 +108,8 @@ static const char *member(const cJSON *object, const char *name) {
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
 }
 
-static bool put_module_file(const struct converter *c, const cJSON *command) {
+// `is_good`: it is to be accepted.
+static bool put_module_file(const struct converter *c, const cJSON *command, bool is_good) {
     const char *name = member(command, "binary_filename");
     if (name == NULL)
         name = member(command, "filename");
@@ -119,6 +121,9 @@ static bool put_module_file(const struct converter *c, const cJSON *command) {
     free(path);
     if (bytes == NULL)
         return complain(c, "cannot read the module");
+    if (is_good && wast_repair_imports((u8 *)bytes, len))
+        fprintf(stderr, "kwast: %s:%d: the count of imports is the converter's fault: put right\n",
+                c->path, c->line);
     put_bytes(c->out, bytes, len);
     free(bytes);
     return true;
@@ -327,7 +332,7 @@ static bool put_operands(const struct converter *c, const cJSON *json,
     case SCRIPT_MODULE:
     case SCRIPT_DEFINITION:
         put_text(c->out, member(json, "name"));
-        return put_module_file(c, json);
+        return put_module_file(c, json, true);
     case SCRIPT_INSTANCE:
         put_text(c->out, member(json, "instance"));
         put_text(c->out, member(json, "module"));
@@ -358,7 +363,7 @@ static bool put_operands(const struct converter *c, const cJSON *json,
         return true;
     default:
         put_text(c->out, member(json, "text"));
-        return put_module_file(c, json);
+        return put_module_file(c, json, false);
     }
 }
 

@@ -90,7 +90,7 @@ enum feature : u32 {
 
     FEATURES_ALL = (1u << 16) - 1, // what is decoded and validated
     // What there is code for: what an engine is created with.
-    FEATURES_SUPPORTED = FEATURES_ALL & ~(u32)(FEATURE_EXCEPTIONS | FEATURE_LEGACY_EXCEPTIONS),
+    FEATURES_SUPPORTED = FEATURES_ALL,
 };
 
 // The proposal's name, as refusals give it. `feature` is one bit of FEATURES_ALL.
