@@ -10,10 +10,12 @@
 #include "kernel/ipc/archive.h"
 #include "kernel/ipc/link.h"
 #include "kernel/ipc/stream.h"
+#include "kernel/kwast/kwast.h"
 #include "kernel/mm/aspace.h"
 #include "kernel/mm/code.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
+#include "kernel/proc/module_cache.h"
 #include "kernel/proc/random.h"
 #include "kernel/wasi/wasi.h"
 
@@ -104,7 +106,9 @@ static void start_engine(void) {
     process_early_init();
     require("engine", engine_create(&config, &engine));
     process_init(engine);
+    module_cache_init();
     require("WASI", wasi_register());
+    require("the module kwast", kwast_register());
 }
 
 // -- In the first thread ------------------------------------------------------------------------

@@ -329,6 +329,7 @@ def test_the_log_is_shown_when_asked_for(place):
     ["run", "--tier", "optimizing", "x.wasm"], ["run", "--dir", "::x", "x.wasm"],
     ["run", "--dir", "/::", "x.wasm"], ["run", "--dir", "/::a=b", "x.wasm"],
     ["run", "--time=1", "x.wasm"], ["compile"], ["compile", "a", "b"], ["compile", "--what", "a"],
+    ["bench", "--what"], ["bench", "nothing"], ["bench", "--repetitions", "0"],
 ])
 def test_bad_usage_exits_2(args):
     done = subprocess.run([KWAST, *args], capture_output=True, timeout=TIMEOUT)
@@ -338,7 +339,8 @@ def test_bad_usage_exits_2(args):
         assert done.stderr.startswith(b"kwast: ")
 
 
-@pytest.mark.parametrize("args", [["help"], ["--help"], ["run", "--help"], ["compile", "--help"]])
+@pytest.mark.parametrize("args", [["help"], ["--help"], ["run", "--help"], ["compile", "--help"],
+                                  ["bench", "--help"]])
 def test_help_exits_0(args):
     done = subprocess.run([KWAST, *args], capture_output=True, timeout=TIMEOUT)
     assert (done.returncode, done.stderr) == (0, b"")
