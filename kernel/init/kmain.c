@@ -4,6 +4,7 @@
 #include "abi/kwast/boot.h"
 #include "base/assert.h"
 #include "base/fmt.h"
+#include "base/math.h"
 #include "kernel/init/init.h"
 #include "kernel/init/log.h"
 #include "kernel/init/say.h"
@@ -85,6 +86,28 @@ static void start_log(void) {
     log_write(LOG_INFO, "firmware and boot loader took %lu us", arch_firmware_ns() / 1000);
 }
 
+// The number behind `name=` on the command line, or `otherwise`.
+static u64 number_option(const char *name, u64 otherwise) {
+    const char *at = boot.info->command_line;
+    usize len = strlen(name);
+    while (*at != 0) {
+        while (*at == ' ')
+            at++;
+        usize same = 0;
+        while (same < len && at[same] == name[same])
+            same++;
+        if (same == len && at[len] == '=') {
+            u64 value = 0;
+            for (at += len + 1; *at >= '0' && *at <= '9' && value < UINT32_MAX; at++)
+                value = 10 * value + (u64)(*at - '0');
+            return value;
+        }
+        while (*at != 0 && *at != ' ')
+            at++;
+    }
+    return otherwise;
+}
+
 // -- On the boot stack --------------------------------------------------------------------------
 
 static void start_memory(void) {
@@ -160,10 +183,22 @@ static void start_main_thread(void) {
         .entry = main_thread,
         .stack_bytes = MAIN_STACK_BYTES + PAGE_SIZE,
         .stack_committed = MAIN_STACK_BYTES,
+        .priority = PRIORITY_NORMAL,
     };
     struct thread *thread;
     require("main thread", thread_create(&config, &thread));
     thread_start(thread);
+}
+
+static void start_cpus(void) {
+    u64 wanted = number_option("cpus", ARCH_CPUS_MAX);
+    boot.cpu_count = arch_cpus_start((u32)min_u64(wanted, ARCH_CPUS_MAX));
+    log_write(LOG_INFO, "%u of %u CPUs run", boot.cpu_count, boot.info->cpu_count);
+}
+
+void upcall_cpu_main(void) {
+    sched_init();
+    sched_run();
 }
 
 void kernel_main(const struct boot_info *info) {
@@ -176,5 +211,6 @@ void kernel_main(const struct boot_info *info) {
     console_init(foreground_interrupt);
     start_engine();
     start_main_thread();
+    start_cpus();
     sched_run();
 }

@@ -284,6 +284,7 @@ static enum status create_thread(struct process *process, u64 stack_limit) {
         .account = &process->account,
         .stack_bytes = align_up(stack_bytes, PAGE_SIZE) + PAGE_SIZE, // and a guard
         .stack_committed = STACK_COMMITTED_FIRST,
+        .priority = PRIORITY_NORMAL,
     };
     enum status status = thread_create(&config, &process->thread);
     if (status == OK)

@@ -65,6 +65,7 @@ static enum status thread_begin(void *context,
         .argument = self,
         .stack_bytes = STACK_BYTES + PAGE_SIZE,
         .stack_committed = STACK_COMMITTED,
+        .priority = PRIORITY_NORMAL,
     };
     struct thread *thread;
     enum status status = thread_create(&config, &thread);
