@@ -194,6 +194,7 @@ bool wast_machine_run(enum machine_kind kind, struct bytes blob, struct wast_rep
         .archive = archive,
         .ram_bytes = align_up(RAM_BYTES + 2 * blob.len, MIB),
         .append = "log=none",
+        .cpus = 1,
         .runs_scripts = true,
     };
     bool done = machine_start(&config, &session->machine);
