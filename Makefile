@@ -245,7 +245,7 @@ $(eval $(call host_archives,$(out)/release/host,))
 test_wasm := $(patsubst tests/wat/%.wat,$(out)/gen/wat/%.wasm,$(wildcard tests/wat/*.wat))
 $(out)/gen/wat/%.wasm: tests/wat/%.wat
 	@mkdir -p $(@D)
-	$(Q)wat2wasm --debug-names --enable-tail-call --enable-multi-memory --enable-memory64 --enable-threads $< -o $@
+	$(Q)wat2wasm --debug-names --enable-tail-call --enable-multi-memory --enable-memory64 --enable-threads --enable-exceptions $< -o $@
 $(patsubst %,$(out)/unit/obj/%.o,$(filter engine/% kernel/% tests/%,$(test_c))): $(test_wasm)
 
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
