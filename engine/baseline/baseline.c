@@ -139,6 +139,17 @@ bool next_takes_flags(const struct baseline *c) {
     return *r->at == 0x0d || *r->at == 0x04 || *r->at == 0x1b || *r->at == 0x45;
 }
 
+void zero_flag_note(struct baseline *c, u8 reg) {
+    c->zero_flag_reg = reg;
+    c->zero_flag_end = c->a->len;
+}
+
+// test r, r
+void zero_flag_test(struct baseline *c, enum value_type type, u8 reg) {
+    if (c->zero_flag_reg != reg || c->zero_flag_end != c->a->len)
+        asm_test_rr(c->a, type_width(type), as_gpr(reg), as_gpr(reg));
+}
+
 // setcc r; movzx r, r (with parity: setcc r; setcc r11; and/or r, r11; movzx r, r)
 void push_truth(struct baseline *c, struct flags flags) {
     if (next_takes_flags(c)) {
@@ -180,6 +191,7 @@ void jump_if(struct baseline *c, struct flags flags, struct label *to) {
 // mov [rbp + 16 + 8 * slot], ...; mov rax, ...; movaps xmm0, ...; leave; ret [params]
 void emit_return(struct baseline *c) {
     const struct func_type *type = c->type;
+    operands_settle(c, type->result_count);
     u32 base = c->operand_count - type->result_count;
     u32 param_bytes = 8 * callconv_param_slots(type);
     struct callconv cc;
@@ -415,7 +427,7 @@ static void compile_variable(struct baseline *c) {
     struct operand x;
     switch (c->insn.op) {
     case OP_DROP:
-        x = pop(c);
+        x = pop_sum(c);
         return operand_release(c, &x);
     case OP_SELECT:
     case OP_SELECT_T:

@@ -36,6 +36,7 @@ enum slot_kind : u8 {
     SLOT_HOME,
     SLOT_REG,
     SLOT_CONST,
+    SLOT_SUM,   // an i32 not computed yet: reg + (index << scale) + value
     SLOT_FLAGS, // an i32 truth value in the flags; only where the next instruction takes it
 };
 
@@ -55,7 +56,9 @@ struct flags {
 // in a register keeps its reference until operand_release.
 struct operand {
     enum slot_kind kind;
-    u8 reg;
+    u8 reg;   // SLOT_SUM: or NO_REG
+    u8 index; // SLOT_SUM: or NO_REG
+    u8 scale; // SLOT_SUM: 0 to 3
     enum value_type type;
     struct flags flags;
     u32 slot;  // of its home: how many slots the operands below take
@@ -147,10 +150,12 @@ struct baseline {
     u32 first_try;
 
     // Registers.
-    u32 used;   // refs != 0
-    u32 locals; // hold a local
-    u32 clean;  // whose local is at home as well
-    u32 victim; // where the next search for a register to empty starts
+    u32 used;          // refs != 0
+    u32 locals;        // hold a local
+    u32 clean;         // whose local is at home as well
+    u32 victim;        // where the next search for a register to empty starts
+    u32 zero_flag_end; // where the code must still end for the zero flag to tell of ...
+    u8 zero_flag_reg;  // ... this register
     u8 refs[REG_COUNT];
     u16 local_of[REG_COUNT];
 
@@ -273,7 +278,10 @@ struct mem local_home(const struct baseline *c, u32 local);
 void push_reg(struct baseline *c, enum value_type type, u8 reg); // takes over a pin
 void push_const(struct baseline *c, enum value_type type, u64 value);
 void push_flags(struct baseline *c, struct flags flags);
+void push_sum(struct baseline *c, const struct operand *sum); // takes over its pins
+// Pops an operand that is no sum (any more), or one that may be.
 struct operand pop(struct baseline *c);
+struct operand pop_sum(struct baseline *c);
 void operand_release(struct baseline *c, const struct operand *x);
 // Makes sure that `x` is in a register (of `mask`).
 void operand_load(struct baseline *c, struct operand *x);
@@ -283,6 +291,23 @@ void operand_own(struct baseline *c, struct operand *x, const struct operand *ke
 // Moves `x` to exactly `reg`, which the caller has claimed, and owns it.
 void operand_move_to(struct baseline *c, struct operand *x, u8 reg);
 bool operand_is_own(const struct baseline *c, const struct operand *x);
+// Whether nothing but a local shares x's register, and the next instruction sets that local.
+bool operand_is_replaced(const struct baseline *c, const struct operand *x);
+
+// -- sum.c: i32 additions that are left to whoever takes their result
+
+struct mem sum_mem(const struct operand *x);
+// A register of the sum that may be overwritten, or NO_REG.
+u8 sum_own_reg(const struct baseline *c, const struct operand *x);
+// Computes `x` if it is a sum. Emits moves and lea only: flags survive.
+void operand_settle(struct baseline *c, struct operand *x);
+// The same for the top operands; for those that a block or a callee will take over.
+void operands_settle(struct baseline *c, u32 count);
+// Writes a sum home when no register is free. Not r11 either: an address may be in it.
+void sum_write_home(struct baseline *c, struct operand *x);
+void emit_add_i32(struct baseline *c);
+// Leaves a shift of the top operand to the addition that follows, if one does.
+bool shift_is_delayed(struct baseline *c, u32 count);
 
 // Puts operands below `below` home.
 void operands_spill(struct baseline *c, u32 below);
@@ -354,6 +379,10 @@ bool next_takes_flags(const struct baseline *c);
 void push_truth(struct baseline *c, struct flags flags);
 // Jumps when `flags` hold.
 void jump_if(struct baseline *c, struct flags flags, struct label *to);
+// Notes that the instruction just emitted set the zero flag by its result in `reg`.
+void zero_flag_note(struct baseline *c, u8 reg);
+// Sets the zero flag by the value in `reg`, unless it is set so.
+void zero_flag_test(struct baseline *c, enum value_type type, u8 reg);
 // leave; ret, results in place. The state is not changed.
 void emit_return(struct baseline *c);
 

@@ -19,6 +19,7 @@ static bool block_is_catch(const struct block *block) {
 // Decides the label's state if this is the first branch; true when moves are needed.
 static bool branch_prepare(struct baseline *c, struct block *block) {
     u32 count = label_count(block);
+    operands_settle(c, count);
     if (!block->merge.decided)
         merge_decide(c, &block->merge, count);
     return merge_arrive(c, &block->merge, block->height, count, block->op == OP_LOOP);
@@ -79,6 +80,7 @@ void emit_block(struct baseline *c) {
     if (block->dead)
         return;
 
+    operands_settle(c, type->param_count);
     block->height = c->operand_count - type->param_count;
     operands_spill(c, block->height > c->window ? block->height : c->window);
     if (block->op == OP_LOOP)
@@ -179,13 +181,27 @@ void emit_br(struct baseline *c, u32 depth) {
     c->reachable = false;
 }
 
+// A branch back that needs moves, when no operand is in a register: what the loop's start expects
+// suits what follows as well, so both ways share the moves: moves; jcc label
+static bool branch_back(struct baseline *c, struct flags condition, struct block *block) {
+    if (block->op != OP_LOOP || c->window != c->operand_count || label_count(block) != 0)
+        return false;
+    branch_moves(c, block);
+    merge_adopt(c, &block->merge, c->operand_count, 0, NULL);
+    jump_if(c, condition, &block->label);
+    return true;
+}
+
 // jcc label / jncc over; moves; jmp label; over: / jncc over; results; leave; ret; over:
 static void branch_if(struct baseline *c, struct flags condition, struct block *block) {
     bool returns = block_is_function(c, block);
+    operands_settle(c, label_count(block));
     if (!returns && !branch_prepare(c, block)) {
         jump_if(c, condition, &block->label);
         return;
     }
+    if (branch_back(c, condition, block))
+        return;
     struct label over = {0};
     jump_if(c, flags_not(condition), &over);
     if (returns) {
@@ -227,15 +243,19 @@ static void table_as_chain(struct baseline *c, u8 index) {
     asm_jmp(c->a, table_target(c, block_at(c, insn_next_label(&at))));
 }
 
+static u32 table_default(const struct baseline *c) {
+    const u8 *at = c->insn.labels.at;
+    for (u32 i = 0; i < c->insn.labels.count; i++)
+        insn_next_label(&at);
+    return insn_next_label(&at);
+}
+
 // cmp r, count; jae default; lea r11, [table]; lea r11, [r11 + 4 * r + 4]; movsxd t, [r11 - 4];
 // add r11, t; jmp r11; table: rel32 ...
 static void table_as_jump(struct baseline *c, u8 index, u8 temp) {
     u32 count = c->insn.labels.count;
-    const u8 *last = c->insn.labels.at;
-    for (u32 i = 0; i < count; i++)
-        insn_next_label(&last);
     asm_alu_ri(c->a, ALU_CMP, W32, as_gpr(index), (i32)count);
-    asm_jcc(c->a, COND_AE, table_target(c, block_at(c, insn_next_label(&last))));
+    asm_jcc(c->a, COND_AE, table_target(c, block_at(c, table_default(c))));
 
     struct label table = {0};
     struct mem entry = {.base = SCRATCH, .index = as_gpr(index), .scale = 2, .disp = 4};
@@ -257,6 +277,7 @@ void emit_br_table(struct baseline *c) {
     u8 temp = reg_alloc(c, GPR_MASK);
     operand_release(c, &index);
     reg_release(c, temp);
+    operands_settle(c, label_count(block_at(c, table_default(c))));
     c->table_stamp++;
     if (c->insn.labels.count <= 4)
         table_as_chain(c, index.reg);
@@ -296,7 +317,7 @@ struct flags pop_condition(struct baseline *c) {
     if (x.kind == SLOT_FLAGS)
         return x.flags;
     operand_load(c, &x);
-    asm_test_rr(c->a, W32, as_gpr(x.reg), as_gpr(x.reg));
+    zero_flag_test(c, VALUE_I32, x.reg);
     operand_release(c, &x);
     return flags_of(COND_NE);
 }
