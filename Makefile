@@ -334,6 +334,7 @@ ORACLE_SEED  ?= 1
 .PHONY: oracle
 oracle: $(out)/oracle/exports
 	$(Q)tests/oracle/compare.py $< $(ORACLE_COUNT) $(ORACLE_SEED)
+	$(Q)tests/oracle/exceptions.py $< $(ORACLE_COUNT) $(ORACLE_SEED)
 
 $(out)/oracle/exports: $(out)/host/tests/oracle/exports.c.o $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
 	$(call say,LINK,$@)
