@@ -43,8 +43,8 @@ help:
 
 # -- Packages ------------------------------------------------------------------------------------
 
-.PHONY: deps-build deps-run deps-test
-deps-build deps-run deps-test: deps-%:
+.PHONY: deps-build deps-run deps-test deps-bench
+deps-build deps-run deps-test deps-bench: deps-%:
 	@mkdir -p $(out)
 	@tools/deps.sh $*
 

@@ -1,0 +1,97 @@
+"""`kwast bench`: measures Kwast against its peers, in the same run, and prints one JSON object a line.
+
+A family of benchmarks is a module of this folder with
+
+    NAME, WHAT          its name, and a line about it
+    benchmarks()        the names of its benchmarks, each with a line about it
+    run(names, context) measures those; yields a Result for each comparison
+
+and one line in FAMILIES below. docs/benchmarks.md says how things are measured and why so.
+"""
+
+import argparse
+import json
+import sys
+
+import compile as compile_family
+import run as run_family
+import start as start_family
+from common import Context, Unavailable
+from machine import describe
+from table import print_table
+
+FAMILIES = [compile_family, run_family, start_family]
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        prog="kwast bench", description="Measures Kwast against its peers in the same run.",
+        epilog="Prints JSON, one object a line, on standard output: name, machine, value, unit, "
+               "bar, peer, peer_value, ratio; a table on standard error. Exit status: 1 when a "
+               "measurement could not be made or a result was wrong; with --strict also when a bar "
+               "was missed.")
+    parser.add_argument("names", nargs="*", metavar="NAME",
+                        help="a family (see --list), or a benchmark such as run.sha256; default: all")
+    parser.add_argument("--list", action="store_true", help="name the benchmarks and end")
+    parser.add_argument("--machine", default="hosted", choices=["hosted"],
+                        help="hosted so far: times in QEMU are not times of the machine")
+    parser.add_argument("--repetitions", type=int, default=5, metavar="N",
+                        help="interleaved repetitions; medians are reported (default 5)")
+    parser.add_argument("--peers", metavar="LIST",
+                        help="compare only with these, by commas, of: native, wasm2c, liftoff, "
+                             "turbofan, node; `none` for no peer")
+    parser.add_argument("--strict", action="store_true", help="fail when a bar is missed")
+    parser.add_argument("--quiet", action="store_true", help="no progress and no table")
+    return parser.parse_args()
+
+
+def select(names):
+    """[(family, names of its benchmarks)] in the order of FAMILIES."""
+    selected, known = [], set()
+    for family in FAMILIES:
+        every = [name for name, _ in family.benchmarks()]
+        known.update(every, [family.NAME])
+        wanted = [name for name in every if not names or family.NAME in names or name in names]
+        if wanted:
+            selected.append((family, wanted))
+    for name in names:
+        if name not in known:
+            raise SystemExit(f"kwast: bench: {name}: unknown; see kwast bench --list")
+    return selected
+
+
+def main():
+    options = parse_arguments()
+    if options.list:
+        for family in FAMILIES:
+            print(f"{family.NAME:24} {family.WHAT}")
+            for name, what in family.benchmarks():
+                print(f"  {name:22} {what}")
+        return 0
+    if options.repetitions < 1:
+        raise SystemExit("kwast: bench: --repetitions: at least 1")
+    context = Context(options)
+    selected = select(options.names)
+    print(json.dumps({"name": "note", "machine": options.machine, "note": describe(context)}),
+          flush=True)
+    results = []
+    for family, names in selected:
+        try:
+            for result in family.run(names, context):
+                results.append(result)
+                print(json.dumps(result.line()), flush=True)
+        except Unavailable as error:
+            context.fail(f"{family.NAME}: {error}")
+    if not options.quiet:
+        print_table(results)
+    missed = [result for result in results if result.is_met() is False]
+    if options.strict and missed:
+        context.fail(f"{len(missed)} bars missed")
+    return 1 if context.failures else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
