@@ -149,6 +149,8 @@ static void what_is_not_caught_is_a_trap_where_it_was_thrown(void **state) {
     assert_int_equal(embedder_call(&e, instances[C], "pass", &value), TRAP_EXCEPTION);
     static const char *const names[] = {"throw", "pass", "pass"};
     assert_int_equal(e.report.trap, TRAP_EXCEPTION);
+    struct bytes tag = module_tag_name(e.report.frames[0].module, e.report.tag);
+    assert_true(bytes_equal_text(tag, "tag"));
     assert_int_equal(e.report.frames_total, COUNT_OF(names));
     for (u32 i = 0; i < COUNT_OF(names); i++) {
         const struct trap_frame *frame = &e.report.frames[i];
@@ -170,10 +172,30 @@ static void a_loop_runs_in_constant_memory(void **state) {
     assert_int_equal(host_linux_live_count(), live);
 }
 
+// So is what the start function throws.
+static void a_start_function_may_throw(void **state) {
+    (void)state;
+    static const u8 wasm[] = "\0asm\1\0\0\0"
+                             "\1\4\1\x60\0\0"
+                             "\3\2\1\0"
+                             "\x0d\3\1\0\0"
+                             "\7\4\1\0\4\0" // export "" of the tag
+                             "\x08\1\0"
+                             "\x0a\6\1\4\0\x08\0\x0b";
+    struct instance *instance = embedder_instance(&e, (struct bytes){wasm, sizeof wasm - 1}, NULL);
+    u64 none[1];
+    host_linux_engine(e.engine); // the framework takes signals for itself before each test
+    struct func_ref *start = instance_start_func(instance);
+    assert_non_null(start);
+    assert_int_equal(func_call(e.engine, &e.thread, start, none), TRAP_EXCEPTION);
+    assert_int_equal(e.report.tag, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_way_to_catch),
         cmocka_unit_test(what_is_not_caught_is_a_trap_where_it_was_thrown),
+        cmocka_unit_test(a_start_function_may_throw),
         cmocka_unit_test(a_loop_runs_in_constant_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
