@@ -17,14 +17,21 @@ import compile as compile_family
 import run as run_family
 import start as start_family
 from common import Context, Unavailable
-from machine import describe
+from environment import describe
 from table import print_table
 
 FAMILIES = [compile_family, run_family, start_family]
 
 
+class Parser(argparse.ArgumentParser):
+    """Refuses as the other commands of kwast do."""
+
+    def error(self, message):
+        self.exit(2, f"kwast: bench: {message}; see kwast bench --help\n")
+
+
 def parse_arguments():
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="kwast bench", description="Measures Kwast against its peers in the same run.",
         epilog="Prints JSON, one object a line, on standard output: name, machine, value, unit, "
                "bar, peer, peer_value, ratio; a table on standard error. Exit status: 1 when a "
@@ -42,21 +49,25 @@ def parse_arguments():
                              "turbofan, node; `none` for no peer")
     parser.add_argument("--strict", action="store_true", help="fail when a bar is missed")
     parser.add_argument("--quiet", action="store_true", help="no progress and no table")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.repetitions < 1:
+        parser.error("--repetitions: at least 1")
+    known = {family.NAME for family in FAMILIES}
+    known.update(name for family in FAMILIES for name, _ in family.benchmarks())
+    for name in options.names:
+        if name not in known:
+            parser.error(f"{name}: no benchmark of this name")
+    return options
 
 
 def select(names):
     """[(family, names of its benchmarks)] in the order of FAMILIES."""
-    selected, known = [], set()
+    selected = []
     for family in FAMILIES:
         every = [name for name, _ in family.benchmarks()]
-        known.update(every, [family.NAME])
         wanted = [name for name in every if not names or family.NAME in names or name in names]
         if wanted:
             selected.append((family, wanted))
-    for name in names:
-        if name not in known:
-            raise SystemExit(f"kwast: bench: {name}: unknown; see kwast bench --list")
     return selected
 
 
@@ -68,14 +79,11 @@ def main():
             for name, what in family.benchmarks():
                 print(f"  {name:22} {what}")
         return 0
-    if options.repetitions < 1:
-        raise SystemExit("kwast: bench: --repetitions: at least 1")
     context = Context(options)
-    selected = select(options.names)
     print(json.dumps({"name": "note", "machine": options.machine, "note": describe(context)}),
           flush=True)
     results = []
-    for family, names in selected:
+    for family, names in select(options.names):
         try:
             for result in family.run(names, context):
                 results.append(result)

@@ -81,8 +81,9 @@ def means(ratios, context):
     peers = {peer: None for by_peer in ratios.values() for peer in by_peer}
     for peer in peers:
         both = [by_peer[peer] for by_peer in ratios.values() if peer in by_peer]
-        yield Result("run.geomean", context.machine, geometric_mean(both), "ratio",
-                     bar=bar_of(peer), peer=peer, peer_value=1.0)
+        yield Result("run.geomean", context.machine, geometric_mean(both),
+                     f"ratio of {len(both)} programs", bar=bar_of(peer),
+                     peer=peer, peer_value=1.0)
 
 
 def run(names, context):
