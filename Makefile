@@ -154,6 +154,22 @@ hosted: $(out)/kwast-hosted
 $(out)/kwast-hosted: $(kout)/kwast-hosted always
 	$(Q)cmp -s $< $@ || cp --remove-destination $< $@ # it may be running
 
+# The same under AddressSanitizer and UndefinedBehaviorSanitizer, for tests. Threads switch stacks,
+# which AddressSanitizer does not follow, so it watches the heap and globals only; unit tests watch
+# stacks. It cannot be linked static, but must stay where hosted.h says that the program is.
+checked_flags := $(hosted_flags) -fsanitize=address,undefined -fno-sanitize-recover=all \
+                 -mllvm -asan-stack=0
+checked_objects = $(patsubst $(kout)/hosted/%,$(out)/checked/%,$(hosted_objects))
+
+$(out)/checked/%.o: % | $(ready)
+	$(call say,CC,$< (checked))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(if $(filter %.c,$<),$(checked_flags),$(hosted_flags)) -c $< -o $@
+
+$(out)/checked/kwast-hosted: $(checked_objects)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fuse-ld=lld-19 -no-pie -fsanitize=address,undefined $^ -o $@
+
 # The kernel with the specification's runner as its payload (tests/spec/ring0.py).
 spec_kernel_objects = $(filter-out $(kout)/kernel/kernel/init/payload.c.o,$(kernel_objects)) \
                       $(patsubst %,$(kout)/kernel/%.o,tests/spec/payload.c tests/spec/runner.c tests/spec/spectest.c)
@@ -493,4 +509,4 @@ tidy: format-check layers lint
 clean:
 	rm -rf $(out)
 
--include $(shell find $(out)/host $(out)/unit $(out)/fuzz $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
+-include $(shell find $(out)/host $(out)/unit $(out)/checked $(out)/fuzz $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
