@@ -37,11 +37,12 @@ struct channels {
 static const struct {
     const char *variable;
     const char *file;
+    const char *script_file; // of the kernel that runs scripts; no variable names it
     int access;
     const char *program; // for messages
 } kinds[] = {
-    [MACHINE_QEMU] = {"KWAST_KERNEL", "kernel.elf", R_OK, QEMU},
-    [MACHINE_HOSTED] = {"KWAST_HOSTED", "kwast-hosted", X_OK, "kwast-hosted"},
+    [MACHINE_QEMU] = {"KWAST_KERNEL", "kernel.elf", "spec.elf", R_OK, QEMU},
+    [MACHINE_HOSTED] = {"KWAST_HOSTED", "kwast-hosted", "spec-hosted", X_OK, "kwast-hosted"},
 };
 
 bool program_beside(const char *name, char *out, usize size) {
@@ -57,20 +58,27 @@ bool program_beside(const char *name, char *out, usize size) {
     return true;
 }
 
-static bool kernel_path(enum machine_kind kind, char *out, usize size) {
-    const char *chosen = getenv(kinds[kind].variable);
-    if (chosen != NULL && strlen(chosen) >= size)
-        return report_error(kinds[kind].variable, "too long"), false;
-    if (chosen != NULL && chosen[0] != '\0')
-        memcpy(out, chosen, strlen(chosen) + 1);
-    else if (!program_beside(kinds[kind].file, out, size))
-        return false;
-    if (access(out, kinds[kind].access) != 0) {
-        report_error(out, "%s (the kernel is built by `make`; %s names another)", strerror(errno),
-                     kinds[kind].variable);
+static bool kernel_path(const struct machine_config *config, char *out, usize size) {
+    enum machine_kind kind = config->kind;
+    const char *chosen = config->runs_scripts ? NULL : getenv(kinds[kind].variable);
+    const char *file = config->runs_scripts ? kinds[kind].script_file : kinds[kind].file;
+    if (chosen != NULL && strlen(chosen) >= size) {
+        report_error(kinds[kind].variable, "too long");
         return false;
     }
-    return true;
+    if (chosen != NULL && chosen[0] != '\0')
+        memcpy(out, chosen, strlen(chosen) + 1);
+    else if (!program_beside(file, out, size))
+        return false;
+    if (access(out, kinds[kind].access) == 0)
+        return true;
+    if (config->runs_scripts)
+        report_error(out, "%s (the kernel that runs scripts is built by `make spec-machines`)",
+                     strerror(errno));
+    else
+        report_error(out, "%s (the kernel is built by `make`; %s names another)", strerror(errno),
+                     kinds[kind].variable);
+    return false;
 }
 
 static bool channels_open(struct channels *channels) {
@@ -158,7 +166,7 @@ static int take(int *fd) {
 bool machine_start(const struct machine_config *config, struct machine *out) {
     char kernel[PATH_BYTES];
     struct channels channels;
-    if (!kernel_path(config->kind, kernel, sizeof(kernel)))
+    if (!kernel_path(config, kernel, sizeof(kernel)))
         return false;
     if (!channels_open(&channels)) {
         channels_close(&channels);
