@@ -154,6 +154,22 @@ hosted: $(out)/kwast-hosted
 $(out)/kwast-hosted: $(kout)/kwast-hosted always
 	$(Q)cmp -s $< $@ || cp --remove-destination $< $@ # it may be running
 
+# The same under AddressSanitizer and UndefinedBehaviorSanitizer, for tests. Threads switch stacks,
+# which AddressSanitizer does not follow, so it watches the heap and globals only; unit tests watch
+# stacks. It cannot be linked static, but must stay where hosted.h says that the program is.
+checked_flags := $(hosted_flags) -fsanitize=address,undefined -fno-sanitize-recover=all \
+                 -mllvm -asan-stack=0
+checked_objects = $(patsubst $(kout)/hosted/%,$(out)/checked/%,$(hosted_objects))
+
+$(out)/checked/%.o: % | $(ready)
+	$(call say,CC,$< (checked))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(if $(filter %.c,$<),$(checked_flags),$(hosted_flags)) -c $< -o $@
+
+$(out)/checked/kwast-hosted: $(checked_objects)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fuse-ld=lld-19 -no-pie -fsanitize=address,undefined $^ -o $@
+
 # The kernel with the specification's runner as its payload (tests/spec/ring0.py).
 spec_kernel_objects = $(filter-out $(kout)/kernel/kernel/init/payload.c.o,$(kernel_objects)) \
                       $(patsubst %,$(kout)/kernel/%.o,tests/spec/payload.c tests/spec/runner.c tests/spec/spectest.c)
@@ -390,10 +406,10 @@ $(out)/unit/wast: $(patsubst %,$(out)/unit/obj/%.o,$(spec_c)) $(foreach l,tool e
 # each, C, C++, Rust or text. Compiling and linking are two steps because clang runs wasm-opt, where
 # it is installed, after linking with -O: programs must not depend on what else is installed.
 wasm_target := --target=wasm32-wasi --sysroot=/usr
-wasm_flags := $(wasm_target) -O2 -Wall -Wextra -Werror
+wasm_flags := $(wasm_target) -I. -O2 -Wall -Wextra -Werror
 wasm_link := $(wasm_target) -Wl,--strip-debug
 program_sources := $(foreach e,c cc rs,$(wildcard user/programs/*.$(e)))
-test_program_sources := $(foreach e,c cc rs wat,$(wildcard tests/programs/*.$(e)))
+test_program_sources := $(foreach e,c cc rs wat,$(wildcard tests/programs/*.$(e) tests/kwast/*.$(e)))
 program_files = $(addprefix $(out)/programs/,$(addsuffix .wasm,$(basename $(notdir $(1)))))
 
 .PHONY: programs test-programs
@@ -421,6 +437,7 @@ $(out)/programs/%.wasm: $(1)/%.wat | $$(ready)
 endef
 $(eval $(call program_rules,user/programs))
 $(eval $(call program_rules,tests/programs))
+$(eval $(call program_rules,tests/kwast))
 
 # Larger programs from Debian's sources, for tests. Where no source can be had they are left out, and
 # the tests say so.
@@ -491,4 +508,4 @@ tidy: format-check layers lint
 clean:
 	rm -rf $(out)
 
--include $(shell find $(out)/host $(out)/unit $(out)/fuzz $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
+-include $(shell find $(out)/host $(out)/unit $(out)/checked $(out)/fuzz $(out)/debug $(out)/release -name "*.d" 2>/dev/null)

@@ -467,6 +467,7 @@ static int run_program(const struct run_options *options) {
         .kind = options->machine,
         .archive = archive,
         .ram_bytes = ram_for(options->memory_bytes, archive_bytes),
+        .cpus = options->cpus,
         .append = "log=none", // the log comes over the link; a panic is printed all the same
         .symbols = session->options->symbols,
     };
