@@ -1,4 +1,4 @@
-"""`kwast bench`: measures Kwast against its peers, in the same run, and prints one JSON object a line.
+"""`kwast bench`: measures Kwast against its peers in the same run; prints one JSON object a line.
 
 A family of benchmarks is a module of this folder with
 
@@ -40,7 +40,7 @@ def parse_arguments():
                "measurement could not be made or a result was wrong; with --strict also when a bar "
                "was missed.")
     parser.add_argument("names", nargs="*", metavar="NAME",
-                        help="a family (see --list), or a benchmark such as run.sha256; default: all")
+                        help="a family (see --list), or a benchmark like run.sha256; default: all")
     parser.add_argument("--list", action="store_true", help="name the benchmarks and end")
     parser.add_argument("--machine", default="hosted", choices=["hosted"],
                         help="hosted so far: times in QEMU are not times of the machine")
@@ -76,7 +76,7 @@ def select(names):
 
 
 def install_packages(context):
-    """From Debian, by name, what is missing; says so itself. A benchmark that lacks one fails later."""
+    """From Debian, by name, what is missing; says so itself. What still lacks one fails later."""
     done = subprocess.run([ROOT / "tools/deps.sh", "bench"], cwd=ROOT, stdout=sys.stderr)
     if done.returncode != 0:
         context.say("going on without")
