@@ -15,13 +15,14 @@ import subprocess
 import sys
 
 import compile as compile_family
+import kernel as kernel_family
 import run as run_family
 import start as start_family
 from common import ROOT, Context, Unavailable
 from environment import describe
 from table import print_table
 
-FAMILIES = [compile_family, run_family, start_family]
+FAMILIES = [compile_family, run_family, start_family, kernel_family]
 PEERS = ["native", "wasm2c", "liftoff", "turbofan", "node", "none"]
 
 

@@ -1,7 +1,8 @@
-// What the kernel's operations cost: each is done often enough, and the time of one is printed in
-// thousandths of a nanosecond. Under QEMU with -icount shift=0 a nanosecond is an instruction.
+// What the kernel's operations cost: each is done COUNT times in each of so many batches, and for
+// each batch the time of one is printed in thousandths of a nanosecond. Under QEMU with -icount
+// shift=0 a nanosecond is an instruction.
 //
-//   ops NAME COUNT [WARM]   prints "NAME PICOSECONDS"
+//   ops NAME COUNT BATCHES  prints "NAME PICOSECONDS..."
 //   ops server | yielder    children of its own: serve the scheme at descriptor 3; yield for ever
 //
 // The module must be /bin/ops.wasm, and hello.wasm beside it, for those that spawn.
@@ -17,6 +18,7 @@
 #include "user/sdk/kwast.h"
 
 #define GIVEN       3
+#define BATCHES_MAX 1000
 #define GRANT_MAX   (64 * 1024)
 
 #define SERVE_READ  (KWAST_FIRST_OPERATION + 1) // reads grant 0 whole, and replies
@@ -158,25 +160,38 @@ static const struct {
     {"spawn", nothing, do_spawn},
 };
 
+[[noreturn]] static void measure(const char *name, usize operation, u64 count, u64 batches) {
+    static u64 picoseconds[BATCHES_MAX];
+    void (*run)(void) = operations[operation].run;
+    if (count == 0 || batches > BATCHES_MAX)
+        fail("counts", EINVAL);
+    operations[operation].prepare();
+    for (u64 n = 0; n < count; n++) // warms up
+        run();
+    for (u64 batch = 0; batch < batches; batch++) {
+        u64 began = now_ns();
+        for (u64 n = 0; n < count; n++)
+            run();
+        picoseconds[batch] = (now_ns() - began) * 1000 / count;
+    }
+    printf("\n%s", name);
+    for (u64 batch = 0; batch < batches; batch++)
+        printf(" %llu", (unsigned long long)picoseconds[batch]);
+    printf(" done\n");
+    fflush(stdout);
+    exit(0); // with the children
+}
+
 int main(int argc, char **argv) {
     if (argc >= 2 && strcmp(argv[1], "server") == 0)
         return (int)kwast_serve(GIVEN, serve, NULL);
     while (argc == 2 && strcmp(argv[1], "yielder") == 0)
         sched_yield();
-    for (usize i = 0; argc == 3 && i < COUNT_OF(operations); i++) {
-        if (strcmp(argv[1], operations[i].name) != 0)
-            continue;
-        u64 count = strtoull(argv[2], NULL, 10);
-        operations[i].prepare();
-        for (u64 n = 0; n < count / 4 + 1; n++)
-            operations[i].run();
-        u64 began = now_ns();
-        for (u64 n = 0; n < count; n++)
-            operations[i].run();
-        printf("%s %llu\n", argv[1], (unsigned long long)((now_ns() - began) * 1000 / count));
-        fflush(stdout);
-        exit(0); // with the children
+    for (usize i = 0; argc == 4 && i < COUNT_OF(operations); i++) {
+        if (strcmp(argv[1], operations[i].name) == 0)
+            measure(operations[i].name, i, strtoull(argv[2], NULL, 10),
+                    strtoull(argv[3], NULL, 10));
     }
-    fprintf(stderr, "usage: ops NAME COUNT\n");
+    fprintf(stderr, "usage: ops NAME COUNT BATCHES\n");
     return 2;
 }
