@@ -82,7 +82,8 @@ release_flags := $(if $(filter release,$(BUILD)),-DNDEBUG)
 
 kernel_flags := $(common_flags) $(release_flags) -O2 -target x86_64-unknown-none-elf -ffreestanding \
                 -mcmodel=kernel -mno-red-zone -mno-sse -mno-mmx -mno-80387 -msoft-float -fno-pic \
-                -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
+                -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections \
+                -DARCH_INLINE_HEADER='"kernel/arch/x86_64/inline.h"'
 kernel_objects = $(patsubst %,$(kout)/kernel/%.o,$(base_c) base/string.c $(engine_c) $(engine_s) \
                  $(kernel_c) $(arch_c) $(arch_s)) \
                  $(kout)/kernel/gen/font.c.o
@@ -137,7 +138,8 @@ stack: $(kout)/kernel.first.elf
 # The kernel as a Linux process: the same sources, another port, and libc for that port alone. Not
 # position-independent, so that the address space stays in one piece.
 hosted_flags := $(common_flags) $(release_flags) -D_GNU_SOURCE -O2 -mno-red-zone -fno-pic \
-                -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
+                -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections \
+                -DARCH_INLINE_HEADER='"kernel/arch/hosted/inline.h"'
 hosted_objects = $(patsubst %,$(kout)/hosted/%.o,$(base_c) $(engine_c) $(engine_s) $(kernel_c) $(hosted_c) $(hosted_s))
 
 $(kout)/hosted/%.o: % | $(ready)
@@ -523,7 +525,7 @@ lint_c := $(base_c) $(engine_c) $(kernel_c) $(arch_c)
 lint:
 	$(call say,LINT,)
 	$(Q)printf '%s\n' $(lint_c) | xargs -P2 -n6 sh -c 'clang-tidy-19 --quiet \
-	    --warnings-as-errors="*" "$$@" -- $(filter-out -MMD -MP,$(kernel_flags)) 2>/dev/null' lint
+	    --warnings-as-errors="*" "$$@" -- $(filter-out -MMD -MP -DARCH_INLINE%,$(kernel_flags)) 2>/dev/null' lint
 
 .PHONY: tidy
 tidy: format-check layers lint

@@ -22,9 +22,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SINKS = ["console_sink", "say_sink", "buffer_sink"]
 STREAM_QUEUES = ["link_poll_queue", "console_poll_queue", "server_end_poll_queue",
                  "notification_poll_queue", "process_object_poll_queue"]
+HOST_FUNCTIONS = ["wasi_entry", "kwast_entry", "wasi_proc_exit", "wasi_proc_raise"]
 INDIRECT = {
-    "call_import": ["call_entry", "kwast_entry", "wasi_proc_exit", "wasi_proc_raise"],
-    "call_entry": [f"wasi_{call}" for call in re.findall(
+    "wasi_entry": [f"wasi_{call}" for call in re.findall(
         r"^WASI_CALL\((\w+)", (ROOT / "kernel/wasi/calls.def").read_text(), re.MULTILINE)],
     "at_position": ["run_read", "run_write"],
     "at_offset": ["run_read", "run_write"],
@@ -214,7 +214,7 @@ def check_image(path, verbose):
     # An exception is handled with interrupts off, so there is one of the two.
     on_top = ("exception or interrupt", (CPU_FRAME_BYTES + max(exception, interrupt)[0],
                                          max(exception, interrupt)[1]))
-    called = depths.deepest(["call_import", "helper_*", "entry_stack_grow", "entry_segment_set",
+    called = depths.deepest([*HOST_FUNCTIONS, "helper_*", "entry_stack_grow", "entry_segment_set",
                              "entry_throw", "entry_throw_ref",
                              "entry_trap_exit"])
     checks = [

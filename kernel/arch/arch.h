@@ -1,7 +1,8 @@
 #pragma once
 // The whole interface between the kernel and a machine. Ports: x86_64/ (bare metal), hosted/
 // (a Linux process). A port
-// includes this header and base/ and nothing else of the kernel; nobody includes a port.
+// includes this header and base/ and nothing else of the kernel; nobody includes a port. (The build
+// may name a port's inline.h: this header then has some of the functions below inline as well.)
 //
 // Contexts: "thread" may block; "any" may be called with interrupts off or from a handler.
 
@@ -323,3 +324,7 @@ bool upcall_wants_reschedule(u64 pc);
 
 [[noreturn]] void upcall_panic(const char *why);
 void upcall_log(const char *text); // one line of the kernel log, without newline
+
+#ifdef ARCH_INLINE_HEADER
+#include ARCH_INLINE_HEADER
+#endif

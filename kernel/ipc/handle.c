@@ -65,7 +65,7 @@ static enum status table_grow_locked(struct handle_table *table, u32 least) {
         memcpy(slots, table->slots, old * sizeof *slots);
     kfree(table->slots, old * sizeof *slots);
     table->slots = slots;
-    table->capacity = capacity;
+    __atomic_store_n(&table->capacity, capacity, __ATOMIC_RELAXED);
     return OK;
 }
 

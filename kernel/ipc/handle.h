@@ -21,12 +21,17 @@ struct handle_table {
 
     // Under lock:
     struct handle *slots;
-    u32 capacity;
+    u32 capacity; // atomic, only grows
     u32 limit;
 };
 
 MUST_USE enum status handle_table_init(struct handle_table *table, u32 limit);
 void handle_table_fini(struct handle_table *table); // closes all
+
+// Whether a number is certainly not open: no table of this size has it. Takes no lock.
+static inline bool handle_is_beyond(const struct handle_table *table, u32 number) {
+    return number >= __atomic_load_n(&table->capacity, __ATOMIC_RELAXED);
+}
 
 // Puts a handle at the lowest free number. Takes over the reference (and the preopen name) on OK.
 // ERR_LIMIT, ERR_NO_MEMORY.

@@ -7,6 +7,7 @@
 #include "abi/wasi/preview1.h"
 #include "base/fmt.h"
 #include "base/math.h"
+#include "kernel/ipc/archive.h"
 #include "kernel/kwast/kwast_internal.h"
 #include "kernel/mm/heap.h"
 #include "kernel/proc/module_cache.h"
@@ -22,6 +23,7 @@ struct spawn {
     char name[KWAST_SPAWN_NAME + 1];
     u8 *wasm; // on the heap, charged
     u64 wasm_bytes;
+    struct bytes lasting; // or bytes of the boot archive
     struct module *module;
     struct handle handles[KWAST_GIVEN_MAX];
     struct process_config config;
@@ -86,7 +88,11 @@ static enum status get_wasm(struct spawn *spawn) {
             kwast_object(spawn->parent, given->module, is_file, WASI_RIGHT_FD_READ, &file);
         if (status != OK)
             return status;
-        status = read_file(spawn, file);
+        // Those of the archive stay when the object goes.
+        if (!archive_file_bytes(file, &spawn->lasting))
+            status = read_file(spawn, file);
+        else if (spawn->lasting.len == 0 || spawn->lasting.len > KWAST_MODULE_MAX)
+            status = ERR_INVALID;
         object_release(file);
         return status;
     }
@@ -213,7 +219,10 @@ static enum status put_reason(struct spawn *spawn, const struct module_error *er
 static enum status start(struct spawn *spawn, struct process **out) {
     struct module_error error = {.func = NO_FUNC};
     struct bytes wasm = {spawn->wasm, spawn->wasm_bytes};
-    enum status status = module_cache_get(process_engine(), wasm, &error, &spawn->module);
+    enum status status =
+        spawn->lasting.data != NULL
+            ? module_cache_get_lasting(process_engine(), spawn->lasting, &error, &spawn->module)
+            : module_cache_get(process_engine(), wasm, &error, &spawn->module);
     spawn->config.name = spawn->name;
     spawn->config.module = spawn->module;
     spawn->config.parent = spawn->parent;

@@ -14,8 +14,9 @@ struct kwast_call_entry {
 
 static enum trap kwast_entry(struct instance *caller, u64 *values, void *context) {
     const struct kwast_call_entry *call = context;
-    values[0] = wasi_error_number(call->func(process_of(caller), values));
-    return TRAP_NONE;
+    enum status status = call->func(process_of(caller), values);
+    values[0] = status == OK ? 0 : wasi_error_number(status);
+    return process_call_end();
 }
 
 static const struct kwast_call_entry calls[] = {

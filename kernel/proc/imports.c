@@ -53,16 +53,6 @@ static void parse_signature(const char *text, enum value_type *types, struct fun
     }
 }
 
-// Every host call passes through here, so that a kill that came during the call takes effect before
-// the program goes on.
-static enum trap call_import(struct instance *caller, u64 *values, void *context) {
-    const struct host_import *import = context;
-    enum trap trap = import->code(caller, values, import->context);
-    if (thread_is_killed(thread_current()))
-        return TRAP_KILLED;
-    return trap;
-}
-
 enum status process_register_imports(const struct host_import *imports, u32 count) {
     ASSERT(known.table_count < TABLES_MAX);
     struct func_ref **funcs = kmalloc(count * sizeof *funcs);
@@ -77,7 +67,7 @@ static enum status make_known(const struct host_import *import, struct func_ref 
     enum value_type types[SIGNATURE_MAX];
     struct func_type type;
     parse_signature(import->signature, types, &type);
-    return engine_host_func(known.engine, &type, call_import, (void *)(uptr)import, func);
+    return engine_host_func(known.engine, &type, import->code, import->context, func);
 }
 
 // ERR_NOT_FOUND, or what kept it from becoming known.

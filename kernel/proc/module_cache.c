@@ -1,5 +1,6 @@
 // Modules by content. The key is the SHA-256 of the bytes: there is one engine with one set of
-// options, on CPUs of one kind, so nothing else tells two compilations apart.
+// options, on CPUs of one kind, so nothing else tells two compilations apart. Bytes that never
+// change have been hashed once; then their address will do.
 //
 // The mutex is held for searches only: two threads may compile the same module at the same time,
 // and the one that comes second throws its own away.
@@ -14,6 +15,7 @@
 struct cached {
     struct list link; // in cache.entries
     struct sha256 hash;
+    struct bytes lasting;  // bytes with that hash that never change, or empty
     struct module *module; // a reference of the cache's own
     u64 bytes;
 };
@@ -35,6 +37,18 @@ static struct cached *find_locked(const struct sha256 *hash) {
     LIST_FOR_EACH(node, &cache.entries) {
         struct cached *cached = container_of(node, struct cached, link);
         if (memcmp(&cached->hash, hash, sizeof *hash) != 0)
+            continue;
+        list_remove(&cached->link);
+        list_push_front(&cache.entries, &cached->link);
+        return cached;
+    }
+    return NULL;
+}
+
+static struct cached *find_lasting_locked(struct bytes wasm) {
+    LIST_FOR_EACH(node, &cache.entries) {
+        struct cached *cached = container_of(node, struct cached, link);
+        if (cached->lasting.data != wasm.data || cached->lasting.len != wasm.len)
             continue;
         list_remove(&cached->link);
         list_push_front(&cache.entries, &cached->link);
@@ -82,16 +96,53 @@ static void put(const struct sha256 *hash, struct module *module) {
     mutex_unlock(&cache.lock);
 }
 
-enum status module_cache_get(struct engine *engine, struct bytes wasm, struct module_error *error,
-                             struct module **out) {
-    struct sha256 hash;
-    sha256(wasm, &hash);
-    *out = get(&hash);
+static enum status get_hashed(struct engine *engine, const struct sha256 *hash, struct bytes wasm,
+                              struct module_error *error, struct module **out) {
+    *out = get(hash);
     if (*out != NULL)
         return OK;
     enum status status = module_create(engine, wasm, error, out);
     if (status == OK)
-        put(&hash, *out);
+        put(hash, *out);
+    return status;
+}
+
+enum status module_cache_get(struct engine *engine, struct bytes wasm, struct module_error *error,
+                             struct module **out) {
+    struct sha256 hash;
+    sha256(wasm, &hash);
+    return get_hashed(engine, &hash, wasm, error, out);
+}
+
+static struct module *get_lasting(struct bytes wasm) {
+    mutex_lock(&cache.lock);
+    struct cached *cached = find_lasting_locked(wasm);
+    struct module *module = cached == NULL ? NULL : cached->module;
+    if (module != NULL)
+        module_retain(module);
+    mutex_unlock(&cache.lock);
+    return module;
+}
+
+// Has the module of these bytes found by their address from now on, if it is in the cache.
+static void set_lasting(const struct sha256 *hash, struct bytes wasm) {
+    mutex_lock(&cache.lock);
+    struct cached *cached = find_locked(hash);
+    if (cached != NULL)
+        cached->lasting = wasm;
+    mutex_unlock(&cache.lock);
+}
+
+enum status module_cache_get_lasting(struct engine *engine, struct bytes wasm,
+                                     struct module_error *error, struct module **out) {
+    *out = get_lasting(wasm);
+    if (*out != NULL)
+        return OK;
+    struct sha256 hash;
+    sha256(wasm, &hash);
+    enum status status = get_hashed(engine, &hash, wasm, error, out);
+    if (status == OK)
+        set_lasting(&hash, wasm);
     return status;
 }
 

@@ -15,5 +15,10 @@ void module_cache_init(void);
 MUST_USE enum status module_cache_get(struct engine *engine, struct bytes wasm,
                                       struct module_error *error, struct module **out);
 
+// The same of bytes that stay where and what they are for good, as those of the boot archive: found
+// again by their address, without a look at them.
+MUST_USE enum status module_cache_get_lasting(struct engine *engine, struct bytes wasm,
+                                              struct module_error *error, struct module **out);
+
 // Forgets all modules.
 void module_cache_clear(void);

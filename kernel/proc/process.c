@@ -60,7 +60,8 @@ struct guest_memory process_memory(const struct process *process) {
 
 enum trap process_exit(struct process *process, u32 status) {
     process->exit_status = status;
-    return TRAP_EXIT;
+    enum trap trap = process_call_end();
+    return trap == TRAP_NONE ? TRAP_EXIT : trap;
 }
 
 // -- Reports ------------------------------------------------------------------------------------

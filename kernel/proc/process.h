@@ -112,10 +112,12 @@ struct process *process_current(void); // of the running thread, or NULL
 // The process's memory 0 as it is now.
 struct guest_memory process_memory(const struct process *process);
 
-// Ends the running process: host functions return what this returns.
+// Ends the running process: host functions return what this returns. A kill that came before
+// counts.
 enum trap process_exit(struct process *process, u32 status);
 
-// Registration of what programs can import: kernel/wasi calls it at start.
+// Registration of what programs can import: kernel/wasi calls it at start. The engine calls `code`
+// without further ado, so that ends by process_call_end.
 struct host_import {
     const char *module;
     const char *name;
@@ -123,5 +125,11 @@ struct host_import {
     host_func code;
     void *context;
 };
-// The table must live for good. Whatever `code` returns, a process that is to be killed ends there.
+// The table must live for good.
 MUST_USE enum status process_register_imports(const struct host_import *imports, u32 count);
+
+// How every host function ends that does not end the process: a kill that came during the call
+// takes effect before the program goes on.
+static inline enum trap process_call_end(void) {
+    return thread_is_killed(thread_current()) ? TRAP_KILLED : TRAP_NONE;
+}

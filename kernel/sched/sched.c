@@ -72,10 +72,6 @@ static struct cpu *cpu_of(const struct thread *thread) {
     return cpu_at(__atomic_load_n(&thread->cpu, __ATOMIC_RELAXED));
 }
 
-struct thread *thread_current(void) {
-    return arch_current();
-}
-
 static bool is_idle(const struct cpu *cpu, const struct thread *thread) {
     return thread == &cpu->idle;
 }

@@ -140,10 +140,6 @@ void thread_kill(struct thread *thread) {
     sched_interrupt(thread);
 }
 
-bool thread_is_killed(const struct thread *thread) {
-    return __atomic_load_n(&thread->kill_requested, __ATOMIC_ACQUIRE) != 0;
-}
-
 enum status thread_sleep_until(u64 deadline_ns) {
     struct wait_queue nobody; // wakes it
     wait_queue_init(&nobody);

@@ -100,7 +100,9 @@ void thread_start(struct thread *thread);
 // Ends the running thread. Its memory is freed by the scheduler afterwards.
 [[noreturn]] void thread_exit(void);
 
-struct thread *thread_current(void);
+static inline struct thread *thread_current(void) {
+    return arch_current();
+}
 void thread_yield(void);
 
 // Sleeps until `deadline_ns`. OK, or ERR_KILLED.
@@ -113,7 +115,11 @@ u64 thread_cpu_time_ns(void);
 // one that runs generated code is redirected at its next interrupt. The caller sees to it that the
 // thread does not exit meanwhile, by a lock that ranks before LOCK_TIMERS.
 void thread_kill(struct thread *thread);
-bool thread_is_killed(const struct thread *thread);
+
+static inline bool thread_is_killed(const struct thread *thread) {
+    // Pairs with the store in thread_kill.
+    return __atomic_load_n(&thread->kill_requested, __ATOMIC_ACQUIRE) != 0;
+}
 
 // What a CPU has done, and does.
 struct cpu_stats {

@@ -1,8 +1,12 @@
 #pragma once
-// Spinlocks: held for a few instructions, with interrupts off. Ranks are in docs/LOCKING.md; a CPU
-// takes locks in strictly ascending rank and releases them in the reverse order, which debug builds
-// check. A zeroed lock is free; spin_init gives it its rank.
+// Spinlocks: first come, first served, held for a few instructions, with interrupts off. Ranks are
+// in docs/LOCKING.md; a CPU takes locks in strictly ascending rank and releases them in the reverse
+// order, which debug builds check. A zeroed lock is free; spin_init gives it its rank.
+//
+// A lock is two counters: a taker draws the next ticket and waits until it is served. Interrupts go
+// back to what they were when the lock was taken.
 
+#include "base/assert.h"
 #include "base/types.h"
 #include "kernel/arch/arch.h"
 
@@ -28,13 +32,54 @@ enum lock_rank : u8 {
 struct spinlock {
     u16 next_ticket; // atomic
     u16 serving;     // atomic; equal to next_ticket when nobody holds or wants the lock
-    u32 holder;      // atomic: CPU + 1, or 0
     enum lock_rank rank;
     arch_irq_state irq; // of the holder
     const char *name;
+#ifndef NDEBUG
+    u32 holder; // atomic: CPU + 1, or 0
+#endif
 };
 
-void spin_init(struct spinlock *lock, enum lock_rank rank, const char *name);
-void spin_lock(struct spinlock *lock);          // interrupts go off
-void spin_unlock(struct spinlock *lock);        // and back to what they were
-bool spin_is_held(const struct spinlock *lock); // by this CPU
+static inline void spin_init(struct spinlock *lock, enum lock_rank rank, const char *name) {
+    *lock = (struct spinlock){.rank = rank, .name = name};
+}
+
+// The rest of taking a lock that is not free: waits for `ticket`.
+void spin_wait(struct spinlock *lock, u16 ticket);
+
+bool spin_is_held(const struct spinlock *lock); // by this CPU; only for assertions
+
+#ifndef NDEBUG
+void spin_check_before_lock(const struct spinlock *lock);
+void spin_check_locked(struct spinlock *lock);
+void spin_check_before_unlock(struct spinlock *lock);
+#else
+static inline void spin_check_before_lock(const struct spinlock *) {
+}
+static inline void spin_check_locked(struct spinlock *) {
+}
+static inline void spin_check_before_unlock(struct spinlock *) {
+}
+#endif
+
+// Interrupts go off.
+static inline void spin_lock(struct spinlock *lock) {
+    arch_irq_state irq = arch_irq_save();
+    spin_check_before_lock(lock);
+    u16 ticket = __atomic_fetch_add(&lock->next_ticket, 1, __ATOMIC_RELAXED);
+    // Pairs with the release in spin_unlock.
+    if (__builtin_expect(__atomic_load_n(&lock->serving, __ATOMIC_ACQUIRE) != ticket, 0))
+        spin_wait(lock, ticket);
+    lock->irq = irq;
+    spin_check_locked(lock);
+}
+
+// And back to what they were.
+static inline void spin_unlock(struct spinlock *lock) {
+    spin_check_before_unlock(lock);
+    arch_irq_state irq = lock->irq;
+    // Only the holder writes `serving`. Pairs with the acquire in spin_lock.
+    u16 served = __atomic_load_n(&lock->serving, __ATOMIC_RELAXED);
+    __atomic_store_n(&lock->serving, (u16)(served + 1), __ATOMIC_RELEASE);
+    arch_irq_restore(irq);
+}

@@ -27,7 +27,7 @@ enum trap wasi_proc_raise(struct instance *caller, u64 *values, void *context) {
                       signal == SIGNAL_URG || signal == SIGNAL_WINCH;
     if (is_ignored || signal >= WASI_SIGNAL_COUNT) {
         values[0] = is_ignored ? WASI_ESUCCESS : WASI_EINVAL;
-        return TRAP_NONE;
+        return process_call_end();
     }
     return process_exit(process_of(caller), SIGNAL_STATUS + (u32)signal);
 }

@@ -10,10 +10,10 @@
 
 #define MODULE_NAME "wasi_snapshot_preview1"
 
-static enum trap call_entry(struct instance *caller, u64 *values, void *context) {
+static enum trap wasi_entry(struct instance *caller, u64 *values, void *context) {
     const struct wasi_call *call = context;
     values[0] = call->func(process_of(caller), values);
-    return TRAP_NONE;
+    return process_call_end();
 }
 
 static const struct wasi_call calls[] = {
@@ -33,7 +33,7 @@ enum status wasi_register(void) {
             .module = MODULE_NAME,
             .name = calls[i].name,
             .signature = calls[i].signature,
-            .code = call_entry,
+            .code = wasi_entry,
             .context = (void *)(uptr)&calls[i],
         };
     imports[CALL_COUNT] =

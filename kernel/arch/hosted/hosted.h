@@ -5,6 +5,7 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "base/assert.h"
 #include "kernel/arch/arch.h"
 
 // Virtual memory, from the bottom. All of it is reserved at the start, so nothing else gets there.
@@ -39,18 +40,26 @@ enum pending : u32 {
 // A CPU is a thread of Linux's. Its signal handlers change `pending` at any time, and `irq_enabled`
 // only for as long as they run.
 struct cpu {
+    void *current; // the kernel's, see arch_current
     u32 id;
-    bool irq_enabled;
     u32 pending; // atomic, enum pending; others set PENDING_WAKE
+    bool irq_enabled;
     u32 window_depth;
     u32 relaxed; // rounds of arch_cpu_relax
     u64 segment_base;
-    void *current; // the kernel's, see arch_current
     u64 timer_deadline_ns;
     timer_t timer;
     bool timer_is_armed;
     pid_t tid; // atomic; 0: it does not run yet
 };
+
+#ifdef ARCH_INLINE_HEADER
+STATIC_ASSERT(offsetof(struct cpu, current) == offsetof(struct arch_cpu_head, current), "inline.h");
+STATIC_ASSERT(offsetof(struct cpu, id) == offsetof(struct arch_cpu_head, id), "inline.h");
+STATIC_ASSERT(offsetof(struct cpu, pending) == offsetof(struct arch_cpu_head, pending), "inline.h");
+STATIC_ASSERT(offsetof(struct cpu, irq_enabled) == offsetof(struct arch_cpu_head, irq_enabled),
+              "inline.h");
+#endif
 
 extern __thread struct cpu *cpu_self;
 

@@ -24,6 +24,10 @@ struct cpu {
     u64 windows_address;
 };
 STATIC_ASSERT(offsetof(struct cpu, self) == CPU_SELF, "cpu_this");
+#ifdef ARCH_INLINE_HEADER
+STATIC_ASSERT(offsetof(struct cpu, current) == ARCH_CPU_CURRENT, "inline.h");
+STATIC_ASSERT(offsetof(struct cpu, id) == ARCH_CPU_ID, "inline.h");
+#endif
 STATIC_ASSERT(offsetof(struct cpu, interrupt_stack_top) == CPU_INTERRUPT_STACK, "traps.S");
 
 // Valid while the thread cannot move to another CPU.
