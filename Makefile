@@ -80,13 +80,16 @@ release_flags := $(if $(filter release,$(BUILD)),-DNDEBUG)
 
 # -- The kernel ----------------------------------------------------------------------------------
 
-kernel_flags := $(common_flags) $(release_flags) -O2 -target x86_64-unknown-none-elf -ffreestanding \
+kernel_flags := $(common_flags) $(release_flags) -O2 -target x86_64-unknown-none-elf -ffreestanding -fbuiltin \
                 -mcmodel=kernel -mno-red-zone -mno-sse -mno-mmx -mno-80387 -msoft-float -fno-pic \
                 -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections \
                 -DARCH_INLINE_HEADER='"kernel/arch/x86_64/inline.h"'
 kernel_objects = $(patsubst %,$(kout)/kernel/%.o,$(base_c) base/string.c $(engine_c) $(engine_s) \
                  $(kernel_c) $(arch_c) $(arch_s)) \
                  $(kout)/kernel/gen/font.c.o
+
+# It is what the compiler would call.
+$(kout)/kernel/base/string.c.o: private kernel_flags += -fno-builtin
 
 $(kout)/kernel/%.c.o: %.c | $(ready)
 	$(call say,CC,$<)

@@ -114,6 +114,21 @@ enum status handle_get(struct handle_table *table, u32 number, struct handle *ou
     return slot == NULL ? ERR_BAD_HANDLE : OK;
 }
 
+enum status handle_get_object(struct handle_table *table, u32 number, u64 *rights,
+                              struct object **out) {
+    if (handle_is_beyond(table, number))
+        return ERR_BAD_HANDLE;
+    spin_lock(&table->lock);
+    const struct handle *slot = slot_at(table, number);
+    if (slot != NULL) {
+        *rights = slot->rights;
+        *out = slot->object;
+        object_retain(slot->object);
+    }
+    spin_unlock(&table->lock);
+    return slot == NULL ? ERR_BAD_HANDLE : OK;
+}
+
 enum status handle_preopen_name(struct handle_table *table, u32 number, char *to, usize size,
                                 usize *len_bytes) {
     spin_lock(&table->lock);

@@ -46,6 +46,10 @@ MUST_USE enum status handle_insert_at(struct handle_table *table, const struct h
 // name, which lives only as long as the slot is open. ERR_BAD_HANDLE.
 MUST_USE enum status handle_get(struct handle_table *table, u32 number, struct handle *out);
 
+// The object alone, with a new reference, and the rights to it. ERR_BAD_HANDLE.
+MUST_USE enum status handle_get_object(struct handle_table *table, u32 number, u64 *rights,
+                                       struct object **out);
+
 // Copies the first `size` bytes of a preopened directory's name; *len_bytes is its whole length.
 // ERR_BAD_HANDLE: not open, or not preopened.
 MUST_USE enum status handle_preopen_name(struct handle_table *table, u32 number, char *to,

@@ -207,13 +207,8 @@ enum status scheme_copy(struct object *server, struct scheme_party *party, u64 n
 
 // -- Receiving -----------------------------------------------------------------------------------
 
-// Makes sure of a free slot, so that a call that is there can be taken.
-static enum status ensure_slot(struct scheme *scheme) {
-    wait_lock(&scheme->queue);
-    bool is_needed = list_is_empty(&scheme->free);
-    wait_unlock(&scheme->queue);
-    if (!is_needed)
-        return OK;
+// Makes free slots.
+static enum status add_slots(struct scheme *scheme) {
     struct slot_chunk *chunk = kmalloc(sizeof *chunk);
     if (chunk == NULL)
         return ERR_NO_MEMORY;
@@ -249,7 +244,7 @@ static void take_closed_locked(struct scheme *scheme, struct scheme_request *out
     list_push_back(to, node);
 }
 
-// Takes the first call, pinned.
+// Takes the first call. It is pinned and returned if there is something to deliver with it.
 static struct scheme_call *take_call_locked(struct scheme *scheme, struct serving *serving,
                                             struct scheme_request *out) {
     struct scheme_call *call =
@@ -260,19 +255,20 @@ static struct scheme_call *take_call_locked(struct scheme *scheme, struct servin
     slot->call = call;
     list_push_back(&serving->received, &slot->link);
     call->slot = slot;
-    call->pins = 1;
-    *out = (struct scheme_request){
-        .number = number_of(slot),
-        .value = call->value,
-        .operation = call->operation,
-        .bytes_len = (u32)call->bytes.len,
-        .grant_count = call->grant_count,
-    };
+    out->number = number_of(slot);
+    out->value = call->value;
+    out->operation = call->operation;
+    out->bytes_len = (u32)call->bytes.len;
+    out->grant_count = call->grant_count;
+    out->handle_count = 0;
     memcpy(out->words, call->words, sizeof out->words);
     for (u32 i = 0; i < call->grant_count; i++) {
         out->grants[i].len = call->grants[i].len;
         out->grants[i].access = call->grants[i].access;
     }
+    if (call->bytes.len == 0 && call->handle_count == 0)
+        return NULL;
+    call->pins = 1;
     return call;
 }
 
@@ -316,18 +312,21 @@ static bool has_news_locked(const struct scheme *scheme, const struct serving *s
            !list_is_empty(&scheme->pending);
 }
 
-// Takes what is next: a piece of news, then *call is NULL, or a call.
+// Takes what is next: a piece of news, then *call is NULL, or a call that something is to be moved
+// for, which is pinned. ERR_WOULD_BLOCK: there is no slot for a call.
 static enum status take(struct scheme *scheme, struct serving *serving, u64 deadline_ns,
                         struct scheme_request *out, struct scheme_call **call) {
     struct list closed; // channels to free: at most one
     list_init(&closed);
     *call = NULL;
-    enum status status = ensure_slot(scheme);
-    if (status != OK)
-        return status;
+    enum status status = OK;
     wait_lock(&scheme->queue);
-    while (status == OK && !has_news_locked(scheme, serving))
-        status = wait_locked(&scheme->queue, deadline_ns);
+    while (status == OK && !has_news_locked(scheme, serving)) {
+        if (list_is_empty(&scheme->free))
+            status = ERR_WOULD_BLOCK; // not while a call waits
+        else
+            status = wait_locked(&scheme->queue, deadline_ns);
+    }
     if (status == OK) {
         if (!list_is_empty(&serving->cancelled))
             take_cancelled_locked(serving, out);
@@ -336,7 +335,7 @@ static enum status take(struct scheme *scheme, struct serving *serving, u64 dead
         else if (!list_is_empty(&scheme->free))
             *call = take_call_locked(scheme, serving, out);
         else
-            status = ERR_WOULD_BLOCK; // another thread took the slot: once more
+            status = ERR_WOULD_BLOCK;
     }
     wait_unlock(&scheme->queue);
     channels_free(&closed);
@@ -354,8 +353,11 @@ enum status scheme_receive(struct object *server, struct scheme_party *party,
     for (;;) {
         struct scheme_call *call;
         status = take(scheme, serving, deadline_ns, out, &call);
-        if (status == ERR_WOULD_BLOCK)
-            continue;
+        if (status == ERR_WOULD_BLOCK) {
+            status = add_slots(scheme);
+            if (status == OK)
+                continue;
+        }
         if (status != OK || call == NULL)
             return status;
         status = deliver(call, party, bytes, out);

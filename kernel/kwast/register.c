@@ -54,11 +54,14 @@ enum status kwast_handle(struct process *process, u64 number, object_test is, u6
 
 enum status kwast_object(struct process *process, u64 number, object_test is, u64 rights,
                          struct object **out) {
-    struct handle handle;
-    enum status status = kwast_handle(process, number, is, rights, &handle);
-    if (status == OK)
-        *out = handle.object;
-    return status;
+    u64 held;
+    enum status status = handle_get_object(&process->handles, (u32)number, &held, out);
+    if (status != OK)
+        return status;
+    if (is(*out) && (rights & ~held) == 0)
+        return OK;
+    object_release(*out);
+    return ERR_DENIED;
 }
 
 enum status kwast_give(struct process *process, const struct handle *handle, u64 out) {

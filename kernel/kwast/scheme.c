@@ -107,6 +107,9 @@ static enum status get_grants(struct process *process, const struct kwast_call *
     struct kwast_grant grants[KWAST_GRANTS_MAX];
     if (from->grant_count > KWAST_GRANTS_MAX)
         return ERR_INVALID;
+    to->grant_count = from->grant_count;
+    if (from->grant_count == 0)
+        return OK;
     enum status status =
         kwast_get(process, from->grants, grants, from->grant_count * sizeof grants[0]);
     for (u32 i = 0; status == OK && i < from->grant_count; i++) {
@@ -117,7 +120,6 @@ static enum status get_grants(struct process *process, const struct kwast_call *
         to->grants[i] =
             own_memory(process, grant->address, grant->len, (enum grant_access)grant->access);
     }
-    to->grant_count = from->grant_count;
     return status;
 }
 
@@ -127,6 +129,8 @@ static enum status get_handles(struct process *process, const struct kwast_call 
     u32 numbers[KWAST_HANDLES_MAX];
     if (from->handle_count > KWAST_HANDLES_MAX)
         return ERR_INVALID;
+    if (from->handle_count == 0)
+        return OK;
     enum status status =
         kwast_get(process, from->handles, numbers, from->handle_count * sizeof numbers[0]);
     for (u32 i = 0; status == OK && i < from->handle_count; i++) {
@@ -178,7 +182,8 @@ enum status kwast_scheme_call(struct process *process, const u64 *args) {
     if (status != OK)
         return status;
     struct kwast_call given;
-    struct scheme_call call = {.handle_count = 0};
+    struct scheme_call call; // arrays with a count are set as far as that
+    call.handle_count = 0;
     status = get_call(process, args[1], &given, &call);
     if (status == OK)
         status = get_handles(process, &given, &call);
@@ -211,7 +216,8 @@ static enum status receive(struct process *process, struct object *server, const
         .handle_count = request.handle_count,
     };
     memcpy(out.words, request.words, sizeof out.words);
-    memcpy(out.handles, request.handles, sizeof out.handles);
+    for (u32 i = 0; i < request.handle_count; i++)
+        out.handles[i] = request.handles[i];
     for (u32 i = 0; i < request.grant_count; i++) {
         out.grants[i].len = (u32)request.grants[i].len;
         out.grants[i].access = request.grants[i].access;

@@ -51,13 +51,6 @@ struct process *process_current(void) {
     return thread_current()->owner;
 }
 
-struct guest_memory process_memory(const struct process *process) {
-    const struct memory *memory = instance_memory(process->instance);
-    if (memory == NULL)
-        return (struct guest_memory){.bytes = 0};
-    return (struct guest_memory){{memory->base}, memory->bytes};
-}
-
 enum trap process_exit(struct process *process, u32 status) {
     process->exit_status = status;
     enum trap trap = process_call_end();

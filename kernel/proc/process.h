@@ -110,7 +110,12 @@ static inline struct process *process_of(struct instance *instance) {
 struct process *process_current(void); // of the running thread, or NULL
 
 // The process's memory 0 as it is now.
-struct guest_memory process_memory(const struct process *process);
+static inline struct guest_memory process_memory(const struct process *process) {
+    const struct memory *memory = instance_memory(process->instance);
+    if (memory == NULL)
+        return (struct guest_memory){.bytes = 0};
+    return (struct guest_memory){{memory->base}, memory->bytes};
+}
 
 // Ends the running process: host functions return what this returns. A kill that came before
 // counts.

@@ -46,25 +46,16 @@
 // use up their slices too.
 #define STAY_NS_MIN 1000u
 
-static struct {
-    struct cpu cpus[ARCH_CPUS_MAX];
+struct cpu sched_cpus[ARCH_CPUS_MAX];
 
+static struct {
     // Atomic, a bit for each CPU:
     u32 online; // has been initialised
     u32 idle;   // has nothing to do, and nobody has told it yet that there is something
 } sched;
 
-struct cpu *cpu_this(void) {
-    return &sched.cpus[arch_cpu_id()];
-}
-
-struct cpu *cpu_at(u32 id) {
-    ASSERT(id < ARCH_CPUS_MAX);
-    return &sched.cpus[id];
-}
-
 static u32 id_of(const struct cpu *cpu) {
-    return (u32)(cpu - sched.cpus);
+    return (u32)(cpu - sched_cpus);
 }
 
 // Whose queue the thread is in, or will be when it wakes. Stable while it is blocked or running.
@@ -79,8 +70,10 @@ static bool is_idle(const struct cpu *cpu, const struct thread *thread) {
 void sched_init(void) {
     u32 id = arch_cpu_id();
     struct cpu *cpu = cpu_at(id);
-    if (id == 0)
+    if (id == 0) {
         memset(&sched, 0, sizeof sched);
+        memset(sched_cpus, 0, sizeof sched_cpus);
+    }
     *cpu = (struct cpu){.timer_ns = UINT64_MAX};
     runq_init(&cpu->runq);
     sleepers_init(&cpu->sleepers);
@@ -159,6 +152,9 @@ static void tell(struct cpu *cpu) {
 // Has one of the idle CPUs among `candidates` look for work. Interrupts off; what there is to find
 // has been put into a queue.
 static bool offer(u32 candidates) {
+    // The others are told when they come: each looks at all queues before it idles.
+    if ((__atomic_load_n(&sched.online, __ATOMIC_RELAXED) & candidates) == 0)
+        return false;
     // Orders the queue before the look at `idle`; pairs with the exchange in sched_run.
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     u32 left = __atomic_load_n(&sched.idle, __ATOMIC_SEQ_CST) & candidates;
@@ -339,11 +335,7 @@ void sched_enter(void) {
 }
 
 bool sched_wants_switch(void) {
-    // With interrupts on this is a guess: the thread may be moved to another CPU meanwhile. But
-    // then it has been switched, and who wants to switch looks again with interrupts off.
-    const struct thread *thread = thread_current();
-    return thread != NULL && thread->preempt_count == 0 &&
-           __atomic_load_n(&cpu_this()->reschedule, __ATOMIC_RELAXED);
+    return wants_switch();
 }
 
 void sched_preempt(void) {
@@ -364,7 +356,7 @@ void preempt_enable(void) {
     thread->preempt_count--;
     // With interrupts off the caller may be in a handler or hold a spinlock: the switch happens
     // when the interrupt returns, or at the next occasion.
-    if (!arch_irq_enabled() || !sched_wants_switch())
+    if (!wants_switch() || !arch_irq_enabled())
         return;
     arch_irq_state irq = arch_irq_save();
     sched_preempt();

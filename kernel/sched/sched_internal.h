@@ -1,6 +1,7 @@
 #pragma once
 // The scheduler's structures. Private to kernel/sched.
 
+#include "base/assert.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sched/wait.h"
 
@@ -48,6 +49,10 @@ struct sleepers {
 
     // Under lock, together with waiting_on and timer of each of these threads:
     struct timer_queue timers;
+
+    // Atomic, changed under lock: when the first of them rings, or UINT64_MAX. Only the CPU itself
+    // makes it earlier, so without the lock it finds at worst what another is about to take back.
+    u64 next_ns;
 };
 
 void sleepers_init(struct sleepers *sleepers);
@@ -55,8 +60,10 @@ void sleepers_init(struct sleepers *sleepers);
 // Ends the waits whose deadline has come. Interrupts off.
 void sleepers_expire(struct sleepers *sleepers, u64 now_ns);
 
-// When the next deadline comes, or UINT64_MAX.
-u64 sleepers_next_ns(struct sleepers *sleepers);
+// When the next deadline comes, or UINT64_MAX. On the sleepers' own CPU.
+static inline u64 sleepers_next_ns(const struct sleepers *sleepers) {
+    return __atomic_load_n(&sleepers->next_ns, __ATOMIC_RELAXED);
+}
 
 struct cpu {
     struct runq runq;
@@ -81,9 +88,26 @@ struct cpu {
     struct thread idle;
 };
 
+extern struct cpu sched_cpus[ARCH_CPUS_MAX];
+
+static inline struct cpu *cpu_at(u32 id) {
+    ASSERT(id < ARCH_CPUS_MAX);
+    return &sched_cpus[id];
+}
+
 // This CPU. Valid while the thread cannot move: interrupts or preemption off.
-struct cpu *cpu_this(void);
-struct cpu *cpu_at(u32 id);
+static inline struct cpu *cpu_this(void) {
+    return &sched_cpus[arch_cpu_id()];
+}
+
+// What sched_wants_switch says.
+static inline bool wants_switch(void) {
+    // With interrupts on this is a guess: the thread may be moved to another CPU meanwhile. But
+    // then it has been switched, and who wants to switch looks again with interrupts off.
+    const struct thread *thread = thread_current();
+    return thread != NULL && thread->preempt_count == 0 &&
+           __atomic_load_n(&cpu_this()->reschedule, __ATOMIC_RELAXED);
+}
 
 // A thread that is on no CPU becomes ready; one that has been made to wait and is still on its way
 // out keeps running. Any context; takes the run queue's lock.

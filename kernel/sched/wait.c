@@ -40,13 +40,9 @@ void wait_queue_init(struct wait_queue *queue) {
     list_init(&queue->watches);
 }
 
-void wait_lock(struct wait_queue *queue) {
-    spin_lock(&queue->lock);
-}
-
 void wait_unlock(struct wait_queue *queue) {
     spin_unlock(&queue->lock);
-    if (!sched_wants_switch() || !arch_irq_enabled())
+    if (!wants_switch() || !arch_irq_enabled())
         return;
     arch_irq_state irq = arch_irq_save();
     sched_preempt();
@@ -128,20 +124,19 @@ void wait_cancel(struct thread *thread) {
 void sleepers_init(struct sleepers *sleepers) {
     spin_init(&sleepers->lock, LOCK_TIMERS, "sleepers");
     sleepers->timers = (struct timer_queue){0};
+    sleepers->next_ns = UINT64_MAX;
+}
+
+static void next_changed_locked(struct sleepers *sleepers) {
+    __atomic_store_n(&sleepers->next_ns, timer_next_ns(&sleepers->timers), __ATOMIC_RELAXED);
 }
 
 void sleepers_expire(struct sleepers *sleepers, u64 now_ns) {
     spin_lock(&sleepers->lock);
     for (struct timer *timer; (timer = timer_pop_due(&sleepers->timers, now_ns)) != NULL;)
         cancel_locked(container_of(timer, struct thread, timer), ERR_TIMED_OUT);
+    next_changed_locked(sleepers);
     spin_unlock(&sleepers->lock);
-}
-
-u64 sleepers_next_ns(struct sleepers *sleepers) {
-    spin_lock(&sleepers->lock);
-    u64 next_ns = timer_next_ns(&sleepers->timers);
-    spin_unlock(&sleepers->lock);
-    return next_ns;
 }
 
 // The running thread joins the sleepers of its CPU. Preemption off.
@@ -162,10 +157,12 @@ static void sleepers_add(struct thread *thread, struct wait_queue *queue, u64 de
     spin_lock(&sleepers->lock);
     ASSERT(thread->waiting_on == NULL);
     thread->waiting_on = queue;
-    if (thread_is_killed(thread))
+    if (thread_is_killed(thread)) {
         cancel_locked(thread, ERR_KILLED);
-    else if (deadline_ns != WAIT_FOREVER)
+    } else if (deadline_ns != WAIT_FOREVER) {
         timer_add(&sleepers->timers, &thread->timer, deadline_ns);
+        next_changed_locked(sleepers);
+    }
     spin_unlock(&sleepers->lock);
 }
 
@@ -173,8 +170,10 @@ static void sleepers_remove(struct thread *thread) {
     struct sleepers *sleepers = sleepers_of(thread);
     spin_lock(&sleepers->lock);
     thread->waiting_on = NULL;
-    if (thread->timer.is_armed)
+    if (thread->timer.is_armed) {
         timer_remove(&sleepers->timers, &thread->timer);
+        next_changed_locked(sleepers);
+    }
     spin_unlock(&sleepers->lock);
 }
 

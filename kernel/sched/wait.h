@@ -25,7 +25,9 @@ struct wait_queue {
 };
 
 void wait_queue_init(struct wait_queue *queue);
-void wait_lock(struct wait_queue *queue);   // any context
+static inline void wait_lock(struct wait_queue *queue) { // any context
+    spin_lock(&queue->lock);
+}
 void wait_unlock(struct wait_queue *queue); // and lets a woken thread run, if it may
 
 // Sleeps until woken, `deadline_ns`, or killed. The lock is held again on return. OK: woken, which
