@@ -52,9 +52,9 @@ static void every_size_is_zeroed_and_aligned(void **) {
         kfree(memory, bytes);
         assert_int_equal(heap_now().bytes_used, 0);
     }
-    // What stays: the slab of the caches with a magazine for each CPU, that of large pieces, and a
-    // spare one in each class, of 1 1 1 1 1 1 2 4 frames.
-    assert_int_equal(heap_now().frames, 8 + 1 + 12);
+    // What stays: the slab of the caches with their magazines and a spare one, that of large pieces,
+    // and a spare one in each class, of 1 1 1 1 1 1 2 4 frames.
+    assert_int_equal(heap_now().frames, 2 * 8 + 1 + 12);
     frame_check();
 }
 
