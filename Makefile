@@ -33,6 +33,7 @@ help:
 	@echo 'make hosted       the kernel as a Linux process, build/kwast-hosted'
 	@echo 'make iso          a bootable ISO, build/kwast.iso (BUILD=release: without assertions)'
 	@echo 'make unit         unit tests, under ASan and UBSan'
+	@echo 'make races        stress of locks, scheduler and heap on several CPUs, under ThreadSanitizer'
 	@echo 'make x64          compare the assembler with LLVM'
 	@echo 'make golden bless compare emitted code with tests/golden/*.txt; rewrite these'
 	@echo 'make stack        compute how deep the stacks of the kernel get (BUILD=release: of that one)'
@@ -264,6 +265,27 @@ $(out)/unit/%_test: $(out)/unit/obj/%_test.c.o $(foreach l,base engine kernel fa
 unit: $(unit_programs)
 	@tools/run_unit.sh $(unit_programs)
 
+# Locks, the scheduler, the heap and frames on several CPUs at once, which are host threads here, under
+# ThreadSanitizer.
+SMP_ROUNDS ?= 300
+SMP_SEED   ?= 1
+tsan_flags := $(common_flags) -D_GNU_SOURCE -O1 -fsanitize=thread
+tsan_c     := tests/smp/machine.c tests/smp/stress.c $(base_c) $(call sources,kernel/sync/*.c kernel/mm/*.c kernel/sched/*.c)
+tsan_c     := $(filter-out kernel/mm/code.c kernel/mm/guest.c,$(tsan_c))
+
+$(out)/tsan/%.o: % | $(ready)
+	$(call say,CC,$< (for races))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(tsan_flags) -c $< -o $@
+
+$(out)/smp_stress: $(patsubst %,$(out)/tsan/%.o,$(tsan_c))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=thread $^ -o $@
+
+.PHONY: races
+races: $(out)/smp_stress
+	$(Q)for cpus in 1 2 4 8; do TSAN_OPTIONS=halt_on_error=1 $< $$cpus $(SMP_ROUNDS) $(SMP_SEED) || exit 1; done
+
 # The port under every way to start it, with its own payload in place of the kernel.
 .PHONY: port
 port: $(out)/arch-test.elf
@@ -492,4 +514,4 @@ tidy: format-check layers lint
 clean:
 	rm -rf $(out)
 
--include $(shell find $(out)/host $(out)/unit $(out)/fuzz $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
+-include $(shell find $(out)/host $(out)/unit $(out)/fuzz $(out)/tsan $(out)/debug $(out)/release -name "*.d" 2>/dev/null)

@@ -155,7 +155,8 @@ static void release_locked(u32 number, u32 order) {
     while (order < FRAME_ORDER_MAX) {
         u32 buddy = number ^ (1u << order);
         const struct frame *other = frame_at(buddy);
-        if (other->state != FRAME_FREE || other->order != order)
+        // Atomic: its owner, if it has one, may be putting it into a magazine.
+        if (__atomic_load_n(&other->state, __ATOMIC_RELAXED) != FRAME_FREE || other->order != order)
             break;
         list_take(buddy);
         number &= ~(1u << order);
