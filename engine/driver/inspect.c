@@ -62,10 +62,24 @@ u32 module_code_count(const struct module *module) {
 void module_code(const struct module *module, u32 index, struct func_code *out) {
     const struct code_object *code = module->code;
     ASSERT(index < module_code_count(module));
-    u32 end = index + 1 < code->func_count ? code->entries[index + 1] : code->bytes;
+    u32 entry = code->funcs[index].entry;
+    u32 end = index + 1 < code->func_count ? code->funcs[index + 1].entry : code->bytes;
     *out = (struct func_code){
         .func = code->first_func + index,
-        .address = code->address + code->entries[index],
-        .bytes = end - code->entries[index],
+        .address = code->address + entry,
+        .bytes = end - entry,
     };
+}
+
+struct bytes module_tag_name(const struct module *module, u32 tag) {
+    const struct module_decl *decl = module->decl;
+    for (u32 i = 0; i < decl->import_count; i++) {
+        if (decl->imports[i].kind == EXTERN_TAG && decl->imports[i].index == tag)
+            return decl->imports[i].name;
+    }
+    for (u32 i = 0; i < decl->export_count; i++) {
+        if (decl->exports[i].kind == EXTERN_TAG && decl->exports[i].index == tag)
+            return decl->exports[i].name;
+    }
+    return (struct bytes){0};
 }

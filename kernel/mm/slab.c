@@ -22,6 +22,7 @@
 #include "base/assert.h"
 #include "base/list.h"
 #include "base/math.h"
+#include "base/sanitize.h"
 #include "base/string.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap_internal.h"
@@ -129,6 +130,7 @@ static bool slab_add_locked(struct slab_cache *cache) {
     struct slab *slab = arch_frame_pointer(frame);
     *slab = (struct slab){.magic = SLAB_MAGIC, .cache = cache};
     list_init(&slab->link);
+    memory_forbid(object_at(slab, 0), (usize)cache->capacity * cache->object_bytes);
     list_push_front(&cache->partial, &slab->link);
     cache->slab_count++;
     cache->empty_count++;
@@ -142,6 +144,7 @@ static void slab_return_locked(struct slab_cache *cache, struct slab *slab) {
     slab->magic = 0;
     cache->slab_count--;
     cache->empty_count--;
+    memory_allow(object_at(slab, 0), (usize)cache->capacity * cache->object_bytes);
     frame_free(arch_frame_of(slab), cache->order);
     __atomic_fetch_sub(&total_frames, 1u << cache->order, __ATOMIC_RELAXED);
 }
@@ -292,6 +295,7 @@ void *slab_alloc(struct slab_cache *cache) {
     if (object == NULL)
         return NULL;
     unkeep(cache, object);
+    memory_allow(object, cache->object_bytes);
     memset(object, 0, cache->object_bytes);
     return object;
 }
@@ -299,11 +303,13 @@ void *slab_alloc(struct slab_cache *cache) {
 void slab_free(struct slab_cache *cache, void *object) {
     if (object == NULL)
         return;
-#ifndef NDEBUG
     u32 index;
     (void)slab_find(cache, object, &index);
+    memory_allow(object, cache->object_bytes); // kmalloc has forbidden what nobody asked for
+#ifndef NDEBUG
     memset(object, HEAP_JUNK, cache->object_bytes);
 #endif
+    memory_forbid(object, cache->object_bytes);
     keep(cache, object);
     arch_irq_state irq = arch_irq_save();
     struct magazine *magazine = &cache->magazines[arch_cpu_id()];
