@@ -18,10 +18,11 @@
 #include "kernel/sched/wait.h"
 #include "tests/smp/machine.h"
 
-#define THREADS 12u
-#define LIMIT_S 240
-#define US      1000ull
-#define POOL    64u
+#define THREADS      12u
+#define LIMIT_S      240
+#define SPARE_FRAMES 12u
+#define US           1000ull
+#define POOL         64u
 
 static u32 cpu_count = 4;
 static u32 rounds = 300;
