@@ -321,17 +321,23 @@ fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)
 	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
 	$(Q)$(out)/fuzz/compile_mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
 
-# The engine against another one, on random modules.
-ORACLE_COUNT ?= 50
+# The engine against another one, on random modules (tests/oracle/run.py --help).
+ORACLE_COUNT ?= 300
 ORACLE_SEED  ?= 1
 .PHONY: oracle
-oracle: $(out)/oracle/exports
-	$(Q)tests/oracle/compare.py $< $(ORACLE_COUNT) $(ORACLE_SEED)
+oracle: $(out)/oracle/oracle
+	$(Q)tests/oracle/run.py --count $(ORACLE_COUNT) --seed $(ORACLE_SEED) $<
 
-$(out)/oracle/exports: $(out)/host/tests/oracle/exports.c.o $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
+oracle_c := $(wildcard tests/oracle/*.c)
+$(out)/oracle/oracle: $(patsubst %,$(out)/host/%.o,$(oracle_c)) $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -o $@
+
+$(out)/oracle/checked: $(patsubst %,$(out)/unit/obj/%.o,$(oracle_c)) $(foreach l,tool engine fake base,$(out)/unit/lib$(l).a)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -fsanitize=address,undefined $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -o $@
 
 # -- Tools -------------------------------------------------------------------------------------------
 
