@@ -201,6 +201,12 @@ $(out)/unit/gen/%.c.o: $(out)/gen/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(unit_flags) -c $< -o $@
 
+# As for use, without assertions: what benchmarks measure.
+$(out)/release/host/%.o: % | $(ready)
+	$(call say,CC,$< (release))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(host_flags) -DNDEBUG -c $< -o $@
+
 $(out)/host/gen/%.c.o: $(out)/gen/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
@@ -231,6 +237,7 @@ $(1)/libtool.a: $(patsubst %,$(1)/$(2)%.o,$(tool_lib_c) $(spec_runner_c)) Makefi
 endef
 $(eval $(call host_archives,$(out)/unit,obj/))
 $(eval $(call host_archives,$(out)/host,))
+$(eval $(call host_archives,$(out)/release/host,))
 
 # -- Unit tests ------------------------------------------------------------------------------------
 
@@ -345,6 +352,11 @@ $(out)/oracle/checked: $(patsubst %,$(out)/unit/obj/%.o,$(oracle_c)) $(foreach l
 tools: $(out)/kwast
 
 $(out)/kwast: $(patsubst %,$(out)/host/%.o,$(tool_c)) $(foreach l,tool engine base,$(out)/host/lib$(l).a)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
+
+# Without assertions; finds the hosted kernel of the same kind beside itself.
+$(out)/release/kwast: $(patsubst %,$(out)/release/host/%.o,$(tool_c)) $(foreach l,tool engine base,$(out)/release/host/lib$(l).a)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
 

@@ -36,6 +36,7 @@
     X(ERR_CANCELLED, "cancelled")                                                                  \
     X(ERR_KILLED, "killed")                                                                        \
     X(ERR_CLOSED, "the other end is closed")                                                       \
+    X(ERR_PEER_DIED, "the other end died")                                                         \
     X(ERR_BUSY, "busy")                                                                            \
     X(ERR_IO, "input/output error")
 

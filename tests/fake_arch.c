@@ -588,6 +588,16 @@ u64 arch_frame_address(void) {
 void arch_backtrace_print(u64) {
 }
 
+bool arch_symbols_wanted(void) {
+    return false;
+}
+
+void arch_symbols_publish(const struct arch_symbol *, u32) {
+}
+
+void arch_symbols_withdraw(u64, u64) {
+}
+
 [[gnu::weak]] bool arch_link_present(void) {
     return false;
 }

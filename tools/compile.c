@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/math.h"
 #include "engine/api/engine.h"
 #include "tools/kwast.h"
 #include "tools/lib/report.h"
@@ -17,7 +18,8 @@
 static const char compile_help[] =
     "usage: kwast compile PROGRAM.wasm\n"
     "\n"
-    "Decodes, validates and compiles a module, and prints its sizes and the time that took.\n"
+    "Decodes, validates and compiles a module, and prints its sizes, the CPU time that took,\n"
+    "and how much memory it took at its peak besides the module and the code.\n"
     "\n"
     "  --tier TIER    baseline, or auto (which is baseline so far)\n";
 
@@ -31,7 +33,7 @@ static bool file_map(const char *path, struct bytes *out) {
     }
     void *data = NULL;
     if (opened && info.st_size != 0)
-        data = mmap(NULL, (usize)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        data = mmap(NULL, (usize)info.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
     if (!opened || data == MAP_FAILED) {
         report_error(path, "%s", strerror(errno));
         opened = false;
@@ -43,10 +45,25 @@ static bool file_map(const char *path, struct bytes *out) {
     return opened;
 }
 
-static double seconds_since(const struct timespec *start) {
+static double cpu_seconds(void) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+// A figure of /proc/self/status, such as VmRSS or VmHWM, its peak; 0 if there is none.
+static u64 status_bytes(const char *name) {
+    FILE *file = fopen("/proc/self/status", "re");
+    char line[256];
+    unsigned long long kib = 0;
+    usize len = strlen(name);
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        if (strncmp(line, name, len) == 0 && line[len] == ':')
+            sscanf(line + len + 1, "%llu", &kib);
+    }
+    if (file != NULL)
+        fclose(file);
+    return kib * 1024;
 }
 
 static int report_refusal(const char *path, const struct module_error *error) {
@@ -57,32 +74,42 @@ static int report_refusal(const char *path, const struct module_error *error) {
     return EXIT_ERROR;
 }
 
+// `seconds` of CPU, and `peak_bytes` of memory beyond what was there before: the code is in it, the
+// module is not.
+static void print_report(usize module_bytes, const struct module_stats *stats, double seconds,
+                         u64 peak_bytes) {
+    u64 over_bytes = peak_bytes > stats->code_bytes ? peak_bytes - stats->code_bytes : 0;
+    printf("module     %10zu bytes\n", module_bytes);
+    printf("functions  %10u\n", stats->func_count);
+    printf("bodies     %10llu bytes\n", (unsigned long long)stats->wasm_code_bytes);
+    printf("code       %10llu bytes", (unsigned long long)stats->code_bytes);
+    if (stats->wasm_code_bytes != 0)
+        printf("  (%.2f per byte of body)",
+               (double)stats->code_bytes / (double)stats->wasm_code_bytes);
+    printf("\ntime       %10.3f ms", seconds * 1e3);
+    if (seconds > 0)
+        printf("     (%.1f MB/s)", (double)module_bytes / seconds / 1e6);
+    printf("\nmemory     %10llu bytes  (peak, besides module and code)\n",
+           (unsigned long long)over_bytes);
+}
+
 static int compile_bytes(struct engine *engine, const char *path, struct bytes wasm) {
-    struct timespec start;
     struct module *module;
     struct module_error error = {.func = NO_FUNC};
-    clock_gettime(CLOCK_MONOTONIC, &start);
+    u64 bytes_before = status_bytes("VmRSS");
+    double start = cpu_seconds();
     enum status status = module_create(engine, wasm, &error, &module);
-    double seconds = seconds_since(&start);
+    double seconds = cpu_seconds() - start;
     if (status != OK) {
         if (error.text[0] == '\0')
             snprintf(error.text, sizeof(error.text), "%s", status_text(status));
         return report_refusal(path, &error);
     }
 
+    u64 peak_bytes = status_bytes("VmHWM");
     struct module_stats stats;
     module_stats(module, &stats);
-    printf("module     %10zu bytes\n", wasm.len);
-    printf("functions  %10u\n", stats.func_count);
-    printf("bodies     %10llu bytes\n", (unsigned long long)stats.wasm_code_bytes);
-    printf("code       %10llu bytes", (unsigned long long)stats.code_bytes);
-    if (stats.wasm_code_bytes != 0)
-        printf("  (%.2f per byte of body)",
-               (double)stats.code_bytes / (double)stats.wasm_code_bytes);
-    printf("\ntime       %10.3f ms", seconds * 1e3);
-    if (seconds > 0)
-        printf("     (%.1f MB/s of bodies)", (double)stats.wasm_code_bytes / seconds / 1e6);
-    printf("\n");
+    print_report(wasm.len, &stats, seconds, peak_bytes - min_u64(peak_bytes, bytes_before));
     module_release(module);
     return EXIT_OK;
 }

@@ -35,6 +35,7 @@ wabt|test modules from text
 binaryen|random test modules
 nodejs|the engine that results are compared with
 ovmf|UEFI firmware
+gdb|whether it finds compiled functions
 tcl|the one-file source of SQLite
 dpkg-dev|unpacking Debian source packages
 clang-format-19|the format check

@@ -32,6 +32,8 @@ static const char run_help[] =
     "  --timeout SECONDS    end it after this time, with status 124\n"
     "  --time               times of boot, compile, instantiate and run, on stderr\n"
     "  --verbose            the kernel's log, on stderr\n"
+    "  --symbols TOOL       make compiled functions known by name to perf or to gdb; with\n"
+    "                       --machine hosted only\n"
     "  --cpus N             1 so far\n"
     "  --isolation sip      sip so far: one address space, isolated by compilation\n"
     "  --tier TIER          baseline, or auto (which is baseline so far)\n"
@@ -180,6 +182,13 @@ static bool set_tier(struct run_options *, const char *value) {
     return refuse("--tier", value, "unknown; it is baseline or auto");
 }
 
+static bool set_symbols(struct run_options *options, const char *value) {
+    if (strcmp(value, "perf") != 0 && strcmp(value, "gdb") != 0)
+        return refuse("--symbols", value, "unknown; it is perf or gdb");
+    options->symbols = value;
+    return true;
+}
+
 static bool set_time(struct run_options *options, const char *) {
     options->show_times = true;
     return true;
@@ -205,6 +214,7 @@ static const struct option {
     {"--cpus", set_cpus, true},
     {"--isolation", set_isolation, true},
     {"--tier", set_tier, true},
+    {"--symbols", set_symbols, true},
     {"--time", set_time, false},
     {"--verbose", set_verbose, false},
 };
@@ -277,6 +287,10 @@ bool run_options_parse(int argc, char **argv, struct run_options *out, int *exit
     }
     if (at == argc) {
         report_error("run", "no program given; see kwast run --help");
+        goto end;
+    }
+    if (out->symbols != NULL && out->machine != MACHINE_HOSTED) {
+        report_error("--symbols", "only with --machine hosted: tools here cannot see into QEMU");
         goto end;
     }
     out->program = argv[at];

@@ -21,9 +21,10 @@ struct run_options {
     char **env; // NAME=VALUE
     u32 directory_count;
     struct directory *directories;
-    u64 memory_bytes;   // the process's limit
-    const char *invoke; // NULL: _start
-    u64 timeout_ns;     // 0: none
+    u64 memory_bytes;    // the process's limit
+    const char *invoke;  // NULL: _start
+    u64 timeout_ns;      // 0: none
+    const char *symbols; // perf, gdb or NULL
     bool show_times;
     bool verbose;
 };

@@ -168,6 +168,17 @@ void module_export(const struct module *module, u32 index, struct export_info *o
 // The name that the name section gives a function, or empty.
 struct bytes module_func_name(const struct module *module, u32 func);
 
+// Where the code of a function lies, for profilers and debuggers.
+struct func_code {
+    u32 func; // index in the module
+    u64 address;
+    u64 bytes;
+};
+
+// The module's own functions, in order of address.
+u32 module_code_count(const struct module *module);
+void module_code(const struct module *module, u32 index, struct func_code *out);
+
 // -- Stores and instances -----------------------------------------------------------------------
 
 // One thing that can be imported or exported. The objects belong to their store (host functions

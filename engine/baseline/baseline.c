@@ -68,7 +68,7 @@ static void table_reserve(struct baseline *c, void **table, u32 *capacity, u64 n
                   sizeof(*c->traps));
     table_reserve(c, (void **)&c->constants, &c->constant_capacity,
                   (u64)c->constant_count + CONSTANTS_MAX, sizeof(*c->constants));
-    if (c->a->len - c->start > LIMIT_FUNCTION_CODE)
+    if (c->a->status == OK && c->a->len - c->start > LIMIT_FUNCTION_CODE)
         c->status = ERR_LIMIT;
     return c->status == OK && c->a->status == OK;
 }
@@ -590,8 +590,7 @@ static void compile_insn(struct baseline *c) {
 static void compile_body(struct baseline *c) {
     struct validator *v = &c->validator;
     while (!validator_done(v)) {
-        insn_read(&v->reader, c->decl, &c->insn);
-        if (v->reader.status != OK || !validator_step(v, &c->insn))
+        if (!validator_next(v, &c->insn))
             return;
         if (!insn_reserve(c))
             return;

@@ -327,10 +327,12 @@ void insn_read(struct reader *r, const struct module_decl *decl, struct insn *ou
     if (out->op == OP_COUNT)
         out->op = read_prefixed(r, where, code);
 
-    const struct wasm_op_info *info = &wasm_ops[out->op];
-    reader_require(r, where, decl->features, info->feature);
-    if (info->immediate != IMM_NONE)
-        read_immediate(r, decl, info->immediate, out);
+    const struct wasm_op_types *types = &wasm_op_types[out->op];
+    reader_require(r, where, decl->features, types->feature);
+    if (types->immediate == IMM_LOCAL)
+        out->index = reader_leb_u32(r);
+    else if (types->immediate != IMM_NONE)
+        read_immediate(r, decl, types->immediate, out);
 }
 
 static void types_fill(enum value_type *at, enum value_type type, u32 count) {

@@ -54,3 +54,18 @@ void module_export(const struct module *module, u32 index, struct export_info *o
 struct bytes module_func_name(const struct module *module, u32 func) {
     return decl_func_name(module->decl, func);
 }
+
+u32 module_code_count(const struct module *module) {
+    return module->code != NULL ? module->code->func_count : 0;
+}
+
+void module_code(const struct module *module, u32 index, struct func_code *out) {
+    const struct code_object *code = module->code;
+    ASSERT(index < module_code_count(module));
+    u32 end = index + 1 < code->func_count ? code->entries[index + 1] : code->bytes;
+    *out = (struct func_code){
+        .func = code->first_func + index,
+        .address = code->address + code->entries[index],
+        .bytes = end - code->entries[index],
+    };
+}

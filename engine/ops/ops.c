@@ -66,13 +66,20 @@ const u16 wasm_op_by_slot[WASM_OP_SLOTS] = {
          ? (enum value_type)0                                                                      \
          : LETTER_TYPE(SIGNATURE_AT(s, SIGNATURE_PARAMS(s) % 4 + 1)))
 
+#define SIGNATURE_MASK(s) (SIGNATURE_PARAMS(s) > 3 ? 0 : (1u << 8 * (SIGNATURE_PARAMS(s) % 4)) - 1)
+
+STATIC_ASSERT(sizeof(enum value_type) == 1, "the mask is one of bytes");
+
 const struct wasm_op_types wasm_op_types[OP_COUNT] = {
 #define WASM_OP(name, code, text, immediate, signature, proposal)                                  \
     [OP_##name] = {SIGNATURE_PARAMS(signature),                                                    \
+                   SIGNATURE_RESULT(signature),                                                    \
+                   SIGNATURE_HAS_ADDRESS(signature),                                               \
+                   IMM_##immediate,                                                                \
                    {SIGNATURE_PARAM(signature, 0), SIGNATURE_PARAM(signature, 1),                  \
                     SIGNATURE_PARAM(signature, 2)},                                                \
-                   SIGNATURE_RESULT(signature),                                                    \
-                   SIGNATURE_HAS_ADDRESS(signature)},
+                   SIGNATURE_MASK(signature),                                                      \
+                   FEATURE_##proposal},
 #include "engine/ops/wasm_ops.def"
 #undef WASM_OP
 };

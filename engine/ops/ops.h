@@ -90,12 +90,16 @@ static inline enum wasm_op wasm_op_find_plain(u8 code) {
     return found == 0 ? OP_COUNT : (enum wasm_op)(found - 1);
 }
 
-// The signature of an instruction whose types are fixed, as value types. Addresses are i32 here.
+// What decoding and validating look at for every instruction, in one place. The signature is that
+// of an instruction whose types are fixed, as value types. Addresses are i32 here.
 struct wasm_op_types {
-    u8 param_count; // WASM_OP_SPECIAL for a signature "*"
-    enum value_type params[3];
+    u8 param_count;         // WASM_OP_SPECIAL for a signature "*"
     enum value_type result; // 0 when there is none
     bool has_address;       // some of the types depend on a memory's or table's type
+    enum immediate immediate;
+    enum value_type params[4];
+    u32 params_mask; // of the bytes of `params` that are in use
+    u32 feature;
 };
 
 #define WASM_OP_SPECIAL 0xff

@@ -66,6 +66,8 @@ static void types_agree_with_signatures(void **state) {
     for (u32 op = 0; op < OP_COUNT; op++) {
         const struct wasm_op_types *types = &wasm_op_types[op];
         const char *signature = wasm_ops[op].signature;
+        assert_int_equal(types->immediate, wasm_ops[op].immediate);
+        assert_int_equal(types->feature, wasm_ops[op].feature);
         if (strcmp(signature, "*") == 0) {
             assert_int_equal(types->param_count, WASM_OP_SPECIAL);
             continue;
@@ -75,6 +77,8 @@ static void types_agree_with_signatures(void **state) {
         assert_int_equal(types->param_count, colon - signature);
         for (u32 i = 0; i < types->param_count; i++)
             assert_int_equal(types->params[i], letter_type(signature[i]));
+        for (u32 i = 0; i < COUNT_OF(types->params); i++)
+            assert_int_equal(types->params_mask >> 8 * i & 0xff, i < types->param_count ? 0xff : 0);
         assert_int_equal(types->result, colon[1] == 0 ? 0 : letter_type(colon[1]));
         assert_true(strlen(colon) <= 2);
         assert_int_equal(types->has_address, strpbrk(signature, "abn") != NULL);

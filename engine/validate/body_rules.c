@@ -73,7 +73,7 @@ static bool step_end(struct validator *v) {
         validator_fail(v, ERR_INVALID, "type mismatch: if without else must not change types");
         return false;
     }
-    v->control_count--;
+    control_pop(v);
     return v->control_count == 0 ||
            push_types(v, type->types + type->param_count, type->result_count);
 }

@@ -100,7 +100,7 @@ static bool step_delegate(struct validator *v, u32 label) {
     }
     if (!leave_block(v))
         return false;
-    v->control_count--;
+    control_pop(v);
     return find_label(v, label) != NULL &&
            push_types(v, type->types + type->param_count, type->result_count);
 }

@@ -9,9 +9,9 @@
 //     LIMIT_RESULTS of them, compared and copied as bytes; a br_table by that for each label.
 //  5. Memory is bounded by LIMIT_LOCALS, LIMIT_OPERANDS and LIMIT_BLOCK_DEPTH.
 //
-// Most instructions have fixed types: they take the path through wasm_op_types, which is a few
-// byte comparisons. The others are in body_rules.c and exceptions.c; immediates are checked in
-// immediates.c.
+// What is common in programs is read and checked in one go (quick.c). The others take the path
+// through insn_read and validator_step; those without fixed types are in body_rules.c and
+// exceptions.c; immediates are checked in immediates.c.
 
 #include "engine/validate/validate.h"
 
@@ -52,13 +52,13 @@ static bool grow(struct validator *v, void **array, u32 *capacity, u32 need, u32
     u32 wanted = *capacity;
     while (wanted < need)
         wanted *= 2;
-    void *bigger = host_alloc((usize)wanted * size);
+    void *bigger = host_alloc((usize)wanted * size + OPERANDS_SLACK);
     if (bigger == NULL) {
         validator_fail(v, ERR_NO_MEMORY, status_text(ERR_NO_MEMORY));
         return false;
     }
     memcpy(bigger, *array, (usize)*capacity * size);
-    host_free(*array, (usize)*capacity * size);
+    host_free(*array, (usize)*capacity * size + OPERANDS_SLACK);
     *array = bigger;
     *capacity = wanted;
     return true;
@@ -99,6 +99,8 @@ bool pop_any(struct validator *v, enum value_type *out) {
 }
 
 bool operands_match(struct validator *v, const enum value_type *types, u32 count) {
+    if (count == 0)
+        return true;
     const struct control *c = control_top(v);
     u32 compared = (u32)min_u64(v->operand_count - c->height, count);
     const enum value_type *top = v->operands + v->operand_count;
@@ -116,6 +118,8 @@ bool operands_match(struct validator *v, const enum value_type *types, u32 count
 }
 
 bool pop_types(struct validator *v, const enum value_type *types, u32 count) {
+    if (count == 0)
+        return true;
     if (!operands_match(v, types, count))
         return false;
     u32 available = v->operand_count - control_top(v)->height;
@@ -145,6 +149,7 @@ bool control_push(struct validator *v, enum wasm_op op, const struct func_type *
         return false;
     v->control[v->control_count++] =
         (struct control){.op = op, .type = {type}, .height = v->operand_count};
+    v->height = v->operand_count;
     return true;
 }
 
@@ -153,11 +158,11 @@ bool control_push(struct validator *v, enum wasm_op op, const struct func_type *
 
 static bool stacks_create(struct validator *v) {
     if (v->operands == NULL) {
-        v->operands = host_alloc(OPERANDS_MIN * sizeof(*v->operands));
+        v->operands = host_alloc(OPERANDS_MIN * sizeof(*v->operands) + OPERANDS_SLACK);
         v->operand_capacity = v->operands == NULL ? 0 : OPERANDS_MIN;
     }
     if (v->control == NULL) {
-        v->control = host_alloc(CONTROL_MIN * sizeof(*v->control));
+        v->control = host_alloc(CONTROL_MIN * sizeof(*v->control) + OPERANDS_SLACK);
         v->control_capacity = v->control == NULL ? 0 : CONTROL_MIN;
     }
     if (v->operands != NULL && v->control != NULL)
@@ -174,8 +179,10 @@ static void locals_free(struct validator *v) {
 
 void validator_fini(struct validator *v) {
     locals_free(v);
-    host_free(v->operands, v->operand_capacity * sizeof(*v->operands));
-    host_free(v->control, v->control_capacity * sizeof(*v->control));
+    if (v->operands != NULL)
+        host_free(v->operands, v->operand_capacity * sizeof(*v->operands) + OPERANDS_SLACK);
+    if (v->control != NULL)
+        host_free(v->control, v->control_capacity * sizeof(*v->control) + OPERANDS_SLACK);
     *v = (struct validator){};
 }
 
@@ -186,6 +193,7 @@ void validator_begin(struct validator *v, const struct module_decl *decl, u32 fu
     v->func = func;
     v->operand_count = 0;
     v->control_count = 0;
+    v->height = 0;
     v->operand_type = VALUE_ANY;
     v->expected = VALUE_ANY;
     v->found = VALUE_ANY;
@@ -220,7 +228,7 @@ bool validator_step(struct validator *v, const struct insn *insn) {
     const struct wasm_op_types *types = &wasm_op_types[insn->op];
     if (types->param_count == WASM_OP_SPECIAL)
         return step_special(v, insn);
-    if (wasm_ops[insn->op].immediate != IMM_NONE && !check_immediate(v, insn))
+    if (types->immediate != IMM_NONE && !check_immediate(v, insn))
         return false;
     if (types->has_address && v->decl->has_address64)
         return step_addressed(v, insn);
@@ -278,8 +286,7 @@ enum status validate_module(const struct module_decl *decl, struct module_error 
         validator_begin(&v, decl, func);
         while (!validator_done(&v)) {
             struct insn insn;
-            insn_read(&v.reader, decl, &insn);
-            if (!validator_step(&v, &insn))
+            if (!validator_next(&v, &insn))
                 break;
         }
         status = validator_end(&v, error);

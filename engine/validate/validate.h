@@ -4,9 +4,8 @@
 //
 //   validator_begin(v, decl, func);
 //   while (!validator_done(v)) {
-//       insn_read(&v->reader, decl, &insn);
-//       if (!validator_step(v, &insn)) break;   // the instruction is type-correct
-//       ... generate code for it ...
+//       if (!validator_next(v, &insn)) break;
+//       ... generate code for it: it is type-correct ...
 //   }
 //   status = validator_end(v, error);
 
@@ -37,6 +36,7 @@ struct validator {
     struct control *control;
     u32 control_count; // 0 after the function's last end
     u32 control_capacity;
+    u32 height; // of the innermost control
 
     // What the last drop or select without a type turned out to work on, for the compiler.
     enum value_type operand_type;
@@ -56,7 +56,11 @@ static inline bool validator_done(const struct validator *v) {
     return v->control_count == 0 || v->reader.status != OK;
 }
 
-// Checks `insn` and moves the stacks. False on failure, which is in v->reader.
+// Reads the next instruction, checks it and moves the stacks. False on failure, which is in
+// v->reader.
+MUST_USE bool validator_next(struct validator *v, struct insn *insn);
+
+// The second half of it: checks an instruction that was read from v->reader.
 MUST_USE bool validator_step(struct validator *v, const struct insn *insn);
 
 // The function's result: OK when it ended exactly at the end of its body; else fills in `error`.

@@ -16,6 +16,9 @@ void validator_fail_index(struct validator *v, const char *why, u32 index);
 // VALUE_ANY stands for nothing. Returns false.
 bool validator_mismatch(struct validator *v, enum value_type expected, enum value_type found);
 
+// This many bytes may be read behind `operands`.
+#define OPERANDS_SLACK 4
+
 bool operands_reserve_slow(struct validator *v, u32 count);
 
 MUST_USE static inline bool operands_reserve(struct validator *v, u32 count) {
@@ -34,7 +37,7 @@ bool pop_slow(struct validator *v, enum value_type want);
 
 MUST_USE static inline bool pop(struct validator *v, enum value_type want) {
     u32 count = v->operand_count;
-    if (count > control_top(v)->height && v->operands[count - 1] == want) {
+    if (count > v->height && v->operands[count - 1] == want) {
         v->operand_count = count - 1;
         return true;
     }
@@ -52,6 +55,12 @@ MUST_USE bool push_types(struct validator *v, const enum value_type *types, u32 
 
 // Opens a block above the current operands, which do not yet hold its parameters.
 MUST_USE bool control_push(struct validator *v, enum wasm_op op, const struct func_type *type);
+
+// Closes the innermost block.
+static inline void control_pop(struct validator *v) {
+    v->control_count--;
+    v->height = v->control_count == 0 ? 0 : control_top(v)->height;
+}
 
 // The end of a block, or of a part of it (before else or catch): exactly the results are on the
 // stack.

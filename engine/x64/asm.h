@@ -1,10 +1,10 @@
 #pragma once
 // An x86-64 assembler: one function per instruction shape, appending to a growing buffer.
 //
-// The error is sticky: when memory runs out, later calls do nothing and asm_status says so, so
-// callers check once per function. Operands that do not exist in the instruction set (rsp as an
-// index) are bugs and asserted. Every encoder picks the shortest encoding of its operands.
-// No SSE beyond SSE4.2 and POPCNT (x86-64-v2) is assumed.
+// The error is sticky: once memory has run out, what is assembled goes nowhere, so callers check
+// the status once per function. Operands that do not exist in the instruction set (rsp as an index)
+// are bugs and asserted. Every encoder picks the shortest encoding of its operands. No SSE beyond
+// SSE4.2 and POPCNT (x86-64-v2) is assumed.
 
 #include "base/status.h"
 #include "base/types.h"
@@ -92,11 +92,18 @@ struct label {
     bool bound;
 };
 
+// No instruction is longer than 15 bytes; some are written with a store that is longer than what
+// counts of it.
+#define INSTRUCTION_ROOM 24u
+
+// Not to be copied.
 struct assembler {
     u8 *code;
-    u32 len;
-    u32 capacity;
+    u32 len;      // below `limit`
+    u32 limit;    // where room for one instruction ends
+    u32 capacity; // of `code`
     enum status status;
+    u8 spare[2 * INSTRUCTION_ROOM]; // the buffer, as long as there is no other
 };
 
 void asm_init(struct assembler *a);

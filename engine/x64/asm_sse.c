@@ -25,24 +25,24 @@ static bool is_bitwise(enum sse_op op) {
 }
 
 void asm_sse_rr(struct assembler *a, enum sse_op op, enum fwidth w, enum xmm to, enum xmm from) {
-    asm_emit_rr(a, is_bitwise(op) ? packed_opcode(w, op) : scalar_opcode(w, op), to, from);
+    emit_rr(a, is_bitwise(op) ? packed_opcode(w, op) : scalar_opcode(w, op), to, from);
 }
 
 void asm_sse_rm(struct assembler *a, enum sse_op op, enum fwidth w, enum xmm to, struct mem from) {
     ASSERT(!is_bitwise(op)); // they would read 16 aligned bytes
-    asm_emit_rm(a, scalar_opcode(w, op), to, from);
+    emit_rm(a, scalar_opcode(w, op), to, from);
 }
 
 void asm_movaps_rr(struct assembler *a, enum xmm to, enum xmm from) {
-    asm_emit_rr(a, packed_opcode(F32, 0x28), to, from);
+    emit_rr(a, packed_opcode(F32, 0x28), to, from);
 }
 
 void asm_loadf(struct assembler *a, enum fwidth w, enum xmm to, struct mem from) {
-    asm_emit_rm(a, scalar_opcode(w, 0x10), to, from);
+    emit_rm(a, scalar_opcode(w, 0x10), to, from);
 }
 
 void asm_storef(struct assembler *a, enum fwidth w, struct mem to, enum xmm from) {
-    asm_emit_rm(a, scalar_opcode(w, 0x11), from, to);
+    emit_rm(a, scalar_opcode(w, 0x11), from, to);
 }
 
 // movd, movq between the files: the vector register is ModRM.reg in both directions.
@@ -52,23 +52,23 @@ static struct opcode transfer_opcode(enum width w, u8 code) {
 }
 
 void asm_mov_xr(struct assembler *a, enum width w, enum xmm to, enum gpr from) {
-    asm_emit_rr(a, transfer_opcode(w, 0x6e), to, from);
+    emit_rr(a, transfer_opcode(w, 0x6e), to, from);
 }
 
 void asm_mov_rx(struct assembler *a, enum width w, enum gpr to, enum xmm from) {
-    asm_emit_rr(a, transfer_opcode(w, 0x7e), from, to);
+    emit_rr(a, transfer_opcode(w, 0x7e), from, to);
 }
 
 void asm_ucomis(struct assembler *a, enum fwidth w, enum xmm x, enum xmm y) {
-    asm_emit_rr(a, packed_opcode(w, 0x2e), x, y);
+    emit_rr(a, packed_opcode(w, 0x2e), x, y);
 }
 
 void asm_rounds(struct assembler *a, enum fwidth w, enum round_mode mode, enum xmm to,
                 enum xmm from) {
     ASSERT(mode <= ROUND_TRUNC);
     u8 code = w == F32 ? 0x0a : 0x0b;
-    asm_emit_rr(a, (struct opcode){.prefix = 0x66, .map = MAP_0F3A, .code = code}, to, from);
-    asm_emit_u8(a, mode | 8); // 8: an inexact result raises nothing
+    struct opcode op = {.prefix = 0x66, .map = MAP_0F3A, .code = code};
+    emit_rr_i8(a, op, to, from, mode | 8); // 8: an inexact result raises nothing
 }
 
 void asm_cvtsi2s(struct assembler *a, enum fwidth to_width, enum width from_width, enum xmm to,
@@ -76,7 +76,7 @@ void asm_cvtsi2s(struct assembler *a, enum fwidth to_width, enum width from_widt
     ASSERT(from_width == W32 || from_width == W64);
     struct opcode op = scalar_opcode(to_width, 0x2a);
     op.wide = from_width == W64;
-    asm_emit_rr(a, op, to, from);
+    emit_rr(a, op, to, from);
 }
 
 void asm_cvtts2si(struct assembler *a, enum width to_width, enum fwidth from_width, enum gpr to,
@@ -84,9 +84,9 @@ void asm_cvtts2si(struct assembler *a, enum width to_width, enum fwidth from_wid
     ASSERT(to_width == W32 || to_width == W64);
     struct opcode op = scalar_opcode(from_width, 0x2c);
     op.wide = to_width == W64;
-    asm_emit_rr(a, op, to, from);
+    emit_rr(a, op, to, from);
 }
 
 void asm_cvts2s(struct assembler *a, enum fwidth to_width, enum xmm to, enum xmm from) {
-    asm_emit_rr(a, scalar_opcode(to_width == F32 ? F64 : F32, 0x5a), to, from);
+    emit_rr(a, scalar_opcode(to_width == F32 ? F64 : F32, 0x5a), to, from);
 }

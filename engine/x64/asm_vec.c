@@ -46,20 +46,17 @@ void asm_vec_rl(struct assembler *a, enum vec_op op, enum xmm to, struct label *
 
 void asm_vec_rri(struct assembler *a, enum vec_op op, enum xmm to, enum xmm from, u8 imm) {
     ASSERT(vec_op_has_imm(op));
-    asm_emit_rr(a, vec_opcode(op), to, from);
-    asm_emit_u8(a, imm);
+    asm_emit_rr_i8(a, vec_opcode(op), to, from, imm);
 }
 
 void asm_vec_rmi(struct assembler *a, enum vec_op op, enum xmm to, struct mem from, u8 imm) {
     ASSERT(vec_op_has_imm(op));
-    asm_emit_rm(a, vec_opcode(op), to, from);
-    asm_emit_u8(a, imm);
+    asm_emit_rm_i8(a, vec_opcode(op), to, from, imm);
 }
 
 void asm_vec_shift_i(struct assembler *a, enum vec_shift op, enum xmm x, u8 count) {
     struct opcode opcode = {.prefix = 0x66, .map = MAP_0F, .code = (u8)(op >> 8)};
-    asm_emit_rr(a, opcode, (u8)op, x);
-    asm_emit_u8(a, count);
+    asm_emit_rr_i8(a, opcode, (u8)op, x, count);
 }
 
 void asm_loadv(struct assembler *a, enum xmm to, struct mem from) {
@@ -90,29 +87,26 @@ static struct opcode pextr_opcode(enum width w) {
 
 void asm_pinsr_r(struct assembler *a, enum width w, enum xmm to, enum gpr from, u8 lane) {
     check_lane(w, lane);
-    asm_emit_rr(a, pinsr_opcode(w), to, from);
-    asm_emit_u8(a, lane);
+    asm_emit_rr_i8(a, pinsr_opcode(w), to, from, lane);
 }
 
 void asm_pinsr_m(struct assembler *a, enum width w, enum xmm to, struct mem from, u8 lane) {
     check_lane(w, lane);
-    asm_emit_rm(a, pinsr_opcode(w), to, from);
-    asm_emit_u8(a, lane);
+    asm_emit_rm_i8(a, pinsr_opcode(w), to, from, lane);
 }
 
 void asm_pextr_r(struct assembler *a, enum width w, enum gpr to, enum xmm from, u8 lane) {
     check_lane(w, lane);
     if (w == W16) // the older form is shorter and has its operands the other way round
-        asm_emit_rr(a, (struct opcode){.prefix = 0x66, .map = MAP_0F, .code = 0xc5}, to, from);
+        asm_emit_rr_i8(a, (struct opcode){.prefix = 0x66, .map = MAP_0F, .code = 0xc5}, to, from,
+                       lane);
     else
-        asm_emit_rr(a, pextr_opcode(w), from, to);
-    asm_emit_u8(a, lane);
+        asm_emit_rr_i8(a, pextr_opcode(w), from, to, lane);
 }
 
 void asm_pextr_m(struct assembler *a, enum width w, struct mem to, enum xmm from, u8 lane) {
     check_lane(w, lane);
-    asm_emit_rm(a, pextr_opcode(w), from, to);
-    asm_emit_u8(a, lane);
+    asm_emit_rm_i8(a, pextr_opcode(w), from, to, lane);
 }
 
 void asm_movmsk(struct assembler *a, enum width w, enum gpr to, enum xmm from) {

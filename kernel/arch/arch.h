@@ -217,6 +217,23 @@ bool arch_link_present(void);
 usize arch_link_write(const void *from, usize len);
 usize arch_link_read(void *to, usize len);
 
+// -- Profilers and debuggers --------------------------------------------------------------------
+// A machine may have tools that want to know compiled functions by name. Thread context.
+
+struct arch_symbol {
+    u64 start;
+    u64 bytes;
+    struct bytes name; // printable, without spaces
+};
+
+bool arch_symbols_wanted(void);
+
+// Functions of one piece of published code, by address.
+void arch_symbols_publish(const struct arch_symbol *symbols, u32 count);
+
+// The code of the range is about to go.
+void arch_symbols_withdraw(u64 start, u64 bytes);
+
 // ================================================================================================
 // THE PORT CALLS (kernel/init/upcalls.c and kernel/init/kmain.c)
 // ================================================================================================

@@ -6,12 +6,19 @@
 #include "kernel/init/init.h"
 #include "kernel/ipc/archive.h"
 #include "kernel/mm/heap.h"
+#include "kernel/proc/symbols.h"
 #include "kernel/wasi/wasi.h"
 
 static enum status load_fail(struct module_error *error, enum status status, const char *what) {
     *error = (struct module_error){.status = status, .func = NO_FUNC};
     fmt_string(error->text, sizeof error->text, "%s", what);
     return status;
+}
+
+static void publish_symbols(const struct module *module, struct bytes path) {
+    char name[sizeof((struct process *)NULL)->name];
+    program_name(path, name, sizeof name);
+    symbols_publish(module, name);
 }
 
 enum status program_load(const struct boot_state *boot, struct bytes path,
@@ -27,6 +34,8 @@ enum status program_load(const struct boot_state *boot, struct bytes path,
         u64 began_ns = arch_clock_ns();
         status = module_create(process_engine(), wasm, error, out);
         *compile_ns = arch_clock_ns() - began_ns;
+        if (status == OK)
+            publish_symbols(*out, path);
     } else {
         status = load_fail(error, ERR_IS_DIRECTORY, "not a file");
     }

@@ -192,7 +192,7 @@ enum status host_code_publish(u64 address, usize bytes) {
 }
 
 void host_code_release(u64 address, usize bytes) {
-    (void)bytes;
+    arch_symbols_withdraw(address, bytes);
     code_release((struct virt_addr){address});
 }
 

@@ -14,6 +14,7 @@
 #include "base/math.h"
 #include "kernel/mm/heap.h"
 #include "kernel/proc/proc_internal.h"
+#include "kernel/proc/symbols.h"
 
 #define STACK_COMMITTED_FIRST (2ull * STACK_HEADROOM_BYTES)
 #define STACK_LIMIT_MIN       (64 * KIB)
@@ -76,20 +77,8 @@ static void PRINTF_LIKE(2, 3) report_line(struct process *process, const char *f
     (void)status; // a report that nobody takes is lost
 }
 
-// What people know a function by: the name section's name, or else what it is exported as.
-static struct bytes func_name(const struct module *module, u32 func) {
-    struct bytes name = module_func_name(module, func);
-    for (u32 i = 0; name.len == 0 && i < module_export_count(module); i++) {
-        struct export_info export;
-        module_export(module, i, &export);
-        if (export.kind == EXTERN_FUNC && export.index == func)
-            name = export.name;
-    }
-    return name;
-}
-
 static void report_frame(struct process *process, u32 index, const struct trap_frame *frame) {
-    struct bytes name = func_name(frame->module, frame->func);
+    struct bytes name = symbols_func_name(frame->module, frame->func);
     if (name.len != 0)
         report_line(process, "  %u: %.*s (module offset 0x%x)\n", index,
                     (int)min_u64(name.len, REPORT_LINE_BYTES / 2), (const char *)name.data,

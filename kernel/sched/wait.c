@@ -182,6 +182,12 @@ enum status wait_locked(struct wait_queue *queue, u64 deadline_ns) {
     return thread->wake_status;
 }
 
+void wait_for_sure_locked(struct wait_queue *queue) {
+    begin_wait(queue, thread_current());
+    sched_enable_and_switch();
+    spin_lock(&queue->lock);
+}
+
 // -- Several queues -----------------------------------------------------------------------------
 
 void wait_set_init(struct wait_set *set) {

@@ -32,6 +32,9 @@ void wait_unlock(struct wait_queue *queue); // and lets a woken thread run, if i
 // says nothing about the condition. Thread context, preemption on, no other spinlock held.
 MUST_USE enum status wait_locked(struct wait_queue *queue, u64 deadline_ns);
 
+// Sleeps until woken, whatever else happens: for what is sure to come soon. As above.
+void wait_for_sure_locked(struct wait_queue *queue);
+
 // Wakes the one that waits longest, or all. Any context. The queue's lock is held.
 void wake_one_locked(struct wait_queue *queue);
 void wake_all_locked(struct wait_queue *queue);

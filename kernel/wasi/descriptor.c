@@ -57,6 +57,8 @@ enum wasi_filetype wasi_filetype_of(const struct object *object) {
         return WASI_FILETYPE_DIRECTORY;
     case OBJECT_LINK:
         return WASI_FILETYPE_SYMBOLIC_LINK;
+    case OBJECT_SCHEME:
+        break;
     }
     return WASI_FILETYPE_UNKNOWN;
 }

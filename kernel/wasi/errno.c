@@ -60,6 +60,8 @@ enum wasi_errno wasi_errno_of(enum status status) {
         return WASI_ECANCELED;
     case ERR_KILLED:
         return WASI_EINTR; // nobody sees it: the process ends when the call returns
+    case ERR_PEER_DIED:
+        return WASI_EOWNERDEAD;
     case ERR_CLOSED:
         return WASI_EPIPE;
     case ERR_BUSY:

@@ -108,8 +108,9 @@ static void become_hosted(const struct machine_config *config, const char *kerne
     snprintf(memory, sizeof(memory), "%llu", (unsigned long long)(config->ram_bytes / MIB));
     snprintf(link, sizeof(link), "%d", link_fd);
     snprintf(archive, sizeof(archive), "%d", config->archive);
+    const char *symbols = config->symbols != NULL ? "--symbols" : NULL; // ends the list where NULL
     execl(kernel, "kwast-hosted", "--memory", memory, "--link", link, "--archive", archive,
-          "--append", config->append, NULL);
+          "--append", config->append, symbols, config->symbols, NULL);
 }
 
 // In the child: becomes the machine, or reports errno through channels->exec.

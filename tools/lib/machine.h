@@ -11,9 +11,10 @@ enum machine_kind {
 
 struct machine_config {
     enum machine_kind kind;
-    int archive;        // descriptor of the boot archive, a regular file
-    u64 ram_bytes;      // a multiple of MIB
-    const char *append; // the kernel's command line
+    int archive;         // descriptor of the boot archive, a regular file
+    u64 ram_bytes;       // a multiple of MIB
+    const char *append;  // the kernel's command line
+    const char *symbols; // whom to tell of compiled functions: perf, gdb or NULL; hosted only
 };
 
 // The descriptors are our ends, and non-blocking.

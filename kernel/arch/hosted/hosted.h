@@ -65,6 +65,9 @@ void interrupt_deliver(void);
 
 void timer_interrupt(void);
 
+// Tells `tool`, which is perf or gdb, of compiled functions; false when it is neither.
+MUST_USE bool symbols_start(const char *tool);
+
 // What an idle CPU waits for besides signals; -1: nothing.
 int link_poll_fd(short *events);
 int console_poll_fd(void);

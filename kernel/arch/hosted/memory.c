@@ -159,6 +159,30 @@ static int protection_of(enum page_rights rights) {
            ((rights & PAGE_EXEC) != 0 ? PROT_EXEC : 0);
 }
 
+// A private copy of frames at `va`, executable; it is code, which nobody writes any more. Tools
+// need it: perf asks a file for the symbols of what is mapped from one, though it is in memory
+// alone, and Linux lets no debugger set a breakpoint in a shared mapping.
+static bool map_code_copy(u64 va, u64 frame, u64 bytes) {
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    u64 done = 0;
+    bool fine = is_mapped_at(va, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+    while (fine && done < bytes) {
+        ssize_t got = pread(memory.ram, (void *)(va + done), bytes - done, (off_t)(frame + done));
+        fine = got > 0;
+        done += fine ? (u64)got : 0;
+    }
+    return fine && mprotect((void *)va, bytes, PROT_READ | PROT_EXEC) == 0;
+}
+
+static bool map_frames(u64 va, u64 frame, u64 bytes, enum page_rights rights) {
+    if ((rights & PAGE_EXEC) != 0 && arch_symbols_wanted())
+        return map_code_copy(va, frame, bytes);
+    // What is written soon is fetched now, in one go: cheaper than a fault for each page.
+    int populate = bytes <= ARCH_WINDOW_PAGES * PAGE_SIZE ? MAP_POPULATE : 0;
+    return is_mapped_at(va, bytes, protection_of(rights), MAP_SHARED | MAP_FIXED | populate,
+                        memory.ram, frame);
+}
+
 enum status arch_map(struct arch_aspace *as, struct virt_addr va, struct phys_addr pa, u64 pages,
                      enum page_rights rights) {
     u64 bytes = pages * PAGE_SIZE;
@@ -174,10 +198,7 @@ enum status arch_map(struct arch_aspace *as, struct virt_addr va, struct phys_ad
     entry *entries = entry_at(region, va.value);
     for (u64 i = 0; i < pages; i++)
         CHECK(entries[i] == 0);
-    // What is written soon is fetched now, in one go: cheaper than a fault for each page.
-    int populate = pages <= ARCH_WINDOW_PAGES ? MAP_POPULATE : 0;
-    if (!is_mapped_at(va.value, bytes, protection_of(rights), MAP_SHARED | MAP_FIXED | populate,
-                      memory.ram, pa.value))
+    if (!map_frames(va.value, pa.value, bytes, rights))
         return ERR_NO_MEMORY;
     for (u64 i = 0; i < pages; i++)
         entries[i] = (pa.value + i * PAGE_SIZE) | rights;

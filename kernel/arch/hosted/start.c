@@ -1,6 +1,7 @@
 // The start of the machine: what was asked for on the command line, then kernel_main.
 //
-//   kwast-hosted [--memory MIB] [--append TEXT] [--link FD] [--archive FD] [ARCHIVE]
+//   kwast-hosted [--memory MIB] [--append TEXT] [--link FD] [--archive FD] [--symbols perf|gdb]
+//                [ARCHIVE]
 //
 // Descriptors are how `kwast run` hands things over; a person names an archive file, and gets the
 // prompt.
@@ -51,8 +52,10 @@ static void option_set(struct options *options, const char *name, const char *va
         options->link_fd = (int)number_parse(name, value, INT32_MAX);
     else if (strcmp(name, "--archive") == 0)
         options->archive_fd = (int)number_parse(name, value, INT32_MAX);
-    else
+    else if (strcmp(name, "--symbols") != 0)
         start_fail("unknown option %s", name);
+    else if (!symbols_start(value))
+        start_fail("%s: %s is unknown; it is perf or gdb", name, value);
 }
 
 static struct options options_parse(int argc, char **argv) {
