@@ -317,6 +317,13 @@ $(out)/fuzz/compile_mutate: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/mutate.c
 	$(call say,LINK,$@)
 	$(Q)$(CC) -fsanitize=address,undefined $^ -o $@
 
+# Modules that run: the input is the decisions of the oracle's generator.
+run_fuzz_c := tests/fuzz/run_fuzz.c $(filter-out tests/oracle/oracle.c,$(wildcard tests/oracle/*.c)) \
+              $(filter-out tests/fuzz/compile_target.c,$(compile_fuzz_c))
+$(out)/fuzz/run_fuzz: $(patsubst %,$(out)/fuzz/obj/%.o,$(run_fuzz_c))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=fuzzer,address,undefined $^ -o $@
+
 # New finds go to build/fuzz/found; the corpus in the tree changes by hand only.
 .PHONY: fuzz
 fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)/fuzz/compile_mutate
