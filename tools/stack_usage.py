@@ -49,6 +49,8 @@ INDIRECT = {
     "link_interrupt": ["foreground_interrupt"],
     "func_call": [],  # the kernel calls no host function from C
     "entry_enter": [],  # generated code checks its own stack
+    "entry_throw": [],  # a jump to where it is caught, on that frame's stack
+    "entry_throw_ref": [],
     "run_for_each": ["part_*"],
     "part_clear": ["unmapped_frame_free*"],
     "emit_truncation": ["asm_*"],
@@ -191,6 +193,7 @@ def check_image(path, verbose):
     on_top = ("exception or interrupt", (CPU_FRAME_BYTES + max(exception, interrupt)[0],
                                          max(exception, interrupt)[1]))
     called = depths.deepest(["call_import", "helper_*", "entry_stack_grow", "entry_segment_set",
+                             "entry_throw", "entry_throw_ref",
                              "entry_trap_exit"])
     checks = [
         ("below a program's stack limit", headroom,

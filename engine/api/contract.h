@@ -50,6 +50,23 @@
 //   the limit there always are STACK_HEADROOM_BYTES of committed stack for helpers, host functions
 //   and interrupts.
 //
+// EXCEPTIONS
+//   Entering a try costs nothing. HELPER_THROW walks the frames from the throwing function upwards
+//   and looks up each return address in its code object's guards: a guarded call lies in a try,
+//   tries name the ones around them and their catches. Behind the first catch that matches the tag
+//   lies the landing, where it continues with rbp = that frame, rsp = rbp - frame_bytes, and r15
+//   and the segment base of that frame's instance (which the frames of the cross-call stubs tell);
+//   no other register has a value there. Nothing changes before a catch is found: an exception that
+//   nobody catches is a trap of the throwing instruction. No frame between is run or looked into,
+//   and none is C's: host functions return before anything is thrown. So at a guarded call every
+//   local and every operand below those of the try is at home. What an exception carries lies in
+//   memory as operands lie in their homes, from the first value downwards: `payload_slots` of eight
+//   bytes. A landing finds it in its frame at payload_slot, the reference, where it is asked for,
+//   at ref_slot; slot s ends at rbp - 8 * s. An exception reference is the address of a struct
+//   exception of the store, null is 0. Only catches make them, and they are kept while a frame of
+//   the running thread, a global, a table or another exception that is kept has them
+//   (engine/runtime/exception.h).
+//
 // TRAPS
 //   An instruction that may fault, and each ud2, has a site (code offset, bytecode offset, trap).
 //   TRAP_DYNAMIC at a site says that the trap is in thread_block.pending_trap.
@@ -104,6 +121,33 @@ struct code_site {
     u32 code_offset;
     u32 wasm_offset; // into the module's bytes
     enum trap trap : 8;
+};
+
+#define NO_TRY   UINT32_MAX
+#define NO_CATCH UINT32_MAX
+#define NO_SLOT  UINT32_MAX
+#define ANY_TAG  UINT32_MAX
+
+// A call inside a try, by its return address.
+struct code_guard {
+    u32 code_offset;
+    u32 innermost; // index of the try
+};
+
+struct code_try {
+    u32 outer; // where an exception goes that no catch matches: a try around this one, or NO_TRY
+    u32 first_catch;
+    u32 last_catch;
+    u32 frame_bytes;  // of the function
+    bool is_guarding; // some call or another try's exceptions may come here
+};
+
+struct code_catch {
+    u32 next;    // of the same try, or NO_CATCH
+    u32 tag;     // index in the module, or ANY_TAG: which delivers no payload
+    u32 landing; // code offset
+    u32 payload_slot;
+    u32 ref_slot; // or NO_SLOT
 };
 
 struct instance;
@@ -200,6 +244,7 @@ STATIC_ASSERT(offsetof(struct table, size) == TABLE_SIZE, "generated code");
 // it.
 struct tag {
     u32 type_id; // canonical number of its type; the parameters are what the exception carries
+    u32 payload_slots;
 };
 
 // The head of an instance. Behind it, at the offsets that engine/decode/layout.h computes from the
@@ -252,7 +297,9 @@ struct helper_result {
     X(HELPER_TAIL_CALL)   /* special: see below */                                                 \
     X(HELPER_WAIT32)      /* (memory, offset, index, expected, timeout) -> host_wait_result */     \
     X(HELPER_WAIT64)      /* likewise */                                                           \
-    X(HELPER_NOTIFY)      /* (memory, offset, index, count) -> how many were woken */
+    X(HELPER_NOTIFY)      /* (memory, offset, index, count) -> how many were woken */              \
+    X(HELPER_THROW)       /* special: see below */                                                 \
+    X(HELPER_THROW_REF)   /* special: see below */
 
 enum helper {
 #define X(name) name,
@@ -275,6 +322,9 @@ enum helper {
 // it returns to, nop dword [rax + disp32] of the bytes CROSS_RETURN_MARK and three more; nothing
 // else that is returned to begins so.
 #define CROSS_RETURN_MARK 0x57801f0fu
+
+// HELPER_THROW (_, tag, address of the payload) and HELPER_THROW_REF (_, exception or null) are
+// assembly stubs. They return only when nothing catches, with a trap like any other helper.
 
 // A host function. `values` holds the arguments, one slot each (v128: two), in order, and takes the
 // results.

@@ -89,8 +89,8 @@ enum feature : u32 {
 
     FEATURES_ALL = (1u << 15) - 1, // what is decoded and validated
     // What there is code for: what an engine is created with.
-    FEATURES_SUPPORTED =
-        ((1u << 9) - 1) | FEATURE_MULTI_MEMORY | FEATURE_THREADS | FEATURE_MEMORY64,
+    FEATURES_SUPPORTED = ((1u << 9) - 1) | FEATURE_MULTI_MEMORY | FEATURE_THREADS |
+                         FEATURE_EXCEPTIONS | FEATURE_LEGACY_EXCEPTIONS | FEATURE_MEMORY64,
 };
 
 enum memory_segment { SEGMENT_FS, SEGMENT_GS };

@@ -36,6 +36,20 @@ static u64 add_saturated(u64 a, u64 b) {
     return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
+// A sum wraps around at 32 bits, and so does the address with the prefix.
+//   offset 0:                  seg:[sum32]
+//   offset within the guard:   lea r11d, [sum]; seg:[r11 + disp32]
+static struct mem sum_operand(struct baseline *c, struct operand *index, u64 offset) {
+    struct mem mem = sum_mem(index);
+    mem.segment = c->segment;
+    mem.addr32 = true;
+    if (offset == 0)
+        return mem;
+    asm_lea(c->a, W32, SCRATCH, sum_mem(index));
+    return (struct mem){
+        .base = SCRATCH, .index = NO_GPR, .segment = c->segment, .disp = (i32)offset};
+}
+
 //   constant sum below 2 GiB:  seg:[disp32]
 //   constant sum below 4 GiB:  mov r11d, sum; seg:[r11]
 //   offset 0:                  seg:[index32]
@@ -53,6 +67,10 @@ static struct mem guarded_operand(struct baseline *c, struct operand *index, u64
         mem.base = SCRATCH;
         return mem;
     }
+    if (index->kind == SLOT_SUM && offset >= OFFSET_UNCHECKED)
+        operand_settle(c, index);
+    if (index->kind == SLOT_SUM)
+        return sum_operand(c, index, offset);
     operand_load(c, index);
     mem.base = as_gpr(index->reg);
     mem.addr32 = offset == 0;
@@ -95,6 +113,7 @@ static void emit_access_end(struct baseline *c, const struct operand *index, u64
 //   lea r11, [t + r11 - bytes]; cmova r11, t; ja cold; [r11]
 static struct mem checked_operand(struct baseline *c, struct operand *index, u64 offset) {
     u32 bytes = access_bytes(c);
+    operand_settle(c, index);
     if (!operand_is_const(index))
         operand_load(c, index);
     u8 reg = reg_alloc(c, GPR_MASK);

@@ -74,7 +74,7 @@ static void table_reserve(struct baseline *c, void **table, u32 *capacity, u64 n
 }
 
 // The same; nearly always there is nothing to do.
-static inline bool insn_reserve(struct baseline *c) {
+bool insn_reserve(struct baseline *c) {
     if (c->operand_count + PUSH_MAX <= c->operand_capacity && c->block_count < c->block_capacity &&
         c->trap_count + TRAPS_MAX <= c->trap_capacity &&
         c->constant_count + CONSTANTS_MAX <= c->constant_capacity &&
@@ -139,6 +139,17 @@ bool next_takes_flags(const struct baseline *c) {
     return *r->at == 0x0d || *r->at == 0x04 || *r->at == 0x1b || *r->at == 0x45;
 }
 
+void zero_flag_note(struct baseline *c, u8 reg) {
+    c->zero_flag_reg = reg;
+    c->zero_flag_end = c->a->len;
+}
+
+// test r, r
+void zero_flag_test(struct baseline *c, enum value_type type, u8 reg) {
+    if (c->zero_flag_reg != reg || c->zero_flag_end != c->a->len)
+        asm_test_rr(c->a, type_width(type), as_gpr(reg), as_gpr(reg));
+}
+
 // setcc r; movzx r, r (with parity: setcc r; setcc r11; and/or r, r11; movzx r, r)
 void push_truth(struct baseline *c, struct flags flags) {
     if (next_takes_flags(c)) {
@@ -180,6 +191,7 @@ void jump_if(struct baseline *c, struct flags flags, struct label *to) {
 // mov [rbp + 16 + 8 * slot], ...; mov rax, ...; movaps xmm0, ...; leave; ret [params]
 void emit_return(struct baseline *c) {
     const struct func_type *type = c->type;
+    operands_settle(c, type->result_count);
     u32 base = c->operand_count - type->result_count;
     u32 param_bytes = 8 * callconv_param_slots(type);
     struct callconv cc;
@@ -277,6 +289,7 @@ static void function_begin(struct baseline *c, u32 func) {
     c->operand_slots = 0;
     c->outgoing_max = 0;
     c->table_stamp = 0;
+    c->first_try = c->unit->try_count;
     c->trap_count = 0;
     c->constant_count = 0;
     state_reset(c);
@@ -331,6 +344,7 @@ static void function_finish(struct baseline *c) {
     u32 frame_bytes = (u32)(slots * 8 + 15) & ~15u;
     for (u32 i = 0; i < COUNT_OF(c->frame_patch); i++)
         asm_patch_u32(c->a, c->frame_patch[i], (u32) - (i32)frame_bytes);
+    tries_finish(c, frame_bytes);
 }
 
 // -- The body -----------------------------------------------------------------------------------
@@ -341,7 +355,16 @@ static void compile_unreachable(struct baseline *c) {
     case OP_BLOCK:
     case OP_LOOP:
     case OP_IF:
+    case OP_TRY:
+    case OP_TRY_TABLE:
         emit_block(c);
+        return;
+    case OP_CATCH:
+    case OP_CATCH_ALL:
+        emit_catch(c);
+        return;
+    case OP_DELEGATE:
+        emit_delegate(c);
         return;
     case OP_ELSE:
         emit_else(c);
@@ -359,7 +382,20 @@ static void compile_control(struct baseline *c) {
     case OP_BLOCK:
     case OP_LOOP:
     case OP_IF:
+    case OP_TRY:
+    case OP_TRY_TABLE:
         return emit_block(c);
+    case OP_CATCH:
+    case OP_CATCH_ALL:
+        return emit_catch(c);
+    case OP_DELEGATE:
+        return emit_delegate(c);
+    case OP_THROW:
+        return emit_throw(c);
+    case OP_THROW_REF:
+        return emit_throw_ref(c);
+    case OP_RETHROW:
+        return emit_rethrow(c);
     case OP_ELSE:
         return emit_else(c);
     case OP_END:
@@ -391,7 +427,7 @@ static void compile_variable(struct baseline *c) {
     struct operand x;
     switch (c->insn.op) {
     case OP_DROP:
-        x = pop(c);
+        x = pop_sum(c);
         return operand_release(c, &x);
     case OP_SELECT:
     case OP_SELECT_T:
@@ -543,7 +579,8 @@ STATIC_ASSERT(OP_F64_COPYSIGN - OP_F64_ABS == OP_F32_COPYSIGN - OP_F32_ABS, "sam
 static void compile_insn(struct baseline *c) {
     enum wasm_op op = c->insn.op;
     switch (op) {
-    case OP_UNREACHABLE ... OP_RETURN_CALL_INDIRECT:
+    case OP_UNREACHABLE ... OP_CATCH_ALL:
+    case OP_TRY_TABLE:
         return compile_control(c);
     case OP_LOCAL_GET:
         return local_get(c, c->insn.index);

@@ -36,6 +36,7 @@ enum slot_kind : u8 {
     SLOT_HOME,
     SLOT_REG,
     SLOT_CONST,
+    SLOT_SUM,   // an i32 not computed yet: reg + (index << scale) + value
     SLOT_FLAGS, // an i32 truth value in the flags; only where the next instruction takes it
 };
 
@@ -55,7 +56,9 @@ struct flags {
 // in a register keeps its reference until operand_release.
 struct operand {
     enum slot_kind kind;
-    u8 reg;
+    u8 reg;   // SLOT_SUM: or NO_REG
+    u8 index; // SLOT_SUM: or NO_REG
+    u8 scale; // SLOT_SUM: 0 to 3
     enum value_type type;
     struct flags flags;
     u32 slot;  // of its home: how many slots the operands below take
@@ -75,7 +78,7 @@ struct merge {
 enum table_mark : u8 { TARGET_DIRECT, TARGET_TRAMPOLINE, TARGET_EMITTED };
 
 struct block {
-    enum wasm_op op; // OP_BLOCK, OP_LOOP, OP_IF; OP_ELSE after else; block 0 is the function
+    enum wasm_op op; // that began this part of the block; block 0 is the function, an OP_BLOCK
     bool dead;       // it was entered in unreachable code: nothing in it is compiled
     u32 height;      // operands below the parameters
     const struct func_type *type;
@@ -83,6 +86,14 @@ struct block {
     struct label else_label; // OP_IF
     struct merge merge;
     struct merge else_merge;
+
+    u32 guard; // the innermost try that code directly in the block is in, or NO_TRY
+
+    // OP_TRY_TABLE, OP_TRY, OP_CATCH, OP_CATCH_ALL:
+    u32 own_try;
+    u32 catch;         // of the older form, the one that is being compiled
+    u32 catch_count;   // clauses of a try_table
+    const u8 *catches; // the first of them: see insn_next_catch
 
     // For the br_table numbered table_stamp only:
     u32 table_stamp;
@@ -136,12 +147,15 @@ struct baseline {
     u32 operand_slots;  // homes that operands have had
     u32 outgoing_max;   // slots of the outgoing area
     u32 table_stamp;
+    u32 first_try;
 
     // Registers.
-    u32 used;   // refs != 0
-    u32 locals; // hold a local
-    u32 clean;  // whose local is at home as well
-    u32 victim; // where the next search for a register to empty starts
+    u32 used;          // refs != 0
+    u32 locals;        // hold a local
+    u32 clean;         // whose local is at home as well
+    u32 victim;        // where the next search for a register to empty starts
+    u32 zero_flag_end; // where the code must still end for the zero flag to tell of ...
+    u8 zero_flag_reg;  // ... this register
     u8 refs[REG_COUNT];
     u16 local_of[REG_COUNT];
 
@@ -250,6 +264,10 @@ void reg_claim(struct baseline *c, u8 reg, u32 avoid);
 // readable for the one instruction that writes the result.
 u8 reg_result(struct baseline *c, u32 mask, const struct operand *x);
 
+// The memory that ends where slot `slot` of the operands begins.
+static inline struct mem slot_home(const struct baseline *c, u32 slot) {
+    return mem_at(RBP, -8 * (i32)(c->home_slots + slot));
+}
 struct mem operand_home(const struct baseline *c, const struct operand *x);
 // The slot where the home of operand `index` begins.
 u32 operand_slot(const struct baseline *c, u32 index);
@@ -260,7 +278,10 @@ struct mem local_home(const struct baseline *c, u32 local);
 void push_reg(struct baseline *c, enum value_type type, u8 reg); // takes over a pin
 void push_const(struct baseline *c, enum value_type type, u64 value);
 void push_flags(struct baseline *c, struct flags flags);
+void push_sum(struct baseline *c, const struct operand *sum); // takes over its pins
+// Pops an operand that is no sum (any more), or one that may be.
 struct operand pop(struct baseline *c);
+struct operand pop_sum(struct baseline *c);
 void operand_release(struct baseline *c, const struct operand *x);
 // Makes sure that `x` is in a register (of `mask`).
 void operand_load(struct baseline *c, struct operand *x);
@@ -270,6 +291,23 @@ void operand_own(struct baseline *c, struct operand *x, const struct operand *ke
 // Moves `x` to exactly `reg`, which the caller has claimed, and owns it.
 void operand_move_to(struct baseline *c, struct operand *x, u8 reg);
 bool operand_is_own(const struct baseline *c, const struct operand *x);
+// Whether nothing but a local shares x's register, and the next instruction sets that local.
+bool operand_is_replaced(const struct baseline *c, const struct operand *x);
+
+// -- sum.c: i32 additions that are left to whoever takes their result
+
+struct mem sum_mem(const struct operand *x);
+// A register of the sum that may be overwritten, or NO_REG.
+u8 sum_own_reg(const struct baseline *c, const struct operand *x);
+// Computes `x` if it is a sum. Emits moves and lea only: flags survive.
+void operand_settle(struct baseline *c, struct operand *x);
+// The same for the top operands; for those that a block or a callee will take over.
+void operands_settle(struct baseline *c, u32 count);
+// Writes a sum home when no register is free. Not r11 either: an address may be in it.
+void sum_write_home(struct baseline *c, struct operand *x);
+void emit_add_i32(struct baseline *c);
+// Leaves a shift of the top operand to the addition that follows, if one does.
+bool shift_is_delayed(struct baseline *c, u32 count);
 
 // Puts operands below `below` home.
 void operands_spill(struct baseline *c, u32 below);
@@ -328,6 +366,8 @@ void merge_adopt(struct baseline *c, const struct merge *m, u32 height, u32 coun
 
 // -- baseline.c ---------------------------------------------------------------------------------
 
+// Makes room for one more instruction: sticky failure.
+bool insn_reserve(struct baseline *c);
 // The label of the cold ud2 for a trap of the current instruction. Valid until the next call.
 struct label *trap_label(struct baseline *c, enum trap trap);
 // Notes that the next instruction in the code may fault with `trap`.
@@ -339,13 +379,17 @@ bool next_takes_flags(const struct baseline *c);
 void push_truth(struct baseline *c, struct flags flags);
 // Jumps when `flags` hold.
 void jump_if(struct baseline *c, struct flags flags, struct label *to);
+// Notes that the instruction just emitted set the zero flag by its result in `reg`.
+void zero_flag_note(struct baseline *c, u8 reg);
+// Sets the zero flag by the value in `reg`, unless it is set so.
+void zero_flag_test(struct baseline *c, enum value_type type, u8 reg);
 // leave; ret, results in place. The state is not changed.
 void emit_return(struct baseline *c);
 
 // -- Emitters, by class of instruction ----------------------------------------------------------
 
 void control_begin(struct baseline *c); // the function's own block
-void emit_block(struct baseline *c);    // block, loop, if
+void emit_block(struct baseline *c);    // block, loop, if, try, try_table
 void emit_else(struct baseline *c);
 void emit_end(struct baseline *c);
 void emit_br(struct baseline *c, u32 depth);
@@ -354,6 +398,37 @@ void emit_br_table(struct baseline *c);
 void emit_unreachable(struct baseline *c);
 void emit_select(struct baseline *c);
 struct flags pop_condition(struct baseline *c);
+
+// The block of a label, and what a branch to it carries.
+static inline struct block *block_at(struct baseline *c, u32 depth) {
+    ASSERT(depth < c->block_count);
+    return &c->blocks[c->block_count - 1 - depth];
+}
+
+static inline u32 label_count(const struct block *block) {
+    return block->op == OP_LOOP ? block->type->param_count : block->type->result_count;
+}
+
+static inline const enum value_type *label_types(const struct block *block) {
+    return block->op == OP_LOOP ? block->type->types
+                                : block->type->types + block->type->param_count;
+}
+
+// -- emit_exception.c
+// Notes that a call returns to the next instruction in the code, if it is in a try.
+void guard_here(struct baseline *c);
+void try_begin(struct baseline *c, struct block *block);
+// Before the end of these blocks is compiled as any block's is. The second does nothing behind a
+// catch.
+void try_table_end(struct baseline *c, struct block *block);
+void try_end(struct baseline *c, struct block *block);
+// Behind the function: what only then is known of its tries.
+void tries_finish(struct baseline *c, u32 frame_bytes);
+void emit_throw(struct baseline *c);
+void emit_throw_ref(struct baseline *c);
+void emit_rethrow(struct baseline *c);
+void emit_catch(struct baseline *c); // catch, catch_all
+void emit_delegate(struct baseline *c);
 
 // -- address.c: for the instruction's memory and static offset
 // Where `index` + offset lies. May emit code that changes r11 and the flags; r11 holds what the

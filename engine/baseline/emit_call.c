@@ -23,6 +23,7 @@ static void spill_for_call(struct baseline *c, u32 arg_count) {
 // Begins the moves of arguments in registers, and stores those that go on the stack:
 //   mov [rsp + 8 * slot], arg ...
 static void args_begin(struct baseline *c, const struct func_type *type) {
+    operands_settle(c, type->param_count);
     u32 base = c->operand_count - type->param_count;
     outgoing_reserve(c, callconv_area_slots(type));
 
@@ -94,6 +95,7 @@ void emit_call(struct baseline *c) {
         code_unit_call(c->unit, asm_call_rel32(c->a), func);
     }
     site_here(c, TRAP_NONE);
+    guard_here(c);
     push_results(c, type);
 }
 
@@ -138,6 +140,7 @@ void emit_call_indirect(struct baseline *c) {
     prefer_own_code(c);
     asm_call_r(c->a, R11);
     site_here(c, TRAP_NONE);
+    guard_here(c);
     push_results(c, type);
 }
 
@@ -237,6 +240,7 @@ void emit_helper(struct baseline *c, const struct helper_call *call) {
     u32 base = c->operand_count - call->pop_count;
     ASSERT(call->imm_count < CALLCONV_GPRS);
     ASSERT(call->pop_count < CALLCONV_GPRS - call->imm_count);
+    operands_settle(c, call->pop_count);
     spill_for_call(c, call->pop_count);
 
     moves_begin(c);

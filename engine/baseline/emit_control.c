@@ -7,26 +7,19 @@
 
 #include "base/string.h"
 
-static struct block *block_at(struct baseline *c, u32 depth) {
-    ASSERT(depth < c->block_count);
-    return &c->blocks[c->block_count - 1 - depth];
-}
-
 static bool block_is_function(const struct baseline *c, const struct block *block) {
     return block == &c->blocks[0];
 }
 
-static u32 label_count(const struct block *block) {
-    return block->op == OP_LOOP ? block->type->param_count : block->type->result_count;
-}
-
-static const enum value_type *result_types(const struct block *block) {
-    return block->type->types + block->type->param_count;
+// Below its results lies what is caught: there is something to move though nobody branched here.
+static bool block_is_catch(const struct block *block) {
+    return block->op == OP_CATCH || block->op == OP_CATCH_ALL;
 }
 
 // Decides the label's state if this is the first branch; true when moves are needed.
 static bool branch_prepare(struct baseline *c, struct block *block) {
     u32 count = label_count(block);
+    operands_settle(c, count);
     if (!block->merge.decided)
         merge_decide(c, &block->merge, count);
     return merge_arrive(c, &block->merge, block->height, count, block->op == OP_LOOP);
@@ -47,6 +40,7 @@ static struct block *block_push(struct baseline *c, enum wasm_op op, const struc
     block->else_label = (struct label){0};
     block->merge.decided = false;
     block->else_merge.decided = false;
+    block->guard = c->block_count == 1 ? NO_TRY : block[-1].guard;
     block->table_stamp = 0;
     return block;
 }
@@ -76,7 +70,7 @@ static void if_begin(struct baseline *c, struct block *block, struct flags condi
     jump_if(c, flags_not(condition), &block->else_label);
 }
 
-// block: nothing. loop: [moves;] label:. if: [test;] [moves;] jcc else.
+// block, try: nothing. loop: [moves;] label:. if: [test;] [moves;] jcc else.
 void emit_block(struct baseline *c) {
     const struct func_type *type = c->insn.block.type;
     struct flags condition = {0};
@@ -86,18 +80,21 @@ void emit_block(struct baseline *c) {
     if (block->dead)
         return;
 
+    operands_settle(c, type->param_count);
     block->height = c->operand_count - type->param_count;
     operands_spill(c, block->height > c->window ? block->height : c->window);
     if (block->op == OP_LOOP)
         loop_begin(c, block);
     else if (block->op == OP_IF)
         if_begin(c, block, condition);
+    else if (block->op == OP_TRY || block->op == OP_TRY_TABLE)
+        try_begin(c, block);
 }
 
 // Continues at a label of `block` with its state.
 static void block_resume(struct baseline *c, struct block *block) {
     asm_bind(c->a, &block->label);
-    merge_adopt(c, &block->merge, block->height, block->type->result_count, result_types(block));
+    merge_adopt(c, &block->merge, block->height, block->type->result_count, label_types(block));
     c->reachable = true;
 }
 
@@ -151,12 +148,17 @@ static void if_end(struct baseline *c, struct block *block) {
 // [moves;] end:
 void emit_end(struct baseline *c) {
     struct block *block = block_at(c, 0);
+    if (!block->dead && block->op == OP_TRY_TABLE)
+        try_table_end(c, block);
+    else if (!block->dead && block->op == OP_TRY)
+        try_end(c, block);
     if (block_is_function(c, block)) {
         if (c->reachable)
             emit_return(c);
     } else if (!block->dead && block->op == OP_IF) {
         if_end(c, block);
-    } else if (!block->dead && block->op != OP_LOOP && block->merge.decided) {
+    } else if (!block->dead && block->op != OP_LOOP &&
+               (block->merge.decided || (c->reachable && block_is_catch(block)))) {
         if (c->reachable && branch_prepare(c, block))
             branch_moves(c, block);
         block_resume(c, block);
@@ -179,13 +181,27 @@ void emit_br(struct baseline *c, u32 depth) {
     c->reachable = false;
 }
 
+// A branch back that needs moves, when no operand is in a register: what the loop's start expects
+// suits what follows as well, so both ways share the moves: moves; jcc label
+static bool branch_back(struct baseline *c, struct flags condition, struct block *block) {
+    if (block->op != OP_LOOP || c->window != c->operand_count || label_count(block) != 0)
+        return false;
+    branch_moves(c, block);
+    merge_adopt(c, &block->merge, c->operand_count, 0, NULL);
+    jump_if(c, condition, &block->label);
+    return true;
+}
+
 // jcc label / jncc over; moves; jmp label; over: / jncc over; results; leave; ret; over:
 static void branch_if(struct baseline *c, struct flags condition, struct block *block) {
     bool returns = block_is_function(c, block);
+    operands_settle(c, label_count(block));
     if (!returns && !branch_prepare(c, block)) {
         jump_if(c, condition, &block->label);
         return;
     }
+    if (branch_back(c, condition, block))
+        return;
     struct label over = {0};
     jump_if(c, flags_not(condition), &over);
     if (returns) {
@@ -227,15 +243,19 @@ static void table_as_chain(struct baseline *c, u8 index) {
     asm_jmp(c->a, table_target(c, block_at(c, insn_next_label(&at))));
 }
 
+static u32 table_default(const struct baseline *c) {
+    const u8 *at = c->insn.labels.at;
+    for (u32 i = 0; i < c->insn.labels.count; i++)
+        insn_next_label(&at);
+    return insn_next_label(&at);
+}
+
 // cmp r, count; jae default; lea r11, [table]; lea r11, [r11 + 4 * r + 4]; movsxd t, [r11 - 4];
 // add r11, t; jmp r11; table: rel32 ...
 static void table_as_jump(struct baseline *c, u8 index, u8 temp) {
     u32 count = c->insn.labels.count;
-    const u8 *last = c->insn.labels.at;
-    for (u32 i = 0; i < count; i++)
-        insn_next_label(&last);
     asm_alu_ri(c->a, ALU_CMP, W32, as_gpr(index), (i32)count);
-    asm_jcc(c->a, COND_AE, table_target(c, block_at(c, insn_next_label(&last))));
+    asm_jcc(c->a, COND_AE, table_target(c, block_at(c, table_default(c))));
 
     struct label table = {0};
     struct mem entry = {.base = SCRATCH, .index = as_gpr(index), .scale = 2, .disp = 4};
@@ -257,6 +277,7 @@ void emit_br_table(struct baseline *c) {
     u8 temp = reg_alloc(c, GPR_MASK);
     operand_release(c, &index);
     reg_release(c, temp);
+    operands_settle(c, label_count(block_at(c, table_default(c))));
     c->table_stamp++;
     if (c->insn.labels.count <= 4)
         table_as_chain(c, index.reg);
@@ -296,7 +317,7 @@ struct flags pop_condition(struct baseline *c) {
     if (x.kind == SLOT_FLAGS)
         return x.flags;
     operand_load(c, &x);
-    asm_test_rr(c->a, W32, as_gpr(x.reg), as_gpr(x.reg));
+    zero_flag_test(c, VALUE_I32, x.reg);
     operand_release(c, &x);
     return flags_of(COND_NE);
 }

@@ -27,7 +27,7 @@ STATIC_ASSERT(COUNT_OF(stores) == OP_I64_STORE32 - OP_I32_STORE + 1, "one row pe
 // mov r, seg:[...] / movzx / movsx / movs x, seg:[...]
 void emit_load(struct baseline *c, enum wasm_op op) {
     const struct access *load = &loads[op - OP_I32_LOAD];
-    struct operand index = pop(c);
+    struct operand index = pop_sum(c);
     struct mem from = memory_operand(c, &index);
     u8 to = reg_result(c, type_mask(load->type), &index);
     site_here(c, TRAP_MEMORY_BOUNDS);
@@ -51,7 +51,7 @@ static i32 store_imm(enum width w, const struct operand *value) {
 void emit_store(struct baseline *c, enum wasm_op op) {
     const struct access *store = &stores[op - OP_I32_STORE];
     struct operand value = pop(c);
-    struct operand index = pop(c);
+    struct operand index = pop_sum(c);
     bool imm =
         operand_is_const(&value) && (store->width != W64 || (i64)value.value == (i32)value.value);
     if (!imm)

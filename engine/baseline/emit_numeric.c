@@ -50,6 +50,15 @@ static void emit_add_lea(struct baseline *c, const struct operand *a, const stru
 
 // op a, b; for an addition whose operands must both survive: lea r, [a + b]
 void emit_alu(struct baseline *c, enum alu op, enum value_type type) {
+    struct operand *top = &c->operands[c->operand_count - 1];
+    if (op == ALU_SUB && type == VALUE_I32 && operand_is_const(top)) {
+        top->value = (u32)-top->value;
+        op = ALU_ADD;
+    }
+    if (op == ALU_ADD && type == VALUE_I32) {
+        emit_add_i32(c);
+        return;
+    }
     struct operand b = pop(c);
     struct operand a = pop(c);
     bool commutes = op != ALU_SUB;
@@ -59,16 +68,19 @@ void emit_alu(struct baseline *c, enum alu op, enum value_type type) {
     load_unless_imm32(c, &b);
 
     // Subtracting a constant is adding its opposite, but for the one that has none.
-    if (op == ALU_SUB && operand_is_imm32(&b) && operand_imm32(&b) != INT32_MIN) {
+    if (op == ALU_SUB && type == VALUE_I64 && operand_is_imm32(&b) &&
+        operand_imm32(&b) != INT32_MIN) {
         op = ALU_ADD;
-        b.value = type == VALUE_I32 ? (u32)-operand_imm32(&b) : (u64) - (i64)b.value;
+        b.value = -b.value;
     }
-    if (op == ALU_ADD && a.kind == SLOT_REG && !operand_is_own(c, &a) && b.kind != SLOT_HOME) {
+    bool overwrite = operand_is_own(c, &a) || operand_is_replaced(c, &a);
+    if (op == ALU_ADD && a.kind == SLOT_REG && !overwrite && b.kind != SLOT_HOME) {
         emit_add_lea(c, &a, &b);
         return;
     }
     operand_own(c, &a, &b);
     alu_operand(c, op, &a, &b);
+    zero_flag_note(c, a.reg);
     operand_release(c, &b);
     push_reg(c, type, a.reg);
 }
@@ -210,6 +222,9 @@ void emit_divide(struct baseline *c, enum wasm_op op, enum value_type type) {
 // shl a, imm / count to rcx; shl a, cl: the hardware masks the count as WebAssembly does
 void emit_shift(struct baseline *c, enum shift op, enum value_type type) {
     struct operand count = pop(c);
+    if (op == SHIFT_SHL && type == VALUE_I32 && operand_is_const(&count) &&
+        shift_is_delayed(c, (u32)count.value & 31))
+        return;
     struct operand a = pop(c);
     enum width w = type_width(type);
     if (operand_is_const(&count)) {
@@ -217,6 +232,8 @@ void emit_shift(struct baseline *c, enum shift op, enum value_type type) {
         operand_own(c, &a, NULL);
         if (masked != 0)
             asm_shift_i(c->a, op, w, as_gpr(a.reg), masked);
+        if (masked != 0 && op >= SHIFT_SHL)
+            zero_flag_note(c, a.reg);
         push_reg(c, type, a.reg);
         return;
     }
@@ -310,7 +327,9 @@ void emit_compare(struct baseline *c, enum cond cond, enum value_type type) {
     }
     load_unless_imm32(c, &b);
     operand_load(c, &a);
-    if (operand_is_const(&b) && b.value == 0)
+    if (operand_is_const(&b) && b.value == 0 && (cond == COND_E || cond == COND_NE))
+        zero_flag_test(c, type, a.reg);
+    else if (operand_is_const(&b) && b.value == 0)
         asm_test_rr(c->a, type_width(type), as_gpr(a.reg), as_gpr(a.reg));
     else
         alu_operand(c, ALU_CMP, &a, &b);
@@ -327,7 +346,7 @@ void emit_eqz(struct baseline *c, enum value_type type) {
         return;
     }
     operand_load(c, &x);
-    asm_test_rr(c->a, type_width(type), as_gpr(x.reg), as_gpr(x.reg));
+    zero_flag_test(c, type, x.reg);
     operand_release(c, &x);
     push_truth(c, flags_of(COND_E));
 }

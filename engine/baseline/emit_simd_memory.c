@@ -6,7 +6,7 @@
 
 // op r, seg:[...]: the memory form reads as many bytes as vec_ops.def says.
 void simd_load(struct baseline *c, const struct simd_row *row) {
-    struct operand index = pop(c);
+    struct operand index = pop_sum(c);
     struct mem from = memory_operand(c, &index);
     u8 to = reg_result(c, XMM_MASK, NULL);
     site_here(c, TRAP_MEMORY_BOUNDS);
@@ -20,7 +20,7 @@ void simd_load(struct baseline *c, const struct simd_row *row) {
 // movss r, seg:[...]; pshufd r, r, 0
 void simd_load_splat(struct baseline *c, const struct simd_row *row) {
     enum width w = (enum width)row->arg;
-    struct operand index = pop(c);
+    struct operand index = pop_sum(c);
     struct mem from = memory_operand(c, &index);
     u8 to = reg_result(c, XMM_MASK, NULL);
     site_here(c, TRAP_MEMORY_BOUNDS);
@@ -38,7 +38,7 @@ void simd_load_splat(struct baseline *c, const struct simd_row *row) {
 // movups seg:[...], x
 void simd_store(struct baseline *c, const struct simd_row *) {
     struct operand value = pop_loaded(c);
-    struct operand index = pop(c);
+    struct operand index = pop_sum(c);
     struct mem to = memory_operand(c, &index);
     site_here(c, TRAP_MEMORY_BOUNDS);
     asm_storev(c->a, to, vec(&value));
@@ -49,7 +49,7 @@ void simd_store(struct baseline *c, const struct simd_row *) {
 // pinsr x, seg:[...], lane
 void simd_load_lane(struct baseline *c, const struct simd_row *row) {
     struct operand value = pop_own(c);
-    struct operand index = pop(c);
+    struct operand index = pop_sum(c);
     struct mem from = memory_operand(c, &index);
     site_here(c, TRAP_MEMORY_BOUNDS);
     asm_pinsr_m(c->a, (enum width)row->arg, vec(&value), from, c->insn.mem.lane);
@@ -60,7 +60,7 @@ void simd_load_lane(struct baseline *c, const struct simd_row *row) {
 // pextr seg:[...], x, lane
 void simd_store_lane(struct baseline *c, const struct simd_row *row) {
     struct operand value = pop_loaded(c);
-    struct operand index = pop(c);
+    struct operand index = pop_sum(c);
     struct mem to = memory_operand(c, &index);
     site_here(c, TRAP_MEMORY_BOUNDS);
     asm_pextr_m(c->a, (enum width)row->arg, to, vec(&value), c->insn.mem.lane);

@@ -50,6 +50,11 @@ static void read_loop(const struct baseline *c, struct loop_facts *facts) {
         insn_read(&r, c->decl, &insn);
         switch (insn.op) {
         case OP_LOOP:
+        case OP_TRY:
+        case OP_TRY_TABLE:
+        case OP_THROW:
+        case OP_THROW_REF:
+        case OP_RETHROW:
             return;
         case OP_BLOCK:
         case OP_IF:

@@ -145,6 +145,7 @@ void merge_moves(struct baseline *c, const struct merge *m, u32 height, u32 coun
 void merge_adopt(struct baseline *c, const struct merge *m, u32 height, u32 count,
                  const enum value_type *types) {
     ASSERT(m->decided);
+    c->zero_flag_reg = NO_REG;
     for (u32 left = c->locals; left != 0; left &= left - 1) {
         u32 reg = (u32)__builtin_ctz(left);
         c->local[c->local_of[reg]].reg = NO_REG;

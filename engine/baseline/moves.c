@@ -84,6 +84,7 @@ void operand_store(struct baseline *c, const struct operand *x, struct mem to) {
         asm_store(c->a, w, to, SCRATCH);
         return;
     }
+    case SLOT_SUM:
     case SLOT_FLAGS:
         break;
     }
@@ -122,6 +123,7 @@ void moves_add(struct baseline *c, u8 to, const struct operand *x) {
     case SLOT_HOME:
         moves_add_load(c, to, x->type, operand_home(c, x));
         return;
+    case SLOT_SUM:
     case SLOT_FLAGS:
         break;
     }

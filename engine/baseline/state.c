@@ -14,6 +14,7 @@ void state_reset(struct baseline *c) {
     c->locals = 0;
     c->clean = 0;
     c->victim = 0;
+    c->zero_flag_reg = NO_REG;
     memset(c->refs, 0, sizeof(c->refs));
     for (u32 i = 0; i < REG_COUNT; i++)
         c->local_of[i] = NO_LOCAL;
@@ -27,8 +28,10 @@ void state_check(const struct baseline *c) {
     for (u32 i = c->window; i < c->operand_count; i++) {
         const struct operand *x = &c->operands[i];
         CHECK(x->slot == operand_slot(c, i));
-        if (x->kind == SLOT_REG)
+        if (x->kind == SLOT_REG || (x->kind == SLOT_SUM && x->reg != NO_REG))
             refs[x->reg]++;
+        if (x->kind == SLOT_SUM && x->index != NO_REG)
+            refs[x->index]++;
     }
     for (u8 reg = 0; reg < REG_COUNT; reg++) {
         CHECK(refs[reg] == c->refs[reg]); // nothing is pinned between instructions
@@ -110,9 +113,11 @@ static void local_write_home(struct baseline *c, u8 reg) {
 
 static void operand_write_home(struct baseline *c, struct operand *x) {
     operand_slots_reserve(c, x);
-    operand_store(c, x, operand_home(c, x));
-    if (x->kind == SLOT_REG)
-        reg_release(c, x->reg);
+    if (x->kind == SLOT_SUM)
+        sum_write_home(c, x);
+    else
+        operand_store(c, x, operand_home(c, x));
+    operand_release(c, x);
     x->kind = SLOT_HOME;
 }
 
@@ -172,25 +177,50 @@ u8 reg_alloc(struct baseline *c, u32 mask) {
     return reg;
 }
 
-void reg_claim(struct baseline *c, u8 reg, u32 avoid) {
-    u32 class_mask = reg < REG_XMM ? GPR_MASK : XMM_MASK;
-    if ((c->locals & bit(reg)) != 0) {
-        u32 local = c->local_of[reg];
-        u32 empty = class_mask & ~avoid & ~bit(reg) & ~c->used & ~c->locals;
-        bool clean = (c->clean & bit(reg)) != 0;
-        if (empty == 0)
-            local_write_home(c, reg);
-        local_detach(c, reg);
-        if (empty != 0) {
-            u8 to = (u8)__builtin_ctz(empty);
-            value_move(c, local_type(c, local), to, reg);
-            local_attach(c, local, to, clean);
+// The operand's use of `reg`, if there is one, or NULL.
+static u8 *operand_use(struct operand *x, u8 reg) {
+    if ((x->kind == SLOT_REG || x->kind == SLOT_SUM) && x->reg == reg)
+        return &x->reg;
+    return x->kind == SLOT_SUM && x->index == reg ? &x->index : NULL;
+}
+
+// Stacked operands that are in `from` are in `to` from now on.
+static bool operands_redirect(struct baseline *c, u8 from, u8 to) {
+    bool found = false;
+    for (u32 i = c->window; i < c->operand_count; i++) {
+        for (u8 *use = operand_use(&c->operands[i], from); use != NULL;
+             use = operand_use(&c->operands[i], from)) {
+            *use = to;
+            reg_retain(c, to);
+            reg_release(c, from);
+            found = true;
         }
     }
+    return found;
+}
+
+// Moves to an empty register, if there is one, or else home.
+void reg_claim(struct baseline *c, u8 reg, u32 avoid) {
+    u32 class_mask = reg < REG_XMM ? GPR_MASK : XMM_MASK;
+    u32 empty = class_mask & ~avoid & ~bit(reg) & ~c->used & ~c->locals;
+    u32 local = c->local_of[reg];
+    bool clean = (c->clean & bit(reg)) != 0;
+    if (local != NO_LOCAL && empty == 0)
+        local_write_home(c, reg);
+    if (local != NO_LOCAL)
+        local_detach(c, reg);
+    if (empty != 0) {
+        u8 to = (u8)__builtin_ctz(empty);
+        bool moved = operands_redirect(c, reg, to);
+        if (moved || local != NO_LOCAL)
+            value_move(c, reg < REG_XMM ? VALUE_I64 : VALUE_V128, to, reg);
+        if (local != NO_LOCAL)
+            local_attach(c, local, to, clean);
+        return;
+    }
     for (u32 i = c->window; i < c->operand_count; i++) {
-        struct operand *x = &c->operands[i];
-        if (x->kind == SLOT_REG && x->reg == reg)
-            operand_write_home(c, x);
+        if (operand_use(&c->operands[i], reg) != NULL)
+            operand_write_home(c, &c->operands[i]);
     }
 }
 
@@ -210,11 +240,18 @@ static u8 reg_hint(const struct baseline *c, u32 mask) {
 }
 
 u8 reg_result(struct baseline *c, u32 mask, const struct operand *x) {
-    bool in_reg = x != NULL && x->kind == SLOT_REG;
-    if (in_reg && (bit(x->reg) & mask) != 0 && operand_is_own(c, x))
-        return x->reg;
-    if (in_reg)
+    if (x != NULL && x->kind == SLOT_SUM) {
+        u8 own = sum_own_reg(c, x);
+        operand_release(c, x);
+        if (own != NO_REG && (bit(own) & mask) != 0) {
+            reg_retain(c, own);
+            return own;
+        }
+    } else if (x != NULL && x->kind == SLOT_REG) {
+        if ((bit(x->reg) & mask) != 0 && operand_is_own(c, x))
+            return x->reg;
         reg_release(c, x->reg);
+    }
     u8 reg = reg_hint(c, mask);
     if (reg != NO_REG && c->refs[reg] == 0) {
         local_detach(c, reg);
@@ -251,7 +288,16 @@ void push_flags(struct baseline *c, struct flags flags) {
     push(c, SLOT_FLAGS, VALUE_I32)->flags = flags;
 }
 
-struct operand pop(struct baseline *c) {
+void push_sum(struct baseline *c, const struct operand *sum) {
+    ASSERT(sum->kind == SLOT_SUM);
+    struct operand *x = push(c, SLOT_SUM, VALUE_I32);
+    x->reg = sum->reg;
+    x->index = sum->index;
+    x->scale = sum->scale;
+    x->value = sum->value;
+}
+
+struct operand pop_sum(struct baseline *c) {
     ASSERT(c->operand_count != 0);
     c->operand_count--;
     if (c->window > c->operand_count)
@@ -259,13 +305,30 @@ struct operand pop(struct baseline *c) {
     return c->operands[c->operand_count];
 }
 
+struct operand pop(struct baseline *c) {
+    struct operand x = pop_sum(c);
+    if (x.kind == SLOT_SUM)
+        operand_settle(c, &x);
+    return x;
+}
+
 void operand_release(struct baseline *c, const struct operand *x) {
-    if (x->kind == SLOT_REG)
+    if (x->kind == SLOT_REG) {
         reg_release(c, x->reg);
+    } else if (x->kind == SLOT_SUM) {
+        if (x->reg != NO_REG)
+            reg_release(c, x->reg);
+        if (x->index != NO_REG)
+            reg_release(c, x->index);
+    }
 }
 
 bool operand_is_own(const struct baseline *c, const struct operand *x) {
     return x->kind == SLOT_REG && c->refs[x->reg] == 1 && (c->locals & bit(x->reg)) == 0;
+}
+
+bool operand_is_replaced(const struct baseline *c, const struct operand *x) {
+    return x->kind == SLOT_REG && c->refs[x->reg] == 1 && reg_hint(c, bit(x->reg)) == x->reg;
 }
 
 static void operand_fill(struct baseline *c, struct operand *x, u8 reg) {

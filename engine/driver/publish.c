@@ -18,6 +18,9 @@ static void free_array(void *array, usize bytes) {
 static void object_free(struct code_object *object) {
     free_array(object->sites, object->site_count * sizeof *object->sites);
     free_array(object->entries, object->func_count * sizeof *object->entries);
+    free_array(object->guards, object->guard_count * sizeof *object->guards);
+    free_array(object->tries, object->try_count * sizeof *object->tries);
+    free_array(object->catches, object->catch_count * sizeof *object->catches);
     host_free(object, sizeof *object);
 }
 
@@ -37,6 +40,23 @@ static enum status publish_bytes(const struct assembler *code, u64 *address_out)
     return OK;
 }
 
+// False when out of memory.
+static bool copy_tables(const struct code_unit *unit, const u32 *entries, u32 entry_count,
+                        struct code_object *object) {
+    object->site_count = unit->site_count;
+    object->func_count = entry_count;
+    object->guard_count = unit->guard_count;
+    object->try_count = unit->try_count;
+    object->catch_count = unit->catch_count;
+    object->sites = copy_array(unit->sites, unit->site_count * sizeof *unit->sites);
+    object->entries = copy_array(entries, entry_count * sizeof *entries);
+    object->guards = copy_array(unit->guards, unit->guard_count * sizeof *unit->guards);
+    object->tries = copy_array(unit->tries, unit->try_count * sizeof *unit->tries);
+    object->catches = copy_array(unit->catches, unit->catch_count * sizeof *unit->catches);
+    return object->sites != NULL && object->entries != NULL && object->guards != NULL &&
+           object->tries != NULL && object->catches != NULL;
+}
+
 enum status code_unit_publish(struct engine *engine, const struct code_unit *unit,
                               const u32 *entries, u32 entry_count, struct code_object **out) {
     ASSERT(unit->code.status == OK);
@@ -45,12 +65,8 @@ enum status code_unit_publish(struct engine *engine, const struct code_unit *uni
     if (object == NULL)
         return ERR_NO_MEMORY;
     object->bytes = unit->code.len;
-    object->site_count = unit->site_count;
-    object->func_count = entry_count;
-    object->sites = copy_array(unit->sites, unit->site_count * sizeof *unit->sites);
-    object->entries = copy_array(entries, entry_count * sizeof *entries);
     enum status status = ERR_NO_MEMORY;
-    if (object->sites == NULL || object->entries == NULL)
+    if (!copy_tables(unit, entries, entry_count, object))
         goto fail;
     status = publish_bytes(&unit->code, &object->address);
     if (status != OK)

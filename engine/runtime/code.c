@@ -135,6 +135,21 @@ const struct code_site *code_object_site_before(const struct code_object *object
     return at == 0 ? NULL : &object->sites[at - 1];
 }
 
+const struct code_try *code_object_try(const struct code_object *object, u32 code_offset) {
+    u32 low = 0;
+    u32 high = object->guard_count;
+    while (low < high) {
+        u32 middle = low + (high - low) / 2;
+        if (object->guards[middle].code_offset < code_offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == object->guard_count || object->guards[low].code_offset != code_offset)
+        return NULL;
+    return code_object_try_at(object, object->guards[low].innermost);
+}
+
 u32 code_object_func(const struct code_object *object, u32 code_offset) {
     u32 low = 0;
     u32 high = object->func_count;

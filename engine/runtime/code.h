@@ -16,6 +16,13 @@ struct code_object {
     u32 site_count;
     struct code_site *sites; // sorted by code_offset
 
+    u32 guard_count;
+    struct code_guard *guards; // sorted by code_offset
+    u32 try_count;
+    struct code_try *tries;
+    u32 catch_count;
+    struct code_catch *catches;
+
     struct code_object *next; // in the engine's list of thunks
 };
 
@@ -47,6 +54,26 @@ const struct code_site *code_object_site(const struct code_object *object, enum 
 
 // The last site below this offset, or NULL.
 const struct code_site *code_object_site_before(const struct code_object *object, u32 code_offset);
+
+// The innermost try around the call that returns to exactly this offset, or NULL.
+const struct code_try *code_object_try(const struct code_object *object, u32 code_offset);
+
+// The try or catch of that number, which a table of the object names; NULL for none.
+static inline const struct code_try *code_object_try_at(const struct code_object *object,
+                                                        u32 index) {
+    if (index == NO_TRY)
+        return NULL;
+    CHECK(index < object->try_count);
+    return &object->tries[index];
+}
+
+static inline const struct code_catch *code_object_catch_at(const struct code_object *object,
+                                                            u32 index) {
+    if (index == NO_CATCH)
+        return NULL;
+    CHECK(index < object->catch_count);
+    return &object->catches[index];
+}
 
 // The own function that contains the offset, as a module-wide index, or NO_FUNC.
 u32 code_object_func(const struct code_object *object, u32 code_offset);

@@ -46,6 +46,30 @@ void entry_stack_grow(void);
 void entry_segment_set(void);
 void entry_tail_call(void);
 
+void entry_throw(void);
+void entry_throw_ref(void);
+
+// Where a throw is, and then where it lands. The offsets are repeated in entry_x64.S.
+struct unwind {
+    u64 pc; // return address of the throwing function's call; the landing
+    u64 fp;
+    u64 sp; // the landing's only
+    struct instance *instance;
+    struct thread_block *thread;
+};
+
+STATIC_ASSERT(offsetof(struct unwind, fp) == 8, "entry_x64.S");
+STATIC_ASSERT(offsetof(struct unwind, sp) == 16, "entry_x64.S");
+STATIC_ASSERT(offsetof(struct unwind, instance) == 24, "entry_x64.S");
+STATIC_ASSERT(offsetof(struct unwind, thread) == 32, "entry_x64.S");
+STATIC_ASSERT(sizeof(struct unwind) == 40, "entry_x64.S");
+
+// Find the catch and deliver, called by the stubs of the same names: TRAP_NONE, and `unwind` says
+// where to continue; else nothing has changed. The segment base is the landing's already.
+struct exception;
+enum trap exception_throw(struct unwind *unwind, u64 tag_index, const u64 *payload);
+enum trap exception_throw_ref(struct unwind *unwind, const struct exception *thrown);
+
 // Fills in thread->report; called by entry_trap_exit.
 void trap_capture(struct thread_block *thread, struct instance *instance);
 

@@ -28,6 +28,13 @@
 #define FUNC_REF_HOST_CODE   32
 #define INSTANCE_MEMORY_BASE 16
 
+// struct unwind
+#define UNWIND_PC       0
+#define UNWIND_FP       8
+#define UNWIND_SP       16
+#define UNWIND_INSTANCE 24
+#define UNWIND_BYTES    40
+
 #define CROSS_RETURN_MARK 0x57801f0f
 
 // What C expects to find unchanged: rbx rbp r12 to r15. Generated code keeps none but rbp, r14 and
@@ -214,5 +221,42 @@ entry_tail_call:                        // rax = struct func_ref; [rsp] = return
 .Lcross:
         jmp     [rax + FUNC_REF_CROSS_CODE]
         .size   entry_tail_call, . - entry_tail_call
+
+// A throw: C finds the landing (struct unwind, on the stack), and has returned before it is entered.
+        .macro  THROW find
+        push    r14                     // thread
+        push    r15                     // instance
+        push    0                       // sp
+        push    rbp                     // fp
+        push    [rsp + 32]              // pc: our return address
+        mov     rdi, rsp                // aligned: 8 + 40 bytes below the frame
+        cld
+        call    \find
+        test    eax, eax
+        jnz     1f
+        mov     rax, [rsp + UNWIND_PC]
+        mov     rbp, [rsp + UNWIND_FP]
+        mov     r15, [rsp + UNWIND_INSTANCE]
+        mov     rsp, [rsp + UNWIND_SP]
+        jmp     rax
+1:      mov     edx, eax                // a helper's result: the trap
+        xor     eax, eax
+        add     rsp, UNWIND_BYTES
+        ret
+        .endm
+
+        .globl  entry_throw
+        .type   entry_throw, @function
+        .balign 16
+entry_throw:                            // rsi = tag index, rdx = payload
+        THROW   exception_throw
+        .size   entry_throw, . - entry_throw
+
+        .globl  entry_throw_ref
+        .type   entry_throw_ref, @function
+        .balign 16
+entry_throw_ref:                        // rsi = exception
+        THROW   exception_throw_ref
+        .size   entry_throw_ref, . - entry_throw_ref
 
         .section .note.GNU-stack, "", @progbits

@@ -132,13 +132,22 @@ static struct helper_result helper_notify(struct instance *instance, u64 memory_
 }
 
 static const void *const helpers[HELPER_COUNT] = {
-    [HELPER_MEMORY_GROW] = helper_memory_grow, [HELPER_MEMORY_INIT] = helper_memory_init,
-    [HELPER_DATA_DROP] = helper_data_drop,     [HELPER_TABLE_GROW] = helper_table_grow,
-    [HELPER_TABLE_FILL] = helper_table_fill,   [HELPER_TABLE_COPY] = helper_table_copy,
-    [HELPER_TABLE_INIT] = helper_table_init,   [HELPER_ELEM_DROP] = helper_elem_drop,
-    [HELPER_STACK_GROW] = entry_stack_grow,    [HELPER_SEGMENT_SET] = entry_segment_set,
-    [HELPER_TAIL_CALL] = entry_tail_call,      [HELPER_WAIT32] = helper_wait32,
-    [HELPER_WAIT64] = helper_wait64,           [HELPER_NOTIFY] = helper_notify,
+    [HELPER_MEMORY_GROW] = helper_memory_grow,
+    [HELPER_MEMORY_INIT] = helper_memory_init,
+    [HELPER_DATA_DROP] = helper_data_drop,
+    [HELPER_TABLE_GROW] = helper_table_grow,
+    [HELPER_TABLE_FILL] = helper_table_fill,
+    [HELPER_TABLE_COPY] = helper_table_copy,
+    [HELPER_TABLE_INIT] = helper_table_init,
+    [HELPER_ELEM_DROP] = helper_elem_drop,
+    [HELPER_STACK_GROW] = entry_stack_grow,
+    [HELPER_SEGMENT_SET] = entry_segment_set,
+    [HELPER_TAIL_CALL] = entry_tail_call,
+    [HELPER_WAIT32] = helper_wait32,
+    [HELPER_WAIT64] = helper_wait64,
+    [HELPER_NOTIFY] = helper_notify,
+    [HELPER_THROW] = entry_throw,
+    [HELPER_THROW_REF] = entry_throw_ref,
 };
 
 const void *const *helper_table(void) {

@@ -53,6 +53,7 @@ void store_destroy(struct store *store) {
     if (store == NULL)
         return;
     store_rollback(store, &(struct store){0});
+    exception_pool_fini(&store->exceptions, store->owner);
     host_free(store, sizeof *store);
 }
 
@@ -79,6 +80,8 @@ enum status store_tag(struct store *store, const struct func_type *type, struct 
         host_free(made, sizeof *made);
         return status;
     }
+    for (u32 i = 0; i < type->param_count; i++)
+        made->tag.payload_slots += value_type_slots(type->types[i]);
     made->next = store->tags;
     store->tags = made;
     *out = &made->tag;

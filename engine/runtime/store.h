@@ -1,6 +1,7 @@
 #pragma once
 // A store and what it owns. For engine/runtime only.
 
+#include "engine/runtime/exception.h"
 #include "engine/runtime/runtime.h"
 
 struct store_memory {
@@ -44,6 +45,7 @@ struct store {
     struct store_global *globals;
     struct store_tag *tags;
     struct instance_state *instances;
+    struct exception_pool exceptions;
 };
 
 // Frees what was made after `mark` was copied from the store.

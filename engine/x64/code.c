@@ -1,5 +1,6 @@
-// The lists beside the bytes of a code unit: sites and calls. Both grow by doubling; running out of
-// memory shows in the assembler's sticky status, so a compiler checks one thing.
+// The lists beside the bytes of a code unit: sites, calls, and tries with their guards and catches.
+// All grow by doubling; running out of memory shows in the assembler's sticky status, so a compiler
+// checks one thing.
 
 #include "engine/x64/code.h"
 
@@ -37,6 +38,9 @@ void code_unit_fini(struct code_unit *unit) {
     asm_fini(&unit->code);
     host_free(unit->sites, unit->site_capacity * sizeof(*unit->sites));
     host_free(unit->calls, unit->call_capacity * sizeof(*unit->calls));
+    host_free(unit->guards, unit->guard_capacity * sizeof(*unit->guards));
+    host_free(unit->tries, unit->try_capacity * sizeof(*unit->tries));
+    host_free(unit->catches, unit->catch_capacity * sizeof(*unit->catches));
     *unit = (struct code_unit){0};
 }
 
@@ -62,6 +66,60 @@ void code_unit_call(struct code_unit *unit, u32 code_offset, u32 func) {
         unit->calls = calls;
     }
     unit->calls[unit->call_count++] = (struct code_call){code_offset, func};
+}
+
+// -- Exceptions ---------------------------------------------------------------------------------
+
+u32 code_unit_try(struct code_unit *unit, u32 outer) {
+    if (unit->code.status != OK)
+        return NO_TRY;
+    ASSERT(outer == NO_TRY || outer < unit->try_count);
+    if (unit->try_count == unit->try_capacity) {
+        void *tries = grown(unit, unit->tries, &unit->try_capacity, sizeof(*unit->tries));
+        if (tries == NULL)
+            return NO_TRY;
+        unit->tries = tries;
+    }
+    unit->tries[unit->try_count] =
+        (struct code_try){.outer = outer, .first_catch = NO_CATCH, .last_catch = NO_CATCH};
+    return unit->try_count++;
+}
+
+void code_unit_guard(struct code_unit *unit, u32 code_offset, u32 innermost) {
+    if (unit->code.status != OK)
+        return;
+    ASSERT(innermost < unit->try_count);
+    ASSERT(unit->guard_count == 0 || unit->guards[unit->guard_count - 1].code_offset < code_offset);
+    if (unit->guard_count == unit->guard_capacity) {
+        void *guards = grown(unit, unit->guards, &unit->guard_capacity, sizeof(*unit->guards));
+        if (guards == NULL)
+            return;
+        unit->guards = guards;
+    }
+    unit->guards[unit->guard_count++] = (struct code_guard){code_offset, innermost};
+    unit->tries[innermost].is_guarding = true;
+}
+
+u32 code_unit_catch(struct code_unit *unit, u32 in, const struct code_catch *added) {
+    if (unit->code.status != OK)
+        return NO_CATCH;
+    ASSERT(in < unit->try_count);
+    if (unit->catch_count == unit->catch_capacity) {
+        void *catches = grown(unit, unit->catches, &unit->catch_capacity, sizeof(*unit->catches));
+        if (catches == NULL)
+            return NO_CATCH;
+        unit->catches = catches;
+    }
+    u32 index = unit->catch_count++;
+    unit->catches[index] = *added;
+    unit->catches[index].next = NO_CATCH;
+    struct code_try *try = &unit->tries[in];
+    if (try->last_catch == NO_CATCH)
+        try->first_catch = index;
+    else
+        unit->catches[try->last_catch].next = index;
+    try->last_catch = index;
+    return index;
 }
 
 // -- Sorting ------------------------------------------------------------------------------------

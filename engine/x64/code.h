@@ -23,6 +23,17 @@ struct code_unit {
     u32 call_count;
     u32 call_capacity;
     struct code_call *calls;
+
+    // What a throw looks for; guards are sorted by code_offset.
+    u32 guard_count;
+    u32 guard_capacity;
+    struct code_guard *guards;
+    u32 try_count;
+    u32 try_capacity;
+    struct code_try *tries;
+    u32 catch_count;
+    u32 catch_capacity;
+    struct code_catch *catches;
 };
 
 void code_unit_init(struct code_unit *unit);
@@ -31,6 +42,12 @@ void code_unit_fini(struct code_unit *unit);
 // Running out of memory shows in unit->code.status.
 void code_unit_site(struct code_unit *unit, u32 code_offset, u32 wasm_offset, enum trap trap);
 void code_unit_call(struct code_unit *unit, u32 code_offset, u32 func);
+
+// Adds a try without catches that guards nothing yet; NO_TRY when out of memory. `outer` may be
+// NO_TRY. Guards are added in ascending order; a catch becomes the last of its try.
+u32 code_unit_try(struct code_unit *unit, u32 outer);
+void code_unit_guard(struct code_unit *unit, u32 code_offset, u32 innermost);
+u32 code_unit_catch(struct code_unit *unit, u32 in, const struct code_catch *added);
 
 // Sorts the sites from index `first` on by code offset: cold code is emitted out of order. A call
 // and the instruction behind it may have sites at one offset: the call's, TRAP_NONE, comes first.

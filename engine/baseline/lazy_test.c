@@ -1,0 +1,134 @@
+// What the compiler leaves for later, by running it: tests/wat/lazy.wat. Each function is computed
+// here in C as well, over operands at the edges.
+
+#include "tests/embedder.h"
+
+static const u8 lazy_wasm[] = {
+#embed "wat/lazy.wasm"
+};
+
+static struct embedder e;
+static struct instance *instance;
+
+static int setup(void **state) {
+    (void)state;
+    embedder_init(&e);
+    instance = embedder_instance(&e, (struct bytes){lazy_wasm, sizeof lazy_wasm}, NULL);
+    u64 values[2];
+    assert_int_equal(embedder_call(&e, instance, "fill", values), TRAP_NONE);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    embedder_fini(&e);
+    return 0;
+}
+
+static enum trap run(const char *name, u32 a, u32 b, u64 *result) {
+    u64 values[2] = {a, b};
+    enum trap trap = embedder_call(&e, instance, name, values);
+    *result = values[0];
+    return trap;
+}
+
+static void check(const char *name, u32 a, u32 b, u64 expected) {
+    u64 result;
+    enum trap trap = run(name, a, b, &result);
+    if (trap != TRAP_NONE || result != expected)
+        fail_msg("%s(%u, %u): %s, %lx and not %lx", name, a, b, trap_text(trap), result,
+                 expected);
+}
+
+// What a load of a byte at `address`, computed without wrapping, is to give.
+static void check_load(const char *name, u32 a, u32 b, u64 address) {
+    u64 result;
+    enum trap trap = run(name, a, b, &result);
+    enum trap wanted = address < WASM_PAGE_BYTES ? TRAP_NONE : TRAP_MEMORY_BOUNDS;
+    u64 byte = address < 1024 ? (u8)(address * 7) : 0;
+    if (trap != wanted || (trap == TRAP_NONE && result != byte))
+        fail_msg("%s(%u, %u): %s, %lu", name, a, b, trap_text(trap), result);
+}
+
+static const u32 edges[] = {0,          1,          2,          3,          8,
+                            31,         32,         100,        0xffff,     0x10000,
+                            0x7fffffff, 0x80000000, 0xfffffff0, 0xfffffffc, 0xffffffff};
+
+#define FOR_EDGES(a, b)                                                                            \
+    for (u32 i_ = 0, a, b;                                                                         \
+         i_ < COUNT_OF(edges) * COUNT_OF(edges) &&                                                 \
+         (a = edges[i_ / COUNT_OF(edges)], b = edges[i_ % COUNT_OF(edges)], true);                 \
+         i_++)
+
+static void addresses_wrap_around(void **state) {
+    (void)state;
+    FOR_EDGES(a, b) {
+        check_load("plain", a, b, (u32)(a + b));
+        check_load("constant", a, b, (u32)(a - 8));
+        check_load("scaled", a, b, (u32)(a + 4 * b + 9));
+        check_load("scaled_alone", a, b, (u32)(8 * (b + 1) + 16));
+        check_load("offset", a, b, (u64)(u32)(a + b) + 1);
+        check_load("twice", a, b, (u32)(2 * a));
+        check_load("four_terms", a, b, (u32)(9 * a + 3 * b));
+        check_load("across_shift", a, b, (u32)(a + 4 * b + (a << (b & 31))));
+    }
+}
+
+static void values(void **state) {
+    (void)state;
+    FOR_EDGES(a, b) {
+        check("value", a, b, (u32)(8 * b + a - 1));
+        check("carried", a, b, b != 0 ? (u32)(a + 5) : (u32)(a + 6));
+        check("argument", a, b, (u32)(a + b + a - 1));
+        check("selected", a, b, (i32)a < (i32)b ? (u32)(a + 10) : (u32)(b + 20));
+        check("in_table", a, b, b == 1 ? (u32)(a + 1) : (u32)(a + 101));
+        check("local_changes", a, b, (u32)(a + b + 1000 + b + 2000));
+        check("across_call", a, b, a);
+        if (b != 0)
+            check("across_division", a, b, (u32)(a + 7 + a + b + a / b + a % b));
+        check("pressure", a, b,
+              (u32)((a + b) ^ (3 * a + 1) ^ (5 * a + b) ^ (7 * a + 44 * a) ^ (13 * a + 2) ^
+                    (36 * a) ^ (23 * a + 3) ^ (60 * a) ^ (31 * a + 4) ^ (11 * a + 5) ^ (a * b) ^
+                    (15 * a * a) ^ (77 * a * a) ^ (221 * a * a)));
+    }
+}
+
+static void flags(void **state) {
+    (void)state;
+    check("count_down", 1, 0, 2);
+    check("count_down", 1000, 5, 2005);
+    FOR_EDGES(a, b) {
+        check("flag_of_and", a, b, (a & b) == 0 ? 1 : 2);
+        check("flag_of_shift", a, b, a >> 4 != 0);
+        check("flag_of_rotate", a, b, a == 0);
+        check("flag_of_other", a, b, b != 0 ? a == 0 : (a & 1) == 0);
+        check("flag_of_i64", a, b, a == b);
+    }
+}
+
+static void branches_back(void **state) {
+    (void)state;
+    FOR_EDGES(a, b) {
+        u32 x = a;
+        u32 y = b;
+        u32 last = 0;
+        for (u32 i = 0; i < 5; i++) {
+            u32 t = x;
+            last = 3 * x;
+            x = y + 1;
+            y = t;
+        }
+        check("rotate", a, b, (u32)(100 * x - y));
+        check("rotate_above", a, b, (u32)(a * b + last + 100 * x - y));
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(addresses_wrap_around),
+        cmocka_unit_test(values),
+        cmocka_unit_test(flags),
+        cmocka_unit_test(branches_back),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
