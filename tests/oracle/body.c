@@ -160,24 +160,45 @@ static void select_value(struct body *b, enum value_type type) {
     body_push(b, type, exact);
 }
 
-static void steps(struct body *b, u32 count);
 static void call_func(struct body *b, u32 func);
 
-static void enter(struct body *b, const struct plan_type *type, bool is_loop) {
+void body_enter(struct body *b, const struct plan_type *type, enum frame_kind kind) {
     CHECK(b->depth < BODY_FRAMES);
     u32 base = b->height - type->param_count;
-    b->frames[b->depth++] = (struct body_frame){.is_loop = is_loop, .base = base, .type = type};
+    b->frames[b->depth++] = (struct body_frame){.kind = kind, .base = base, .type = type};
     b->nesting++;
 }
 
-static void leave(struct body *b) {
+void body_settle(struct body *b) {
     const struct plan_type *type = innermost(b)->type;
     settle(b, type->types + type->param_count, type->result_count);
+}
+
+void body_reopen(struct body *b, enum frame_kind kind) {
+    struct body_frame *frame = innermost(b);
+    b->height = frame->base;
+    frame->kind = kind;
+    frame->is_dead = false;
+}
+
+static void close(struct body *b) {
+    const struct plan_type *type = innermost(b)->type;
     b->height = innermost(b)->base;
-    body_op(b, OP_END);
     b->depth--;
     b->nesting--;
     push_types(b, type->types + type->param_count, type->result_count);
+}
+
+void body_leave(struct body *b) {
+    body_settle(b);
+    body_op(b, OP_END);
+    close(b);
+}
+
+void body_delegate(struct body *b, u32 label) {
+    body_settle(b);
+    indexed(b, OP_DELEGATE, label);
+    close(b);
 }
 
 // global.get fuel; i32.eqz; if unreachable end; fuel--
@@ -195,7 +216,7 @@ static void burn_fuel(struct body *b) {
 }
 
 // Where the block type is not one of the module's types, it is empty or one result: made here.
-static const struct plan_type no_types;
+const struct plan_type body_no_types;
 
 static const struct plan_type *result_type(enum value_type type) {
     static struct plan_type of[256];
@@ -204,9 +225,9 @@ static const struct plan_type *result_type(enum value_type type) {
 }
 
 // Opens a block of type `index` of the module's, or of one of the short forms.
-static void open_block(struct body *b, enum wasm_op op, const struct plan_type *type) {
+void body_open(struct body *b, enum wasm_op op, const struct plan_type *type) {
     body_op(b, op);
-    if (type == &no_types)
+    if (type == &body_no_types)
         out_byte(&b->code, 0x40);
     else if (type >= b->plan->types && type < b->plan->types + b->plan->type_count)
         out_signed(&b->code, type - b->plan->types);
@@ -235,30 +256,30 @@ static void block(struct body *b, const struct plan_type *type) {
     u32 count = 1 + entropy_below(b->e, 6);
     if (kind >= 2) {
         body_pop(b, 1);
-        open_block(b, OP_IF, type);
+        body_open(b, OP_IF, type);
     } else {
-        open_block(b, kind == 1 ? OP_LOOP : OP_BLOCK, type);
+        body_open(b, kind == 1 ? OP_LOOP : OP_BLOCK, type);
     }
     body_pop(b, type->param_count);
     push_types(b, type->types, type->param_count);
-    enter(b, type, kind == 1);
+    body_enter(b, type, kind == 1 ? FRAME_LOOP : FRAME_BLOCK);
     if (kind == 1)
         burn_fuel(b);
-    steps(b, count);
+    body_steps(b, count);
     if (kind >= 2 && (!same_types(type) || !entropy_one_in(b->e, 3))) {
-        settle(b, type->types + type->param_count, type->result_count);
-        b->height = innermost(b)->base;
-        innermost(b)->is_dead = false;
+        body_settle(b);
         body_op(b, OP_ELSE);
+        body_reopen(b, FRAME_BLOCK);
         push_types(b, type->types, type->param_count);
-        steps(b, entropy_below(b->e, 5));
+        body_steps(b, entropy_below(b->e, 5));
     }
-    leave(b);
+    body_leave(b);
 }
 
 static void any_block(struct body *b) {
     if (entropy_one_in(b->e, 2) || !plan_has(b->plan, FEATURE_MULTI_VALUE)) {
-        block(b, entropy_one_in(b->e, 2) ? &no_types : result_type(plan_value_type(b->plan, b->e)));
+        block(b, entropy_one_in(b->e, 2) ? &body_no_types
+                                         : result_type(plan_value_type(b->plan, b->e)));
         return;
     }
     const struct plan_type *type = &b->plan->types[entropy_below(b->e, b->plan->type_count)];
@@ -464,7 +485,7 @@ static void call_indirect(struct body *b) {
     call_done(b, signature);
 }
 
-static void become_dead(struct body *b) {
+void body_become_dead(struct body *b) {
     b->height = innermost(b)->base;
     innermost(b)->is_dead = true;
 }
@@ -494,25 +515,25 @@ static void tail_call(struct body *b) {
         indexed(b, OP_RETURN_CALL_INDIRECT, type);
         out_unsigned(&b->code, table);
     }
-    become_dead(b);
+    body_become_dead(b);
 }
 
 // -- Branches
 // -----------------------------------------------------------------------------------------
 
-static u32 label_types(const struct body *b, u32 label, const enum value_type **types) {
+u32 body_label(const struct body *b, u32 label, const enum value_type **types) {
     const struct body_frame *frame = &b->frames[b->depth - 1 - label];
-    *types = frame->type->types + (frame->is_loop ? 0 : frame->type->param_count);
-    return frame->is_loop ? frame->type->param_count : frame->type->result_count;
+    *types = frame->type->types + (frame->kind == FRAME_LOOP ? 0 : frame->type->param_count);
+    return frame->kind == FRAME_LOOP ? frame->type->param_count : frame->type->result_count;
 }
 
 static void branch_table(struct body *b) {
     const enum value_type *types, *others;
     u32 wanted = entropy_below(b->e, b->depth);
-    u32 count = label_types(b, wanted, &types);
+    u32 count = body_label(b, wanted, &types);
     u32 labels[BODY_FRAMES], label_count = 0;
     for (u32 label = 0; label < b->depth; label++) {
-        if (label_types(b, label, &others) == count && memcmp(types, others, count) == 0)
+        if (body_label(b, label, &others) == count && memcmp(types, others, count) == 0)
             labels[label_count++] = label;
     }
     body_provide(b, types, count);
@@ -521,18 +542,18 @@ static void branch_table(struct body *b) {
     indexed(b, OP_BR_TABLE, targets);
     for (u32 i = 0; i <= targets; i++)
         out_unsigned(&b->code, labels[entropy_below(b->e, label_count)]);
-    become_dead(b);
+    body_become_dead(b);
 }
 
 static void branch(struct body *b) {
     const enum value_type *types;
     u32 label = entropy_below(b->e, b->depth);
-    u32 count = label_types(b, label, &types);
+    u32 count = body_label(b, label, &types);
     switch (entropy_below(b->e, 8)) {
     case 0:
         body_provide(b, types, count);
         indexed(b, OP_BR, label);
-        become_dead(b);
+        body_become_dead(b);
         break;
     case 1:
         branch_table(b);
@@ -540,7 +561,7 @@ static void branch(struct body *b) {
     case 2:
         body_provide(b, b->type->types + b->type->param_count, b->type->result_count);
         body_op(b, OP_RETURN);
-        become_dead(b);
+        body_become_dead(b);
         break;
     case 3:
         tail_call(b);
@@ -563,10 +584,10 @@ static void counted_loop(struct body *b) {
     u32 turns = 1 + entropy_below(b->e, 8);
     indexed(b, OP_I32_CONST, 0);
     indexed(b, OP_LOCAL_SET, local);
-    open_block(b, OP_LOOP, &no_types);
-    enter(b, &no_types, true);
+    body_open(b, OP_LOOP, &body_no_types);
+    body_enter(b, &body_no_types, FRAME_LOOP);
     burn_fuel(b);
-    steps(b, 1 + entropy_below(b->e, 5));
+    body_steps(b, 1 + entropy_below(b->e, 5));
     if (!innermost(b)->is_dead) {
         indexed(b, OP_LOCAL_GET, local);
         indexed(b, OP_I32_CONST, 1);
@@ -576,7 +597,7 @@ static void counted_loop(struct body *b) {
         body_op(b, OP_I32_LT_U);
         indexed(b, OP_BR_IF, 0);
     }
-    leave(b);
+    body_leave(b);
 }
 
 // Blocks in blocks, and a branch out of the innermost.
@@ -587,17 +608,17 @@ static void deep_blocks(struct body *b) {
     u32 nesting = b->nesting;
     for (u32 i = 0; i < count; i++) {
         bool is_loop = entropy_one_in(b->e, 8);
-        open_block(b, is_loop ? OP_LOOP : OP_BLOCK, &no_types);
-        enter(b, &no_types, is_loop);
+        body_open(b, is_loop ? OP_LOOP : OP_BLOCK, &body_no_types);
+        body_enter(b, &body_no_types, is_loop ? FRAME_LOOP : FRAME_BLOCK);
         if (is_loop)
             burn_fuel(b);
         b->nesting = nesting; // they do not count
     }
-    steps(b, 2);
+    body_steps(b, 2);
     for (u32 i = 0; i < count; i++) {
         if (entropy_one_in(b->e, 6))
-            steps(b, 1);
-        leave(b);
+            body_steps(b, 1);
+        body_leave(b);
         b->nesting = nesting;
     }
 }
@@ -723,8 +744,10 @@ static void drop(struct body *b) {
 }
 
 static void control_step(struct body *b) {
-    u32 choice = entropy_below(b->e, 12);
-    if (choice < 5)
+    u32 choice = entropy_below(b->e, b->plan->tag_count != 0 ? 16 : 12);
+    if (choice >= 12)
+        choice < 14 ? body_throw(b) : body_try(b);
+    else if (choice < 5)
         any_block(b);
     else if (choice < 7)
         counted_loop(b);
@@ -733,7 +756,7 @@ static void control_step(struct body *b) {
     else if (entropy_one_in(b->e, 8))
         deep_blocks(b);
     else if (entropy_one_in(b->e, 8))
-        body_op(b, OP_UNREACHABLE), become_dead(b);
+        body_op(b, OP_UNREACHABLE), body_become_dead(b);
     else if (plan_has(b->plan, FEATURE_THREADS) && entropy_one_in(b->e, 2))
         indexed(b, OP_ATOMIC_FENCE, 0);
     else
@@ -765,7 +788,7 @@ static void step(struct body *b) {
         drop(b);
 }
 
-static void steps(struct body *b, u32 count) {
+void body_steps(struct body *b, u32 count) {
     for (u32 i = 0; i < count && b->budget > 0 && b->nesting < NESTING_MAX; i++) {
         step(b);
         // Dead code is worth a little.
@@ -813,7 +836,7 @@ void body_generate(struct body *b, u32 func, struct wasm_out *out) {
     choose_locals(b);
     b->frames[b->depth++] = (struct body_frame){.type = b->type};
     burn_fuel(b);
-    steps(b, 4 + entropy_below(e, 60));
+    body_steps(b, 4 + entropy_below(e, 60));
     settle(b, b->type->types + b->type->param_count, b->type->result_count);
     body_op(b, OP_END);
 

@@ -16,8 +16,10 @@ struct body_slot {
     bool is_exact;
 };
 
+enum frame_kind { FRAME_BLOCK, FRAME_LOOP, FRAME_CATCH };
+
 struct body_frame {
-    bool is_loop;
+    enum frame_kind kind;
     bool is_dead; // behind a branch: operands that are missing are there
     u32 base;     // of the stack
     const struct plan_type *type;
@@ -68,6 +70,20 @@ void body_value(struct body *b, enum value_type type);
 // One with little code.
 void body_leaf(struct body *b, enum value_type type);
 
+// Blocks. The type of one is no types, the module's, or one result.
+extern const struct plan_type body_no_types;
+void body_open(struct body *b, enum wasm_op op, const struct plan_type *type);
+void body_enter(struct body *b, const struct plan_type *type, enum frame_kind kind);
+void body_steps(struct body *b, u32 count);
+void body_settle(struct body *b);                       // leaves exactly the block's results
+void body_reopen(struct body *b, enum frame_kind kind); // the next part of the same block
+void body_leave(struct body *b);                        // settle, end
+void body_delegate(struct body *b, u32 label);          // settle, delegate
+void body_become_dead(struct body *b);
+
+// What a branch to a label takes; returns how many.
+u32 body_label(const struct body *b, u32 label, const enum value_type **types);
+
 // The whole body: locals and code.
 void body_generate(struct body *b, u32 func, struct wasm_out *out);
 
@@ -103,3 +119,9 @@ void body_small(struct body *b, enum value_type type, u32 limit);
 
 // Adds a relaxed vector instruction, with operands that leave it no choice.
 void body_relaxed(struct body *b);
+
+// -- body_exceptions.c
+// ----------------------------------------------------------------------------------
+
+void body_throw(struct body *b);
+void body_try(struct body *b);

@@ -31,7 +31,10 @@ static u32 choose_features(struct entropy *e, u32 features) {
         if (entropy_one_in(e, 4))
             features &= ~optional[i];
     }
-    return features;
+    // Exceptions with references or the older ones: engines do not take both in one module.
+    if (entropy_one_in(e, 3))
+        return features;
+    return features & ~(u32)FEATURE_LEGACY_EXCEPTIONS;
 }
 
 void generate(struct entropy *e, u32 features, struct generated *out) {

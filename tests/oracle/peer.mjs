@@ -127,7 +127,7 @@ const TRAPS = [
     [/null function|signature/, 'indirect call type mismatch'],
     [/unaligned/, 'unaligned atomic'],
     [/Atomics\.wait cannot/, 'expected shared memory'],
-    [/null (ref|exn)|dereferencing a null pointer|null reference/, 'null exception reference'],
+    [/rethrowing null/, 'null exception reference'],
     [/Maximum call stack/, 'call stack exhausted'],
 ];
 

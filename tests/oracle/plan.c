@@ -8,6 +8,7 @@
 #include "tests/oracle/plan.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "engine/ops/ops.h"
 
@@ -26,6 +27,9 @@ enum value_type plan_value_type(const struct plan *plan, struct entropy *e) {
         return plan_has(plan, FEATURE_SIMD) ? VALUE_V128 : VALUE_I64;
     if (!plan_has(plan, FEATURE_REFERENCE_TYPES))
         return VALUE_F64;
+    if (plan_has(plan, FEATURE_EXCEPTIONS) && !plan_has(plan, FEATURE_LEGACY_EXCEPTIONS) &&
+        entropy_one_in(e, 6))
+        return VALUE_EXNREF;
     return choice == 10 ? VALUE_FUNCREF : VALUE_EXTERNREF;
 }
 
@@ -45,7 +49,8 @@ static struct plan_type choose_type(const struct plan *plan, enum audience audie
         type.result_count = 1;
     for (u32 i = 0; i < type.param_count + type.result_count; i++) {
         type.types[i] = plan_value_type(plan, e);
-        if (audience == FOR_HOST && type.types[i] == VALUE_V128)
+        bool crosses = type.types[i] != VALUE_V128 && type.types[i] != VALUE_EXNREF;
+        if (audience == FOR_HOST && !crosses)
             type.types[i] = VALUE_I64;
     }
     return type;
@@ -91,6 +96,34 @@ static void choose_funcs(struct plan *plan, struct entropy *e) {
         if (index > first_type && entropy_one_in(e, 4)) // two functions of one type
             index = first_type + entropy_below(e, index - first_type);
         plan->funcs[plan->func_count++] = (struct plan_func){index, PLAN_OWN, 0};
+    }
+}
+
+static void choose_tags(struct plan *plan, struct entropy *e) {
+    if (!plan_has(plan, FEATURE_EXCEPTIONS | FEATURE_MULTI_VALUE))
+        return;
+    const struct plan *linked = plan->linked;
+    u32 imported = linked == NULL ? 0 : entropy_below(e, linked->tag_count + 1);
+    u32 count = imported + 1 + entropy_below(e, PLAN_TAGS - 2);
+    for (u32 i = 0; i < count && i < PLAN_TAGS; i++) {
+        struct plan_type type = {0}, caught = {0}, caught_ref;
+        if (i < imported)
+            type = linked->types[linked->tags[i].type];
+        else
+            type.param_count = entropy_below(e, entropy_one_in(e, 6) ? 12 : 4);
+        for (u32 k = 0; k < type.param_count && i >= imported; k++)
+            type.types[k] = plan_value_type(plan, e);
+        caught.result_count = type.param_count;
+        memcpy(caught.types, type.types, type.param_count);
+        caught_ref = caught;
+        caught_ref.types[caught_ref.result_count++] = VALUE_EXNREF;
+        bool legacy = plan_has(plan, FEATURE_LEGACY_EXCEPTIONS);
+        struct plan_tag tag = {.type = add_type(plan, type),
+                               .caught = add_type(plan, caught),
+                               .origin = i < imported ? PLAN_LINKED : PLAN_OWN,
+                               .linked = i};
+        tag.caught_ref = legacy ? tag.caught : add_type(plan, caught_ref);
+        plan->tags[plan->tag_count++] = tag;
     }
 }
 
@@ -177,6 +210,7 @@ static void choose_segments(struct plan *plan, struct entropy *e) {
 void plan_choose(struct plan *plan, u32 features, const struct plan *linked, struct entropy *e) {
     *plan = (struct plan){.features = features, .linked = linked};
     choose_funcs(plan, e);
+    choose_tags(plan, e);
     choose_memories(plan, e);
     choose_tables(plan, e);
     choose_globals(plan, e);
@@ -243,9 +277,14 @@ static u32 write_import(struct wasm_out *s, enum plan_origin origin, enum extern
     if (origin == PLAN_OWN)
         return 0;
     out_text(s, origin == PLAN_LINKED ? "linked" : "host");
-    write_name(s, "ftmg"[kind], index);
+    write_name(s, "ftmgx"[kind], index);
     out_byte(s, kind);
     return 1;
+}
+
+static void write_tag(struct wasm_out *s, u32 type) {
+    out_byte(s, 0);
+    out_unsigned(s, type);
 }
 
 static void write_imports(const struct plan *plan, struct wasm_out *out) {
@@ -280,6 +319,12 @@ static void write_imports(const struct plan *plan, struct wasm_out *out) {
             write_global(&s, &plan->globals[i].type);
         count += added;
     }
+    for (u32 i = 0; i < plan->tag_count; i++) {
+        u32 added = write_import(&s, plan->tags[i].origin, EXTERN_TAG, plan->tags[i].linked);
+        if (added != 0)
+            write_tag(&s, plan->tags[i].type);
+        count += added;
+    }
     struct wasm_out section = {0};
     out_unsigned(&section, count);
     out_bytes(&section, s.data, s.len);
@@ -308,6 +353,17 @@ static void write_declarations(const struct plan *plan, struct wasm_out *out) {
     write_section(out, 3, &funcs);
     write_section(out, 4, &tables);
     write_section(out, 5, &memories);
+
+    u32 own_tags = 0;
+    struct wasm_out tags = {0};
+    for (u32 i = 0; i < plan->tag_count; i++)
+        own_tags += plan->tags[i].origin == PLAN_OWN;
+    if (own_tags == 0)
+        return;
+    out_unsigned(&tags, own_tags);
+    for (u32 i = plan->tag_count - own_tags; i < plan->tag_count; i++)
+        write_tag(&tags, plan->tags[i].type);
+    write_section(out, 13, &tags);
 }
 
 static void write_constant(const struct plan *plan, enum value_type type, struct entropy *e,
@@ -387,12 +443,13 @@ static void write_globals(const struct plan *plan, struct entropy *e, struct was
 }
 
 static void write_exports(const struct plan *plan, struct wasm_out *out) {
-    u32 counts[] = {plan->func_count, plan->table_count, plan->memory_count, plan->global_count};
+    u32 counts[] = {plan->func_count, plan->table_count, plan->memory_count, plan->global_count,
+                    plan->tag_count};
     struct wasm_out s = {0};
-    out_unsigned(&s, counts[0] + counts[1] + counts[2] + counts[3]);
-    for (u8 kind = 0; kind < 4; kind++) {
+    out_unsigned(&s, counts[0] + counts[1] + counts[2] + counts[3] + counts[4]);
+    for (u8 kind = 0; kind < COUNT_OF(counts); kind++) {
         for (u32 i = 0; i < counts[kind]; i++) {
-            write_name(&s, "ftmg"[kind], i);
+            write_name(&s, "ftmgx"[kind], i);
             out_byte(&s, kind);
             out_unsigned(&s, i);
         }

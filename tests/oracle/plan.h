@@ -7,7 +7,7 @@
 #include "tests/oracle/wasm_out.h"
 
 #define PLAN_VALUES   96
-#define PLAN_TYPES    28
+#define PLAN_TYPES    40
 #define PLAN_FUNCS    20
 #define PLAN_GLOBALS  20
 #define PLAN_MEMORIES 4
@@ -49,6 +49,15 @@ struct plan_table {
     u32 linked;
 };
 
+// Its type, and those of blocks that take what is caught, without and with the exception.
+struct plan_tag {
+    u32 type;
+    u32 caught;
+    u32 caught_ref;
+    enum plan_origin origin;
+    u32 linked;
+};
+
 struct plan_segment {
     enum plan_mode { PLAN_ACTIVE, PLAN_PASSIVE, PLAN_DECLARED } mode;
     u32 target; // memory or table
@@ -75,7 +84,7 @@ struct plan {
     u32 global_count;
     struct plan_global globals[PLAN_GLOBALS]; // the first holds the fuel
     u32 tag_count;
-    u32 tags[PLAN_TAGS]; // types
+    struct plan_tag tags[PLAN_TAGS];
     u32 data_count;
     struct plan_segment datas[PLAN_SEGMENTS];
     u32 elem_count;
