@@ -813,6 +813,7 @@ static void choose_locals(struct body *b) {
     b->locals[b->local_count++] = VALUE_F64;
     b->locals[b->local_count++] = plan_has(b->plan, FEATURE_SIMD) ? VALUE_V128 : VALUE_F64;
     b->locals[b->local_count++] = VALUE_I32;
+    b->locals[b->local_count++] = VALUE_I32;
 }
 
 static void write_locals(const struct body *b, struct wasm_out *out) {

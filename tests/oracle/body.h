@@ -35,7 +35,8 @@ struct body {
 
     u32 local_count; // with parameters
     enum value_type locals[BODY_LOCALS];
-    u32 temporaries; // first of those for NaNs: f32, f64 and v128; then an i32 below ADDRESS_SPAN
+    u32 temporaries; // first of those for NaNs: f32, f64 and v128; then an i32 below ADDRESS_SPAN,
+                     // and one of any value
 
     u32 height;
     u32 floor; // what lies below belongs to an instruction that is still being put together
@@ -52,6 +53,7 @@ struct body {
 };
 
 #define ADDRESS_LOCAL 3 // behind `temporaries`
+#define SCRATCH_LOCAL 4
 #define ADDRESS_SPAN  0x8000
 
 // -- body.c

@@ -415,10 +415,17 @@ static void i32_op(struct body *b, i32 constant, enum wasm_op op) {
     body_op(b, op);
 }
 
+// (value and mask) << count
+static void scaled(struct body *b, u32 count, u32 mask) {
+    body_value(b, VALUE_I32);
+    i32_op(b, (i32)mask, OP_I32_AND);
+    i32_op(b, (i32)count, OP_I32_SHL);
+}
+
 // An i32 below ADDRESS_SPAN, made in one of several ways: what an engine may get wrong is the upper
 // half of the register that holds it.
 static void address32(struct body *b) {
-    switch (entropy_below(b->e, 8)) {
+    switch (entropy_below(b->e, 11)) {
     case 0:
         body_op(b, OP_I32_CONST);
         out_signed(&b->code, (i32)entropy_below(b->e, ADDRESS_SPAN));
@@ -447,6 +454,26 @@ static void address32(struct body *b) {
         i32_op(b, ADDRESS_SPAN - 1, OP_I32_AND);
         i32_op(b, INT32_MIN, OP_I32_OR);
         i32_op(b, INT32_MIN, OP_I32_ADD);
+        break;
+    case 6: { // down below 0 and up again
+        i32 distance = (i32)number(b, 32);
+        body_value(b, VALUE_I32);
+        i32_op(b, ADDRESS_SPAN - 1, OP_I32_AND);
+        i32_op(b, distance, OP_I32_SUB);
+        if (entropy_one_in(b->e, 2))
+            local_op(b, OP_LOCAL_TEE, b->temporaries + SCRATCH_LOCAL);
+        i32_op(b, distance, OP_I32_ADD);
+        break;
+    }
+    case 7: // bits that the shift drops
+        scaled(b, 3, 0xe0000fff);
+        break;
+    case 8: // a base and an index
+        scaled(b, 1 + entropy_below(b->e, 3), 0x7ff);
+        body_value(b, VALUE_I32);
+        i32_op(b, ADDRESS_SPAN / 2 - 1, OP_I32_AND);
+        body_op(b, OP_I32_ADD);
+        body_pop(b, 1);
         break;
     default:
         body_value(b, VALUE_I32);
