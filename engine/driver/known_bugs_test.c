@@ -22,6 +22,7 @@ static struct fixture f;
 
 static int setup(void **state) {
     (void)state;
+    host_linux_neighbours(8 * GIB);
     return fixture_init(&f, known_bugs_wasm, sizeof known_bugs_wasm);
 }
 
@@ -328,7 +329,7 @@ static void i64_compare_against_spilled_values(void **state) {
                        {"gt_s", sa > sb},  {"gt_u", a > b}, {"le_s", sa <= sb}, {"le_u", a <= b},
                        {"ge_s", sa >= sb}, {"ge_u", a >= b}};
             for (usize o = 0; o < COUNT_OF(ops); o++) {
-                static const char *const places[] = {"left", "right", "branch"};
+                static const char *const places[] = {"left", "right", "both", "branch"};
                 for (usize p = 0; p < COUNT_OF(places); p++) {
                     char name[16];
                     snprintf(name, sizeof name, "%s_%s", ops[o].name, places[p]);

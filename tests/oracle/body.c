@@ -62,12 +62,16 @@ static u32 matching(const struct body *b, const enum value_type *types, u32 coun
     return 0;
 }
 
+static void disturb(struct body *b);
+
 void body_provide(struct body *b, const enum value_type *types, u32 count) {
     bool is_empty = b->height == innermost(b)->base;
     if (innermost(b)->is_dead && is_empty && entropy_one_in(b->e, 2))
         return; // whatever is needed is there
     for (u32 i = matching(b, types, count); i < count; i++)
         body_value(b, types[i]);
+    if (count != 0 && b->budget > 0 && b->nesting < NESTING_MAX && entropy_one_in(b->e, 24))
+        disturb(b);
 }
 
 static void push_types(struct body *b, const enum value_type *types, u32 count) {
@@ -433,6 +437,25 @@ static void call_func(struct body *b, u32 func) {
     body_provide(b, type->types, type->param_count);
     indexed(b, OP_CALL, func);
     call_done(b, type);
+}
+
+// Something between operands and the instruction that takes them, so that they go to the frame and
+// come back: a call, or a block.
+static void disturb(struct body *b) {
+    u32 floor = b->floor;
+    u32 height = b->floor = b->height;
+    b->nesting++;
+    if (entropy_one_in(b->e, 3)) {
+        block(b, &body_no_types);
+    } else {
+        call_func(b, entropy_below(b->e, b->plan->func_count));
+        while (b->height > height) {
+            body_op(b, OP_DROP);
+            body_pop(b, 1);
+        }
+    }
+    b->nesting--;
+    b->floor = floor;
 }
 
 // Picks an element that an active segment wrote; its type by the function that is there, mostly.
