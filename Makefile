@@ -43,8 +43,8 @@ help:
 
 # -- Packages ------------------------------------------------------------------------------------
 
-.PHONY: deps-build deps-run deps-test
-deps-build deps-run deps-test: deps-%:
+.PHONY: deps-build deps-run deps-test deps-bench
+deps-build deps-run deps-test deps-bench: deps-%:
 	@mkdir -p $(out)
 	@tools/deps.sh $*
 
@@ -403,10 +403,10 @@ $(out)/unit/wast: $(patsubst %,$(out)/unit/obj/%.o,$(spec_c)) $(foreach l,tool e
 # each, C, C++, Rust or text. Compiling and linking are two steps because clang runs wasm-opt, where
 # it is installed, after linking with -O: programs must not depend on what else is installed.
 wasm_target := --target=wasm32-wasi --sysroot=/usr
-wasm_flags := $(wasm_target) -O2 -Wall -Wextra -Werror
+wasm_flags := $(wasm_target) -I. -O2 -Wall -Wextra -Werror
 wasm_link := $(wasm_target) -Wl,--strip-debug
 program_sources := $(foreach e,c cc rs,$(wildcard user/programs/*.$(e)))
-test_program_sources := $(foreach e,c cc rs wat,$(wildcard tests/programs/*.$(e)))
+test_program_sources := $(foreach e,c cc rs wat,$(wildcard tests/programs/*.$(e) tests/kwast/*.$(e)))
 program_files = $(addprefix $(out)/programs/,$(addsuffix .wasm,$(basename $(notdir $(1)))))
 
 .PHONY: programs test-programs
@@ -434,6 +434,7 @@ $(out)/programs/%.wasm: $(1)/%.wat | $$(ready)
 endef
 $(eval $(call program_rules,user/programs))
 $(eval $(call program_rules,tests/programs))
+$(eval $(call program_rules,tests/kwast))
 
 # Larger programs from Debian's sources, for tests. Where no source can be had they are left out, and
 # the tests say so.

@@ -13,6 +13,7 @@
     X(ERR_TRUNCATED, "unexpected end of input")                                                    \
     X(ERR_UNSUPPORTED, "not supported")                                                            \
     X(ERR_UNLINKABLE, "unlinkable")                                                                \
+    X(ERR_REFUSED, "not a program that can run")                                                   \
     X(ERR_FAULT, "bad address")                                                                    \
     X(ERR_OVERFLOW, "value too large")                                                             \
     X(ERR_BAD_HANDLE, "bad handle")                                                                \

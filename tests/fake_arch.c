@@ -59,6 +59,7 @@ static struct {
     struct boot_info boot;
     bool irq_enabled;
     void (*irq_hook)(void);
+    void *current;
     u64 now_ns;
     u64 map_fail_countdown;
     u64 random;
@@ -497,6 +498,25 @@ enum status arch_fill(struct virt_addr to, u8 byte, usize len) {
 
 u32 arch_cpu_id(void) {
     return 0;
+}
+
+void *arch_current(void) {
+    return fake.current;
+}
+
+void arch_current_set(void *current) {
+    fake.current = current;
+}
+
+u32 arch_cpus_start(u32) {
+    return 1;
+}
+
+void arch_cpu_wake(u32) {
+    CHECK(false); // there is no other
+}
+
+void arch_cpus_stop(void) {
 }
 
 arch_irq_state arch_irq_save(void) {

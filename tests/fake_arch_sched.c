@@ -206,6 +206,7 @@ static void boot_main(void *argument) {
         .argument = boot->argument,
         .stack_bytes = 5 * PAGE_SIZE,
         .stack_committed = 4 * PAGE_SIZE,
+        .priority = PRIORITY_NORMAL,
     };
     struct thread *thread;
     enum status status = thread_create(&config, &thread);

@@ -21,6 +21,11 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 LIMIT_SECONDS = 300
 
+# How many CPUs the machines have, unless a test says. KWAST_TEST_CPUS is for all of them.
+CPUS = {"qemu": 1, "hosted": 2}
+if "KWAST_TEST_CPUS" in os.environ:
+    CPUS = dict.fromkeys(CPUS, int(os.environ["KWAST_TEST_CPUS"]))
+
 
 def boot_archive(path, files):
     """Writes a ustar archive of {name: bytes or Path}."""
@@ -36,17 +41,21 @@ def boot_archive(path, files):
 class Machine:
     """Use as a context manager. `args` are QEMU's, beyond the common ones."""
 
-    def __init__(self, *args, memory="256M", cpu="max", qmp=False, hosted=None):
+    def __init__(self, *args, memory="256M", cpu="max", cpus=None, qmp=False,
+                 hosted=None):
         self.folder = tempfile.TemporaryDirectory(prefix="kwast-test-")
         self.text = ""
         self.position = 0
-        command = [hosted, "--memory", memory.rstrip("M")] if hosted else ["qemu-system-x86_64", "-accel", "tcg", "-machine", "q35", "-m", memory,
-                   "-cpu", cpu, "-display", "none", "-no-reboot", "-nodefaults",
-                   "-no-user-config", "-serial", "stdio"]
+        if hosted:
+            command = [hosted, "--memory", memory.rstrip("M"), "--cpus", cpus or CPUS["hosted"]]
+        else:
+            command = ["qemu-system-x86_64", "-accel", "tcg", "-machine", "q35", "-m", memory,
+                       "-cpu", cpu, "-smp", cpus or CPUS["qemu"], "-display", "none",
+                       "-no-reboot", "-nodefaults", "-no-user-config", "-serial", "stdio"]
         self.qmp_path = os.path.join(self.folder.name, "qmp")
         if qmp:
             command += ["-vga", "std", "-qmp", f"unix:{self.qmp_path},server=on,wait=off"]
-        self.process = subprocess.Popen(command + list(map(str, args)), stdin=subprocess.PIPE,
+        self.process = subprocess.Popen(list(map(str, [*command, *args])), stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.qmp_file = None
 

@@ -98,7 +98,7 @@ static int compile_bytes(struct engine *engine, const char *path, struct bytes w
     struct module_error error = {.func = NO_FUNC};
     u64 bytes_before = status_bytes("VmRSS");
     double start = cpu_seconds();
-    enum status status = module_create(engine, wasm, &error, &module);
+    enum status status = module_create_lent(engine, wasm, &error, &module);
     double seconds = cpu_seconds() - start;
     if (status != OK) {
         if (error.text[0] == '\0')

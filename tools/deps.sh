@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs, by Debian package name, what the build or the tests need and the machine lacks.
-#   tools/deps.sh build|run|test
+#   tools/deps.sh build|run|test|bench
 # Says first what is missing and why. Uses sudo when not root; refuses with the list otherwise.
 set -eu
 
@@ -41,12 +41,20 @@ dpkg-dev|unpacking Debian source packages
 clang-format-19|the format check
 clang-tidy-19|the lint
 '
+packages_bench='
+wabt|wasm2c, which programs are compared with
+nodejs|an engine that programs are compared with
+npm|older and newer versions of it
+tcl|the one-file source of SQLite
+dpkg-dev|unpacking Debian source packages
+'
 case ${1:-} in
 build) list=$packages_build ;;
 run) list=$packages_build$packages_run ;;
 test) list=$packages_build$packages_run$packages_test ;;
+bench) list=$packages_build$packages_bench ;;
 *)
-    echo "usage: tools/deps.sh build|run|test" >&2
+    echo "usage: tools/deps.sh build|run|test|bench" >&2
     exit 2
     ;;
 esac
@@ -60,8 +68,9 @@ fi
 missing=
 while IFS='|' read -r name why; do
     [ -n "$name" ] || continue
-    # A node from elsewhere serves as well as Debian's.
+    # A node or npm from elsewhere serves as well as Debian's.
     [ "$name" = nodejs ] && command -v node >/dev/null && continue
+    [ "$name" = npm ] && command -v npm >/dev/null && continue
     state=$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null || true)
     if [ "$state" != installed ]; then
         [ -n "$missing" ] || echo "Kwast needs some Debian packages that are not installed:"

@@ -18,6 +18,7 @@ static const char help[] =
     "  run [OPTIONS] PROGRAM.wasm [ARGS...]   boot Kwast with a program\n"
     "  compile PROGRAM.wasm                   compile only; sizes and speed\n"
     "  wast SCRIPT.json...                    run converted specification scripts\n"
+    "  bench [OPTIONS] [NAME...]              measure against other engines\n"
     "  help                                   this text\n"
     "\n"
     "kwast COMMAND --help says more about a command.\n";
@@ -31,7 +32,7 @@ static const struct command {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"run", run_main},   {"compile", compile_main}, {"wast", wast_main},
+    {"run", run_main},   {"compile", compile_main}, {"wast", wast_main}, {"bench", bench_main},
     {"help", help_main}, {"--help", help_main},     {"-h", help_main},
 };
 

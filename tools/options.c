@@ -13,6 +13,7 @@
 
 #define MEMORY_MIN (64 * KIB)
 #define MEMORY_MAX (8 * GIB)
+#define CPUS_MAX   32u
 
 static const char run_help[] =
     "usage: kwast run [OPTIONS] PROGRAM.wasm [ARGS...]\n"
@@ -30,11 +31,12 @@ static const char run_help[] =
     "                       machine's RAM follows from it\n"
     "  --invoke FUNCTION    call this export with ARGS and print its results\n"
     "  --timeout SECONDS    end it after this time, with status 124\n"
-    "  --time               times of boot, compile, instantiate and run, on stderr\n"
+    "  --time               times of boot, compile, instantiate and run, and peak memory,\n"
+    "                       on stderr\n"
     "  --verbose            the kernel's log, on stderr\n"
     "  --symbols TOOL       make compiled functions known by name to perf or to gdb; with\n"
     "                       --machine hosted only\n"
-    "  --cpus N             1 so far\n"
+    "  --cpus N             CPUs of the machine, 1 to 32 (default 1)\n"
     "  --isolation sip      sip so far: one address space, isolated by compilation\n"
     "  --tier TIER          baseline, or auto (which is baseline so far)\n"
     "\n"
@@ -162,8 +164,13 @@ static bool set_timeout(struct run_options *options, const char *value) {
     return true;
 }
 
-static bool set_cpus(struct run_options *, const char *value) {
-    return strcmp(value, "1") == 0 || refuse("--cpus", value, "Kwast uses one CPU so far; only 1");
+static bool set_cpus(struct run_options *options, const char *value) {
+    char *end;
+    unsigned long cpus = strtoul(value, &end, 10);
+    if (value[0] < '0' || value[0] > '9' || *end != '\0' || cpus < 1 || cpus > CPUS_MAX)
+        return refuse("--cpus", value, "it is a number from 1 to 32");
+    options->cpus = (u32)cpus;
+    return true;
 }
 
 static bool set_isolation(struct run_options *, const char *value) {
@@ -267,6 +274,7 @@ bool run_options_parse(int argc, char **argv, struct run_options *out, int *exit
     // No list can be longer than the command line.
     *out = (struct run_options){
         .memory_bytes = MEMORY_DEFAULT,
+        .cpus = 1,
         .env = zeroed((usize)argc + 1, sizeof(out->env[0])),
         .directories = zeroed((usize)argc + 1, sizeof(out->directories[0])),
     };

@@ -21,7 +21,8 @@ struct run_options {
     char **env; // NAME=VALUE
     u32 directory_count;
     struct directory *directories;
-    u64 memory_bytes;    // the process's limit
+    u64 memory_bytes; // the process's limit
+    u32 cpus;
     const char *invoke;  // NULL: _start
     u64 timeout_ns;      // 0: none
     const char *symbols; // perf, gdb or NULL

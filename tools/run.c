@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -426,6 +427,27 @@ static u64 ram_for(u64 memory_bytes, u64 archive_bytes) {
     return align_up(ram, RAM_GRAIN);
 }
 
+// The peak of this process. getrusage would count what forked it, before it became this.
+static long own_peak_kib(void) {
+    FILE *file = fopen("/proc/self/status", "re");
+    char line[256];
+    long kib = 0;
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+        sscanf(line, "VmHWM: %ld", &kib);
+    if (file != NULL)
+        fclose(file);
+    return kib;
+}
+
+// After the machine's end: how much memory it took at its peak, and this command besides.
+static void print_memory(void) {
+    struct rusage machine;
+    long own = own_peak_kib();
+    if (getrusage(RUSAGE_CHILDREN, &machine) == 0)
+        fprintf(stderr, "memory       %10ld KiB (this command %ld, the machine %ld)\n",
+                own + machine.ru_maxrss, own, machine.ru_maxrss);
+}
+
 static int run_program(const struct run_options *options) {
     u64 archive_bytes;
     int archive = boot_archive_create(options, &archive_bytes);
@@ -445,6 +467,7 @@ static int run_program(const struct run_options *options) {
         .kind = options->machine,
         .archive = archive,
         .ram_bytes = ram_for(options->memory_bytes, archive_bytes),
+        .cpus = options->cpus,
         .append = "log=none", // the log comes over the link; a panic is printed all the same
         .symbols = session->options->symbols,
     };
@@ -456,6 +479,8 @@ static int run_program(const struct run_options *options) {
         while (!session_is_done(session))
             session_step(session);
         machine_end(&session->machine);
+        if (options->show_times)
+            print_memory();
         exit_code = session->exit_code;
     }
     outlet_fini(&session->out);

@@ -20,23 +20,30 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # Who calls through a pointer, and whom that may reach. A pattern ends in "*".
 SINKS = ["console_sink", "say_sink", "buffer_sink"]
-STREAM_QUEUES = ["link_poll_queue", "console_poll_queue"]
+STREAM_QUEUES = ["link_poll_queue", "console_poll_queue", "server_end_poll_queue",
+                 "notification_poll_queue", "process_object_poll_queue"]
 INDIRECT = {
-    "call_import": ["call_entry", "wasi_proc_exit", "wasi_proc_raise"],
+    "call_import": ["call_entry", "kwast_entry", "wasi_proc_exit", "wasi_proc_raise"],
     "call_entry": [f"wasi_{call}" for call in re.findall(
         r"^WASI_CALL\((\w+)", (ROOT / "kernel/wasi/calls.def").read_text(), re.MULTILINE)],
     "at_position": ["run_read", "run_write"],
     "at_offset": ["run_read", "run_write"],
+    "kwast_entry": [f"kwast_{call}" for call in re.findall(
+        r"^KWAST_CALL\((\w+)", (ROOT / "kernel/kwast/calls.def").read_text(), re.MULTILINE)],
+    "kwast_handle": ["is_file", "scheme_is_server", "scheme_is_channel", "notification_is", "process_object_is"],
+    "kwast_object": ["is_file", "scheme_is_server", "scheme_is_channel", "notification_is", "process_object_is"],
     "transfer_run": ["read_step", "write_step"],
     "object_read": ["node_read", "console_read", "stdin_read"],
     "object_write": ["console_write", "stdout_write", "stderr_write"],
-    "object_stat": ["node_stat", "console_stat", "stream_stat"],
+    "object_stat": ["node_stat", "console_stat", "stream_stat", "scheme_end_stat", "notification_stat",
+                    "process_object_stat"],
     "object_lookup": ["node_lookup"],
     "object_read_entry": ["node_read_entry"],
     "object_read_link": ["node_read_link"],
     "object_walk": ["node_lookup", "node_read_link"],
-    "object_poll": ["console_poll", "stdin_poll", "output_poll"],
-    "object_release": [],  # nothing that has a destroy is behind a handle yet
+    "object_poll": ["console_poll", "stdin_poll", "output_poll", "server_end_poll", "notification_poll",
+                    "process_object_poll"],
+    "object_release": ["server_end_destroy", "channel_destroy", "notification_destroy", "process_object_destroy"],
     "wasi_poll_oneoff": STREAM_QUEUES,
     "fmt_write": SINKS,
     "emit_number": SINKS,
@@ -60,7 +67,7 @@ INDIRECT = {
     "log_write": ["try_send"],
     "log_flush_to_link": ["send"],
     "prompt_run": [f"run_{command}" for command in
-                   "help ls run start ps mem kill log poweroff".split()],
+                   "help ls run start ps cpus mem kill log poweroff".split()],
     "process_for_each": ["print_process", "find_process"],
 }
 

@@ -128,9 +128,13 @@ struct module_stats {
     u64 code_bytes;
 };
 
-// Decodes, validates and compiles. `wasm` is not needed afterwards. On failure `*error` says why.
+// Decodes, validates and compiles a copy of `wasm`. On failure `*error` says why.
 MUST_USE enum status module_create(struct engine *engine, struct bytes wasm,
                                    struct module_error *error, struct module **out);
+
+// The same without a copy: `wasm` stays as it is as long as there is the module.
+MUST_USE enum status module_create_lent(struct engine *engine, struct bytes wasm,
+                                        struct module_error *error, struct module **out);
 
 // Decodes and validates only.
 MUST_USE enum status module_validate(struct engine *engine, struct bytes wasm,

@@ -28,12 +28,7 @@
 
 // What one instruction can add at most.
 #define PUSH_MAX      (LIMIT_RESULTS + 8)
-#define TRAPS_MAX     8
 #define CONSTANTS_MAX 8
-
-// What the code of one function may come to. Two bytes can push a thousand results, and a branch
-// can carry as many, so the body's size bounds it badly.
-#define LIMIT_FUNCTION_CODE (256u << 20)
 
 // Homes of locals up to this number are zeroed by one instruction each, more by a loop.
 #define ZERO_UNROLLED 24
@@ -58,29 +53,21 @@ static void table_reserve(struct baseline *c, void **table, u32 *capacity, u64 n
     *capacity = (u32)wanted;
 }
 
-// Makes room for one more instruction.
-[[gnu::noinline]] static bool insn_reserve_more(struct baseline *c) {
+// Whether one more instruction needs no more memory than there is.
+static inline bool insn_has_room(const struct baseline *c) {
+    return c->operand_count + PUSH_MAX <= c->operand_capacity &&
+           c->block_count < c->block_capacity &&
+           c->constant_count + CONSTANTS_MAX <= c->constant_capacity && c->a->status == OK;
+}
+
+bool insn_reserve(struct baseline *c) {
     table_reserve(c, (void **)&c->operands, &c->operand_capacity, (u64)c->operand_count + PUSH_MAX,
                   sizeof(*c->operands));
     table_reserve(c, (void **)&c->blocks, &c->block_capacity, (u64)c->block_count + 1,
                   sizeof(*c->blocks));
-    table_reserve(c, (void **)&c->traps, &c->trap_capacity, (u64)c->trap_count + TRAPS_MAX,
-                  sizeof(*c->traps));
     table_reserve(c, (void **)&c->constants, &c->constant_capacity,
                   (u64)c->constant_count + CONSTANTS_MAX, sizeof(*c->constants));
-    if (c->a->status == OK && c->a->len - c->start > LIMIT_FUNCTION_CODE)
-        c->status = ERR_LIMIT;
     return c->status == OK && c->a->status == OK;
-}
-
-// The same; nearly always there is nothing to do.
-bool insn_reserve(struct baseline *c) {
-    if (c->operand_count + PUSH_MAX <= c->operand_capacity && c->block_count < c->block_capacity &&
-        c->trap_count + TRAPS_MAX <= c->trap_capacity &&
-        c->constant_count + CONSTANTS_MAX <= c->constant_capacity &&
-        c->a->len - c->start < LIMIT_FUNCTION_CODE)
-        return c->a->status == OK;
-    return insn_reserve_more(c);
 }
 
 struct baseline *baseline_create(const struct module_decl *decl,
@@ -115,7 +102,10 @@ struct label *trap_label(struct baseline *c, enum trap trap) {
         if (c->traps[i - 1].trap == trap)
             return &c->traps[i - 1].label;
     }
-    ASSERT(c->trap_count < c->trap_capacity);
+    table_reserve(c, (void **)&c->traps, &c->trap_capacity, (u64)c->trap_count + 1,
+                  sizeof(*c->traps));
+    if (c->status != OK)
+        return &c->lost;
     struct trap_stub *stub = &c->traps[c->trap_count++];
     *stub = (struct trap_stub){.wasm_offset = c->insn.offset, .trap = trap};
     return &stub->label;
@@ -277,8 +267,6 @@ static void emit_frame_end(struct baseline *c, u32 *patch) {
 }
 
 static void function_begin(struct baseline *c, u32 func) {
-    asm_align(c->a, 16);
-    c->start = c->a->len;
     c->body_offset = c->decl->funcs[func].body_offset;
     c->insn = (struct insn){.offset = c->body_offset};
     c->type = decl_func_type(c->decl, func);
@@ -289,7 +277,6 @@ static void function_begin(struct baseline *c, u32 func) {
     c->operand_slots = 0;
     c->outgoing_max = 0;
     c->table_stamp = 0;
-    c->first_try = c->unit->try_count;
     c->trap_count = 0;
     c->constant_count = 0;
     state_reset(c);
@@ -629,7 +616,7 @@ static void compile_body(struct baseline *c) {
     while (!validator_done(v)) {
         if (!validator_next(v, &c->insn))
             return;
-        if (!insn_reserve(c))
+        if (!insn_has_room(c) && !insn_reserve(c))
             return;
         if (c->reachable)
             compile_insn(c);
@@ -651,23 +638,21 @@ static enum status refuse(enum status status, u32 func, u32 offset, struct modul
     return status;
 }
 
-enum status baseline_compile(struct baseline *c, u32 func, struct code_unit *unit, u32 *entry,
+enum status baseline_compile(struct baseline *c, u32 func, struct code_unit *unit,
                              struct module_error *error) {
     ASSERT(!func_is_import(c->decl, func));
+    code_unit_reset(unit);
     c->unit = unit;
     c->a = &unit->code;
     c->status = OK;
-    u32 first_site = unit->site_count;
+    c->insn.offset = c->decl->funcs[func].body_offset;
 
     validator_begin(&c->validator, c->decl, func);
     if (c->validator.reader.status == OK) {
-        c->block_count = 0;
-        c->operand_count = 0;
-        c->trap_count = 0;
-        c->constant_count = 0;
-        c->start = c->a->len;
         table_reserve(c, (void **)&c->local, &c->local_capacity, c->validator.local_count,
                       sizeof(*c->local));
+        c->block_count = 0;
+        c->constant_count = 0;
         if (c->status == OK && insn_reserve(c)) {
             function_begin(c, func);
             compile_body(c);
@@ -684,7 +669,5 @@ enum status baseline_compile(struct baseline *c, u32 func, struct code_unit *uni
     function_finish(c);
     if (c->a->status != OK)
         return refuse(c->a->status, func, c->insn.offset, error);
-    code_unit_sort_sites(unit, first_site);
-    *entry = c->start;
     return OK;
 }

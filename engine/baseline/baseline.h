@@ -22,8 +22,7 @@ struct baseline *baseline_create(const struct module_decl *decl,
                                  const struct compile_target *target);
 void baseline_destroy(struct baseline *baseline); // NULL is allowed
 
-// Validates and compiles own function `func`, appending to `unit`; its entry is at the unit's
-// length before the call, rounded up to 16, stored in *entry. On failure the unit's content is
-// unspecified and *error is filled in.
+// Validates and compiles own function `func` into `unit`, which is emptied first; its entry is the
+// first byte. On failure the unit's content is unspecified and *error is filled in.
 MUST_USE enum status baseline_compile(struct baseline *baseline, u32 func, struct code_unit *unit,
-                                      u32 *entry, struct module_error *error);
+                                      struct module_error *error);

@@ -138,7 +138,6 @@ struct baseline {
     struct insn insn;
     const struct func_type *type;
     bool reachable;
-    u32 start;          // code offset of the entry
     u32 body_offset;    // of the body in the module
     u32 frame_patch[2]; // where the frame size goes
     struct label grow;  // cold: HELPER_STACK_GROW
@@ -147,7 +146,6 @@ struct baseline {
     u32 operand_slots;  // homes that operands have had
     u32 outgoing_max;   // slots of the outgoing area
     u32 table_stamp;
-    u32 first_try;
 
     // Registers.
     u32 used;          // refs != 0
@@ -179,6 +177,7 @@ struct baseline {
     u32 trap_count;
     u32 trap_capacity;
     struct trap_stub *traps;
+    struct label lost; // stands for those that there was no memory for
 
     u32 constant_count;
     u32 constant_capacity;

@@ -28,7 +28,7 @@ void guard_here(struct baseline *c) {
 }
 
 void tries_finish(struct baseline *c, u32 frame_bytes) {
-    for (u32 i = c->first_try; i < c->unit->try_count; i++)
+    for (u32 i = 0; i < c->unit->try_count; i++)
         c->unit->tries[i].frame_bytes = frame_bytes;
 }
 

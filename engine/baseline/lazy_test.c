@@ -36,8 +36,7 @@ static void check(const char *name, u32 a, u32 b, u64 expected) {
     u64 result;
     enum trap trap = run(name, a, b, &result);
     if (trap != TRAP_NONE || result != expected)
-        fail_msg("%s(%u, %u): %s, %lx and not %lx", name, a, b, trap_text(trap), result,
-                 expected);
+        fail_msg("%s(%u, %u): %s, %lx and not %lx", name, a, b, trap_text(trap), result, expected);
 }
 
 // What a load of a byte at `address`, computed without wrapping, is to give.

@@ -160,22 +160,15 @@ static struct module_decl *decl_create(struct bytes wasm, u32 features) {
     struct arena *arena = arena_create();
     if (arena == NULL)
         return NULL;
-
     struct module_decl *decl = arena_alloc(arena, 1, sizeof(*decl));
-    u8 *copy = arena_alloc(arena, wasm.len, 1);
-    if (decl == NULL || copy == NULL)
-        goto fail;
-
-    if (wasm.len != 0)
-        memcpy(copy, wasm.data, wasm.len);
-    decl->bytes = (struct bytes){copy, wasm.len};
+    if (decl == NULL) {
+        arena_destroy(arena);
+        return NULL;
+    }
+    decl->bytes = wasm;
     decl->features = features;
     decl->arena = arena;
     return decl;
-
-fail:
-    arena_destroy(arena);
-    return NULL;
 }
 
 static enum status refuse_early(enum status status, const char *why, struct module_error *error) {

@@ -2,8 +2,8 @@
 // A decoded module: what the binary declares, checked for form and (outside function bodies) for
 // validity, before any code exists. Made by module_decode, immutable afterwards.
 //
-// Index spaces hold imports first, as in the specification. Strings and segment bytes point into
-// `bytes`, the module's own copy of the binary.
+// Index spaces hold imports first, as in the specification. Strings, bodies and segment bytes point
+// into `bytes`, the binary itself.
 
 #include "base/status.h"
 #include "engine/api/engine.h"
@@ -170,12 +170,12 @@ struct module_decl {
     u32 code_offset; // of the code section's content in the module
     u32 code_bytes;
 
-    struct arena *arena; // owns everything above
+    struct arena *arena; // owns everything above but the bytes
 };
 
-// Decodes and checks everything but function bodies. Copies `wasm`. On success the caller owns
-// *out (module_decl_destroy); on failure *error is filled in. Memory taken is at most a small
-// multiple of the input plus what is refused by limits.
+// Decodes and checks everything but function bodies. `wasm` must outlive the result. On success the
+// caller owns *out (module_decl_destroy); on failure *error is filled in. Memory taken is at most a
+// small multiple of the input plus what is refused by limits.
 MUST_USE enum status module_decode(struct bytes wasm, u32 features, struct module_error *error,
                                    struct module_decl **out);
 void module_decl_destroy(struct module_decl *decl); // NULL is allowed

@@ -4,6 +4,7 @@
 #include "engine/api/host.h"
 #include "engine/baseline/baseline.h"
 #include "engine/driver/driver_internal.h"
+#include "engine/driver/image.h"
 #include "engine/runtime/entry.h"
 #include "engine/validate/validate.h"
 
@@ -66,70 +67,54 @@ static enum status make_cross_thunks(struct module *module) {
     return status;
 }
 
-static enum status compile_funcs(struct module *module, struct baseline *baseline,
-                                 struct code_unit *unit, u32 *entries, struct module_error *error) {
+static enum status compile_funcs(struct module *module, const struct compile_target *target,
+                                 struct code_image *image, struct module_error *error) {
     const struct module_decl *decl = module->decl;
-    for (u32 i = 0; i < own_func_count(decl); i++) {
-        enum status status =
-            baseline_compile(baseline, decl->func_import_count + i, unit, &entries[i], error);
+    struct baseline *baseline = baseline_create(decl, &module->layout, target);
+    if (baseline == NULL)
+        return fail(error, ERR_NO_MEMORY);
+    struct code_unit unit;
+    code_unit_init(&unit);
+    enum status status = OK;
+    for (u32 i = decl->func_import_count; i < decl->func_count && status == OK; i++) {
+        status = baseline_compile(baseline, i, &unit, error);
         if (status != OK)
-            return status;
-        ASSERT(unit->code.status == OK);
-        ASSERT(i == 0 || entries[i - 1] < entries[i]);
+            break;
+        status = image_add(image, &unit, decl->func_import_count);
+        if (status != OK)
+            fail(error, status);
     }
-    return OK;
-}
-
-static void resolve_calls(const struct module_decl *decl, struct code_unit *unit,
-                          const u32 *entries) {
-    for (u32 i = 0; i < unit->call_count; i++) {
-        const struct code_call *call = &unit->calls[i];
-        CHECK(!func_is_import(decl, call->func) && call->func < decl->func_count);
-        asm_patch_rel32(unit->code.code, call->code_offset,
-                        entries[call->func - decl->func_import_count]);
-    }
+    code_unit_fini(&unit);
+    baseline_destroy(baseline);
+    return status;
 }
 
 // Compiles and publishes all own functions; there is at least one.
 static enum status make_code(struct module *module, struct module_error *error) {
     struct engine *engine = module->engine;
     const struct module_decl *decl = module->decl;
-    u32 count = own_func_count(decl);
     struct compile_target target = {
         .segment = engine->config.segment,
         .type_ids = module->type_ids,
         .has_lzcnt = (engine->cpu & CPU_LZCNT) != 0,
         .has_bmi1 = (engine->cpu & CPU_BMI1) != 0,
     };
-    u32 *entries = host_alloc(count * sizeof *entries);
-    if (entries == NULL)
-        return fail(error, ERR_NO_MEMORY);
-    struct code_unit unit;
-    code_unit_init(&unit);
-    enum status status = ERR_NO_MEMORY;
-    struct baseline *baseline = baseline_create(decl, &module->layout, &target);
-    if (baseline == NULL) {
-        fail(error, status);
-        goto done;
-    }
-    status = compile_funcs(module, baseline, &unit, entries, error);
+    struct code_image image;
+    enum status status = image_init(&image, own_func_count(decl));
     if (status != OK)
-        goto done;
-
-    resolve_calls(decl, &unit, entries);
-    status = code_unit_publish(engine, &unit, entries, count, &module->code);
-    if (status != OK) {
         fail(error, status);
-        goto done;
+    else
+        status = compile_funcs(module, &target, &image, error);
+    if (status != OK) {
+        image_fini(&image);
+        return status;
     }
+    status = image_publish(&image, engine, &module->code);
+    if (status != OK)
+        return fail(error, status);
     module->code->first_func = decl->func_import_count;
     module->code->module = module; // nothing runs in it yet
-
-done:
-    baseline_destroy(baseline);
-    code_unit_fini(&unit);
-    host_free(entries, count * sizeof *entries);
-    return status;
+    return OK;
 }
 
 static void module_destroy(struct module *module) {
@@ -137,6 +122,7 @@ static void module_destroy(struct module *module) {
     if (module->type_ids != NULL)
         host_free(module->type_ids, array_bytes(module->decl->type_count, sizeof(u32)));
     module_decl_destroy(module->decl);
+    host_free((void *)module->copy.data, module->copy.len);
     host_free(module, sizeof *module);
 }
 
@@ -161,23 +147,57 @@ static enum status module_build(struct module *module, struct module_error *erro
     return status == OK ? OK : fail(error, status);
 }
 
-enum status module_create(struct engine *engine, struct bytes wasm, struct module_error *error,
-                          struct module **out) {
-    struct module *module = host_alloc(sizeof *module);
-    if (module == NULL)
-        return fail(error, ERR_NO_MEMORY);
-    module->engine = engine;
-    module->ref_count = 1;
-    enum status status = module_decode(wasm, engine->config.features, error, &module->decl);
+// Decodes and compiles `wasm`, which stays as it is. Ends the module on failure.
+static enum status module_finish(struct module *module, struct bytes wasm,
+                                 struct module_error *error) {
+    enum status status = module_decode(wasm, module->engine->config.features, error, &module->decl);
     if (status == OK)
         status = module_build(module, error);
-    if (status != OK) {
+    if (status != OK)
         module_destroy(module);
-        // No place in the module is to blame for that.
-        return status == ERR_NO_MEMORY ? fail(error, status) : status;
+    // No place in the module is to blame for that.
+    return status == ERR_NO_MEMORY ? fail(error, status) : status;
+}
+
+static struct module *module_begin(struct engine *engine) {
+    struct module *module = host_alloc(sizeof *module);
+    if (module == NULL)
+        return NULL;
+    module->engine = engine;
+    module->ref_count = 1;
+    return module;
+}
+
+enum status module_create(struct engine *engine, struct bytes wasm, struct module_error *error,
+                          struct module **out) {
+    struct module *module = module_begin(engine);
+    if (module == NULL)
+        return fail(error, ERR_NO_MEMORY);
+    struct bytes own = wasm;
+    if (wasm.len != 0 && wasm.len <= LIMIT_MODULE_BYTES) { // else it will be refused
+        u8 *copy = host_alloc(wasm.len);
+        if (copy == NULL) {
+            module_destroy(module);
+            return fail(error, ERR_NO_MEMORY);
+        }
+        memcpy(copy, wasm.data, wasm.len);
+        own = module->copy = (struct bytes){copy, wasm.len};
     }
-    *out = module;
-    return OK;
+    enum status status = module_finish(module, own, error);
+    if (status == OK)
+        *out = module;
+    return status;
+}
+
+enum status module_create_lent(struct engine *engine, struct bytes wasm, struct module_error *error,
+                               struct module **out) {
+    struct module *module = module_begin(engine);
+    if (module == NULL)
+        return fail(error, ERR_NO_MEMORY);
+    enum status status = module_finish(module, wasm, error);
+    if (status == OK)
+        *out = module;
+    return status;
 }
 
 enum status module_validate(struct engine *engine, struct bytes wasm, struct module_error *error) {

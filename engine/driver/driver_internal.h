@@ -2,7 +2,6 @@
 // Shared inside engine/driver.
 
 #include "engine/runtime/runtime.h"
-#include "engine/x64/code.h"
 
 // A host function, in the engine's list.
 struct host_func_entry {
@@ -10,13 +9,7 @@ struct host_func_entry {
     struct host_func_entry *next;
 };
 
-// -- publish.c ----------------------------------------------------------------------------------
-
-// Publishes the unit's code and enters it into the registry. The object has copies of the unit's
-// sites and of `entries`. The unit is not empty and has no unresolved calls.
-MUST_USE enum status code_unit_publish(struct engine *engine, const struct code_unit *unit,
-                                       const u32 *entries, u32 entry_count,
-                                       struct code_object **out);
+// -- image.c ------------------------------------------------------------------------------------
 
 // Takes the object out of the registry and frees it; nothing runs in it. NULL is allowed.
 void code_unpublish(struct engine *engine, struct code_object *object);

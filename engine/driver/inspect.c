@@ -62,10 +62,11 @@ u32 module_code_count(const struct module *module) {
 void module_code(const struct module *module, u32 index, struct func_code *out) {
     const struct code_object *code = module->code;
     ASSERT(index < module_code_count(module));
-    u32 end = index + 1 < code->func_count ? code->entries[index + 1] : code->bytes;
+    u32 entry = code->funcs[index].entry;
+    u32 end = index + 1 < code->func_count ? code->funcs[index + 1].entry : code->bytes;
     *out = (struct func_code){
         .func = code->first_func + index,
-        .address = code->address + code->entries[index],
-        .bytes = end - code->entries[index],
+        .address = code->address + entry,
+        .bytes = end - entry,
     };
 }

@@ -9,6 +9,7 @@
 #include "engine/api/host.h"
 #include "engine/decode/callconv.h"
 #include "engine/driver/driver_internal.h"
+#include "engine/driver/image.h"
 #include "engine/x64/asm_vec.h"
 
 static const enum gpr param_gprs[CALLCONV_GPRS] = {RDI, RSI, RDX, RCX, R8, R9};
@@ -356,7 +357,15 @@ static enum status publish_batch(struct engine *engine, const struct code_unit *
         return unit->code.status;
     if (unit->code.len == 0)
         return OK;
-    enum status status = code_unit_publish(engine, unit, NULL, 0, out);
+    struct code_image image; // the batch is one function to it
+    enum status status = image_init(&image, 1);
+    if (status == OK)
+        status = image_add(&image, unit, 0);
+    if (status != OK) {
+        image_fini(&image);
+        return status;
+    }
+    status = image_publish(&image, engine, out);
     if (status != OK)
         return status;
     host_registry_lock();

@@ -1,7 +1,7 @@
 // The registry of published code, and searches in a code object's tables.
 //
 // Invariants: objects[0 .. count) are sorted by address and do not overlap; within an object the
-// sites and the function entries ascend. Every access to the registry is under its lock; only the
+// function entries and their sites ascend. Every access to the registry is under its lock; only the
 // array itself is allocated outside of it.
 
 #include "engine/runtime/code.h"
@@ -104,37 +104,6 @@ struct code_object *code_registry_find(const struct code_registry *codes, u64 pc
     return pc - object->address < object->bytes ? object : NULL;
 }
 
-// The number of sites below `code_offset`.
-static u32 sites_below(const struct code_object *object, u32 code_offset) {
-    u32 low = 0;
-    u32 high = object->site_count;
-    while (low < high) {
-        u32 middle = low + (high - low) / 2;
-        if (object->sites[middle].code_offset < code_offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-const struct code_site *code_object_site(const struct code_object *object, enum site_kind kind,
-                                         u32 code_offset) {
-    for (u32 at = sites_below(object, code_offset); at < object->site_count; at++) {
-        const struct code_site *site = &object->sites[at];
-        if (site->code_offset != code_offset)
-            break;
-        if ((site->trap == TRAP_NONE) == (kind == SITE_CALL))
-            return site;
-    }
-    return NULL;
-}
-
-const struct code_site *code_object_site_before(const struct code_object *object, u32 code_offset) {
-    u32 at = sites_below(object, code_offset);
-    return at == 0 ? NULL : &object->sites[at - 1];
-}
-
 const struct code_try *code_object_try(const struct code_object *object, u32 code_offset) {
     u32 low = 0;
     u32 high = object->guard_count;
@@ -150,15 +119,63 @@ const struct code_try *code_object_try(const struct code_object *object, u32 cod
     return code_object_try_at(object, object->guards[low].innermost);
 }
 
-u32 code_object_func(const struct code_object *object, u32 code_offset) {
+// The function that contains the offset, or NULL.
+static const struct code_func *func_at(const struct code_object *object, u32 code_offset) {
     u32 low = 0;
     u32 high = object->func_count;
     while (low < high) {
         u32 middle = low + (high - low) / 2;
-        if (object->entries[middle] <= code_offset)
+        if (object->funcs[middle].entry <= code_offset)
             low = middle + 1;
         else
             high = middle;
     }
-    return low == 0 || code_offset >= object->bytes ? NO_FUNC : object->first_func + low - 1;
+    return low == 0 || code_offset >= object->bytes ? NULL : &object->funcs[low - 1];
+}
+
+static struct site_reader read_sites(const struct code_func *func) {
+    return (struct site_reader){
+        .at = func->sites,
+        .end = func->sites + func->site_bytes,
+        .site = {.code_offset = func->entry},
+    };
+}
+
+bool code_object_site(const struct code_object *object, enum site_kind kind, u32 code_offset,
+                      struct code_site *out) {
+    if (kind == SITE_CALL && code_offset == 0)
+        return false;
+    // A return address may be the entry of the next function.
+    const struct code_func *func =
+        func_at(object, kind == SITE_CALL ? code_offset - 1 : code_offset);
+    if (func == NULL)
+        return false;
+    struct site_reader r = read_sites(func);
+    while (site_next(&r) && r.site.code_offset <= code_offset) {
+        *out = r.site;
+        if (r.site.code_offset == code_offset && (r.site.trap == TRAP_NONE) == (kind == SITE_CALL))
+            return true;
+    }
+    return false;
+}
+
+bool code_object_site_before(const struct code_object *object, u32 code_offset,
+                             struct code_site *out) {
+    const struct code_func *func = func_at(object, code_offset);
+    if (func == NULL)
+        return false;
+    bool found = false;
+    struct site_reader r = read_sites(func);
+    while (site_next(&r) && r.site.code_offset < code_offset) {
+        *out = r.site;
+        found = true;
+    }
+    return found;
+}
+
+u32 code_object_func(const struct code_object *object, u32 code_offset) {
+    const struct code_func *func = func_at(object, code_offset);
+    if (func == NULL || object->module == NULL)
+        return NO_FUNC;
+    return object->first_func + (u32)(func - object->funcs);
 }

@@ -2,6 +2,15 @@
 // Published code and the way back from an address to the instruction it came from.
 
 #include "engine/api/engine.h"
+#include "engine/runtime/sites.h"
+
+struct arena;
+
+struct code_func {
+    u32 entry; // code offset
+    u32 site_bytes;
+    const u8 *sites; // packed; code offsets count from the entry
+};
 
 // The code of one module (or the engine's thunks), published.
 struct code_object {
@@ -9,12 +18,10 @@ struct code_object {
     u32 bytes;
     struct module *module; // NULL for thunks
 
-    u32 func_count; // own functions, in order; entries ascending
+    u32 func_count; // own functions, in order; entries ascending. All thunks are one
     u32 first_func; // index of the first own function
-    u32 *entries;   // code offset of each
-
-    u32 site_count;
-    struct code_site *sites; // sorted by code_offset
+    struct code_func *funcs;
+    struct arena *arena; // their sites
 
     u32 guard_count;
     struct code_guard *guards; // sorted by code_offset
@@ -48,12 +55,13 @@ enum site_kind {
     SITE_CALL, // this offset is the return address of a call
 };
 
-// The site of that kind at exactly this offset, or NULL.
-const struct code_site *code_object_site(const struct code_object *object, enum site_kind kind,
-                                         u32 code_offset);
+// The site of that kind at exactly this offset; false when there is none.
+MUST_USE bool code_object_site(const struct code_object *object, enum site_kind kind,
+                               u32 code_offset, struct code_site *out);
 
-// The last site below this offset, or NULL.
-const struct code_site *code_object_site_before(const struct code_object *object, u32 code_offset);
+// The last site below this offset in the function that contains it; false when there is none.
+MUST_USE bool code_object_site_before(const struct code_object *object, u32 code_offset,
+                                      struct code_site *out);
 
 // The innermost try around the call that returns to exactly this offset, or NULL.
 const struct code_try *code_object_try(const struct code_object *object, u32 code_offset);

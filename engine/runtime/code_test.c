@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "engine/runtime/code.h"
+#include "engine/runtime/runtime.h"
 #include "tools/lib/host_linux.h"
 
 static void objects_are_found_by_address(void **state) {
@@ -65,20 +65,30 @@ static void a_failed_growth_changes_nothing(void **state) {
     code_registry_fini(&codes);
 }
 
-static u32 entries[] = {0, 16, 64};
-static struct code_site sites[] = {
-    {4, 100, TRAP_UNREACHABLE},    {20, 200, TRAP_NONE}, {20, 201, TRAP_UNREACHABLE},
-    {70, 300, TRAP_MEMORY_BOUNDS}, {70, 299, TRAP_NONE},
+// Three functions: the first has no sites; the second ends with a call.
+static const struct code_site sites[][3] = {
+    {},
+    {{0, 200, TRAP_NONE}, {4, 201, TRAP_UNREACHABLE}, {48, 202, TRAP_NONE}},
+    {{0, 300, TRAP_UNREACHABLE}, {6, 302, TRAP_NONE}, {6, 301, TRAP_MEMORY_BOUNDS}},
 };
-static const struct code_object object = {
-    .address = 0x1000,
-    .bytes = 80,
-    .func_count = COUNT_OF(entries),
-    .first_func = 5,
-    .entries = entries,
-    .site_count = COUNT_OF(sites),
-    .sites = sites,
-};
+static struct code_func funcs[] = {{.entry = 0}, {.entry = 16}, {.entry = 64}};
+static u8 packed[3][3 * SITE_PACKED_MAX];
+static struct module no_module;
+
+static struct code_object make_object(void) {
+    for (u32 i = 1; i < COUNT_OF(funcs); i++) {
+        funcs[i].sites = packed[i];
+        funcs[i].site_bytes = (u32)sites_pack(sites[i], 3, packed[i]);
+    }
+    return (struct code_object){
+        .address = 0x1000,
+        .bytes = 80,
+        .module = &no_module,
+        .func_count = COUNT_OF(funcs),
+        .first_func = 5,
+        .funcs = funcs,
+    };
+}
 
 static void functions_are_found_by_offset(void **state) {
     (void)state;
@@ -86,30 +96,37 @@ static void functions_are_found_by_offset(void **state) {
         u32 offset;
         u32 func;
     } cases[] = {{0, 5}, {15, 5}, {16, 6}, {63, 6}, {64, 7}, {79, 7}, {80, NO_FUNC}};
+    struct code_object object = make_object();
     for (u32 i = 0; i < COUNT_OF(cases); i++)
         assert_int_equal(code_object_func(&object, cases[i].offset), cases[i].func);
-    struct code_object thunks = {.address = 0x1000, .bytes = 80};
-    assert_int_equal(code_object_func(&thunks, 0), NO_FUNC);
+    object.module = NULL; // thunks
+    assert_int_equal(code_object_func(&object, 0), NO_FUNC);
 }
 
 static void sites_are_found_exactly_or_before(void **state) {
     (void)state;
-    for (u32 offset = 0; offset < 80; offset++) {
-        const struct code_site *trap = NULL;
-        const struct code_site *call = NULL;
-        u32 before = NO_FUNC;
-        for (u32 i = 0; i < COUNT_OF(sites); i++) {
-            if (sites[i].code_offset == offset && sites[i].trap != TRAP_NONE)
-                trap = &sites[i];
-            if (sites[i].code_offset == offset && sites[i].trap == TRAP_NONE)
-                call = &sites[i];
-            if (sites[i].code_offset < offset)
-                before = sites[i].code_offset;
-        }
-        assert_ptr_equal(code_object_site(&object, SITE_TRAP, offset), trap);
-        assert_ptr_equal(code_object_site(&object, SITE_CALL, offset), call);
-        const struct code_site *found = code_object_site_before(&object, offset);
-        assert_int_equal(found != NULL ? found->code_offset : NO_FUNC, before);
+    static const struct {
+        u32 offset;
+        u32 trap; // bytecode offset of the site of a trap, or 0
+        u32 call;
+        u32 before;
+    } cases[] = {
+        {0, 0, 0, 0},    {15, 0, 0, 0},   {16, 0, 0, 0},     {17, 0, 0, 200}, {20, 201, 0, 200},
+        {21, 0, 0, 201}, {63, 0, 0, 201}, {64, 300, 202, 0}, {65, 0, 0, 300}, {70, 301, 302, 300},
+        {71, 0, 0, 301}, {79, 0, 0, 301}, {80, 0, 0, 0},
+    };
+    struct code_object object = make_object();
+    for (u32 i = 0; i < COUNT_OF(cases); i++) {
+        u32 offset = cases[i].offset;
+        struct code_site site;
+        bool found = code_object_site(&object, SITE_TRAP, offset, &site);
+        assert_int_equal(found ? site.wasm_offset : 0, cases[i].trap);
+        assert_true(!found || (site.code_offset == offset && site.trap != TRAP_NONE));
+        found = code_object_site(&object, SITE_CALL, offset, &site);
+        assert_int_equal(found ? site.wasm_offset : 0, cases[i].call);
+        assert_true(!found || (site.code_offset == offset && site.trap == TRAP_NONE));
+        found = code_object_site_before(&object, offset, &site);
+        assert_int_equal(found ? site.wasm_offset : 0, cases[i].before);
     }
 }
 

@@ -235,7 +235,7 @@ static struct func_ref make_func_ref(struct instance *instance, u32 func) {
     const struct code_object *code = module->code;
     u32 type_id = module->type_ids[decl->funcs[func].type];
     return (struct func_ref){
-        .code = (const void *)(code->address + code->entries[func - decl->func_import_count]),
+        .code = (const void *)(code->address + code->funcs[func - decl->func_import_count].entry),
         .cross_code = type_registry_cross_thunk(&module->engine->types, type_id),
         .instance = instance,
         .type_id = type_id,

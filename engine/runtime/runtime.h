@@ -20,7 +20,8 @@ struct engine {
 // A compiled module. Immutable but for the count.
 struct module {
     struct engine *engine;
-    u32 ref_count; // atomic
+    u32 ref_count;     // atomic
+    struct bytes copy; // of the binary; empty where that was lent
     struct module_decl *decl;
     struct instance_layout layout;
     u32 *type_ids;            // canonical number of each type

@@ -34,9 +34,10 @@ bool engine_owns_pc(struct engine *engine, u64 pc) {
 static enum trap site_trap(struct engine *engine, u64 pc) {
     host_registry_lock();
     const struct code_object *object = code_registry_find(&engine->codes, pc);
-    const struct code_site *site =
-        object != NULL ? code_object_site(object, SITE_TRAP, (u32)(pc - object->address)) : NULL;
-    enum trap trap = site != NULL ? site->trap : TRAP_NONE;
+    struct code_site site;
+    enum trap trap = TRAP_NONE;
+    if (object != NULL && code_object_site(object, SITE_TRAP, (u32)(pc - object->address), &site))
+        trap = site.trap;
     host_registry_unlock();
     return trap;
 }
@@ -77,17 +78,19 @@ enum frame_kind {
 
 static struct trap_frame describe(const struct code_object *object, u32 offset,
                                   enum frame_kind kind) {
-    const struct code_site *site;
+    struct code_site site;
+    bool found;
     if (kind == FRAME_INTERRUPTED)
-        site = code_object_site_before(object, offset);
+        found = code_object_site_before(object, offset, &site);
     else
-        site = code_object_site(object, kind == FRAME_TRAPPED ? SITE_TRAP : SITE_CALL, offset);
+        found =
+            code_object_site(object, kind == FRAME_TRAPPED ? SITE_TRAP : SITE_CALL, offset, &site);
     // A return address may be the entry of the next function: the call lies before it.
     u32 inside = kind == FRAME_CALLED ? offset - 1 : offset;
     return (struct trap_frame){
         .module = object->module,
         .func = code_object_func(object, inside),
-        .wasm_offset = site != NULL ? site->wasm_offset : 0,
+        .wasm_offset = found ? site.wasm_offset : 0,
     };
 }
 

@@ -16,7 +16,9 @@
 #include "engine/api/host.h"
 
 #define CODE_CAPACITY_MIN 1024u
-#define CODE_BYTES_MAX    (1u << 30)
+// One function. Two bytes can push a thousand results, and a branch can carry as many, so the size
+// of the WebAssembly bounds it badly.
+#define CODE_BYTES_MAX (256u << 20)
 
 // -- The buffer ---------------------------------------------------------------------------------
 

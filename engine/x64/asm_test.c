@@ -532,13 +532,12 @@ static void build_unit(struct code_unit *unit) {
         asm_jcc(&unit->code, COND_E, &ahead);
         u32 frame = asm_alu_ri32(&unit->code, ALU_SUB, W64, RSP);
         asm_patch_u32(&unit->code, frame, i);
-        code_unit_site(unit, 1000 - i, i, TRAP_UNREACHABLE);
+        code_unit_site(unit, i, 1000 - i, TRAP_UNREACHABLE);
         code_unit_call(unit, asm_call_rel32(&unit->code), i);
     }
     asm_bind(&unit->code, &ahead);
     asm_jmp(&unit->code, &back);
     asm_align(&unit->code, 64);
-    code_unit_sort_sites(unit, 0);
 }
 
 static void running_out_of_memory_is_sticky(void **) {
@@ -577,40 +576,27 @@ static void huge_code_is_refused(void **) {
     struct assembler a;
     asm_init(&a);
     static const u8 byte;
-    asm_bytes(&a, &byte, (1u << 30) + 1);
+    asm_bytes(&a, &byte, (256u << 20) + 1);
     assert_int_equal(a.status, ERR_LIMIT);
     asm_fini(&a);
 }
 
 // -- Units --------------------------------------------------------------------------------------
 
-static void sites_are_sorted_from_the_first_on(void **) {
-    for (u32 count = 0; count <= 200; count++) {
-        struct code_unit unit;
-        code_unit_init(&unit);
-        code_unit_site(&unit, 1000, 7, TRAP_UNREACHABLE); // of an earlier function
-        for (u32 i = 0; i < count; i++)
-            code_unit_site(&unit, 2000 + i * 73 % 211, i, TRAP_MEMORY_BOUNDS);
-        code_unit_sort_sites(&unit, 1);
-        assert_int_equal(unit.site_count, count + 1);
-        assert_int_equal(unit.sites[0].code_offset, 1000);
-        for (u32 i = 1; i <= count; i++) {
-            struct code_site *site = &unit.sites[i];
-            assert_true(unit.sites[i - 1].code_offset < site->code_offset);
-            assert_int_equal(site->code_offset, 2000 + site->wasm_offset * 73 % 211);
-        }
-        code_unit_fini(&unit);
-    }
-}
-
-static void a_call_site_precedes_a_trap_at_its_return_address(void **) {
+static void a_unit_is_empty_after_a_reset(void **) {
     struct code_unit unit;
     code_unit_init(&unit);
-    code_unit_site(&unit, 5, 2, TRAP_MEMORY_BOUNDS);
-    code_unit_site(&unit, 5, 1, TRAP_NONE);
-    code_unit_sort_sites(&unit, 0);
-    assert_int_equal(unit.sites[0].trap, TRAP_NONE);
-    assert_int_equal(unit.sites[1].trap, TRAP_MEMORY_BOUNDS);
+    for (u32 i = 0; i < 3; i++) {
+        build_unit(&unit);
+        assert_int_equal(unit.code.status, OK);
+        assert_int_equal(unit.site_count, 1000);
+        assert_int_equal(unit.call_count, 1000);
+        assert_int_equal(unit.calls[999].func, 999);
+        code_unit_reset(&unit);
+        assert_int_equal(unit.code.len, 0);
+        assert_int_equal(unit.site_count, 0);
+        assert_int_equal(unit.call_count, 0);
+    }
     code_unit_fini(&unit);
 }
 
@@ -630,8 +616,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(open_fields_are_patched_later),
         cmocka_unit_test(running_out_of_memory_is_sticky),
         cmocka_unit_test(huge_code_is_refused),
-        cmocka_unit_test(sites_are_sorted_from_the_first_on),
-        cmocka_unit_test(a_call_site_precedes_a_trap_at_its_return_address),
+        cmocka_unit_test(a_unit_is_empty_after_a_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

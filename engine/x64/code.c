@@ -44,6 +44,15 @@ void code_unit_fini(struct code_unit *unit) {
     *unit = (struct code_unit){0};
 }
 
+void code_unit_reset(struct code_unit *unit) {
+    asm_reset(&unit->code);
+    unit->site_count = 0;
+    unit->call_count = 0;
+    unit->guard_count = 0;
+    unit->try_count = 0;
+    unit->catch_count = 0;
+}
+
 void code_unit_site(struct code_unit *unit, u32 code_offset, u32 wasm_offset, enum trap trap) {
     if (unit->code.status != OK)
         return;
@@ -53,6 +62,7 @@ void code_unit_site(struct code_unit *unit, u32 code_offset, u32 wasm_offset, en
             return;
         unit->sites = sites;
     }
+    ASSERT(unit->site_count == 0 || unit->sites[unit->site_count - 1].code_offset <= code_offset);
     unit->sites[unit->site_count++] = (struct code_site){code_offset, wasm_offset, trap};
 }
 
@@ -120,56 +130,4 @@ u32 code_unit_catch(struct code_unit *unit, u32 in, const struct code_catch *add
         unit->catches[try->last_catch].next = index;
     try->last_catch = index;
     return index;
-}
-
-// -- Sorting ------------------------------------------------------------------------------------
-// Heap sort: in place, no recursion, and n log n for whatever a module makes of its cold code.
-
-static bool site_before(const struct code_site *x, const struct code_site *y) {
-    if (x->code_offset != y->code_offset)
-        return x->code_offset < y->code_offset;
-    return x->trap < y->trap; // the site of a call, TRAP_NONE, is first
-}
-
-static void swap_sites(struct code_site *x, struct code_site *y) {
-    struct code_site site = *x;
-    *x = *y;
-    *y = site;
-}
-
-// Sinks the entry at `root` until no child of it in the heap of `count` is larger.
-static void sift_down(struct code_site *sites, u32 root, u32 count) {
-    while (2 * (u64)root + 1 < count) {
-        u32 child = 2 * root + 1;
-        if (child + 1 < count && site_before(&sites[child], &sites[child + 1]))
-            child++;
-        if (!site_before(&sites[root], &sites[child]))
-            return;
-        swap_sites(&sites[root], &sites[child]);
-        root = child;
-    }
-}
-
-static bool sites_are_sorted(const struct code_site *sites, u32 count) {
-    for (u32 i = 1; i < count; i++)
-        if (site_before(&sites[i], &sites[i - 1]))
-            return false;
-    return true;
-}
-
-void code_unit_sort_sites(struct code_unit *unit, u32 first) {
-    ASSERT(first <= unit->site_count);
-    u32 count = unit->site_count - first;
-    if (count == 0)
-        return;
-    struct code_site *sites = unit->sites + first;
-    if (sites_are_sorted(sites, count)) // the common case: a function without cold code
-        return;
-    for (u32 root = count / 2; root-- > 0;)
-        sift_down(sites, root, count);
-    for (u32 last = count - 1; last > 0; last--) {
-        swap_sites(&sites[0], &sites[last]);
-        sift_down(sites, 0, last);
-    }
-    ASSERT(sites_are_sorted(sites, count));
 }

@@ -1,6 +1,6 @@
 #pragma once
 // What a compiler makes of a function body and the driver assembles into a module's code object:
-// bytes, sites and unresolved calls. Position-independent.
+// bytes, sites and unresolved calls.
 
 #include "engine/api/contract.h"
 #include "engine/x64/asm.h"
@@ -11,12 +11,11 @@ struct code_call {
     u32 func;
 };
 
-// Offsets count from the start of `code`. A unit may hold one function or a whole module: compilers
-// append and never reset it.
+// Offsets count from the start of `code`, which will lie at a multiple of 16.
 struct code_unit {
     struct assembler code;
 
-    u32 site_count; // sorted by code_offset once the function is finished
+    u32 site_count; // sorted by code_offset
     u32 site_capacity;
     struct code_site *sites;
 
@@ -38,8 +37,10 @@ struct code_unit {
 
 void code_unit_init(struct code_unit *unit);
 void code_unit_fini(struct code_unit *unit);
+void code_unit_reset(struct code_unit *unit); // empties it, keeping memory
 
-// Running out of memory shows in unit->code.status.
+// Running out of memory shows in unit->code.status. Sites are added in the order of the code; a
+// call and the instruction behind it may have sites at one offset.
 void code_unit_site(struct code_unit *unit, u32 code_offset, u32 wasm_offset, enum trap trap);
 void code_unit_call(struct code_unit *unit, u32 code_offset, u32 func);
 
@@ -48,7 +49,3 @@ void code_unit_call(struct code_unit *unit, u32 code_offset, u32 func);
 u32 code_unit_try(struct code_unit *unit, u32 outer);
 void code_unit_guard(struct code_unit *unit, u32 code_offset, u32 innermost);
 u32 code_unit_catch(struct code_unit *unit, u32 in, const struct code_catch *added);
-
-// Sorts the sites from index `first` on by code offset: cold code is emitted out of order. A call
-// and the instruction behind it may have sites at one offset: the call's, TRAP_NONE, comes first.
-void code_unit_sort_sites(struct code_unit *unit, u32 first);

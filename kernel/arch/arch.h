@@ -149,8 +149,25 @@ MUST_USE enum status arch_fill(struct virt_addr to, u8 byte, usize len);
 
 // -- CPUs, interrupts, time ---------------------------------------------------------------------
 
-u32 arch_cpu_id(void); // 0-based; valid with preemption off
+u32 arch_cpu_id(void); // 0: the one that boots; valid with preemption off
 #define ARCH_CPUS_MAX 32
+
+// A word of each CPU that is the kernel's: who runs on it. Reading it is one step, so a thread that
+// is moved to another CPU right before or after still finds its own. Setting: interrupts off.
+void *arch_current(void);
+void arch_current_set(void *current);
+
+// Starts CPUs until `count` of them run, or as many as there are and do start. They are numbered
+// without gaps, and each calls upcall_cpu_main. Returns how many run. Once, on CPU 0, interrupts
+// off, when memory works.
+u32 arch_cpus_start(u32 count);
+
+// Interrupts another CPU, so that its arch_cpu_idle returns, or its thread's way out of the
+// interrupt asks upcall_wants_reschedule. Any context.
+void arch_cpu_wake(u32 cpu);
+
+// Stops all other CPUs for good, wherever they are. Any context.
+void arch_cpus_stop(void);
 
 typedef u64 arch_irq_state; // nonzero: interrupts on
 #define ARCH_IRQ_ON 1
@@ -160,6 +177,9 @@ bool arch_irq_enabled(void);
 
 // Waits for an interrupt with interrupts enabled; returns with them off, as it was called.
 void arch_cpu_idle(void);
+
+// One round of waiting for another CPU. Whoever waits with interrupts off must call it: it answers
+// the invalidation requests that the other may be waiting for.
 void arch_cpu_relax(void);
 
 // Nanoseconds since boot; monotonic, never zero. Any context.
@@ -195,8 +215,8 @@ void arch_context_init(struct arch_context *context, u64 stack_top, void (*entry
                        void *argument);
 
 // Leaves `from` and continues `to`, interrupts off. Saves what the C calling convention keeps and
-// the segment base; vector state is saved by the interrupt path alone. Per-CPU values must be read
-// anew afterwards.
+// the segment base; vector state is saved by the interrupt path alone. It returns when somebody
+// switches back, perhaps on another CPU: per-CPU values must be read anew.
 void arch_context_switch(struct arch_context *from, struct arch_context *to);
 
 // The segment base of the running thread.
@@ -241,6 +261,9 @@ void arch_symbols_withdraw(u64 start, u64 bytes);
 // The kernel proper, on the boot stack, interrupts off, once all of the above works except
 // arch_map (which needs upcall_frame_alloc) and the link. `boot` stays valid.
 [[noreturn]] void kernel_main(const struct boot_info *boot);
+
+// The kernel proper on every other CPU, once: on a stack of the port's that stays, interrupts off.
+[[noreturn]] void upcall_cpu_main(void);
 
 // Called by kernel_main (declared here because the port implements it): devices, once memory works.
 void arch_devices_start(void);
@@ -289,7 +312,8 @@ void upcall_console(void); // arch_console_read has something
 
 // After an interrupt that came while interrupts were on, on the interrupted thread's stack with its
 // whole register state (vector registers too) saved, interrupts off: the place to switch threads.
-// Returns the pc to continue at: `pc`, or another to redirect a thread that runs generated code.
+// It may return on another CPU. Returns the pc to continue at: `pc`, or another to redirect a
+// thread that runs generated code.
 u64 upcall_interrupt_return(u64 pc, u64 fp);
 
 // Whether upcall_interrupt_return wants to be called now. Interrupts off.

@@ -18,7 +18,7 @@ static void print_banner(const struct boot_state *boot) {
     say("\nKwast " KWAST_VERSION " - WebAssembly in ring 0\n");
     say("  machine  %s\n", info->machine);
     say("  memory   %llu MiB\n", info->ram_bytes / MIB);
-    say("  CPUs     %u\n", info->cpu_count);
+    say("  CPUs     %u\n", boot->cpu_count);
     say("  boot     %lu.%03lu s, after %lu.%03lu s of firmware and loader\n\n", ms / 1000,
         ms % 1000, firmware_ms / 1000, firmware_ms % 1000);
 }

@@ -70,6 +70,7 @@ void foreground_init(void) {
         .entry = foreground_thread,
         .stack_bytes = THREAD_STACK_BYTES + PAGE_SIZE,
         .stack_committed = THREAD_STACK_BYTES,
+        .priority = PRIORITY_HIGH,
     };
     struct thread *thread;
     enum status status = thread_create(&config, &thread);

@@ -11,6 +11,7 @@ struct boot_state {
     const struct boot_info *info;
     struct object *root; // of the boot archive; NULL when there is none
     u64 ready_ns;        // when the first thread ran
+    u32 cpu_count;       // that run
 };
 
 // Runs what boot/run (`records`) says, over the link, and powers off.

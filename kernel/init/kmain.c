@@ -4,16 +4,19 @@
 #include "abi/kwast/boot.h"
 #include "base/assert.h"
 #include "base/fmt.h"
+#include "base/math.h"
 #include "kernel/init/init.h"
 #include "kernel/init/log.h"
 #include "kernel/init/say.h"
 #include "kernel/ipc/archive.h"
 #include "kernel/ipc/link.h"
 #include "kernel/ipc/stream.h"
+#include "kernel/kwast/kwast.h"
 #include "kernel/mm/aspace.h"
 #include "kernel/mm/code.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
+#include "kernel/proc/module_cache.h"
 #include "kernel/proc/random.h"
 #include "kernel/wasi/wasi.h"
 
@@ -83,6 +86,28 @@ static void start_log(void) {
     log_write(LOG_INFO, "firmware and boot loader took %lu us", arch_firmware_ns() / 1000);
 }
 
+// The number behind `name=` on the command line, or `otherwise`.
+static u64 number_option(const char *name, u64 otherwise) {
+    const char *at = boot.info->command_line;
+    usize len = strlen(name);
+    while (*at != 0) {
+        while (*at == ' ')
+            at++;
+        usize same = 0;
+        while (same < len && at[same] == name[same])
+            same++;
+        if (same == len && at[len] == '=') {
+            u64 value = 0;
+            for (at += len + 1; *at >= '0' && *at <= '9' && value < UINT32_MAX; at++)
+                value = 10 * value + (u64)(*at - '0');
+            return value;
+        }
+        while (*at != 0 && *at != ' ')
+            at++;
+    }
+    return otherwise;
+}
+
 // -- On the boot stack --------------------------------------------------------------------------
 
 static void start_memory(void) {
@@ -104,7 +129,9 @@ static void start_engine(void) {
     process_early_init();
     require("engine", engine_create(&config, &engine));
     process_init(engine);
+    module_cache_init();
     require("WASI", wasi_register());
+    require("the module kwast", kwast_register());
 }
 
 // -- In the first thread ------------------------------------------------------------------------
@@ -156,10 +183,22 @@ static void start_main_thread(void) {
         .entry = main_thread,
         .stack_bytes = MAIN_STACK_BYTES + PAGE_SIZE,
         .stack_committed = MAIN_STACK_BYTES,
+        .priority = PRIORITY_NORMAL,
     };
     struct thread *thread;
     require("main thread", thread_create(&config, &thread));
     thread_start(thread);
+}
+
+static void start_cpus(void) {
+    u64 wanted = number_option("cpus", ARCH_CPUS_MAX);
+    boot.cpu_count = arch_cpus_start((u32)min_u64(wanted, ARCH_CPUS_MAX));
+    log_write(LOG_INFO, "%u of %u CPUs run", boot.cpu_count, boot.info->cpu_count);
+}
+
+void upcall_cpu_main(void) {
+    sched_init();
+    sched_run();
 }
 
 void kernel_main(const struct boot_info *info) {
@@ -172,5 +211,6 @@ void kernel_main(const struct boot_info *info) {
     console_init(foreground_interrupt);
     start_engine();
     start_main_thread();
+    start_cpus();
     sched_run();
 }

@@ -32,7 +32,7 @@ enum status program_load(const struct boot_state *boot, struct bytes path,
     struct bytes wasm;
     if (archive_file_bytes(file, &wasm)) {
         u64 began_ns = arch_clock_ns();
-        status = module_create(process_engine(), wasm, error, out);
+        status = module_create_lent(process_engine(), wasm, error, out); // the archive stays
         *compile_ns = arch_clock_ns() - began_ns;
         if (status == OK)
             publish_symbols(*out, path);

@@ -120,7 +120,8 @@ static void run_start(const struct boot_state *boot, const struct command_line *
     process_release(process);
 }
 
-// -- ps, mem, kill, log, poweroff ---------------------------------------------------------------
+// -- ps, cpus, mem, kill, log, poweroff
+// ---------------------------------------------------------------
 
 static void print_process(struct process *process, void *context) {
     (void)context;
@@ -131,6 +132,17 @@ static void run_ps(const struct boot_state *boot, const struct command_line *lin
     (void)boot;
     (void)line;
     process_for_each(print_process, NULL);
+}
+
+static void run_cpus(const struct boot_state *boot, const struct command_line *line) {
+    (void)boot;
+    (void)line;
+    struct cpu_stats stats;
+    for (u32 cpu = 0; sched_cpu_stats(cpu, &stats); cpu++)
+        say("%3u  %10lu ms busy  %10lu ms idle  %8lu switches  %6lu taken  %4u ready  %s\n", cpu,
+            stats.busy_ns / 1000000, stats.idle_ns / 1000000, stats.switches, stats.taken,
+            stats.ready, stats.running);
+    sched_check();
 }
 
 static void run_mem(const struct boot_state *boot, const struct command_line *line) {
@@ -210,6 +222,7 @@ static const struct command commands[] = {
     {"run", "NAME [ARGS...]: a program of bin/", run_run},
     {"start", "NAME [ARGS...]: the same, without waiting for its end", run_start},
     {"ps", "processes", run_ps},
+    {"cpus", "what each CPU did, and runs", run_cpus},
     {"mem", "memory", run_mem},
     {"kill", "NUMBER: end a process", run_kill},
     {"log", "what the kernel said", run_log},

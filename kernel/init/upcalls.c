@@ -138,14 +138,21 @@ static void print(const char *text) {
 }
 
 void upcall_panic(const char *why) {
-    static u32 panics; // a panic in the panic must end, too
+    static u32 reporter; // CPU + 1 that panics
     arch_irq_save();
-    if (__atomic_fetch_add(&panics, 1, __ATOMIC_RELAXED) == 0) {
+    u32 self = arch_cpu_id() + 1;
+    u32 first = 0;
+    if (__atomic_compare_exchange_n(&reporter, &first, self, false, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED)) {
+        arch_cpus_stop();
         print("\nkwast: kernel panic: ");
         print(why);
         print("\n");
         arch_backtrace_print(arch_frame_address());
-    }
+    } else if (first != self) {
+        for (;;) // the other one's report goes first, and then stops this CPU
+            arch_cpu_relax();
+    } // else: a panic in the panic must end, too
     if (arch_link_present())
         arch_power_off(PANIC_STATUS); // somebody waits for it
     arch_halt();

@@ -43,12 +43,14 @@ void handle_table_fini(struct handle_table *table) {
     table->capacity = 0;
 }
 
-// Doubles the table. The lock is dropped meanwhile, so that the allocation is not under it; another
-// thread may have grown it as well, which is fine: the caller looks for a free slot again.
-static enum status table_grow_locked(struct handle_table *table) {
+// Makes the table larger than `least`. The lock is dropped meanwhile, so that the allocation is not
+// under it; another thread may have grown it as well, which is fine: the caller looks for a free
+// slot again.
+static enum status table_grow_locked(struct handle_table *table, u32 least) {
     u32 old = table->capacity;
-    u32 capacity = (u32)min_u64(max_u64(FIRST_CAPACITY, old * 2ull), table->limit);
-    if (capacity <= old)
+    u64 wished = max_u64(max_u64(FIRST_CAPACITY, old * 2ull), least + 1ull);
+    u32 capacity = (u32)min_u64(wished, table->limit);
+    if (capacity <= least)
         return ERR_LIMIT;
     spin_unlock(&table->lock);
     struct handle *slots = kmalloc(capacity * sizeof *slots);
@@ -80,8 +82,22 @@ enum status handle_insert(struct handle_table *table, const struct handle *handl
             *out = i;
             return OK;
         }
-        status = table_grow_locked(table);
+        status = table_grow_locked(table, table->capacity);
     }
+    spin_unlock(&table->lock);
+    return status;
+}
+
+enum status handle_insert_at(struct handle_table *table, const struct handle *handle, u32 number) {
+    ASSERT(handle->object != NULL);
+    enum status status = OK;
+    spin_lock(&table->lock);
+    while (number >= table->capacity && status == OK)
+        status = table_grow_locked(table, number);
+    if (status == OK && table->slots[number].object != NULL)
+        status = ERR_EXISTS;
+    if (status == OK)
+        table->slots[number] = *handle;
     spin_unlock(&table->lock);
     return status;
 }

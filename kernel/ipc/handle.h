@@ -33,6 +33,10 @@ void handle_table_fini(struct handle_table *table); // closes all
 MUST_USE enum status handle_insert(struct handle_table *table, const struct handle *handle,
                                    u32 *out);
 
+// The same at a given number, which must be free. ERR_EXISTS.
+MUST_USE enum status handle_insert_at(struct handle_table *table, const struct handle *handle,
+                                      u32 number);
+
 // Copies a handle out, with a new reference to its object (release it) and without its preopen
 // name, which lives only as long as the slot is open. ERR_BAD_HANDLE.
 MUST_USE enum status handle_get(struct handle_table *table, u32 number, struct handle *out);

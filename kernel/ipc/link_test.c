@@ -153,6 +153,7 @@ static void a_killed_sender_leaves_whole_frames(void) {
         .entry = sender,
         .stack_bytes = 5 * PAGE_SIZE,
         .stack_committed = 4 * PAGE_SIZE,
+        .priority = PRIORITY_NORMAL,
     };
     struct thread *thread;
     enum status status = thread_create(&config, &thread);

@@ -10,8 +10,8 @@ enum object_type : u8 {
     OBJECT_STREAM, // console, link: reads and writes in order, no position
     OBJECT_FILE,
     OBJECT_DIRECTORY,
-    OBJECT_LINK,   // symbolic link
-    OBJECT_SCHEME, // an end of a scheme that is none of these
+    OBJECT_LINK,  // symbolic link
+    OBJECT_PLAIN, // none of these: an end of a scheme, a process, a notification
 };
 
 struct object_stat {

@@ -128,7 +128,7 @@ static void server_end_destroy(struct object *object) {
     scheme_release(scheme);
 }
 
-static enum status end_stat(struct object *object, struct object_stat *out) {
+static enum status scheme_end_stat(struct object *object, struct object_stat *out) {
     *out = (struct object_stat){.type = object->type, .link_count = 1};
     return OK;
 }
@@ -150,7 +150,7 @@ static struct wait_queue *server_end_poll_queue(struct object *object) {
 
 static const struct object_ops server_end_ops = {
     .destroy = server_end_destroy,
-    .stat = end_stat,
+    .stat = scheme_end_stat,
     .poll = server_end_poll,
     .poll_queue = server_end_poll_queue,
 };
@@ -176,7 +176,7 @@ enum status scheme_create(struct bytes name, struct object **server) {
     list_init(&scheme->pending);
     list_init(&scheme->closed);
     list_init(&scheme->free);
-    object_init(&end->object, &server_end_ops, OBJECT_SCHEME);
+    object_init(&end->object, &server_end_ops, OBJECT_PLAIN);
     end->scheme = scheme;
     *server = &end->object;
     return OK;
@@ -201,7 +201,7 @@ static void channel_destroy(struct object *object) {
 
 static const struct object_ops channel_ops = {
     .destroy = channel_destroy,
-    .stat = end_stat,
+    .stat = scheme_end_stat,
 };
 
 bool scheme_is_channel(const struct object *object) {

@@ -75,6 +75,7 @@ static void client_start(struct client *client, u32 operation) {
         .argument = client,
         .stack_bytes = 5 * PAGE_SIZE,
         .stack_committed = 4 * PAGE_SIZE,
+        .priority = PRIORITY_NORMAL,
     };
     CHECK(thread_create(&config, &client->thread) == OK);
     thread_start(client->thread);

@@ -24,8 +24,11 @@ static struct {
     struct engine *engine; // fixed after boot
 
     struct spinlock lock;
-    struct list processes; // under lock
-    u32 next_id;           // under lock
+
+    // Under lock:
+    struct list processes;
+    struct process *init; // inherits orphans; NULL: the kernel does
+    u32 next_id;
 } table;
 
 void process_early_init(void) {
@@ -127,6 +130,7 @@ static void release_resources(struct process *process) {
     process->instance = NULL;
     module_release(process->module);
     process->module = NULL;
+    scheme_party_fini(&process->party);
     handle_table_fini(&process->handles);
     object_release(process->error_stream);
     process->error_stream = NULL;
@@ -146,6 +150,41 @@ static void detach_thread(struct process *process) {
     stack_charge_kernel(thread->stack);
 }
 
+// -- The tree -----------------------------------------------------------------------------------
+
+static void set_parent_locked(struct process *process, struct process *parent) {
+    process->parent = parent;
+    if (parent != NULL)
+        list_push_back(&parent->children, &process->child_link);
+}
+
+static void enter_table(struct process *process, struct process *parent) {
+    spin_lock(&table.lock);
+    process->id = table.next_id++;
+    list_push_back(&table.processes, &process->table_link);
+    set_parent_locked(process, parent);
+    spin_unlock(&table.lock);
+}
+
+// Its children become init's.
+static void leave_table(struct process *process) {
+    spin_lock(&table.lock);
+    CHECK(process != table.init);
+    list_remove(&process->table_link);
+    for (struct list *node; (node = list_pop_front(&process->children)) != NULL;)
+        set_parent_locked(container_of(node, struct process, child_link), table.init);
+    if (process->parent != NULL)
+        list_remove(&process->child_link);
+    process->parent = NULL;
+    spin_unlock(&table.lock);
+}
+
+void process_set_init(struct process *process) {
+    spin_lock(&table.lock);
+    table.init = process;
+    spin_unlock(&table.lock);
+}
+
 static void process_main(void *argument) {
     struct process *process = argument;
     struct thread *thread = thread_current();
@@ -160,9 +199,7 @@ static void process_main(void *argument) {
         report_trap(process, trap);
 
     release_resources(process);
-    spin_lock(&table.lock);
-    list_remove(&process->table_link);
-    spin_unlock(&table.lock);
+    leave_table(process);
     detach_thread(process);
 
     wait_lock(&process->ended);
@@ -216,20 +253,23 @@ static enum status instantiate(struct process *process, struct module *module,
     return status == OK ? process_check_entry(process, error) : status;
 }
 
+// On failure the references are still the caller's: the table forgets them.
+static void forget_handles(struct process *process) {
+    if (process->handles.slots != NULL)
+        memset(process->handles.slots, 0,
+               process->handles.capacity * sizeof *process->handles.slots);
+    handle_table_fini(&process->handles);
+}
+
 static enum status insert_handles(struct process *process, const struct process_config *config) {
-    enum status status = handle_table_init(&process->handles, HANDLES_MAX);
+    u32 limit = config->handle_limit == 0 ? HANDLES_MAX : config->handle_limit;
+    enum status status = handle_table_init(&process->handles, limit);
     for (u32 i = 0; status == OK && i < config->handle_count; i++) {
-        u32 number;
-        status = handle_insert(&process->handles, &config->handles[i], &number);
-        ASSERT(status != OK || number == i);
+        if (config->handles[i].object != NULL)
+            status = handle_insert_at(&process->handles, &config->handles[i], i);
     }
-    if (status != OK) {
-        // The references are still the caller's: the table forgets them.
-        if (process->handles.slots != NULL)
-            memset(process->handles.slots, 0,
-                   process->handles.capacity * sizeof *process->handles.slots);
-        handle_table_fini(&process->handles);
-    }
+    if (status != OK)
+        forget_handles(process);
     return status;
 }
 
@@ -244,6 +284,7 @@ static enum status create_thread(struct process *process, u64 stack_limit) {
         .account = &process->account,
         .stack_bytes = align_up(stack_bytes, PAGE_SIZE) + PAGE_SIZE, // and a guard
         .stack_committed = STACK_COMMITTED_FIRST,
+        .priority = PRIORITY_NORMAL,
     };
     enum status status = thread_create(&config, &process->thread);
     if (status == OK)
@@ -259,10 +300,7 @@ static void start(struct process *process, const struct process_config *config) 
     if (process->error_stream != NULL)
         object_retain(process->error_stream);
     process->ref_count = 2; // the caller's and the thread's
-    spin_lock(&table.lock);
-    process->id = table.next_id++;
-    list_push_back(&table.processes, &process->table_link);
-    spin_unlock(&table.lock);
+    enter_table(process, config->parent);
     thread_start(process->thread);
 }
 
@@ -275,6 +313,9 @@ enum status process_spawn(const struct process_config *config, struct module_err
     spin_init(&process->lock, LOCK_PROCESS, "process");
     wait_queue_init(&process->ended);
     list_init(&process->table_link);
+    list_init(&process->children);
+    list_init(&process->child_link);
+    scheme_party_init(&process->party, &process->handles);
     process->account.limit =
         config->memory_limit == 0 ? PROCESS_MEMORY_DEFAULT : config->memory_limit;
 
@@ -299,8 +340,7 @@ enum status process_spawn(const struct process_config *config, struct module_err
     return OK;
 
 fail_thread:
-    memset(process->handles.slots, 0, process->handles.capacity * sizeof *process->handles.slots);
-    handle_table_fini(&process->handles);
+    forget_handles(process);
 fail_instance:
     store_destroy(process->store);
 fail_copy:
@@ -333,6 +373,13 @@ enum status process_wait(struct process *process, u64 deadline_ns) {
     bool has_ended = process->has_ended;
     wait_unlock(&process->ended);
     return has_ended ? OK : status;
+}
+
+bool process_has_ended(struct process *process) {
+    wait_lock(&process->ended);
+    bool has_ended = process->has_ended;
+    wait_unlock(&process->ended);
+    return has_ended;
 }
 
 void process_kill(struct process *process) {

@@ -3,6 +3,7 @@
 
 #include "engine/api/engine.h"
 #include "kernel/ipc/handle.h"
+#include "kernel/ipc/scheme.h"
 #include "kernel/mm/guest.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sched/wait.h"
@@ -32,6 +33,7 @@ struct process {
     struct thread_block block;
     struct trap_report report;
     struct handle_table handles;
+    struct scheme_party party; // what it has received as a server
     struct memory_account account;
     struct string_list args;
     struct string_list env;
@@ -49,7 +51,11 @@ struct process {
     enum trap trap;
     struct process_times times;
 
-    struct list table_link; // process table
+    // Under the process table's lock:
+    struct list table_link;
+    struct process *parent; // NULL: the kernel
+    struct list children;   // alive
+    struct list child_link;
 };
 
 struct process_config {
@@ -57,10 +63,12 @@ struct process_config {
     struct module *module; // retained
     struct string_list args;
     struct string_list env;
+    struct process *parent;       // NULL: the kernel
     u64 memory_limit;             // bytes, stacks included; 0: the default
     u64 stack_limit;              // bytes; 0: the default
-    const struct handle *handles; // numbered from 0; references are taken over on OK
-    u32 handle_count;
+    u32 handle_limit;             // 0: the default
+    const struct handle *handles; // numbered from 0, object NULL: none; references (and names of
+    u32 handle_count;             // preopens) are taken over on OK
     struct object *error_stream;
     const char *invoke;
 };
@@ -87,7 +95,11 @@ void process_release(struct process *process);
 
 // Waits for its end. OK, ERR_KILLED when the waiter is, ERR_TIMED_OUT.
 MUST_USE enum status process_wait(struct process *process, u64 deadline_ns);
+bool process_has_ended(struct process *process);
 void process_kill(struct process *process);
+
+// Makes `process` the one that inherits the children of those that end. It does not end itself.
+void process_set_init(struct process *process);
 
 // Visits every live process under the table's lock.
 void process_for_each(void (*visit)(struct process *process, void *context), void *context);

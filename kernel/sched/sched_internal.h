@@ -9,30 +9,44 @@ struct runq {
     struct spinlock lock;
 
     // Under lock:
-    struct list woken; // have something left of their slice
-    struct list ready; // wait for their turn
+    struct {
+        struct list woken; // have something left of their slice
+        struct list ready; // wait for their turn
+    } levels[PRIORITY_COUNT];
+
+    // Atomic, changed under lock: a hint for other CPUs.
+    u32 count;
 };
 
 void runq_init(struct runq *runq);
-bool runq_is_empty_locked(const struct runq *runq);
+
+// Whether somebody waits who would run instead of a thread of that priority whose slice is over.
+bool runq_has_rival_locked(const struct runq *runq, enum thread_priority priority);
 
 // The next thread to run, now THREAD_RUNNING, or NULL.
 struct thread *runq_pop_locked(struct runq *runq);
+
+// Takes out a thread for another CPU, or NULL. It stays THREAD_READY, and is on no queue.
+struct thread *runq_take_locked(struct runq *runq, u32 cpu);
 
 // A running thread goes back: `preempted` ones keep their place and what is left of their slice,
 // those that used it up go to the end with a new one.
 void runq_put_back_locked(struct runq *runq, struct thread *thread);
 
-// A blocked or new thread becomes ready. Returns whether it comes before the running thread.
-bool runq_put_woken_locked(struct runq *runq, struct thread *thread);
+// A blocked or new thread becomes ready.
+void runq_put_woken_locked(struct runq *runq, struct thread *thread);
 
-void runq_check_locked(const struct runq *runq);
+// A thread that was taken out elsewhere is put at the end.
+void runq_put_taken_locked(struct runq *runq, struct thread *thread);
 
-// Threads of one CPU that wait, as far as a deadline or a kill can end their wait; see wait.c.
+void runq_check_locked(const struct runq *runq, u32 cpu);
+
+// Threads that wait and began to on one CPU, as far as a deadline or a kill can end their wait; see
+// wait.c.
 struct sleepers {
     struct spinlock lock;
 
-    // Under lock, together with waiting_on and timer of each thread of this CPU:
+    // Under lock, together with waiting_on and timer of each of these threads:
     struct timer_queue timers;
 };
 
@@ -54,27 +68,36 @@ struct cpu {
     // Atomic: a thread is ready that comes before the current one.
     bool reschedule;
 
+    // Atomic, written by the CPU itself, for people and tests:
+    u64 busy_ns;
+    u64 idle_ns;
+    u64 switches;
+    u64 taken;
+
     // Owned by the CPU:
-    u32 preempt_count;
     struct thread *previous; // whom the last switch left
+    bool left_is_dead;       // whether that has ended
     u64 timer_ns;            // what the timer is armed for
     struct thread idle;
 };
 
-// This CPU, for as long as the thread stays on it: threads do not move.
+// This CPU. Valid while the thread cannot move: interrupts or preemption off.
 struct cpu *cpu_this(void);
-struct cpu *cpu_of(const struct thread *thread);
+struct cpu *cpu_at(u32 id);
 
 // A thread that is on no CPU becomes ready; one that has been made to wait and is still on its way
 // out keeps running. Any context; takes the run queue's lock.
 void sched_wake(struct thread *thread);
 
+// Interrupts the CPU on which the thread runs, if it runs on another one.
+void sched_interrupt(struct thread *thread);
+
 // The running thread is THREAD_BLOCKED from now on, and leaves the CPU at the next sched_switch.
 // A sched_wake in between undoes it. Preemption off.
 void sched_set_blocked(struct thread *thread);
 
-// Runs somebody else, or goes on when nobody is ready; returns when the thread runs again.
-// Interrupts off, preemption on, no spinlock held.
+// Runs somebody else, or goes on when nobody is ready; returns when the thread runs again, perhaps
+// on another CPU. Interrupts off, preemption on, no spinlock held.
 void sched_switch(void);
 
 // Turns preemption on again and switches at once.

@@ -46,6 +46,8 @@ enum status thread_create(const struct thread_config *config, struct thread **ou
     thread->entry = config->entry;
     thread->argument = config->argument;
     thread->owner = config->owner;
+    thread->priority = config->priority;
+    thread->affinity = config->affinity == 0 ? ANY_CPU : config->affinity;
     thread->state = THREAD_BLOCKED; // until it is started; with no slice left, so it starts last
     list_init(&thread->ready_link);
     list_init(&thread->wait_link);
@@ -63,7 +65,9 @@ fail_area:
 
 void thread_start(struct thread *thread) {
     preempt_disable();
-    thread->cpu = arch_cpu_id();
+    u32 self = arch_cpu_id();
+    // Where it may not run here, on the first CPU that it may run on.
+    thread->cpu = (thread->affinity >> self & 1) != 0 ? self : (u32)__builtin_ctz(thread->affinity);
     sched_wake(thread);
     preempt_enable();
 }
@@ -118,6 +122,7 @@ void thread_reaper_start(void) {
         .entry = reaper_main,
         .stack_bytes = REAPER_STACK_BYTES + PAGE_SIZE,
         .stack_committed = REAPER_STACK_BYTES,
+        .priority = PRIORITY_HIGH, // what it gives back others may be waiting for
     };
     struct thread *thread;
     enum status status = thread_create(&config, &thread);
@@ -132,6 +137,7 @@ void thread_kill(struct thread *thread) {
     // sleepers lock sees the other.
     __atomic_store_n(&thread->kill_requested, 1, __ATOMIC_RELEASE);
     wait_cancel(thread);
+    sched_interrupt(thread);
 }
 
 bool thread_is_killed(const struct thread *thread) {

@@ -1,6 +1,7 @@
 #pragma once
-// Threads and the scheduler: preemptive round robin on each CPU's run queue, with a short cut for
-// threads that wake up before they have used up their slice.
+// Threads and the scheduler: strict priorities, and within one preemptive round robin on each CPU's
+// run queue, with a short cut for threads that wake up before they have used up their slice.
+// Threads move between CPUs where one would idle or has much less to do.
 
 #include "base/list.h"
 #include "kernel/arch/arch.h"
@@ -10,6 +11,16 @@
 #define THREAD_SLICE_NS 10000000ull // 10 ms
 
 enum thread_state : u8 { THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
+
+// A thread runs only while none of a higher priority is ready on its CPU.
+enum thread_priority : u8 {
+    PRIORITY_BACKGROUND,
+    PRIORITY_NORMAL,
+    PRIORITY_HIGH, // who works a moment for others
+    PRIORITY_COUNT
+};
+
+#define ANY_CPU UINT32_MAX
 
 struct wait_queue;
 
@@ -21,17 +32,32 @@ struct thread {
     struct area *stack; // AREA_STACK in the shared slots region
     void *owner;        // the process, or NULL for a kernel thread
     void *block;        // struct thread_block, for the engine's host; or NULL
-    u32 cpu;            // fixed: threads do not move between CPUs
+    u32 affinity;       // a bit for each CPU that it may run on
+    enum thread_priority priority;
+
+    // Atomic. Whose run queue is the thread's: changes while it is ready, under the lock of the
+    // queue that it leaves.
+    u32 cpu;
+
+    // Atomic: it runs, or its context is not saved yet.
+    bool on_cpu;
 
     // Under the run queue's lock:
     enum thread_state state;
     struct list ready_link;
 
+    // Owned by the thread, and interrupts on top of it:
+    u32 preempt_count;
+
     // Under the wait queue's lock:
     struct list wait_link;   // linked while the thread waits and nobody woke it
     enum status wake_status; // what the wait will return
 
-    // Under the CPU's sleepers lock:
+    // Atomic. Whose sleepers the thread is with: changed by itself, outside of waits, under the
+    // lock of those it leaves.
+    u32 sleepers_cpu;
+
+    // Under the lock of these sleepers:
     struct wait_queue *waiting_on; // while in a wait that a kill or a deadline can end
     struct timer timer;            // armed while that wait has a deadline
 
@@ -48,10 +74,10 @@ struct thread {
 };
 
 // Makes the caller the idle thread of this CPU: from now on there is a current thread, and others
-// can be made and started, but nothing runs before sched_run. Needs the heap.
+// can be made and started, but nothing runs before sched_run. On each CPU. Needs the heap.
 void sched_init(void);
 
-// Starts scheduling. Needs address spaces. Interrupts may be on or off.
+// Starts scheduling on this CPU. Needs address spaces. Interrupts may be on or off.
 [[noreturn]] void sched_run(void);
 
 // Makes a thread; thread_start runs it. Its stack is `stack_bytes` of address space, the lowest
@@ -65,6 +91,8 @@ struct thread_config {
     struct memory_account *account;
     u64 stack_bytes;
     u64 stack_committed;
+    enum thread_priority priority;
+    u32 affinity; // a bit for each CPU that it may run on, of which one runs; 0: all
 };
 MUST_USE enum status thread_create(const struct thread_config *config, struct thread **out);
 void thread_start(struct thread *thread);
@@ -86,6 +114,22 @@ u64 thread_cpu_time_ns(void);
 // thread does not exit meanwhile, by a lock that ranks before LOCK_TIMERS.
 void thread_kill(struct thread *thread);
 bool thread_is_killed(const struct thread *thread);
+
+// What a CPU has done, and does.
+struct cpu_stats {
+    u64 busy_ns; // spent in threads
+    u64 idle_ns;
+    u64 switches;
+    u64 taken;        // threads that it took over from another CPU
+    u32 ready;        // threads that wait for it
+    char running[32]; // name of the thread that runs, or "idle"
+};
+
+// False when that CPU does not schedule.
+MUST_USE bool sched_cpu_stats(u32 cpu, struct cpu_stats *out);
+
+// Asserts that every thread is where it should be, as far as that can be seen from this CPU.
+void sched_check(void);
 
 // Called by upcall_timer, upcall_wants_reschedule and upcall_interrupt_return: interrupts off.
 void sched_timer(void);

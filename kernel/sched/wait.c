@@ -12,10 +12,15 @@
 // the status. So a wake-up is never spent on a thread that reports a timeout or a kill.
 //
 // A deadline or a kill starts from the thread, not from the queue, and the queue may be gone as
-// soon as the thread is out of its wait (it can live on the thread's stack). The sleepers lock of
-// the thread's CPU holds it there: `waiting_on` is set and cleared by the thread under that lock,
-// so while it is held and waiting_on is set, the queue exists. The kill flag is read under it after
-// waiting_on is set, and set before waiting_on is looked at, so a kill is not missed either.
+// soon as the thread is out of its wait (it can live on the thread's stack). The lock of the
+// sleepers that the thread is with holds it there: `waiting_on` is set and cleared by the thread
+// under that lock, so while it is held and waiting_on is set, the queue exists. The kill flag is
+// read under it after waiting_on is set, and set before waiting_on is looked at, so a kill is not
+// missed either.
+//
+// The sleepers are those of the CPU that the wait begins on; the thread may go on elsewhere. It
+// joins others under the lock of those it leaves and outside of waits. So who holds the lock of the
+// sleepers that `sleepers_cpu` names keeps the thread with them.
 //
 // A thread that waits for several queues sleeps on the queue of its own wait_set. Who wakes a
 // watched queue signals the set, under both locks; the signal stays until the thread takes it, so
@@ -93,7 +98,6 @@ void wake_all(struct wait_queue *queue) {
 
 // Ends the wait from outside the queue, unless it has been ended already.
 static void cancel_locked(struct thread *thread, enum status status) {
-    ASSERT(spin_is_held(&cpu_of(thread)->sleepers.lock));
     struct wait_queue *queue = thread->waiting_on;
     if (queue == NULL)
         return;
@@ -103,9 +107,18 @@ static void cancel_locked(struct thread *thread, enum status status) {
     spin_unlock(&queue->lock);
 }
 
+static struct sleepers *sleepers_of(const struct thread *thread) {
+    return &cpu_at(__atomic_load_n(&thread->sleepers_cpu, __ATOMIC_RELAXED))->sleepers;
+}
+
 void wait_cancel(struct thread *thread) {
-    struct sleepers *sleepers = &cpu_of(thread)->sleepers;
+    struct sleepers *sleepers = sleepers_of(thread);
     spin_lock(&sleepers->lock);
+    while (sleepers != sleepers_of(thread)) { // it has left them
+        spin_unlock(&sleepers->lock);
+        sleepers = sleepers_of(thread);
+        spin_lock(&sleepers->lock);
+    }
     cancel_locked(thread, ERR_KILLED);
     spin_unlock(&sleepers->lock);
 }
@@ -131,9 +144,21 @@ u64 sleepers_next_ns(struct sleepers *sleepers) {
     return next_ns;
 }
 
-// Lets deadline and kill end the wait that has begun.
+// The running thread joins the sleepers of its CPU. Preemption off.
+static struct sleepers *sleepers_join(struct thread *thread) {
+    u32 cpu = arch_cpu_id();
+    if (thread->sleepers_cpu != cpu) {
+        struct sleepers *before = sleepers_of(thread);
+        spin_lock(&before->lock);
+        __atomic_store_n(&thread->sleepers_cpu, cpu, __ATOMIC_RELAXED);
+        spin_unlock(&before->lock);
+    }
+    return sleepers_of(thread);
+}
+
+// Lets deadline and kill end the wait that has begun. Preemption off.
 static void sleepers_add(struct thread *thread, struct wait_queue *queue, u64 deadline_ns) {
-    struct sleepers *sleepers = &cpu_of(thread)->sleepers;
+    struct sleepers *sleepers = sleepers_join(thread);
     spin_lock(&sleepers->lock);
     ASSERT(thread->waiting_on == NULL);
     thread->waiting_on = queue;
@@ -145,7 +170,7 @@ static void sleepers_add(struct thread *thread, struct wait_queue *queue, u64 de
 }
 
 static void sleepers_remove(struct thread *thread) {
-    struct sleepers *sleepers = &cpu_of(thread)->sleepers;
+    struct sleepers *sleepers = sleepers_of(thread);
     spin_lock(&sleepers->lock);
     thread->waiting_on = NULL;
     if (thread->timer.is_armed)
@@ -159,7 +184,7 @@ static void sleepers_remove(struct thread *thread) {
 static void begin_wait(struct wait_queue *queue, struct thread *thread) {
     ASSERT(spin_is_held(&queue->lock));
     ASSERT(thread != NULL); // scheduling has begun
-    ASSERT(cpu_of(thread)->preempt_count == 0);
+    ASSERT(thread->preempt_count == 0);
     preempt_disable();
     list_push_back(&queue->waiters, &thread->wait_link);
     sched_set_blocked(thread);
@@ -225,6 +250,12 @@ enum status wait_set_wait(struct wait_set *set, u64 deadline_ns) {
 // -- Mutexes ------------------------------------------------------------------------------------
 // Unlocking hands the mutex over to who waits longest, so nobody can be overtaken for ever.
 
+// Under the lock; atomic for mutex_is_held.
+static void owner_set_locked(struct mutex *mutex, struct thread *owner) {
+    ASSERT(spin_is_held(&mutex->queue.lock));
+    __atomic_store_n(&mutex->owner, owner, __ATOMIC_RELAXED);
+}
+
 void mutex_init(struct mutex *mutex) {
     wait_queue_init(&mutex->queue);
     mutex->owner = NULL;
@@ -236,22 +267,25 @@ void mutex_lock(struct mutex *mutex) {
     wait_lock(&mutex->queue);
     ASSERT(mutex->owner != thread);
     if (mutex->owner == NULL) {
-        mutex->owner = thread;
+        owner_set_locked(mutex, thread);
         wait_unlock(&mutex->queue);
         return;
     }
     begin_wait(&mutex->queue, thread); // nothing but the hand-over ends this wait
     sched_enable_and_switch();
+    // Who handed it over may still hold the lock, and the mutex may be gone soon.
+    wait_lock(&mutex->queue);
     ASSERT(mutex->owner == thread);
+    wait_unlock(&mutex->queue);
 }
 
 void mutex_unlock(struct mutex *mutex) {
     wait_lock(&mutex->queue);
     ASSERT(mutex->owner == thread_current());
     if (list_is_empty(&mutex->queue.waiters)) {
-        mutex->owner = NULL;
+        owner_set_locked(mutex, NULL);
     } else {
-        mutex->owner = container_of(mutex->queue.waiters.next, struct thread, wait_link);
+        owner_set_locked(mutex, container_of(mutex->queue.waiters.next, struct thread, wait_link));
         wake_one_locked(&mutex->queue);
     }
     wait_unlock(&mutex->queue);

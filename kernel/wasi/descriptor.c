@@ -57,7 +57,7 @@ enum wasi_filetype wasi_filetype_of(const struct object *object) {
         return WASI_FILETYPE_DIRECTORY;
     case OBJECT_LINK:
         return WASI_FILETYPE_SYMBOLIC_LINK;
-    case OBJECT_SCHEME:
+    case OBJECT_PLAIN:
         break;
     }
     return WASI_FILETYPE_UNKNOWN;

@@ -59,9 +59,8 @@ int main(int argc, char **argv) {
         return 1;
     for (u32 func = decl->func_import_count; func < decl->func_count; func++) {
         struct code_unit unit;
-        u32 entry;
         code_unit_init(&unit);
-        check(baseline_compile(baseline, func, &unit, &entry, &error), &error);
+        check(baseline_compile(baseline, func, &unit, &error), &error);
         func_dump(decl, func, &unit);
         code_unit_fini(&unit);
     }

@@ -12,10 +12,14 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from machine import CPUS  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
@@ -33,7 +37,7 @@ def build():
 @pytest.fixture(params=["qemu", "hosted"])
 def run(request):
     """The command that runs a program."""
-    return [KWAST, "run", "--machine", request.param]
+    return [KWAST, "run", "--machine", request.param, "--cpus", str(CPUS[request.param])]
 
 
 class Case:

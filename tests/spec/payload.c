@@ -89,6 +89,7 @@ static enum status run(struct job *job) {
         .argument = job,
         .stack_bytes = STACK_BYTES + PAGE_SIZE,
         .stack_committed = STACK_COMMITTED,
+        .priority = PRIORITY_NORMAL,
     };
     struct thread *thread;
     enum status status = thread_create(&config, &thread);

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from machine import BUILD, ROOT, Machine, boot_archive  # noqa: E402
 
 PROMPT = r"^kwast> "
+SOON = 200  # tries, each a command at the prompt
 BOOT_LIMIT_INSTRUCTIONS = 40_000_000
 IMAGE_LIMIT_BYTES = 1 << 20
 
@@ -34,9 +35,11 @@ def program(name):
 
 @pytest.fixture(params=["pvh", "hosted"])
 def at_prompt(request):
-    """Starts a machine with these programs in bin/, and waits for its prompt."""
+    """Starts a machine with these programs in bin/, and waits for its prompt. A program of two
+    names is given as name=program."""
     def start(*names, **options):
-        files = {f"bin/{name}.wasm": program(name) for name in names}
+        pairs = [name.split("=") if "=" in name else (name, name) for name in names]
+        files = {f"bin/{name}.wasm": program(source) for name, source in pairs}
         machine = getattr(Machine, request.param)(files, **options)
         machine.expect(PROMPT)
         return machine
@@ -46,9 +49,10 @@ def at_prompt(request):
 # -- Booting ------------------------------------------------------------------------------------
 
 
-def demonstration(machine):
+def demonstration(machine, cpus):
     machine.expect(r"Kwast [\d.]+ - WebAssembly in ring 0")
     machine.expect(r"memory +\d+ MiB")
+    machine.expect(rf"CPUs +{cpus}\n")
     for _ in range(3):
         machine.expect(r"demo-\w+\.wasm +exited with status 0")
     machine.expect(PROMPT)
@@ -61,15 +65,22 @@ def test_iso_reaches_prompt_and_powers_off(firmware):
     args = ["-cdrom", BUILD / "kwast.iso", "-vga", "std"]
     if firmware == "uefi":
         args += ["-bios", "/usr/share/ovmf/OVMF.fd"]
-    with Machine(*args, memory="512M") as machine:
-        demonstration(machine)
+    with Machine(*args, memory="512M", cpus=4) as machine:
+        demonstration(machine, 4)
 
 
+@pytest.mark.parametrize("cpus", [1, 2, 32])
 @pytest.mark.parametrize("start", [Machine.pvh, Machine.hosted], ids=["pvh", "hosted"])
-def test_machine_reaches_prompt_and_powers_off(start):
+def test_machine_reaches_prompt_and_powers_off(start, cpus):
     files = {f"bin/demo-{x}.wasm": program(f"demo-{x}") for x in ("c", "cpp", "rust")}
-    with start(files) as machine:
-        demonstration(machine)
+    with start(files, cpus=cpus) as machine:
+        demonstration(machine, cpus)
+
+
+def test_the_command_line_limits_the_cpus():
+    files = {f"bin/demo-{x}.wasm": program("first") for x in ("c", "cpp", "rust")}
+    with Machine.pvh(files, append="cpus=3", cpus=4) as machine:
+        demonstration(machine, 3)
 
 
 def test_ctrl_c_ends_the_demonstration():
@@ -104,8 +115,9 @@ def test_a_damaged_boot_archive_is_said(tmp_path, damage, words):
         machine.expect("^Kwast cannot start: the boot archive is damaged " + words)
 
 
-def test_a_panic_names_the_functions_it_came_through():
-    with Machine.pvh({}, append="panic") as machine:
+@pytest.mark.parametrize("cpus", [1, 4])
+def test_a_panic_names_the_functions_it_came_through(cpus):
+    with Machine.pvh({}, append="panic", cpus=cpus) as machine:
         machine.expect("^kwast: kernel panic: asked for")
         machine.expect(r"main_thread\+0x")
         machine.expect(r"thread_main\+0x")
@@ -126,7 +138,7 @@ def test_boot_to_first_program_in_few_instructions():
     icount = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off",
               "-rtc", "base=2026-01-01T00:00:00,clock=vm", "-seed", "1"]
     files = {"boot/run": run, "bin/first.wasm": program("first")}
-    with Machine.pvh(files, kernel=BUILD / "release/kernel.elf", args=icount) as machine:
+    with Machine.pvh(files, kernel=BUILD / "release/kernel.elf", args=icount, cpus=1) as machine:
         firmware = int(machine.expect(r"firmware and boot loader took (\d+) us").group(1))
         kernel = int(machine.expect(r"first program at (\d+) us").group(1))
     total = (firmware + kernel) * 1000
@@ -158,17 +170,31 @@ def test_a_trap_ends_its_process_alone(at_prompt):
         assert counts == list(range(1, len(counts) + 1))
 
 
+def spin_and_tick(machine, command):
+    for _ in range(2):
+        machine.type("start spin\n")
+        machine.expect("spinning")
+    machine.type(command + "\n")
+    for n in range(1, 6):
+        machine.expect(rf"tick {n}\n")  # "at the wrong time" would follow otherwise
+    machine.expect(r"total right, clocks agree")
+    machine.type("ps\n")
+    assert len(machine.expect(r"(?:.*spin.*\n){2}").group(0).splitlines()) == 2
+
+
 def test_spinning_processes_do_not_starve_a_printing_one(at_prompt):
     with at_prompt("spin", "tick") as machine:
-        for _ in range(2):
-            machine.type("start spin\n")
-            machine.expect("spinning")
-        machine.type("run tick\n")
-        for n in range(1, 6):
-            machine.expect(rf"tick {n}\n")  # "at the wrong time" would follow otherwise
-        machine.expect(r"total right, clocks agree")
-        machine.type("ps\n")
-        assert len(machine.expect(r"(?:.*spin.*\n){2}").group(0).splitlines()) == 2
+        spin_and_tick(machine, "run tick")
+
+
+def test_a_printing_process_is_on_time_among_spinning_ones():
+    """Time is counted in instructions here, 16 ns each, so that nothing beside the machine delays
+    it."""
+    icount = ["-accel", "tcg,thread=single", "-icount", "shift=4,sleep=off"]
+    files = {f"bin/{name}.wasm": program(name) for name in ("spin", "tick")}
+    with Machine.pvh(files, args=icount, cpus=1) as machine:
+        machine.expect(PROMPT)
+        spin_and_tick(machine, "run tick strictly")
 
 
 def test_killed_processes_are_gone(at_prompt):
@@ -184,3 +210,106 @@ def test_killed_processes_are_gone(at_prompt):
         machine.expect(PROMPT)
         machine.type("ps\n")
         machine.expect(r"ps\n(?!.*spin)")
+
+
+# -- Several CPUs ---------------------------------------------------------------------------------
+
+
+def cpus(machine):
+    """What each CPU has done and runs: (switches, name) by number. The command checks the run
+    queues as well."""
+    start = machine.position
+    machine.type("cpus\n")
+    machine.expect(PROMPT)
+    rows = re.findall(r"^ *(\d+) .* (\d+) switches .* ready  (\S+)$",
+                      machine.text[start:machine.position], re.MULTILINE)
+    return {int(cpu): (int(switches), name) for cpu, switches, name in rows}
+
+
+def test_two_processes_compute_at_the_same_time(at_prompt):
+    """Each is seen on a CPU of its own twice, and neither CPU has switched in between: so both ran
+    all the time from the later of the first looks to the earlier of the second ones."""
+    with at_prompt("one=spin", "two=spin", cpus=4) as machine:
+        for name in ("one", "two"):
+            machine.type(f"start {name}\n")
+            machine.expect("spinning")
+        before = cpus(machine)
+        assert sorted(before) == [0, 1, 2, 3]
+        for _ in range(SOON):
+            now = cpus(machine)
+            stayed = {name for cpu, (switches, name) in now.items()
+                      if before[cpu] == (switches, name)}
+            if {"one.wasm", "two.wasm"} <= stayed:
+                return
+            before = now
+        raise AssertionError(f"they never ran at the same time\n{machine.text}")
+
+
+def test_more_processes_than_cpus_all_get_on(at_prompt):
+    """Five that print and three that spin on two CPUs: everybody's lines come."""
+    names = [f"tick{n}" for n in range(5)]
+    with at_prompt("spin", *(f"{name}=ticker" for name in names), cpus=2) as machine:
+        for _ in range(3):
+            machine.type("start spin\n")
+            machine.expect("spinning")
+        for name in names:
+            machine.type(f"start {name}\n")
+        start = machine.position
+        while machine.text.count("still here 5\n", start) < len(names):
+            machine.expect("still here 5\n")
+        cpus(machine)
+
+
+def test_a_storm_of_processes_on_four_cpus_leaves_nothing(at_prompt):
+    def free():
+        machine.type("mem\n")
+        kernel = machine.expect(r"kernel +(\d+) of").group(1)
+        programs = machine.expect(r"programs +(\d+) of").group(1)
+        heap = machine.expect(r"heap +(\d+) KiB").group(1)
+        machine.expect(PROMPT)
+        return int(kernel) + int(programs), int(heap)
+
+    def storm():
+        for number in range(40):
+            machine.type(("start first\n", "start trap g\n", "run first\n")[number % 3])
+        for _ in range(40):
+            machine.expect(PROMPT)
+        for _ in range(SOON):
+            machine.type("ps\n")
+            start = machine.position
+            machine.expect(PROMPT)
+            if not re.search(r"first|trap\.wasm$", machine.text[start:machine.position],
+                             re.MULTILINE):
+                return
+        raise AssertionError(f"some never end\n{machine.text}")
+
+    with at_prompt("first", "trap", "spin", cpus=4) as machine:
+        for _ in range(2):
+            machine.type("start spin\n")
+            machine.expect("spinning")
+        storm()
+        before = free()
+        for _ in range(3):
+            storm()
+            cpus(machine)
+        for _ in range(SOON):
+            if free() == before:
+                return
+        raise AssertionError(f"{before} KiB were free and in the heap, not {free()}")
+
+
+def test_a_process_that_computes_on_another_cpu_is_killed(at_prompt):
+    with at_prompt("spin", cpus=4) as machine:
+        for _ in range(20):
+            machine.type("start spin\n")
+            number = machine.expect(r"started as process (\d+)").group(1)
+            machine.expect("spinning")
+            machine.type(f"kill {number}\n")
+            machine.expect(PROMPT)
+        for _ in range(SOON):
+            machine.type("ps\n")
+            start = machine.position
+            machine.expect(PROMPT)
+            if "spin" not in machine.text[start:machine.position]:
+                return
+        raise AssertionError(f"some never end\n{machine.text}")

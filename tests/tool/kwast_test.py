@@ -325,10 +325,12 @@ def test_the_log_is_shown_when_asked_for(place):
     ["run", "--timeout", "0", "x.wasm"], ["run", "--timeout", "-1", "x.wasm"],
     ["run", "--timeout", ".", "x.wasm"], ["run", "--timeout", "nan", "x.wasm"],
     ["run", "--machine", "abacus", "x.wasm"],
-    ["run", "--cpus", "2", "x.wasm"], ["run", "--isolation", "domain", "x.wasm"],
+    ["run", "--cpus", "0", "x.wasm"], ["run", "--cpus", "33", "x.wasm"],
+    ["run", "--cpus", "1.5", "x.wasm"], ["run", "--cpus", "", "x.wasm"], ["run", "--isolation", "domain", "x.wasm"],
     ["run", "--tier", "optimizing", "x.wasm"], ["run", "--dir", "::x", "x.wasm"],
     ["run", "--dir", "/::", "x.wasm"], ["run", "--dir", "/::a=b", "x.wasm"],
     ["run", "--time=1", "x.wasm"], ["compile"], ["compile", "a", "b"], ["compile", "--what", "a"],
+    ["bench", "--what"], ["bench", "nothing"], ["bench", "--repetitions", "0"],
 ])
 def test_bad_usage_exits_2(args):
     done = subprocess.run([KWAST, *args], capture_output=True, timeout=TIMEOUT)
@@ -338,7 +340,8 @@ def test_bad_usage_exits_2(args):
         assert done.stderr.startswith(b"kwast: ")
 
 
-@pytest.mark.parametrize("args", [["help"], ["--help"], ["run", "--help"], ["compile", "--help"]])
+@pytest.mark.parametrize("args", [["help"], ["--help"], ["run", "--help"], ["compile", "--help"],
+                                  ["bench", "--help"]])
 def test_help_exits_0(args):
     done = subprocess.run([KWAST, *args], capture_output=True, timeout=TIMEOUT)
     assert (done.returncode, done.stderr) == (0, b"")

@@ -89,13 +89,15 @@ static void channels_close(struct channels *channels) {
 
 static void become_qemu(const struct machine_config *config, const char *kernel, int link_fd) {
     char memory[32];
+    char cpus[16];
     char link[64];
     char archive[64];
     snprintf(memory, sizeof(memory), "%lluM", (unsigned long long)(config->ram_bytes / MIB));
+    snprintf(cpus, sizeof(cpus), "%u", config->cpus);
     snprintf(link, sizeof(link), "socket,id=link,fd=%d", link_fd);
     snprintf(archive, sizeof(archive), "/proc/self/fd/%d", config->archive);
-    execlp(QEMU, QEMU, "-accel", "tcg", "-machine", "q35", "-cpu", "max", "-m", memory,
-           "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",         //
+    execlp(QEMU, QEMU, "-accel", "tcg", "-machine", "q35", "-cpu", "max", "-m", memory, "-smp",
+           cpus, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",   //
            "-chardev", "file,id=serial,path=/dev/stdout", "-serial", "chardev:serial", //
            "-chardev", link, "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=link",
            "-kernel", kernel, "-initrd", archive, "-append", config->append, NULL);
@@ -103,14 +105,16 @@ static void become_qemu(const struct machine_config *config, const char *kernel,
 
 static void become_hosted(const struct machine_config *config, const char *kernel, int link_fd) {
     char memory[32];
+    char cpus[16];
     char link[16];
     char archive[16];
     snprintf(memory, sizeof(memory), "%llu", (unsigned long long)(config->ram_bytes / MIB));
+    snprintf(cpus, sizeof(cpus), "%u", config->cpus);
     snprintf(link, sizeof(link), "%d", link_fd);
     snprintf(archive, sizeof(archive), "%d", config->archive);
     const char *symbols = config->symbols != NULL ? "--symbols" : NULL; // ends the list where NULL
-    execl(kernel, "kwast-hosted", "--memory", memory, "--link", link, "--archive", archive,
-          "--append", config->append, symbols, config->symbols, NULL);
+    execl(kernel, "kwast-hosted", "--memory", memory, "--cpus", cpus, "--link", link, "--archive",
+          archive, "--append", config->append, symbols, config->symbols, NULL);
 }
 
 // In the child: becomes the machine, or reports errno through channels->exec.

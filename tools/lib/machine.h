@@ -11,8 +11,9 @@ enum machine_kind {
 
 struct machine_config {
     enum machine_kind kind;
-    int archive;         // descriptor of the boot archive, a regular file
-    u64 ram_bytes;       // a multiple of MIB
+    int archive;   // descriptor of the boot archive, a regular file
+    u64 ram_bytes; // a multiple of MIB
+    u32 cpus;
     const char *append;  // the kernel's command line
     const char *symbols; // whom to tell of compiled functions: perf, gdb or NULL; hosted only
 };

@@ -50,9 +50,9 @@ void arch_context_init(struct arch_context *context, u64 stack_top, void (*entry
 }
 
 void arch_segment_base_set(u64 base) {
-    if (cpu.segment_base == base)
+    if (cpu_this()->segment_base == base)
         return;
-    cpu.segment_base = base;
+    cpu_this()->segment_base = base;
     if (has_fsgsbase)
         __asm__ volatile("wrgsbase %0" : : "r"(base) : "memory");
     else
@@ -61,8 +61,8 @@ void arch_segment_base_set(u64 base) {
 
 void arch_context_switch(struct arch_context *from, struct arch_context *to) {
     ASSERT(!arch_irq_enabled());
-    ASSERT(cpu.window_depth == 0);
-    from->segment_base = cpu.segment_base;
+    ASSERT(cpu_this()->window_depth == 0);
+    from->segment_base = cpu_this()->segment_base;
     arch_segment_base_set(to->segment_base);
     context_switch(&from->sp, to->sp);
 }

@@ -1,5 +1,9 @@
 #pragma once
-// What the files of this port share: the one CPU, and the machine as it was asked for.
+// What the files of this port share: the CPUs, and the machine as it was asked for.
+
+#include <signal.h>
+#include <sys/types.h>
+#include <time.h>
 
 #include "kernel/arch/arch.h"
 
@@ -29,18 +33,34 @@ enum pending : u32 {
     PENDING_LINK = 1 << 1,
     PENDING_CONSOLE = 1 << 2,
     PENDING_RESCHEDULE = 1 << 3, // the kernel wanted to switch threads where that was not possible
+    PENDING_WAKE = 1 << 4,       // arch_cpu_wake
 };
 
-// The CPU is the process's one thread. Signal handlers change `pending` at any time, and
-// `irq_enabled` only for as long as they run.
+// A CPU is a thread of Linux's. Its signal handlers change `pending` at any time, and `irq_enabled`
+// only for as long as they run.
 struct cpu {
+    u32 id;
     bool irq_enabled;
-    u32 pending; // enum pending
+    u32 pending; // atomic, enum pending; others set PENDING_WAKE
     u32 window_depth;
+    u32 relaxed; // rounds of arch_cpu_relax
     u64 segment_base;
+    void *current; // the kernel's, see arch_current
     u64 timer_deadline_ns;
+    timer_t timer;
+    bool timer_is_armed;
+    pid_t tid; // atomic; 0: it does not run yet
 };
-extern struct cpu cpu;
+
+extern __thread struct cpu *cpu_self;
+
+// The CPU that runs this. Kernel code is switched away from at known places only, but then may go
+// on on another CPU: the compiler must not keep what it has read before.
+static inline struct cpu *cpu_this(void) {
+    struct cpu *cpu;
+    __asm__ volatile("movq %%fs:cpu_self@tpoff, %0" : "=r"(cpu));
+    return cpu;
+}
 
 // A message to standard error and the end, before there is a kernel to panic.
 [[noreturn]] void PRINTF_LIKE(1, 2) start_fail(const char *format, ...);
@@ -53,8 +73,16 @@ static inline bool is_in_code(u64 va) {
 
 void memory_init(u64 ram_bytes);
 void time_init(void);
+void time_init_this(void); // on each CPU
 void context_init(void);
 void interrupt_init(void);
+void interrupt_init_this(void); // on every other CPU
+
+// The CPUs (cpus.c).
+void cpus_init(u32 count); // that there are; the caller is the first
+bool cpus_are_stopping(void);
+[[noreturn]] void cpu_stop(void); // this one, for good
+#define SIGNAL_WAKE SIGUSR1
 void link_start(int fd);
 void console_start(void);
 void console_stop(void);

@@ -6,7 +6,8 @@
 // thread continues at preempt_entry (context.S), which saves all registers on the thread's own
 // stack and calls the kernel as an interrupt's exit does on bare metal. Interrupted C is never
 // switched away from; a note has the switch made up for when interrupts are next turned on, or a
-// window closes. So per-CPU and per-process state (errno) needs no care in C.
+// window closes. So C code stays on its CPU, and libc's state of a thread (errno) needs no care, up
+// to such a place.
 
 #include <errno.h>
 #include <poll.h>
@@ -30,17 +31,18 @@
 #define VECTOR_X87          16
 #define VECTOR_SIMD         19
 
-struct cpu cpu;
-
-static ALIGNED(16) u8 signal_stack[STACK_BYTES];
-static ALIGNED(16) u8 interrupt_stack[STACK_BYTES];
+static struct {
+    ALIGNED(16) u8 signals[STACK_BYTES];
+    ALIGNED(16) u8 interrupts[STACK_BYTES];
+} stacks[ARCH_CPUS_MAX];
 
 static const struct {
     int number;
-    enum pending pending;
+    u32 pending; // enum pending
 } interrupts[] = {
     {SIGALRM, PENDING_TIMER},
     {SIGIO, PENDING_LINK},
+    {SIGNAL_WAKE, 0}, // its sender has set PENDING_WAKE
 };
 
 static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
@@ -49,33 +51,37 @@ static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
 
 static void pending_add(u32 bits) {
     // Relaxed: handlers run on the same thread.
-    __atomic_fetch_or(&cpu.pending, bits, __ATOMIC_RELAXED);
+    __atomic_fetch_or(&cpu_this()->pending, bits, __ATOMIC_RELAXED);
 }
 
 // Interrupts off.
 static void pending_handle(void) {
-    u32 bits = __atomic_exchange_n(&cpu.pending, 0, __ATOMIC_RELAXED);
+    // Acquire pairs with the release in arch_cpu_wake.
+    u32 bits = __atomic_exchange_n(&cpu_this()->pending, 0, __ATOMIC_ACQUIRE);
     if ((bits & PENDING_TIMER) != 0)
         timer_interrupt();
     if ((bits & PENDING_LINK) != 0)
         upcall_link();
-    if ((bits & PENDING_CONSOLE) != 0 || ((bits & PENDING_TIMER) != 0 && console_has_input()))
+    bool is_look = (bits & PENDING_TIMER) != 0 && arch_cpu_id() == 0;
+    if ((bits & PENDING_CONSOLE) != 0 || (is_look && console_has_input()))
         upcall_console();
 }
 
 void interrupt_deliver(void) {
     u64 fp = (uptr)__builtin_frame_address(0);
     u64 pc = (uptr)__builtin_return_address(0);
-    while (__atomic_load_n(&cpu.pending, __ATOMIC_RELAXED) != 0) {
-        cpu.irq_enabled = false;
+    // The CPU may be another one after each upcall_interrupt_return.
+    while (__atomic_load_n(&cpu_this()->pending, __ATOMIC_RELAXED) != 0) {
+        cpu_this()->irq_enabled = false;
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
-        stack_call((uptr)interrupt_stack + STACK_BYTES, pending_handle);
+        stack_call((uptr)stacks[arch_cpu_id()].interrupts + STACK_BYTES, pending_handle);
         bool wanted = upcall_wants_reschedule(pc);
-        if (wanted && cpu.window_depth == 0)
+        bool can = cpu_this()->window_depth == 0;
+        if (wanted && can)
             (void)upcall_interrupt_return(pc, fp);
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
-        cpu.irq_enabled = true;
-        if (wanted && cpu.window_depth != 0) {
+        cpu_this()->irq_enabled = true;
+        if (wanted && !can) {
             pending_add(PENDING_RESCHEDULE); // closing the window looks at it
             return;
         }
@@ -83,13 +89,16 @@ void interrupt_deliver(void) {
 }
 
 static void interrupt_signal(int number, siginfo_t *, void *context) {
+    if (cpus_are_stopping())
+        cpu_stop();
     int keep = errno;
+    struct cpu *cpu = cpu_this();
     for (u32 i = 0; i < COUNT_OF(interrupts); i++)
-        pending_add(interrupts[i].number == number ? (u32)interrupts[i].pending : 0);
-    if (!cpu.irq_enabled)
+        pending_add(interrupts[i].number == number ? interrupts[i].pending : 0);
+    if (!cpu->irq_enabled)
         return;
 
-    cpu.irq_enabled = false;
+    cpu->irq_enabled = false;
     pending_handle();
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     u64 pc = (u64)registers[REG_RIP];
@@ -103,7 +112,7 @@ static void interrupt_signal(int number, siginfo_t *, void *context) {
     }
     if (wanted)
         pending_add(PENDING_RESCHEDULE);
-    cpu.irq_enabled = true;
+    cpu->irq_enabled = true;
 }
 
 // Called by context.S on the interrupted thread's stack, all of its registers saved, interrupts
@@ -115,30 +124,24 @@ u64 preempt_continue(u64 pc, u64 fp) {
 }
 
 arch_irq_state arch_irq_save(void) {
-    arch_irq_state state = cpu.irq_enabled ? ARCH_IRQ_ON : 0;
-    cpu.irq_enabled = false;
+    struct cpu *cpu = cpu_this();
+    arch_irq_state state = cpu->irq_enabled ? ARCH_IRQ_ON : 0;
+    cpu->irq_enabled = false;
     __atomic_signal_fence(__ATOMIC_SEQ_CST); // what follows stays behind it
     return state;
 }
 
 void arch_irq_restore(arch_irq_state state) {
     __atomic_signal_fence(__ATOMIC_SEQ_CST); // what precedes stays before it
-    cpu.irq_enabled = state != 0;
+    struct cpu *cpu = cpu_this();
+    cpu->irq_enabled = state != 0;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    if (state != 0 && __atomic_load_n(&cpu.pending, __ATOMIC_RELAXED) != 0)
+    if (state != 0 && __atomic_load_n(&cpu->pending, __ATOMIC_RELAXED) != 0)
         interrupt_deliver();
 }
 
 bool arch_irq_enabled(void) {
-    return cpu.irq_enabled;
-}
-
-void arch_cpu_relax(void) {
-    __asm__ volatile("pause");
-}
-
-u32 arch_cpu_id(void) {
-    return 0;
+    return cpu_this()->irq_enabled;
 }
 
 // -- Waiting ------------------------------------------------------------------------------------
@@ -153,20 +156,22 @@ void arch_cpu_idle(void) {
     ASSERT(!arch_irq_enabled());
     sigset_t blocked, normal;
     interrupt_set(&blocked);
-    CHECK(sigprocmask(SIG_BLOCK, &blocked, &normal) == 0);
-    if (__atomic_load_n(&cpu.pending, __ATOMIC_RELAXED) == 0) {
+    CHECK(pthread_sigmask(SIG_BLOCK, &blocked, &normal) == 0);
+    struct cpu *cpu = cpu_this();
+    if (__atomic_load_n(&cpu->pending, __ATOMIC_RELAXED) == 0) {
         struct pollfd sources[2] = {{.fd = link_poll_fd(&sources[0].events)},
                                     {.fd = console_poll_fd(), .events = POLLIN}};
-        cpu.irq_enabled = true; // the handlers run within ppoll, and nowhere else
-        int ready = ppoll(sources, COUNT_OF(sources), NULL, &normal);
-        cpu.irq_enabled = false;
+        nfds_t count = cpu->id == 0 ? COUNT_OF(sources) : 0; // devices interrupt the first CPU
+        cpu->irq_enabled = true; // the handlers run within ppoll, and nowhere else
+        int ready = ppoll(sources, count, NULL, &normal);
+        cpu->irq_enabled = false;
         if (ready > 0 && sources[0].revents != 0)
             pending_add(PENDING_LINK);
         if (ready > 0 && sources[1].revents != 0)
             pending_add(PENDING_CONSOLE);
     }
     pending_handle();
-    CHECK(sigprocmask(SIG_SETMASK, &normal, NULL) == 0);
+    CHECK(pthread_sigmask(SIG_SETMASK, &normal, NULL) == 0);
 }
 
 // -- Faults -------------------------------------------------------------------------------------
@@ -204,10 +209,16 @@ static u64 fixup_of(u64 pc) {
         {"r9 ", REG_R9},  {"r10", REG_R10}, {"r11", REG_R11}, {"r12", REG_R12}, {"r13", REG_R13},
         {"r14", REG_R14}, {"r15", REG_R15}, {"cr2", REG_CR2},
     };
-    static bool reporting;
-    if (reporting)
-        arch_halt(); // the report itself failed
-    reporting = true;
+    static u32 reporter; // CPU + 1
+    u32 self = arch_cpu_id() + 1;
+    u32 first = 0;
+    if (!__atomic_compare_exchange_n(&reporter, &first, self, false, __ATOMIC_RELAXED,
+                                     __ATOMIC_RELAXED)) {
+        if (first == self)
+            arch_halt(); // the report itself failed
+        cpu_stop();      // the other one's goes first
+    }
+    arch_cpus_stop();
     for (u32 i = 0; i < COUNT_OF(shown); i++)
         console_print("%s%s %016lx", i % 4 == 0 ? "\n" : "  ", shown[i].name,
                       (u64)registers[shown[i].index]);
@@ -244,8 +255,9 @@ static struct fault fault_of(int number, const greg_t *registers, u64 fixup) {
 
 static void fault_signal(int number, siginfo_t *, void *context) {
     int keep = errno;
-    bool irq = cpu.irq_enabled;
-    cpu.irq_enabled = false;
+    struct cpu *cpu = cpu_this();
+    bool irq = cpu->irq_enabled;
+    cpu->irq_enabled = false;
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     u64 fixup = fixup_of((u64)registers[REG_RIP]);
     struct fault fault = fault_of(number, registers, fixup);
@@ -264,7 +276,7 @@ static void fault_signal(int number, siginfo_t *, void *context) {
     case FAULT_BUG:
         fault_fatal(number, registers);
     }
-    cpu.irq_enabled = irq;
+    cpu->irq_enabled = irq;
     errno = keep;
 }
 
@@ -278,16 +290,20 @@ static void handler_install(int number, void (*handler)(int, siginfo_t *, void *
         start_fail("no handler for signal %d: %s", number, strerror(errno));
 }
 
-void interrupt_init(void) {
-    stack_t stack = {.ss_sp = signal_stack, .ss_size = sizeof signal_stack};
+void interrupt_init_this(void) {
+    stack_t stack = {.ss_sp = stacks[arch_cpu_id()].signals, .ss_size = STACK_BYTES};
     if (sigaltstack(&stack, NULL) != 0)
         start_fail("no signal stack: %s", strerror(errno));
+    sigset_t none;
+    sigemptyset(&none);
+    pthread_sigmask(SIG_SETMASK, &none, NULL);
+}
+
+void interrupt_init(void) {
     for (u32 i = 0; i < COUNT_OF(interrupts); i++)
         handler_install(interrupts[i].number, interrupt_signal, SA_RESTART);
     // A fault in the handler of a fault is a bug that is to be reported.
     for (u32 i = 0; i < COUNT_OF(faults); i++)
         handler_install(faults[i], fault_signal, SA_NODEFER);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    interrupt_init_this();
 }

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "kernel/arch/hosted/hosted.h"
@@ -14,14 +15,17 @@
 #define STATUS_ABANDONED 1u
 
 static struct {
-    int fd; // -1: none
-    bool full;
+    int fd;    // -1: none
+    bool full; // atomic
 } wire = {.fd = -1};
 
 void link_start(int fd) {
     if (fd < 0)
         return;
-    bool fine = fcntl(fd, F_SETOWN, getpid()) == 0 && fcntl(fd, F_SETFL, O_NONBLOCK | O_ASYNC) == 0;
+    // Devices interrupt the first CPU, which is the thread that starts the machine.
+    const struct f_owner_ex owner = {F_OWNER_TID, (pid_t)syscall(SYS_gettid)};
+    bool fine =
+        fcntl(fd, F_SETOWN_EX, &owner) == 0 && fcntl(fd, F_SETFL, O_NONBLOCK | O_ASYNC) == 0;
     if (!fine)
         start_fail("the link's descriptor %d: %s", fd, strerror(errno));
     wire.fd = fd;
@@ -32,7 +36,7 @@ bool arch_link_present(void) {
 }
 
 int link_poll_fd(short *events) {
-    *events = (short)(POLLIN | (wire.full ? POLLOUT : 0));
+    *events = (short)(POLLIN | (__atomic_load_n(&wire.full, __ATOMIC_RELAXED) ? POLLOUT : 0));
     return wire.fd;
 }
 
@@ -44,7 +48,7 @@ usize arch_link_write(const void *from, usize len) {
     while (done < 0 && errno == EINTR);
     if (done < 0 && errno != EAGAIN)
         arch_power_off(STATUS_ABANDONED);
-    wire.full = done < (ssize_t)len;
+    __atomic_store_n(&wire.full, done < (ssize_t)len, __ATOMIC_RELAXED);
     errno = keep;
     return done < 0 ? 0 : (usize)done;
 }

@@ -47,7 +47,7 @@ struct arch_aspace {
     struct region slots;
     struct region code;
     struct region heap;
-    u64 mappings;
+    u64 mappings; // atomic: regions change independently
 };
 
 static struct arch_aspace kernel_aspace;
@@ -130,6 +130,16 @@ static u64 boundaries(const struct region *region, u64 va, u64 pages) {
     return count;
 }
 
+// Relaxed: the figure orders nothing.
+static u64 mappings_of(const struct arch_aspace *as) {
+    return __atomic_load_n(&as->mappings, __ATOMIC_RELAXED);
+}
+
+// `change` may be negative, as it were.
+static void mappings_add(struct arch_aspace *as, u64 change) {
+    __atomic_fetch_add(&as->mappings, change, __ATOMIC_RELAXED);
+}
+
 static u64 mappings_limit(void) {
     char text[32] = "";
     int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
@@ -141,12 +151,11 @@ static u64 mappings_limit(void) {
 }
 
 static void tell_limit(void) {
-    if (memory.limit_told)
+    if (__atomic_exchange_n(&memory.limit_told, true, __ATOMIC_RELAXED))
         return;
-    memory.limit_told = true;
     console_print("kwast: no more memory can be mapped: Linux's limit vm.max_map_count is reached "
                   "(%lu of %lu are in use)\n",
-                  kernel_aspace.mappings, memory.mappings_max);
+                  mappings_of(&kernel_aspace), memory.mappings_max);
 }
 
 // -- Mapping ------------------------------------------------------------------------------------
@@ -189,7 +198,7 @@ enum status arch_map(struct arch_aspace *as, struct virt_addr va, struct phys_ad
     const struct region *region = region_of(as, va.value, bytes);
     ASSERT(is_aligned(pa.value, PAGE_SIZE));
     CHECK(pa.value >= RAM_START && range_fits(pa.value, bytes, memory.ram_end));
-    if (as->mappings + 2 > memory.mappings_max) {
+    if (mappings_of(as) + 2 > memory.mappings_max) {
         tell_limit();
         return ERR_NO_MEMORY;
     }
@@ -202,7 +211,7 @@ enum status arch_map(struct arch_aspace *as, struct virt_addr va, struct phys_ad
         return ERR_NO_MEMORY;
     for (u64 i = 0; i < pages; i++)
         entries[i] = (pa.value + i * PAGE_SIZE) | rights;
-    as->mappings += boundaries(region, va.value, pages) - before;
+    mappings_add(as, boundaries(region, va.value, pages) - before);
     return OK;
 }
 
@@ -230,7 +239,7 @@ void arch_unmap(struct arch_aspace *as, struct virt_addr va, u64 pages,
         if (old != 0 && visit != NULL)
             visit(context, (struct phys_addr){align_down(old, PAGE_SIZE)});
     }
-    as->mappings -= before - boundaries(region, va.value, pages);
+    mappings_add(as, boundaries(region, va.value, pages) - before);
     // A page of the table that has become empty is given back.
     if (is_aligned(va.value, TABLE_SPAN) && pages == TABLE_SPAN / PAGE_SIZE)
         madvise(entries, PAGE_SIZE, MADV_DONTNEED);
@@ -246,7 +255,7 @@ void arch_protect(struct arch_aspace *as, struct virt_addr va, u64 pages, enum p
     }
     if (mprotect((void *)va.value, pages * PAGE_SIZE, protection_of(rights)) != 0)
         upcall_panic("cannot change the rights of memory: vm.max_map_count is reached");
-    as->mappings += boundaries(region, va.value, pages) - before;
+    mappings_add(as, boundaries(region, va.value, pages) - before);
 }
 
 bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct phys_addr *out) {
@@ -291,16 +300,17 @@ void arch_zone_unmap(struct phys_addr start, u64 bytes) {
 
 // -- Windows ------------------------------------------------------------------------------------
 
-static u64 window_address(u32 depth) {
-    return WINDOWS_BASE + depth * WINDOW_STRIDE;
+static u64 window_address(const struct cpu *cpu, u32 depth) {
+    return WINDOWS_BASE + (cpu->id * WINDOWS_MAX + depth) * WINDOW_STRIDE;
 }
 
 void *arch_frame_window_open(struct phys_addr frame, u32 pages) {
     ASSERT(pages != 0 && pages <= ARCH_WINDOW_PAGES);
     ASSERT(is_aligned(frame.value, PAGE_SIZE));
-    CHECK(cpu.window_depth < WINDOWS_MAX);
+    struct cpu *cpu = cpu_this();
+    CHECK(cpu->window_depth < WINDOWS_MAX);
     CHECK(frame.value >= RAM_START && range_fits(frame.value, pages * PAGE_SIZE, memory.ram_end));
-    u64 va = window_address(cpu.window_depth++);
+    u64 va = window_address(cpu, cpu->window_depth++);
     if (!is_mapped_at(va, pages * PAGE_SIZE, PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_FIXED | MAP_POPULATE, memory.ram, frame.value))
         upcall_panic("cannot open a window: Linux is out of memory");
@@ -308,12 +318,13 @@ void *arch_frame_window_open(struct phys_addr frame, u32 pages) {
 }
 
 void arch_frame_window_close(void *window) {
-    CHECK(cpu.window_depth != 0);
-    CHECK((uptr)window == window_address(cpu.window_depth - 1));
+    struct cpu *cpu = cpu_this();
+    CHECK(cpu->window_depth != 0);
+    CHECK((uptr)window == window_address(cpu, cpu->window_depth - 1));
     CHECK(reserve_over((uptr)window, ARCH_WINDOW_PAGES * PAGE_SIZE, MAP_FIXED));
-    cpu.window_depth--;
+    cpu->window_depth--;
     // A switch that had to wait for the window.
-    if (cpu.irq_enabled && cpu.pending != 0)
+    if (cpu->irq_enabled && __atomic_load_n(&cpu->pending, __ATOMIC_RELAXED) != 0)
         interrupt_deliver();
 }
 
@@ -336,7 +347,8 @@ void memory_init(u64 ram_bytes) {
     region_init(&kernel_aspace.code, CODE_BASE, CODE_BYTES);
     region_init(&kernel_aspace.heap, HEAP_BASE, HEAP_BYTES);
     bool fine = reserve_over(DIRECT_BASE, RAM_BYTES_MAX + RAM_START, MAP_FIXED_NOREPLACE) &&
-                reserve_over(WINDOWS_BASE, WINDOWS_MAX * WINDOW_STRIDE, MAP_FIXED_NOREPLACE) &&
+                reserve_over(WINDOWS_BASE, ARCH_CPUS_MAX * WINDOWS_MAX * WINDOW_STRIDE,
+                             MAP_FIXED_NOREPLACE) &&
                 is_mapped_at(DIRECT_BASE + RAM_START, ram_bytes, PROT_READ | PROT_WRITE,
                              MAP_SHARED | MAP_FIXED, memory.ram, RAM_START);
     if (!fine)

@@ -1,6 +1,7 @@
 // The start of the machine: what was asked for on the command line, then kernel_main.
 //
-//   kwast-hosted [--memory MIB] [--append TEXT] [--link FD] [--archive FD] [--symbols perf|gdb]
+//   kwast-hosted [--memory MIB] [--cpus N] [--append TEXT] [--link FD] [--archive FD] [--symbols
+//   perf|gdb]
 //                [ARCHIVE]
 //
 // Descriptors are how `kwast run` hands things over; a person names an archive file, and gets the
@@ -20,12 +21,14 @@
 #include "base/math.h"
 #include "kernel/arch/hosted/hosted.h"
 
-#define RAM_DEFAULT (1 * GIB)
-#define RAM_MIN     (16 * MIB)
-#define SEED_BYTES  32
+#define RAM_DEFAULT      (1 * GIB)
+#define RAM_MIN          (16 * MIB)
+#define CPUS_DEFAULT_MAX 4
+#define SEED_BYTES       32
 
 struct options {
     u64 ram_bytes;
+    u32 cpus;
     const char *append;
     int link_fd;
     int archive_fd;
@@ -46,6 +49,8 @@ static u64 number_parse(const char *option, const char *text, u64 max) {
 static void option_set(struct options *options, const char *name, const char *value) {
     if (strcmp(name, "--memory") == 0)
         options->ram_bytes = number_parse(name, value, RAM_BYTES_MAX / MIB) * MIB;
+    else if (strcmp(name, "--cpus") == 0)
+        options->cpus = (u32)number_parse(name, value, ARCH_CPUS_MAX);
     else if (strcmp(name, "--append") == 0)
         options->append = value;
     else if (strcmp(name, "--link") == 0)
@@ -58,9 +63,18 @@ static void option_set(struct options *options, const char *name, const char *va
         start_fail("%s: %s is unknown; it is perf or gdb", name, value);
 }
 
+// As many as Linux has, up to a few: a machine for one person.
+static u32 cpus_default(void) {
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online < 1 ? 1 : (u32)min_u64((u64)online, CPUS_DEFAULT_MAX);
+}
+
 static struct options options_parse(int argc, char **argv) {
-    struct options options = {
-        .ram_bytes = RAM_DEFAULT, .append = "", .link_fd = -1, .archive_fd = -1};
+    struct options options = {.ram_bytes = RAM_DEFAULT,
+                              .cpus = cpus_default(),
+                              .append = "",
+                              .link_fd = -1,
+                              .archive_fd = -1};
     for (int i = 1; i < argc; i++) {
         if (argv[i][0] != '-') {
             options.archive_fd = open(argv[i], O_RDONLY | O_CLOEXEC);
@@ -73,6 +87,8 @@ static struct options options_parse(int argc, char **argv) {
         option_set(&options, argv[i], argv[i + 1]);
         i++;
     }
+    if (options.cpus == 0)
+        start_fail("--cpus: a machine has one at least");
     options.ram_bytes = align_down(options.ram_bytes, ARCH_ZONE_BLOCK_BYTES);
     if (options.ram_bytes < RAM_MIN)
         start_fail("too little memory: %llu MiB are needed", RAM_MIN / MIB);
@@ -95,11 +111,14 @@ static void archive_map(int fd) {
 }
 
 static void boot_info_fill(const struct options *options) {
-    boot.machine = "a Linux process, 1 CPU";
+    static char machine[64];
+    fmt_string(machine, sizeof machine, "a Linux process, %u CPU%s", options->cpus,
+               options->cpus == 1 ? "" : "s");
+    boot.machine = machine;
     boot.boot_loader = "Linux";
     fmt_string(boot.command_line, sizeof boot.command_line, "%s", options->append);
     boot.ram_bytes = options->ram_bytes;
-    boot.cpu_count = 1;
+    boot.cpu_count = options->cpus;
     boot.free[boot.free_count++] = (struct phys_range){{RAM_START}, options->ram_bytes};
     boot.kernel_zone_limit = RAM_START + options->ram_bytes;
     usize got = arch_random(seed, sizeof seed);
@@ -108,6 +127,7 @@ static void boot_info_fill(const struct options *options) {
 
 int main(int argc, char **argv) {
     struct options options = options_parse(argc, argv);
+    cpus_init(options.cpus);
     context_init();
     interrupt_init();
     memory_init(options.ram_bytes);

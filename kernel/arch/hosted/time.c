@@ -1,5 +1,5 @@
-// The clock is Linux's monotonic one, counted from the start; the timer is a POSIX one whose signal
-// is the interrupt.
+// The clock is Linux's monotonic one, counted from the start; each CPU's timer is a POSIX one whose
+// signal, to this CPU's thread, is the interrupt.
 
 #include <errno.h>
 #include <signal.h>
@@ -21,8 +21,6 @@
 static struct {
     u64 start_ns; // one nanosecond before the start: the clock is never zero
     u64 wall_offset_ns;
-    timer_t timer;
-    bool armed;
 } hosted_time;
 
 static u64 clock_read(clockid_t clock) {
@@ -35,11 +33,16 @@ void time_init(void) {
     hosted_time.start_ns = clock_read(CLOCK_MONOTONIC) - 1;
     u64 wall_ns = clock_read(CLOCK_REALTIME);
     hosted_time.wall_offset_ns = wall_ns - arch_clock_ns();
+    time_init_this();
+}
+
+void time_init_this(void) {
+    struct cpu *cpu = cpu_this();
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
     event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
-    if (timer_create(CLOCK_MONOTONIC, &event, &hosted_time.timer) != 0)
+    if (timer_create(CLOCK_MONOTONIC, &event, &cpu->timer) != 0)
         start_fail("no timer: %s", strerror(errno));
-    cpu.timer_deadline_ns = UINT64_MAX;
+    cpu->timer_deadline_ns = UINT64_MAX;
 }
 
 u64 arch_clock_ns(void) {
@@ -62,34 +65,36 @@ static void timer_set(u64 at_ns) {
     struct itimerspec setting = {
         .it_value = {.tv_sec = (time_t)(at_ns / NS_PER_S), .tv_nsec = (long)(at_ns % NS_PER_S)},
     };
-    CHECK(timer_settime(hosted_time.timer, TIMER_ABSTIME, &setting, NULL) == 0);
+    CHECK(timer_settime(cpu_this()->timer, TIMER_ABSTIME, &setting, NULL) == 0);
 }
 
 void arch_timer_arm(u64 deadline_ns) {
     ASSERT(!arch_irq_enabled());
-    cpu.timer_deadline_ns = deadline_ns;
+    struct cpu *cpu = cpu_this();
+    cpu->timer_deadline_ns = deadline_ns;
     if (deadline_ns != UINT64_MAX) {
         u64 at_ns;
         if (__builtin_add_overflow(deadline_ns, hosted_time.start_ns, &at_ns) ||
             at_ns > (u64)INT64_MAX)
             at_ns = (u64)INT64_MAX;
         timer_set(at_ns);
-        hosted_time.armed = true;
-    } else if (hosted_time.armed) {
+        cpu->timer_is_armed = true;
+    } else if (cpu->timer_is_armed) {
         timer_set(0); // disarms
-        hosted_time.armed = false;
+        cpu->timer_is_armed = false;
     }
 }
 
 void timer_interrupt(void) {
-    if (cpu.timer_deadline_ns == UINT64_MAX)
+    struct cpu *cpu = cpu_this();
+    if (cpu->timer_deadline_ns == UINT64_MAX)
         return; // stopped when it was already under way
-    if (arch_clock_ns() < cpu.timer_deadline_ns) {
-        arch_timer_arm(cpu.timer_deadline_ns); // replaced when it was already under way
+    if (arch_clock_ns() < cpu->timer_deadline_ns) {
+        arch_timer_arm(cpu->timer_deadline_ns); // replaced when it was already under way
         return;
     }
-    cpu.timer_deadline_ns = UINT64_MAX;
-    hosted_time.armed = false;
+    cpu->timer_deadline_ns = UINT64_MAX;
+    cpu->timer_is_armed = false;
     upcall_timer();
 }
 

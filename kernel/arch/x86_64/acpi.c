@@ -94,15 +94,25 @@ enum madt_entry {
 #define MADT_ENTRIES     44u
 #define MADT_CPU_ENABLED 1u
 
+// A CPU may be listed twice, for old and for new systems.
+static void add_cpu(u32 apic_id) {
+    for (u32 i = 0; i < acpi.cpu_count; i++) {
+        if (acpi.cpu_apic_ids[i] == apic_id)
+            return;
+    }
+    if (acpi.cpu_count < ACPI_CPUS_MAX)
+        acpi.cpu_apic_ids[acpi.cpu_count++] = apic_id;
+}
+
 static void parse_madt_entry(const struct table *madt, u32 at, u32 bytes) {
     switch (field(madt, at, 1)) {
     case MADT_LAPIC:
         if (bytes >= 8 && (field(madt, at + 4, 4) & MADT_CPU_ENABLED) != 0)
-            acpi.cpu_count++;
+            add_cpu((u32)field(madt, at + 3, 1));
         break;
     case MADT_X2APIC:
         if (bytes >= 16 && (field(madt, at + 8, 4) & MADT_CPU_ENABLED) != 0)
-            acpi.cpu_count++;
+            add_cpu((u32)field(madt, at + 4, 4));
         break;
     case MADT_IOAPIC:
         if (bytes >= 12 && acpi.ioapic_count < ACPI_IOAPICS_MAX)

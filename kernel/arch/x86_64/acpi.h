@@ -3,6 +3,7 @@
 
 #include "base/types.h"
 
+#define ACPI_CPUS_MAX    64
 #define ACPI_IOAPICS_MAX 8
 #define ACPI_ISA_IRQS    16
 
@@ -20,7 +21,8 @@ struct acpi_isa_irq {
 
 struct acpi_info {
     bool found;
-    u32 cpu_count; // enabled ones; 0: not told
+    u32 cpu_count; // enabled ones, as far as there is room; 0: not told
+    u32 cpu_apic_ids[ACPI_CPUS_MAX];
     u64 lapic_phys;
     u32 ioapic_count;
     struct acpi_ioapic ioapics[ACPI_IOAPICS_MAX];

@@ -34,7 +34,12 @@
 #define LVT_NMI           (4u << 8)
 #define LVT_TSC_DEADLINE  (2u << 17)
 #define COMMAND_SELF      (1u << 18)
+#define COMMAND_ASSERT    (1u << 14)
 #define COMMAND_PENDING   (1u << 12)
+#define COMMAND_NMI       (4u << 8)
+#define COMMAND_INIT      (5u << 8)
+#define COMMAND_STARTUP   (6u << 8)
+#define APIC_ID_ALL       0xff // of the memory form: everybody
 #define DIVIDE_BY_1       0x0b
 #define X2APIC_SELF_MSR   0x83fu
 
@@ -71,15 +76,17 @@ static void pic_disable(void) {
 
 void apic_init(void) {
     pic_disable();
-    u64 base = cpu_msr_read(MSR_APIC_BASE) | APIC_BASE_ENABLE;
-    if (cpu_features()->x2apic) {
-        cpu_msr_write(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
-    } else {
-        cpu_msr_write(MSR_APIC_BASE, base);
+    if (!cpu_features()->x2apic) {
         apic.registers = mmio_map(acpi_info()->lapic_phys, PAGE_SIZE);
         if (apic.registers == NULL)
             boot_fail("no room to map the local APIC");
     }
+    apic_init_this();
+}
+
+void apic_init_this(void) {
+    u64 base = cpu_msr_read(MSR_APIC_BASE) | APIC_BASE_ENABLE;
+    cpu_msr_write(MSR_APIC_BASE, apic.registers == NULL ? base | APIC_BASE_X2APIC : base);
     write(REG_TASK_PRIORITY, 0);
     write(REG_LVT_LINT0, LVT_MASKED);
     write(REG_LVT_LINT1, LVT_NMI);
@@ -110,6 +117,45 @@ void apic_interrupt_self(u8 vector) {
     write(REG_COMMAND_HIGH, 0);
     write(REG_COMMAND, COMMAND_SELF | vector);
 }
+
+// -- To other CPUs ------------------------------------------------------------------------------
+
+bool apic_can_reach(u32 apic_id) {
+    return apic.registers == NULL || apic_id < APIC_ID_ALL;
+}
+
+static void command(u32 apic_id, u32 what) {
+    ASSERT(
+        !arch_irq_enabled()); // an interrupt that sent one between the two writes would redirect it
+    if (apic.registers == NULL) {
+        // The MSR form orders nothing: what the other is to see has to be written first.
+        __asm__ volatile("mfence; lfence" : : : "memory");
+        cpu_msr_write(MSR_X2APIC + REG_COMMAND / 16, (u64)apic_id << 32 | what);
+        return;
+    }
+    while ((read(REG_COMMAND) & COMMAND_PENDING) != 0)
+        __asm__ volatile("pause");
+    write(REG_COMMAND_HIGH, apic_id << 24);
+    write(REG_COMMAND, what);
+}
+
+void apic_interrupt(u32 apic_id, u8 vector) {
+    command(apic_id, COMMAND_ASSERT | vector);
+}
+
+void apic_interrupt_nmi(u32 apic_id) {
+    command(apic_id, COMMAND_ASSERT | COMMAND_NMI);
+}
+
+void apic_reset(u32 apic_id) {
+    command(apic_id, COMMAND_ASSERT | COMMAND_INIT);
+}
+
+void apic_startup(u32 apic_id, u8 page) {
+    command(apic_id, COMMAND_ASSERT | COMMAND_STARTUP | page);
+}
+
+// -- The timer ----------------------------------------------------------------------------------
 
 void apic_timer_start(u32 ticks) {
     write(REG_TIMER_INITIAL, ticks);

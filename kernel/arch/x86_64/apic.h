@@ -4,9 +4,19 @@
 #include "base/types.h"
 
 void apic_init(void);
+void apic_init_this(void); // on every other CPU
 void apic_end_of_interrupt(void);
 void apic_interrupt_self(u8 vector);
 u32 apic_id(void);
+
+// Whether interrupts can be sent to the CPU of that number; the others need x2APIC.
+bool apic_can_reach(u32 apic_id);
+
+// To another CPU, interrupts off: an interrupt, an NMI, and what starts it at `page` << 12.
+void apic_interrupt(u32 apic_id, u8 vector);
+void apic_interrupt_nmi(u32 apic_id);
+void apic_reset(u32 apic_id);
+void apic_startup(u32 apic_id, u8 page);
 
 // The timer counts down from `ticks`, once; 0 stops it.
 void apic_timer_start(u32 ticks);

@@ -15,7 +15,6 @@
 #define CR0_WP         (1ull << 16)
 #define CR0_CACHE_OFF  (3ull << 29)
 #define CR4_MCE        (1ull << 6)
-#define CR4_PGE        (1ull << 7)
 #define CR4_OSFXSR     (1ull << 9)
 #define CR4_OSXMMEXCPT (1ull << 10)
 #define CR4_UMIP       (1ull << 11)
@@ -64,7 +63,7 @@ static struct {
     u32 words[WORD_COUNT];
     struct cpu_features features;
     u64 xcr0;
-    struct cpu boot;
+    struct cpu cpus[ARCH_CPUS_MAX];
 } cpu_state;
 
 const struct cpu_features *cpu_features(void) {
@@ -72,7 +71,12 @@ const struct cpu_features *cpu_features(void) {
 }
 
 struct cpu *cpu_boot(void) {
-    return &cpu_state.boot;
+    return &cpu_state.cpus[0];
+}
+
+struct cpu *cpu_by_id(u32 id) {
+    ASSERT(id < ARCH_CPUS_MAX);
+    return &cpu_state.cpus[id];
 }
 
 static u32 leaf_max(void) {
@@ -135,6 +139,7 @@ static void vector_state_plan(void) {
 
 void cpu_init_this(struct cpu *cpu) {
     cpu->self = cpu;
+    cpu->id = (u32)(cpu - cpu_state.cpus);
     cpu->timer_deadline_ns = UINT64_MAX;
     cpu_msr_write(MSR_GS_BASE, (uptr)cpu);
     cpu_msr_write(MSR_FS_BASE, 0);
@@ -156,10 +161,8 @@ void cpu_init_this(struct cpu *cpu) {
         cr4 |= CR4_OSXSAVE;
     cpu_cr4_write(cr4);
 
-    if (cpu_state.features.xsave) {
+    if (cpu_state.features.xsave)
         cpu_xcr0_write(cpu_state.xcr0);
-        vector_state.bytes = cpu_cpuid(0xd, 0).ebx; // for what XCR0 enables now
-    }
     u32 mxcsr = MXCSR_DEFAULT;
     __asm__ volatile("fninit; ldmxcsr %0" : : "m"(mxcsr));
 }
@@ -177,7 +180,9 @@ void cpu_init(void) {
         .tsc_hz = tsc_hz_told(),
     };
     vector_state_plan();
-    cpu_init_this(&cpu_state.boot);
+    cpu_init_this(cpu_boot());
+    if (cpu_state.features.xsave)
+        vector_state.bytes = cpu_cpuid(0xd, 0).ebx; // for what XCR0 enables now
 }
 
 void cpu_brand(char *out, usize size) {
@@ -196,4 +201,14 @@ void cpu_brand(char *out, usize size) {
 
 u32 arch_cpu_id(void) {
     return cpu_this()->id;
+}
+
+void *arch_current(void) {
+    void *current;
+    __asm__ volatile("movq %%gs:%c1, %0" : "=r"(current) : "i"(offsetof(struct cpu, current)));
+    return current;
+}
+
+void arch_current_set(void *current) {
+    cpu_this()->current = current;
 }

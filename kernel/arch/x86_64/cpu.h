@@ -11,6 +11,7 @@
 struct cpu {
     struct cpu *self;
     u64 interrupt_stack_top;
+    void *current; // the kernel's, see arch_current
     u32 id;
     u32 apic_id;
 
@@ -58,11 +59,14 @@ STATIC_ASSERT(offsetof(struct vector_state, mask) == VECTOR_STATE_MASK, "traps.S
 // turns on what it has. `cpu_init_this` is the part that each CPU does.
 void cpu_init(void);
 void cpu_init_this(struct cpu *cpu);
-struct cpu *cpu_boot(void);            // the CPU that started the machine
+struct cpu *cpu_boot(void); // the CPU that started the machine, number 0
+struct cpu *cpu_by_id(u32 id);
 void cpu_brand(char *out, usize size); // its name for people
 
-// Segments and stacks (gdt.c).
+// Segments and stacks (gdt.c). Every CPU but the first needs its stacks made before it starts:
+// false when there is no memory for them. `*top` is of the stack that it starts on.
 void gdt_init(struct cpu *cpu);
+MUST_USE bool cpu_stacks_create(struct cpu *cpu, u64 *top);
 
 // -- Instructions -------------------------------------------------------------------------------
 
@@ -80,6 +84,8 @@ static inline struct cpuid cpu_cpuid(u32 leaf, u32 subleaf) {
                      : "a"(leaf), "c"(subleaf));
     return out;
 }
+
+#define CR4_PGE          (1ull << 7)
 
 #define MSR_APIC_BASE    0x1bu
 #define MSR_TSC_DEADLINE 0x6e0u

@@ -10,6 +10,8 @@
 #include "kernel/arch/x86_64/cpu.h"
 #include "kernel/arch/x86_64/devices.h"
 #include "kernel/arch/x86_64/early.h"
+#include "kernel/arch/x86_64/paging.h"
+#include "kernel/arch/x86_64/smp.h"
 #include "kernel/arch/x86_64/traps.h"
 
 struct PACKED gate {
@@ -35,7 +37,7 @@ static struct {
     struct gate gates[256];
     void (*handlers[VECTOR_DEVICE_COUNT])(void);
     u32 handler_count;
-    bool reporting; // a report of a fatal exception is under way
+    u32 reporter; // atomic: CPU + 1 that reports a fatal exception, or 0
 } interrupts;
 
 static const char *const exception_names[VECTOR_IRQ_FIRST] = {
@@ -107,12 +109,16 @@ static void registers_print(const struct trap_frame *frame, u64 cr2) {
     const char *name = exception_names[frame->vector];
     if (name == NULL)
         name = "exception";
-    if (interrupts.reporting) {
-        // The report itself failed: say so in the simplest way and stop.
-        console_print("\n%s at %lx while reporting another exception\n", name, frame->rip);
+    u32 reporter = 0;
+    u32 self = arch_cpu_id() + 1;
+    if (!__atomic_compare_exchange_n(&interrupts.reporter, &reporter, self, false, __ATOMIC_RELAXED,
+                                     __ATOMIC_RELAXED)) {
+        // Where the report itself failed, say so in the simplest way. Another CPU's goes first.
+        if (reporter == self)
+            console_print("\n%s at %lx while reporting another exception\n", name, frame->rip);
         arch_halt();
     }
-    interrupts.reporting = true;
+    arch_cpus_stop();
 
     console_print("\n");
     registers_print(frame, cr2);
@@ -168,11 +174,14 @@ void exception_handle(struct trap_frame *frame) {
     u64 cr2 = cpu_cr2_read(); // before anything else can fault
     switch (frame->vector) {
     case EXCEPTION_NMI:
+        if (cpus_are_stopping())
+            arch_halt();
+        [[fallthrough]];
     case EXCEPTION_DOUBLE_FAULT:
     case EXCEPTION_MACHINE_CHECK:
         exception_fatal(frame, cr2); // on a stack of its own: nothing to return to
     }
-    if (interrupts.reporting)
+    if (__atomic_load_n(&interrupts.reporter, __ATOMIC_RELAXED) == arch_cpu_id() + 1)
         exception_fatal(frame, cr2);
 
     u64 fixup = copy_fixup(frame->rip);
@@ -214,6 +223,9 @@ bool interrupt_handle(struct trap_frame *frame) {
         upcall_console();
         break;
     case VECTOR_RESCHEDULE:
+        break;
+    case VECTOR_INVALIDATE:
+        invalidation_answer();
         break;
     default:
         device_interrupt(frame->vector);
@@ -278,4 +290,6 @@ void arch_cpu_idle(void) {
 
 void arch_cpu_relax(void) {
     __asm__ volatile("pause");
+    if (!arch_irq_enabled())
+        invalidation_answer();
 }

@@ -7,6 +7,7 @@
 //   ffff_9000_0000_0000  boot modules, read-only
 //   ffff_a000_0000_0000  device memory (mmio_map)
 //   ffff_b000_0000_0000  windows, a few per CPU
+//   ffff_b080_0000_0000  stacks of the CPUs but the first
 //   ffff_c000_0000_0000  large kernel memory (arch_heap_region)
 //   ffff_ffff_8000_0000  the kernel image
 //   ffff_ffff_a000_0000  code (arch_code_region), within 2 GiB of the kernel's functions
@@ -19,6 +20,7 @@
 #define MMIO_BASE            0xffffa00000000000
 #define MMIO_END             0xffffa08000000000
 #define WINDOWS_BASE         0xffffb00000000000
+#define CPU_STACKS_BASE      0xffffb08000000000
 #define HEAP_BASE            0xffffc00000000000
 #define HEAP_BYTES           0x10000000000 // 1 TiB: gaps are no worry
 #define KERNEL_BASE          0xffffffff80000000
@@ -43,6 +45,10 @@
 // struct cpu
 #define CPU_SELF            0
 #define CPU_INTERRUPT_STACK 8
+
+// struct smp_next
+#define SMP_NEXT_CPU       0
+#define SMP_NEXT_STACK_TOP 8
 
 // struct trap_frame
 #define FRAME_RAX   112

@@ -8,13 +8,18 @@
 //   3. table frames come from the kernel's zone and are reached through the direct map.
 //
 // Before kernel_main, tables are taken from the boot memory map; afterwards from
-// upcall_frame_alloc. Only the boot CPU runs, so invalidation is local.
+// upcall_frame_alloc.
+//
+// Changes of one region are serialised by the caller; regions share no table below the top one but
+// that of the kernel image with code, and that one is never pruned. The CPU itself changes no
+// entry: all are made accessed, and dirty where they are writable.
 
 #include "kernel/arch/x86_64/paging.h"
 
 #include "base/math.h"
 #include "kernel/arch/x86_64/cpu.h"
 #include "kernel/arch/x86_64/image.h"
+#include "kernel/arch/x86_64/smp.h"
 
 #define ENTRY_PRESENT   (1ull << 0)
 #define ENTRY_WRITE     (1ull << 1)
@@ -35,9 +40,6 @@
 #define LEVELS          4
 #define TABLE_ENTRIES   512u
 #define LARGE_BYTES     (2 * MIB)
-
-// Beyond this many pages it is cheaper to forget everything but global entries.
-#define INVALIDATE_MAX 32
 
 struct arch_aspace {
     u64 root_phys;
@@ -142,16 +144,7 @@ static bool walk_create(struct walk *walk, u64 root_phys, u64 va, u32 level) {
     return true;
 }
 
-// -- Invalidation -------------------------------------------------------------------------------
-
-static void invalidate(u64 va, u64 pages) {
-    if (pages > INVALIDATE_MAX) {
-        cpu_cr3_write(cpu_cr3_read());
-        return;
-    }
-    for (u64 i = 0; i < pages; i++)
-        cpu_page_invalidate(va + i * PAGE_SIZE);
-}
+// -- Empty tables -------------------------------------------------------------------------------
 
 // Takes the empty tables above the walk's place out of the tree and puts them on the list.
 static void prune(struct walk *walk, u64 *freed) {
@@ -173,7 +166,7 @@ static void free_tables(u64 freed) {
     if (freed == 0)
         return;
     // Any invalidation also forgets every cached pointer to a table.
-    cpu_page_invalidate(0);
+    invalidate(0, 1);
     while (freed != 0) {
         u64 next = table_at(freed)[0];
         upcall_frame_free((struct phys_addr){freed});
@@ -404,7 +397,7 @@ void arch_zone_unmap(struct phys_addr start, u64 bytes) {
         u64 *entry = large_entry(phys);
         CHECK((*entry & (ENTRY_PRESENT | ENTRY_LARGE)) == (ENTRY_PRESENT | ENTRY_LARGE));
         *entry = 0;
-        cpu_page_invalidate(DIRECT_MAP_BASE + phys);
+        invalidate(DIRECT_MAP_BASE + phys, 1);
     }
 }
 
@@ -502,7 +495,8 @@ void paging_init(struct boot_data *data, u64 load_distance) {
             map_for_good(DIRECT_MAP_BASE + start, start, end - start, ENTRY_DATA);
     }
     map_modules(data);
-    windows_init(cpu_this());
+    if (!windows_init(cpu_boot()))
+        boot_fail("too little memory: no room for page tables");
     cpu_cr3_write(paging.kernel.root_phys);
 }
 

@@ -20,6 +20,6 @@ u64 *paging_entry_create(u64 address);
 // The entry that maps the frame at `phys` writable and not executable.
 u64 paging_entry_of(u64 phys);
 
-// Windows of the CPU that runs (windows.c).
+// Windows of a CPU (windows.c). False when there is no memory for their tables.
 struct cpu;
-void windows_init(struct cpu *cpu);
+MUST_USE bool windows_init(struct cpu *cpu);

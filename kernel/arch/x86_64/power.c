@@ -34,6 +34,7 @@ static void sleep_write(u16 port, u16 sleep_type) {
 // The machine has no way to hand a status to anybody; who wants it uses the link.
 void arch_power_off(UNUSED u32 status) {
     arch_irq_save();
+    arch_cpus_stop();
     const struct acpi_info *acpi = acpi_info();
     if (acpi->can_power_off) {
         acpi_enable(acpi);

@@ -27,9 +27,13 @@
 #define INTERRUPT_RECEIVED   0x01
 #define WAIT_ROUNDS          100000u // several times what a byte takes
 #define ISA_IRQ              4
+#define LOCK_ROUNDS          10000000u
 
 static struct {
+    u32 lock; // atomic
     bool present;
+
+    // Under lock:
     bool stuck;
     u32 room; // bytes that the transmit FIFO surely takes
 } serial;
@@ -74,12 +78,20 @@ static void put(u8 byte) {
 void serial_write(const char *text, usize len) {
     if (!serial.present)
         return;
+    // Who holds the lock may be a CPU that was stopped, or what panics here: then a garbled line
+    // beats a silent one.
     arch_irq_state irq = arch_irq_save();
+    for (u32 round = 0; round < LOCK_ROUNDS; round++) {
+        if (__atomic_exchange_n(&serial.lock, 1, __ATOMIC_ACQUIRE) == 0)
+            break;
+        arch_cpu_relax();
+    }
     for (usize i = 0; i < len; i++) {
         if (text[i] == '\n')
             put('\r');
         put((u8)text[i]);
     }
+    __atomic_store_n(&serial.lock, 0, __ATOMIC_RELEASE); // pairs with the exchange
     arch_irq_restore(irq);
 }
 

@@ -8,6 +8,7 @@
 #include "kernel/arch/x86_64/early.h"
 #include "kernel/arch/x86_64/image.h"
 #include "kernel/arch/x86_64/paging.h"
+#include "kernel/arch/x86_64/smp.h"
 #include "kernel/arch/x86_64/traps.h"
 
 // Below is where BIOSes keep what their memory maps forget.
@@ -40,7 +41,6 @@ static void reserve_used(u64 load_distance) {
         const struct phys_range *range = &boot_data.reserved.ranges[i];
         range_set_remove(ram, range->start.value, range->start.value + range->bytes);
     }
-    range_set_remove(ram, 0, LOW_MEMORY_BYTES);
     range_set_remove(ram, (uptr)kernel_start - KERNEL_BASE + load_distance,
                      (uptr)kernel_end - KERNEL_BASE + load_distance);
     for (u32 i = 0; i < boot_data.module_count; i++) {
@@ -48,6 +48,8 @@ static void reserve_used(u64 load_distance) {
         range_set_remove(ram, align_down(module->phys, PAGE_SIZE),
                          align_up(module->phys + module->bytes, PAGE_SIZE));
     }
+    smp_low_page_keep(ram);
+    range_set_remove(ram, 0, LOW_MEMORY_BYTES);
     boot_command_line_apply(&boot_data);
     if (range_set_bytes(ram) < MEMORY_BYTES_MIN)
         boot_fail("too little memory: %llu KiB are free, %llu are needed",

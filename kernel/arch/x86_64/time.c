@@ -5,8 +5,8 @@
 // timer first interrupts after that; the local APIC's timer is counted in the first millisecond.
 //
 // Invariant: nanoseconds = base_ns + (tsc - base_tsc) * ns_per_tick, and a change of the three
-// never makes the clock jump. `version` lets a reader see that an interrupt changed them under its
-// hands.
+// never makes the clock jump. `version` lets a reader see that they were changed under its hands,
+// which the first CPU's timer does: it is odd meanwhile.
 
 #include "base/math.h"
 #include "kernel/arch/x86_64/apic.h"
@@ -145,11 +145,12 @@ static void refine(void) {
         return; // such an error has other causes: a paused virtual machine
 
     u64 now_ns = time.base_ns + scale(now_tsc - time.base_tsc, time.ns_per_tick);
-    time.base_tsc = now_tsc;
-    time.base_ns = now_ns;
-    time.ns_per_tick = factor;
-    time.ticks_per_ns = ratio(ticks, ns);
     __atomic_fetch_add(&time.version, 1, __ATOMIC_SEQ_CST); // pairs with the loads in arch_clock_ns
+    __atomic_store_n(&time.base_tsc, now_tsc, __ATOMIC_RELAXED);
+    __atomic_store_n(&time.base_ns, now_ns, __ATOMIC_RELAXED);
+    __atomic_store_n(&time.ns_per_tick, factor, __ATOMIC_RELAXED);
+    __atomic_store_n(&time.ticks_per_ns, ratio(ticks, ns), __ATOMIC_RELAXED);
+    __atomic_fetch_add(&time.version, 1, __ATOMIC_SEQ_CST);
 }
 
 // -- The clock ----------------------------------------------------------------------------------
@@ -167,8 +168,13 @@ void time_init(void) {
 u64 arch_clock_ns(void) {
     for (;;) {
         u32 version = __atomic_load_n(&time.version, __ATOMIC_SEQ_CST);
-        u64 now_ns = time.base_ns + scale(cpu_tsc_read() - time.base_tsc, time.ns_per_tick);
-        if (__atomic_load_n(&time.version, __ATOMIC_SEQ_CST) == version)
+        u64 base_tsc = __atomic_load_n(&time.base_tsc, __ATOMIC_RELAXED);
+        u64 base_ns = __atomic_load_n(&time.base_ns, __ATOMIC_RELAXED);
+        u64 ns_per_tick = __atomic_load_n(&time.ns_per_tick, __ATOMIC_RELAXED);
+        u64 tsc = cpu_tsc_read();
+        // Another CPU's may be some ticks behind.
+        u64 now_ns = base_ns + (tsc > base_tsc ? scale(tsc - base_tsc, ns_per_tick) : 0);
+        if (__atomic_load_n(&time.version, __ATOMIC_SEQ_CST) == version && version % 2 == 0)
             return now_ns;
     }
 }
@@ -217,7 +223,7 @@ void arch_timer_arm(u64 deadline_ns) {
 
 void timer_interrupt(void) {
     struct cpu *cpu = cpu_this();
-    if (time.refining)
+    if (time.refining && cpu == cpu_boot())
         refine();
     if (cpu->timer_deadline_ns == UINT64_MAX)
         return; // stopped when it was already under way

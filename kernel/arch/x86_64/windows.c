@@ -1,7 +1,8 @@
 // Windows: short-lived mappings of frames of the programs' zone, a few for each CPU.
 //
 // A window belongs to the CPU that opened it, so its thread is not switched until it is closed: an
-// interrupt that wants to leaves a note, and closing the last window makes up for it.
+// interrupt that wants to leaves a note, and closing the last window makes up for it. No other CPU
+// ever uses the address, so only this one has to forget it.
 
 #include "base/math.h"
 #include "kernel/arch/x86_64/cpu.h"
@@ -13,11 +14,11 @@
 #define CPU_WINDOWS_BYTES   (WINDOWS_PER_CPU * WINDOW_STRIDE_PAGES * PAGE_SIZE)
 STATIC_ASSERT(2 * MIB % CPU_WINDOWS_BYTES == 0, "one page table has all windows of a CPU");
 
-void windows_init(struct cpu *cpu) {
-    cpu->windows_address = WINDOWS_BASE + cpu->id * CPU_WINDOWS_BYTES;
+bool windows_init(struct cpu *cpu) {
+    u64 id = (u64)(cpu - cpu_boot());
+    cpu->windows_address = WINDOWS_BASE + id * CPU_WINDOWS_BYTES;
     cpu->window_entries = paging_entry_create(cpu->windows_address);
-    if (cpu->window_entries == NULL)
-        boot_fail("too little memory: no room for page tables");
+    return cpu->window_entries != NULL;
 }
 
 void *arch_frame_window_open(struct phys_addr frame, u32 pages) {

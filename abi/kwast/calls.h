@@ -1,0 +1,208 @@
+#pragma once
+// The import module `kwast`: what a program can ask the kernel beyond WASI. A program declares what
+// it uses; user/sdk does that for C. Numbers are little-endian, addresses are in the caller's
+// memory.
+//
+// Every call returns 0, or an error number of WASI preview 1: EBADF for a number that is no open
+// handle, ENOTCAPABLE for a handle that is of another kind or lacks the right, EFAULT for an
+// address outside of the memory, EINVAL for anything else that makes no sense, ENOMEM, ENFILE (a
+// limit), EINTR (the process is to end), ETIMEDOUT. What a failed call was to store is not stored.
+//
+// A handle is a descriptor: fd_close closes it, poll_oneoff waits until it is readable, and
+// fd_renumber moves it.
+//
+// A timeout is in nanoseconds: negative for none, 0 for not waiting at all.
+
+#include "base/types.h"
+
+#define KWAST_NO_HANDLE   UINT32_MAX
+
+#define KWAST_WORDS       4u
+#define KWAST_BYTES_MAX   4096u
+#define KWAST_GRANTS_MAX  4u
+#define KWAST_HANDLES_MAX 4u
+
+// Rights of handles that are no files; those of files are WASI's, below bit 32.
+enum kwast_right : u64 {
+    KWAST_RIGHT_SERVE = 1ull << 32,  // receive and reply; make channels
+    KWAST_RIGHT_CALL = 1ull << 33,   // scheme_call on a channel
+    KWAST_RIGHT_SIGNAL = 1ull << 34, // notification_signal
+    KWAST_RIGHT_WAIT = 1ull << 35,   // notification_take; process_wait, process_status
+    KWAST_RIGHT_KILL = 1ull << 36,   // process_kill
+};
+
+// -- Handles
+// ---------------------------------------------------------------------------------------
+
+// handle_duplicate(handle: i32, rights: i64, inheriting: i64, out: *u32)
+//   A second handle to the same object, at the lowest free number, with these rights, all of which
+//   the first one has (ENOTCAPABLE).
+
+// -- Schemes
+// --------------------------------------------------------------------------------------- A scheme
+// is a service (kernel/ipc/scheme.h tells the whole story). One process makes it and has the server
+// end; clients have channels: the root, or something that the server opened for them.
+
+// What a channel is to its holder.
+enum kwast_kind : u32 {
+    KWAST_KIND_PLAIN = 0, // for scheme_call alone
+    KWAST_KIND_STREAM = 1,
+    KWAST_KIND_FILE = 2,
+    KWAST_KIND_DIRECTORY = 3,
+};
+
+// scheme_create(name: *u8, len: i32, out: *u32)
+//   A new scheme; *out is its server end. The name, 1 to 63 bytes, is for people.
+
+// scheme_channel(server: i32, value: i64, kind: i32, out: *u32)
+//   A client's end, for something that the server knows by `value`: to be given to a child or in a
+//   reply. It is of no use once the server has died.
+
+// scheme_root(server: i32, kind: i32, out: *u32)
+//   The same for the value 0, and for every later server, too.
+
+enum kwast_access : u32 { KWAST_READ = 1, KWAST_WRITE = 2 };
+
+// Memory that is lent to the server for the time of a call.
+struct kwast_grant {
+    u32 address;
+    u32 len;
+    u32 access; // enum kwast_access: what the server may do
+};
+
+// Operations below are the kernel's.
+#define KWAST_CANCELLED       1u // the call `number` was taken back: its reply is still due
+#define KWAST_CLOSED          2u // the last channel to `value` is closed; no reply
+#define KWAST_FIRST_OPERATION 16u
+
+struct kwast_call {
+    u32 operation;
+    u32 bytes; // address of up to KWAST_BYTES_MAX bytes that come with the call
+    u32 bytes_len;
+    u32 grants; // address of struct kwast_grant, each
+    u32 grant_count;
+    u32 handles; // address of u32, each: copies of these handles go to the server
+    u32 handle_count;
+    u32 answer;             // stored: the server's word for how it went
+    u64 words[KWAST_WORDS]; // the server's are stored
+    u32 handle;             // stored: what came with the reply, or KWAST_NO_HANDLE
+    u32 padding;
+};
+
+// scheme_call(channel: i32, call: *struct kwast_call, timeout: i64)
+//   Asks and waits for the reply. EOWNERDEAD: the server died, or had died before; EPIPE: there is
+//   no server any more, and will be none. ENFILE, ENOMEM: the call could not be delivered.
+
+struct kwast_request {
+    u64 number; // for the reply; 0: none is due
+    u64 value;  // of the channel
+    u64 words[KWAST_WORDS];
+    u32 operation;
+    u32 bytes_len; // all of them; those that fit are stored
+    u32 grant_count;
+    u32 handle_count;
+    struct {
+        u32 len;
+        u32 access;
+    } grants[KWAST_GRANTS_MAX];
+    u32 handles[KWAST_HANDLES_MAX]; // the server's own now
+};
+
+// scheme_receive(server: i32, request: *struct kwast_request, bytes: *u8, len: i32, timeout: i64)
+//   Waits for the next call. ENFILE: too many received calls have no reply yet.
+
+struct kwast_reply {
+    u64 number;
+    u64 words[KWAST_WORDS];
+    u32 answer; // 0: it went well
+    u32 handle; // goes to the client and is closed here, when the reply succeeds; or
+                // KWAST_NO_HANDLE
+};
+
+// scheme_reply(server: i32, reply: *struct kwast_reply)
+//   EINVAL: no such call waits for this process's reply.
+
+// scheme_reply_receive(server: i32, reply: *struct kwast_reply, request: *struct kwast_request,
+//                      bytes: *u8, len: i32, timeout: i64)
+//   Both in one step. When replying fails, nothing is received.
+
+// grant_read(server: i32, number: i64, index: i32, offset: i64, to: *u8, len: i32)
+// grant_write(server: i32, number: i64, index: i32, offset: i64, from: *u8, len: i32)
+//   Copies between the caller's memory and grant `index` of a received call, all or nothing that
+//   counts. ECANCELED: the call was taken back. EINVAL: not within the grant. EACCES: not lent for
+//   that.
+
+// -- Notifications
+// --------------------------------------------------------------------------------- One word of
+// bits. Signals are or-ed, so any number of them takes no memory.
+
+// notification_create(out: *u32)
+// notification_signal(handle: i32, bits: i64)
+// notification_take(handle: i32, timeout: i64, out: *u64)
+//   Waits until some bit is set, and takes them all.
+
+// -- Processes
+// -------------------------------------------------------------------------------------
+
+// A handle that a new process starts with: a copy of one of the parent's.
+struct kwast_given {
+    u32 handle;
+    u32 number; // in the child: below KWAST_GIVEN_MAX, each once
+    u64 rights; // all of which the parent's handle has
+    u64 inheriting;
+    u32 name; // of a preopened directory; len 0: it is none
+    u32 name_len;
+};
+
+#define KWAST_GIVEN_MAX    64u
+#define KWAST_SPAWN_NAME   31u
+#define KWAST_STRINGS_MAX  (1u << 20) // bytes of arguments, and of the environment
+#define KWAST_MODULE_MAX   (64u << 20)
+#define KWAST_REASON_BYTES 192u
+
+enum kwast_isolation : u32 { KWAST_ISOLATION_SIP = 0, KWAST_ISOLATION_DOMAIN = 1 };
+
+struct kwast_spawn {
+    u32 module; // handle of a file; KWAST_NO_HANDLE: `bytes`
+    u32 bytes;  // the module itself
+    u32 bytes_len;
+    u32 name; // for people
+    u32 name_len;
+    u32 args; // strings, each ended by a zero byte, one after the other; argv[0] first
+    u32 args_len;
+    u32 env; // likewise
+    u32 env_len;
+    u32 given; // address of struct kwast_given, each
+    u32 given_count;
+    u32 isolation;    // enum kwast_isolation
+    u64 memory_limit; // bytes; 0: what the parent has
+    u32 handle_limit; // 0: what the parent has
+    u32 thread_limit; // 0: what the parent has
+    u32 cpu_share;    // 1 to 1000, of which 100 is usual; 0: what the parent has
+    u32 reason;       // where a refused module's reason goes, as text with a zero byte
+    u32 reason_len;
+    u32 padding;
+};
+
+// process_spawn(spawn: *struct kwast_spawn, out: *u32)
+//   Makes and starts a process. ENOEXEC: the module was refused, or cannot be linked; the reason
+//   says why. No limit may exceed the parent's (ENOTCAPABLE). The handle has all rights of its
+//   kind.
+
+enum kwast_outcome : u32 { KWAST_RUNNING, KWAST_EXITED, KWAST_TRAPPED, KWAST_KILLED };
+
+struct kwast_status {
+    u32 id;
+    u32 outcome; // enum kwast_outcome
+    u32 status;  // of KWAST_EXITED; of KWAST_TRAPPED: the trap's number
+    u32 padding;
+    u64 memory_bytes; // charged now
+    u64 cpu_ns;
+};
+
+// process_wait(process: i32, timeout: i64, out: *struct kwast_status)
+//   Waits for its end.
+// process_status(process: i32, out: *struct kwast_status)
+//   As it is now.
+// process_kill(process: i32)
+//   Asks it to end. That it has ended, process_wait tells.

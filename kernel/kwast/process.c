@@ -1,0 +1,334 @@
+// Processes: spawning, waiting, killing.
+//
+// A spawn is a list of things to copy in, each of which can be refused; what has been made so far
+// is given back by spawn_fini, whichever it was. Compiling happens on the caller's time, and its
+// bytes are charged to the caller meanwhile.
+
+#include "abi/wasi/preview1.h"
+#include "base/fmt.h"
+#include "base/math.h"
+#include "kernel/kwast/kwast_internal.h"
+#include "kernel/mm/heap.h"
+#include "kernel/proc/module_cache.h"
+#include "kernel/proc/process_object.h"
+
+#define ALL_RIGHTS                                                                                 \
+    (KWAST_RIGHT_WAIT | KWAST_RIGHT_KILL | WASI_RIGHT_FD_READ | WASI_RIGHT_POLL_FD_READWRITE)
+#define ERROR_STREAM 2u
+
+struct spawn {
+    struct process *parent;
+    struct kwast_spawn given;
+    char name[KWAST_SPAWN_NAME + 1];
+    u8 *wasm; // on the heap, charged
+    u64 wasm_bytes;
+    struct module *module;
+    struct handle handles[KWAST_GIVEN_MAX];
+    struct process_config config;
+};
+
+static void spawn_fini(struct spawn *spawn) {
+    for (u32 i = 0; i < KWAST_GIVEN_MAX; i++) {
+        struct handle *handle = &spawn->handles[i];
+        object_release(handle->object);
+        kfree((void *)(uptr)handle->preopen.data, handle->preopen.len);
+    }
+    string_list_fini(&spawn->config.args);
+    string_list_fini(&spawn->config.env);
+    module_release(spawn->module);
+    if (spawn->wasm != NULL) {
+        kfree(spawn->wasm, spawn->wasm_bytes);
+        account_refund(&spawn->parent->account, spawn->wasm_bytes);
+    }
+}
+
+// -- The module ---------------------------------------------------------------------------------
+
+static enum status wasm_alloc(struct spawn *spawn, u64 bytes) {
+    if (bytes == 0 || bytes > KWAST_MODULE_MAX)
+        return ERR_INVALID;
+    enum status status = account_charge(&spawn->parent->account, bytes);
+    if (status != OK)
+        return status;
+    spawn->wasm = kmalloc(bytes);
+    spawn->wasm_bytes = bytes;
+    if (spawn->wasm != NULL)
+        return OK;
+    account_refund(&spawn->parent->account, bytes);
+    return ERR_NO_MEMORY;
+}
+
+static enum status read_file(struct spawn *spawn, struct object *file) {
+    struct object_stat stat;
+    enum status status = object_stat(file, &stat);
+    if (status == OK)
+        status = wasm_alloc(spawn, stat.size);
+    u64 done = 0;
+    while (status == OK && done < spawn->wasm_bytes) {
+        usize got;
+        status = object_read(file, done, spawn->wasm + done, spawn->wasm_bytes - done, &got);
+        if (status == OK && got == 0)
+            status = ERR_TRUNCATED; // it has shrunk
+        done += status == OK ? got : 0;
+    }
+    return status;
+}
+
+static bool is_file(const struct object *object) {
+    return object->type == OBJECT_FILE;
+}
+
+static enum status get_wasm(struct spawn *spawn) {
+    const struct kwast_spawn *given = &spawn->given;
+    if (given->module != KWAST_NO_HANDLE) {
+        struct object *file;
+        enum status status =
+            kwast_object(spawn->parent, given->module, is_file, WASI_RIGHT_FD_READ, &file);
+        if (status != OK)
+            return status;
+        status = read_file(spawn, file);
+        object_release(file);
+        return status;
+    }
+    enum status status = kwast_check(spawn->parent, given->bytes, given->bytes_len);
+    if (status == OK)
+        status = wasm_alloc(spawn, given->bytes_len);
+    return status == OK ? kwast_get(spawn->parent, given->bytes, spawn->wasm, spawn->wasm_bytes)
+                        : status;
+}
+
+// -- What the process starts with ---------------------------------------------------------------
+
+// A list of strings that end with zero bytes. `out` is the caller's to give back.
+static enum status get_strings(struct spawn *spawn, u32 address, u32 len, struct string_list *out) {
+    if (len > KWAST_STRINGS_MAX)
+        return ERR_LIMIT;
+    if (len == 0)
+        return OK;
+    char *data = kmalloc(len);
+    if (data == NULL)
+        return ERR_NO_MEMORY;
+    *out = (struct string_list){.bytes = len, .data = data};
+    enum status status = kwast_get(spawn->parent, address, data, len);
+    for (u32 i = 0; status == OK && i < len; i++)
+        out->count += data[i] == 0;
+    return status == OK && data[len - 1] != 0 ? ERR_INVALID : status;
+}
+
+static enum status get_preopen_name(struct spawn *spawn, const struct kwast_given *given,
+                                    struct handle *handle) {
+    if (given->name_len == 0)
+        return OK;
+    if (given->name_len > KWAST_BYTES_MAX || handle->object->type != OBJECT_DIRECTORY)
+        return ERR_INVALID;
+    u8 *name = kmalloc(given->name_len);
+    if (name == NULL)
+        return ERR_NO_MEMORY;
+    handle->preopen = (struct bytes){name, given->name_len};
+    return kwast_get(spawn->parent, given->name, name, given->name_len);
+}
+
+static enum status get_handle(struct spawn *spawn, const struct kwast_given *given) {
+    struct handle handle;
+    if (given->number >= KWAST_GIVEN_MAX || spawn->handles[given->number].object != NULL)
+        return ERR_INVALID;
+    enum status status = kwast_handle(spawn->parent, given->handle, NULL, given->rights, &handle);
+    if (status != OK)
+        return status;
+    status = (given->inheriting & ~handle.rights_inheriting) != 0 ? ERR_DENIED : OK;
+    handle.rights = given->rights;
+    handle.rights_inheriting = given->inheriting;
+    if (status == OK)
+        status = get_preopen_name(spawn, given, &handle);
+    spawn->handles[given->number] = handle; // spawn_fini gives it back
+    return status;
+}
+
+static enum status get_handles(struct spawn *spawn) {
+    if (spawn->given.given_count > KWAST_GIVEN_MAX)
+        return ERR_INVALID;
+    enum status status = OK;
+    for (u32 i = 0; status == OK && i < spawn->given.given_count; i++) {
+        struct kwast_given given;
+        status = kwast_get(spawn->parent, (u64)spawn->given.given + i * sizeof given, &given,
+                           sizeof given);
+        if (status == OK)
+            status = get_handle(spawn, &given);
+    }
+    return status;
+}
+
+// A limit of the child, which the parent's bounds. 0 means the parent's.
+static enum status limit_of(u64 wished, u64 parents, u64 *out) {
+    *out = wished == 0 ? parents : wished;
+    return *out > parents ? ERR_DENIED : OK;
+}
+
+static enum status get_limits(struct spawn *spawn) {
+    const struct kwast_spawn *given = &spawn->given;
+    u64 handles;
+    if (given->isolation != KWAST_ISOLATION_SIP)
+        return given->isolation == KWAST_ISOLATION_DOMAIN ? ERR_UNSUPPORTED : ERR_INVALID;
+    enum status status =
+        limit_of(given->memory_limit, spawn->parent->account.limit, &spawn->config.memory_limit);
+    if (status == OK)
+        status = limit_of(given->handle_limit, spawn->parent->handles.limit, &handles);
+    if (status == OK)
+        spawn->config.handle_limit = (u32)handles;
+    return status;
+}
+
+static enum status get_everything(struct spawn *spawn) {
+    const struct kwast_spawn *given = &spawn->given;
+    enum status status = kwast_get_text(spawn->parent, given->name, given->name_len,
+                                        KWAST_SPAWN_NAME, (u8 *)spawn->name);
+    if (status == OK)
+        status = kwast_check(spawn->parent, given->reason, given->reason_len);
+    if (status == OK)
+        status = get_limits(spawn);
+    if (status == OK)
+        status = get_strings(spawn, given->args, given->args_len, &spawn->config.args);
+    if (status == OK)
+        status = get_strings(spawn, given->env, given->env_len, &spawn->config.env);
+    if (status == OK)
+        status = get_handles(spawn);
+    return status == OK ? get_wasm(spawn) : status;
+}
+
+// -- Starting it --------------------------------------------------------------------------------
+
+static enum status put_reason(struct spawn *spawn, const struct module_error *error) {
+    char text[KWAST_REASON_BYTES];
+    usize len = error->func != NO_FUNC
+                    ? fmt_string(text, sizeof text, "%s (function %u, module offset 0x%x)",
+                                 error->text, error->func, error->offset)
+                    : fmt_string(text, sizeof text, "%s", error->text);
+    u64 room = min_u64(spawn->given.reason_len, min_u64(len, sizeof text - 1) + 1);
+    if (room == 0)
+        return OK;
+    text[room - 1] = 0;
+    return kwast_put(spawn->parent, spawn->given.reason, text, room);
+}
+
+static enum status start(struct spawn *spawn, struct process **out) {
+    struct module_error error = {.func = NO_FUNC};
+    struct bytes wasm = {spawn->wasm, spawn->wasm_bytes};
+    enum status status = module_cache_get(process_engine(), wasm, &error, &spawn->module);
+    spawn->config.name = spawn->name;
+    spawn->config.module = spawn->module;
+    spawn->config.parent = spawn->parent;
+    spawn->config.handles = spawn->handles;
+    spawn->config.handle_count = KWAST_GIVEN_MAX;
+    spawn->config.error_stream = spawn->handles[ERROR_STREAM].object;
+    if (status == OK)
+        status = process_spawn(&spawn->config, &error, out);
+    if (status == OK) {
+        memset(spawn->handles, 0, sizeof spawn->handles); // the process's now
+        return OK;
+    }
+    enum status told = put_reason(spawn, &error);
+    if (told != OK)
+        return told;
+    bool is_modules_fault = status != ERR_NO_MEMORY && status != ERR_LIMIT;
+    return is_modules_fault ? ERR_REFUSED : status;
+}
+
+// (spawn, out)
+enum status kwast_process_spawn(struct process *process, const u64 *args) {
+    u32 number;
+    struct spawn *spawn = kmalloc(sizeof *spawn);
+    if (spawn == NULL)
+        return ERR_NO_MEMORY;
+    spawn->parent = process;
+    enum status status = kwast_get(process, args[0], &spawn->given, sizeof spawn->given);
+    if (status == OK)
+        status = kwast_check(process, args[1], sizeof number);
+    if (status == OK)
+        status = get_everything(spawn);
+    struct process *child;
+    if (status == OK)
+        status = start(spawn, &child);
+    spawn_fini(spawn);
+    kfree(spawn, sizeof *spawn);
+    if (status != OK)
+        return status;
+
+    struct object *object;
+    status = process_object_create(child, &object);
+    if (status == OK)
+        status = kwast_give(process, object, ALL_RIGHTS, args[1]);
+    if (status != OK)
+        process_kill(child); // nobody would know of it
+    process_release(child);
+    return status;
+}
+
+// -- Afterwards ---------------------------------------------------------------------------------
+
+static enum status put_status(struct process *process, struct process *of, u64 to) {
+    static const u32 outcomes[] = {
+        [PROCESS_EXITED] = KWAST_EXITED,
+        [PROCESS_TRAPPED] = KWAST_TRAPPED,
+        [PROCESS_KILLED] = KWAST_KILLED,
+    };
+    struct kwast_status status = {
+        .id = of->id,
+        .memory_bytes = __atomic_load_n(&of->account.charged, __ATOMIC_RELAXED),
+    };
+    if (process_has_ended(of)) {
+        status.outcome = outcomes[of->outcome];
+        status.status = of->outcome == PROCESS_EXITED    ? of->exit_status
+                        : of->outcome == PROCESS_TRAPPED ? of->trap
+                                                         : 0;
+    }
+    return kwast_put(process, to, &status, sizeof status);
+}
+
+// Looks the process's handle up and checks where its status is to go.
+static enum status get_process(struct process *process, u64 number, u64 out,
+                               struct object **object) {
+    enum status status = kwast_object(process, number, process_object_is, KWAST_RIGHT_WAIT, object);
+    if (status != OK)
+        return status;
+    status = kwast_check(process, out, sizeof(struct kwast_status));
+    if (status != OK)
+        object_release(*object);
+    return status;
+}
+
+// (process, timeout, out)
+enum status kwast_process_wait(struct process *process, const u64 *args) {
+    struct object *object;
+    enum status status = get_process(process, args[0], args[2], &object);
+    if (status != OK)
+        return status;
+    struct process *of = process_object_process(object);
+    status = process_wait(of, kwast_deadline(args[1]));
+    if (status == OK)
+        status = put_status(process, of, args[2]);
+    object_release(object);
+    return status;
+}
+
+// (process, out)
+enum status kwast_process_status(struct process *process, const u64 *args) {
+    struct object *object;
+    enum status status = get_process(process, args[0], args[1], &object);
+    if (status != OK)
+        return status;
+    status = put_status(process, process_object_process(object), args[1]);
+    object_release(object);
+    return status;
+}
+
+// (process)
+enum status kwast_process_kill(struct process *process, const u64 *args) {
+    struct object *object;
+    enum status status =
+        kwast_object(process, args[0], process_object_is, KWAST_RIGHT_KILL, &object);
+    if (status != OK)
+        return status;
+    process_kill(process_object_process(object));
+    object_release(object);
+    return OK;
+}

@@ -1,0 +1,128 @@
+// Registers every call of the module "kwast" with the process layer, and what they share.
+
+#include "base/math.h"
+#include "kernel/kwast/kwast.h"
+#include "kernel/kwast/kwast_internal.h"
+#include "kernel/sched/wait.h"
+#include "kernel/wasi/wasi.h"
+
+struct kwast_call_entry {
+    const char *name;
+    const char *signature;
+    kwast_func func;
+};
+
+static enum trap kwast_entry(struct instance *caller, u64 *values, void *context) {
+    const struct kwast_call_entry *call = context;
+    values[0] = wasi_error_number(call->func(process_of(caller), values));
+    return TRAP_NONE;
+}
+
+static const struct kwast_call_entry calls[] = {
+#define KWAST_CALL(name, parameters) {#name, parameters ":i", kwast_##name},
+#include "kernel/kwast/calls.def"
+#undef KWAST_CALL
+};
+
+static struct host_import imports[COUNT_OF(calls)];
+
+enum status kwast_register(void) {
+    for (u32 i = 0; i < COUNT_OF(calls); i++)
+        imports[i] = (struct host_import){
+            .module = "kwast",
+            .name = calls[i].name,
+            .signature = calls[i].signature,
+            .code = kwast_entry,
+            .context = (void *)(uptr)&calls[i],
+        };
+    return process_register_imports(imports, COUNT_OF(imports));
+}
+
+// -- Handles ------------------------------------------------------------------------------------
+
+enum status kwast_handle(struct process *process, u64 number, object_test is, u64 rights,
+                         struct handle *out) {
+    enum status status = handle_get(&process->handles, (u32)number, out);
+    if (status != OK)
+        return status;
+    if ((is == NULL || is(out->object)) && (rights & ~out->rights) == 0)
+        return OK;
+    object_release(out->object);
+    return ERR_DENIED;
+}
+
+enum status kwast_object(struct process *process, u64 number, object_test is, u64 rights,
+                         struct object **out) {
+    struct handle handle;
+    enum status status = kwast_handle(process, number, is, rights, &handle);
+    if (status == OK)
+        *out = handle.object;
+    return status;
+}
+
+enum status kwast_give(struct process *process, struct object *object, u64 rights, u64 out) {
+    u32 number;
+    enum status status = kwast_check(process, out, sizeof number);
+    if (status == OK)
+        status = handle_insert(&process->handles,
+                               &(struct handle){.object = object, .rights = rights}, &number);
+    if (status != OK) {
+        object_release(object);
+        return status;
+    }
+    status = kwast_put(process, out, &number, sizeof number);
+    if (status != OK) {
+        enum status closed = handle_close(&process->handles, number);
+        (void)closed; // another thread of the process may have closed it
+    }
+    return status;
+}
+
+// (handle, rights, inheriting, out)
+enum status kwast_handle_duplicate(struct process *process, const u64 *args) {
+    struct handle handle;
+    enum status status = kwast_handle(process, args[0], NULL, args[1], &handle);
+    if (status != OK)
+        return status;
+    u32 number;
+    status = (args[2] & ~handle.rights_inheriting) != 0 ? ERR_DENIED : OK;
+    if (status == OK)
+        status = kwast_check(process, args[3], sizeof number);
+    handle.rights = args[1];
+    handle.rights_inheriting = args[2];
+    if (status == OK)
+        status = handle_insert(&process->handles, &handle, &number);
+    if (status != OK) {
+        object_release(handle.object);
+        return status;
+    }
+    return kwast_put(process, args[3], &number, sizeof number);
+}
+
+// -- Memory -------------------------------------------------------------------------------------
+
+enum status kwast_get(struct process *process, u64 from, void *to, u64 len) {
+    struct guest_memory memory = process_memory(process);
+    return guest_read(&memory, to, (struct guest_addr){from}, len);
+}
+
+enum status kwast_put(struct process *process, u64 to, const void *from, u64 len) {
+    struct guest_memory memory = process_memory(process);
+    return guest_write(&memory, (struct guest_addr){to}, from, len);
+}
+
+enum status kwast_check(struct process *process, u64 address, u64 len) {
+    struct guest_memory memory = process_memory(process);
+    return guest_range_ok(&memory, (struct guest_addr){address}, len) ? OK : ERR_FAULT;
+}
+
+enum status kwast_get_text(struct process *process, u64 from, u64 len, u64 max, u8 *to) {
+    return len == 0 || len > max ? ERR_INVALID : kwast_get(process, from, to, len);
+}
+
+u64 kwast_deadline(u64 timeout_ns) {
+    u64 deadline_ns;
+    if ((i64)timeout_ns < 0 || !add_u64(arch_clock_ns(), timeout_ns, &deadline_ns))
+        return WAIT_FOREVER;
+    return deadline_ns;
+}

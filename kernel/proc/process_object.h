@@ -1,0 +1,10 @@
+#pragma once
+// Processes as objects: what a handle to a process names. Readable when the process has ended.
+
+#include "kernel/ipc/object.h"
+#include "kernel/proc/process.h"
+
+// A new reference to an object that holds a reference to the process.
+MUST_USE enum status process_object_create(struct process *process, struct object **out);
+bool process_object_is(const struct object *object);
+struct process *process_object_process(struct object *object); // lives as long as the object

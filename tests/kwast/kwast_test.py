@@ -1,0 +1,35 @@
+"""What the kernel offers beyond WASI (abi/kwast/calls.h), seen from programs, on both machines. Each
+program checks for itself, and prints what is wrong.
+
+Run from the root, after `make`: pytest tests/kwast
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from machine import BUILD, LIMIT_SECONDS, ROOT  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def build():
+    subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "all", "test-programs"], cwd=ROOT, check=True)
+
+
+def run(machine, name, tmp_path):
+    module = BUILD / "programs" / f"{name}.wasm"
+    (tmp_path / module.name).write_bytes(module.read_bytes())
+    return subprocess.run([BUILD / "kwast", "run", "--machine", machine, "--dir", f"{tmp_path}::/bin",
+                           module], capture_output=True, text=True, timeout=LIMIT_SECONDS)
+
+
+@pytest.mark.parametrize("machine", ["qemu", "hosted"])
+@pytest.mark.parametrize("name", ["ipc", "spawn"])
+def test_program_finds_nothing_wrong(machine, name, tmp_path):
+    done = run(machine, name, tmp_path)
+    assert done.stdout.endswith("all right\n") and "wrong" not in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0

@@ -1,0 +1,76 @@
+#pragma once
+// The calls of abi/kwast/calls.h for programs in C, and a loop for services. Header only: a program
+// includes this and is linked as any WASI program.
+//
+//   clang-19 --target=wasm32-wasi --sysroot=/usr -I KWAST service.c -o service.wasm
+//
+// Every kwast_* function returns 0 or a WASI error number, as errno has them.
+
+#include <string.h>
+
+#include "abi/kwast/calls.h"
+
+#define KWAST_IMPORT(name) [[clang::import_module("kwast"), clang::import_name(#name)]]
+
+typedef u32 kwast_handle;
+
+KWAST_IMPORT(handle_duplicate)
+u32 kwast_handle_duplicate(kwast_handle handle, u64 rights, u64 inheriting, kwast_handle *out);
+
+KWAST_IMPORT(scheme_create)
+u32 kwast_scheme_create(const char *name, usize len, kwast_handle *out);
+KWAST_IMPORT(scheme_channel)
+u32 kwast_scheme_channel(kwast_handle server, u64 value, enum kwast_kind kind, kwast_handle *out);
+KWAST_IMPORT(scheme_root)
+u32 kwast_scheme_root(kwast_handle server, enum kwast_kind kind, kwast_handle *out);
+KWAST_IMPORT(scheme_call)
+u32 kwast_scheme_call(kwast_handle channel, struct kwast_call *call, i64 timeout_ns);
+KWAST_IMPORT(scheme_receive)
+u32 kwast_scheme_receive(kwast_handle server, struct kwast_request *request, void *bytes, usize len,
+                         i64 timeout_ns);
+KWAST_IMPORT(scheme_reply)
+u32 kwast_scheme_reply(kwast_handle server, const struct kwast_reply *reply);
+KWAST_IMPORT(scheme_reply_receive)
+u32 kwast_scheme_reply_receive(kwast_handle server, const struct kwast_reply *reply,
+                               struct kwast_request *request, void *bytes, usize len,
+                               i64 timeout_ns);
+KWAST_IMPORT(grant_read)
+u32 kwast_grant_read(kwast_handle server, u64 number, u32 index, u64 offset, void *to, usize len);
+KWAST_IMPORT(grant_write)
+u32 kwast_grant_write(kwast_handle server, u64 number, u32 index, u64 offset, const void *from,
+                      usize len);
+
+KWAST_IMPORT(notification_create) u32 kwast_notification_create(kwast_handle *out);
+KWAST_IMPORT(notification_signal) u32 kwast_notification_signal(kwast_handle handle, u64 bits);
+KWAST_IMPORT(notification_take)
+u32 kwast_notification_take(kwast_handle handle, i64 timeout_ns, u64 *out);
+
+KWAST_IMPORT(process_spawn)
+u32 kwast_process_spawn(const struct kwast_spawn *spawn, kwast_handle *out);
+KWAST_IMPORT(process_wait)
+u32 kwast_process_wait(kwast_handle process, i64 timeout_ns, struct kwast_status *out);
+KWAST_IMPORT(process_status)
+u32 kwast_process_status(kwast_handle process, struct kwast_status *out);
+KWAST_IMPORT(process_kill) u32 kwast_process_kill(kwast_handle process);
+
+// A service: what it does with each operation. `reply` is all zeros but for its number and
+// KWAST_NO_HANDLE; returns whether it is to be sent now (a service may also answer later, with
+// kwast_scheme_reply).
+typedef bool (*kwast_serve_func)(void *context, const struct kwast_request *request,
+                                 const void *bytes, struct kwast_reply *reply);
+
+// Serves for ever; returns only with an error number. News without a number (KWAST_CLOSED) comes to
+// `serve` too, and what it returns then is ignored.
+static inline u32 kwast_serve(kwast_handle server, kwast_serve_func serve, void *context) {
+    struct kwast_request request;
+    static u8 bytes[KWAST_BYTES_MAX];
+    u32 error = kwast_scheme_receive(server, &request, bytes, sizeof bytes, -1);
+    while (error == 0) {
+        struct kwast_reply reply = {.number = request.number, .handle = KWAST_NO_HANDLE};
+        bool is_due = serve(context, &request, bytes, &reply) && request.number != 0;
+        error = is_due
+                    ? kwast_scheme_reply_receive(server, &reply, &request, bytes, sizeof bytes, -1)
+                    : kwast_scheme_receive(server, &request, bytes, sizeof bytes, -1);
+    }
+    return error;
+}
