@@ -324,16 +324,19 @@ $(out)/fuzz/run_fuzz: $(patsubst %,$(out)/fuzz/obj/%.o,$(run_fuzz_c))
 	$(call say,LINK,$@)
 	$(Q)$(CC) -fsanitize=fuzzer,address,undefined $^ -o $@
 
-# New finds go to build/fuzz/found; the corpus in the tree changes by hand only.
+# New finds go to build/fuzz/found and found_run; the corpus in the tree changes by hand only.
 .PHONY: fuzz
-fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)/fuzz/compile_mutate
-	@mkdir -p $(out)/fuzz/found
+fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)/fuzz/compile_mutate $(out)/fuzz/run_fuzz
+	@mkdir -p $(out)/fuzz/found $(out)/fuzz/found_run $(out)/fuzz/decisions
 	$(Q)$(out)/fuzz/decode_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
 	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
 	$(Q)$(out)/fuzz/mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
 	$(Q)$(out)/fuzz/compile_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
 	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
 	$(Q)$(out)/fuzz/compile_mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
+	$(Q)tests/fuzz/decisions.py $(out)/fuzz/decisions
+	$(Q)$(out)/fuzz/run_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=60 -verbosity=0 -len_control=0 -max_len=6000 \
+	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found_run $(out)/fuzz/decisions
 
 # The engine against another one, on random modules (tests/oracle/run.py --help).
 ORACLE_COUNT ?= 300

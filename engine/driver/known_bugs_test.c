@@ -56,6 +56,30 @@ static void address_extension_lost_across_a_spill(void **state) {
     RUN(cases);
 }
 
+static void address_folding_that_does_not_wrap(void **state) {
+    (void)state;
+    fixture_memory(&f, "memory")[0x15] = 0x77;
+    fixture_memory(&f, "small")[0x15] = 0x78;
+    static const struct call_case cases[] = {
+        {"folded_sum", {0xfffffff5, 0x20}, 0x77, 0},
+        {"folded_sum", {0x80000000, 0x80000015}, 0x77, 0},
+        {"folded_sum_offset", {0xfffffff2, 0x20}, 0x77, 0},
+        {"folded_constant", {0x80000025}, 0x77, 0},
+        {"folded_scale", {0x5, 0xe0000002}, 0x77, 0},
+        {"folded_scale", {0xfffffffd, 3}, 0x77, 0},
+        {"folded_scale_2", {0x4, 0xc0000003}, 0x77, 0},
+        {"folded_store", {0x5, 0x80000008, 0x79}, 0x5, 0},
+        {"folded_sum", {0x15, 0}, 0x79, 0},
+        {"folded_checked", {0x5, 0xe0000002}, 0x78, 0},
+        // In 64 bits these would be within reach.
+        {"folded_sum", {0xffffffff, 0xfffffffe}, 0, BOUNDS},
+        {"folded_sum_offset", {0x80000000, 0x7fffffff}, 0, BOUNDS},
+        {"folded_scale", {0xffffffff, 0}, 0, BOUNDS},
+    };
+    RUN(cases);
+    fixture_memory(&f, "memory")[0x15] = 0;
+}
+
 // Every offset is tried around the end of the memory and where the sum passes 2^32.
 static void effective_address_overflow_with_a_large_static_offset(void **state) {
     (void)state;
@@ -224,9 +248,8 @@ static void stack_arguments_beyond_the_register_ones(void **state) {
         results = i == 39 ? 7 + i : 7 + i - results;
     results = 7 - results;
     const struct call_case cases[] = {
-        {"fifty_direct", {100}, expected, 0},
-        {"fifty_indirect", {100}, expected, 0},
-        {"fifty_tail", {100}, expected, 0},
+        {"fifty_direct", {100}, expected, 0}, {"fifty_indirect", {100}, expected, 0},
+        {"fifty_tail", {100}, expected, 0},   {"ten_tail", {50000}, 50000 - 10 - (200 - 3000), 0},
         {"forty_results", {7}, results, 0},
     };
     RUN(cases);
@@ -637,6 +660,7 @@ static void giant_br_table(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(address_extension_lost_across_a_spill),
+        cmocka_unit_test(address_folding_that_does_not_wrap),
         cmocka_unit_test(effective_address_overflow_with_a_large_static_offset),
         cmocka_unit_test(shifts_by_the_width_or_more),
         cmocka_unit_test(constant_folding_of_nan_and_minus_zero),
@@ -649,6 +673,7 @@ int main(void) {
         cmocka_unit_test(atomics_misaligned),
         cmocka_unit_test(data_and_elem_dropped_twice),
         cmocka_unit_test(table_growth_to_the_limit),
+        cmocka_unit_test(a_catch_that_leaves_operands_behind),
         cmocka_unit_test(deeply_nested_blocks),
         cmocka_unit_test(fifty_thousand_locals),
         cmocka_unit_test(a_million_functions),

@@ -525,6 +525,11 @@ static void tail_call(struct body *b) {
         return;
     if (entropy_one_in(b->e, 2)) {
         u32 func = entropy_below(b->e, b->plan->func_count);
+        for (u32 i = 0; i < b->plan->func_count; i++) {
+            if (returns_same(b, plan_func_type(b->plan, func)))
+                break;
+            func = (func + 1) % b->plan->func_count;
+        }
         const struct plan_type *signature = plan_func_type(b->plan, func);
         if (!returns_same(b, signature))
             return;
@@ -572,7 +577,7 @@ static void branch(struct body *b) {
     const enum value_type *types;
     u32 label = entropy_below(b->e, b->depth);
     u32 count = body_label(b, label, &types);
-    switch (entropy_below(b->e, 8)) {
+    switch (entropy_below(b->e, 10)) {
     case 0:
         body_provide(b, types, count);
         indexed(b, OP_BR, label);
@@ -587,6 +592,8 @@ static void branch(struct body *b) {
         body_become_dead(b);
         break;
     case 3:
+    case 4:
+    case 5:
         tail_call(b);
         break;
     default:

@@ -469,9 +469,9 @@ static void address32(struct body *b) {
         scaled(b, 3, 0xe0000fff);
         break;
     case 8: // a base and an index
-        scaled(b, 1 + entropy_below(b->e, 3), 0x7ff);
         body_value(b, VALUE_I32);
         i32_op(b, ADDRESS_SPAN / 2 - 1, OP_I32_AND);
+        scaled(b, 1 + entropy_below(b->e, 3), 0x7ff);
         body_op(b, OP_I32_ADD);
         body_pop(b, 1);
         break;

@@ -37,6 +37,8 @@ enum value_type plan_value_type(const struct plan *plan, struct entropy *e) {
 static u32 value_count(struct entropy *e, u32 few) {
     if (entropy_one_in(e, 10))
         return entropy_below(e, PLAN_VALUES / 2);
+    if (few > 2 && entropy_one_in(e, 6))
+        return 6 + entropy_below(e, 10);
     return entropy_below(e, few + 1);
 }
 
@@ -86,7 +88,7 @@ static void choose_funcs(struct plan *plan, struct entropy *e) {
     u32 first_type = plan->type_count;
     for (u32 i = 2 + entropy_below(e, 6); i > 0; i--) {
         struct plan_type type;
-        if (plan->type_count > first_type && entropy_one_in(e, 3))
+        if (plan->type_count > first_type && entropy_one_in(e, 2))
             type = same_results(
                 plan, &plan->types[first_type + entropy_below(e, plan->type_count - first_type)],
                 e);

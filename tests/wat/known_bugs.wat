@@ -47,6 +47,23 @@
     (call $nothing)
     (i64.add (i64.extend_i32_u (local.get $at)) (i64.extend_i32_s (local.get $at))))
 
+  ;; -- What an address loses when it is folded into the access ----------------------------------
+  ;; i32 additions and shifts wrap around, whatever the machine's addressing does.
+  (func (export "folded_sum") (param i32 i32) (result i32)
+    (i32.load8_u (i32.add (local.get 0) (local.get 1))))
+  (func (export "folded_sum_offset") (param i32 i32) (result i32)
+    (i32.load8_u offset=3 (i32.add (local.get 0) (local.get 1))))
+  (func (export "folded_constant") (param i32) (result i32)
+    (i32.load8_u (i32.add (local.get 0) (i32.const 0x7ffffff0))))
+  (func (export "folded_scale") (param i32 i32) (result i32)
+    (i32.load8_u (i32.add (local.get 0) (i32.shl (local.get 1) (i32.const 3)))))
+  (func (export "folded_scale_2") (param i32 i32) (result i32)
+    (i32.load8_u (i32.add (i32.const 5) (i32.add (local.get 0) (i32.shl (local.get 1) (i32.const 2))))))
+  (func (export "folded_store") (param i32 i32 i32)
+    (i32.store8 (i32.add (local.get 0) (i32.shl (local.get 1) (i32.const 1))) (local.get 2)))
+  (func (export "folded_checked") (param i32 i32) (result i32)
+    (i32.load8_u $small (i32.add (local.get 0) (i32.shl (local.get 1) (i32.const 3)))))
+
   ;; -- Effective address overflow with a large static offset -------------------------------------
   (func (export "at_0x3fffff0") (param i32) (result i32) (i32.load8_u offset=0x3fffff0 (local.get 0)))
   (func (export "set_0x3fffff0") (param i32 i32) (i32.store8 offset=0x3fffff0 (local.get 0) (local.get 1)))
@@ -377,6 +394,11 @@
       (f32.convert_i64_u (i64.add (local.get $x) (i64.const 47)))
       (f64.convert_i64_u (i64.add (local.get $x) (i64.const 48)))
       (i64x2.replace_lane 1 (i64x2.splat (i64.add (local.get $x) (i64.const 49))) (i64.const 52))))
+  (func $ten (param i32 i32 i32 i32 i32 i32 i64 i64 i64 i64) (result i64)
+    (i64.sub (i64.sub (local.get 6) (local.get 7)) (i64.sub (local.get 8) (local.get 9))))
+  (func (export "ten_tail") (param $x i64) (result i64)
+    (return_call $ten (i32.const 0) (i32.const 1) (i32.const 2) (i32.const 3) (i32.const 4)
+      (i32.const 5) (local.get $x) (i64.const 10) (i64.const 200) (i64.const 3000)))
   (func $forty_results (param $x i64) (result i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64)
     (i64.add (local.get $x) (i64.const 0)) (i64.add (local.get $x) (i64.const 1)) (i64.add (local.get $x) (i64.const 2)) (i64.add (local.get $x) (i64.const 3)) (i64.add (local.get $x) (i64.const 4)) (i64.add (local.get $x) (i64.const 5)) (i64.add (local.get $x) (i64.const 6)) (i64.add (local.get $x) (i64.const 7)) (i64.add (local.get $x) (i64.const 8)) (i64.add (local.get $x) (i64.const 9)) (i64.add (local.get $x) (i64.const 10)) (i64.add (local.get $x) (i64.const 11)) (i64.add (local.get $x) (i64.const 12)) (i64.add (local.get $x) (i64.const 13)) (i64.add (local.get $x) (i64.const 14)) (i64.add (local.get $x) (i64.const 15)) (i64.add (local.get $x) (i64.const 16)) (i64.add (local.get $x) (i64.const 17)) (i64.add (local.get $x) (i64.const 18)) (i64.add (local.get $x) (i64.const 19)) (i64.add (local.get $x) (i64.const 20)) (i64.add (local.get $x) (i64.const 21)) (i64.add (local.get $x) (i64.const 22)) (i64.add (local.get $x) (i64.const 23)) (i64.add (local.get $x) (i64.const 24)) (i64.add (local.get $x) (i64.const 25)) (i64.add (local.get $x) (i64.const 26)) (i64.add (local.get $x) (i64.const 27)) (i64.add (local.get $x) (i64.const 28)) (i64.add (local.get $x) (i64.const 29)) (i64.add (local.get $x) (i64.const 30)) (i64.add (local.get $x) (i64.const 31)) (i64.add (local.get $x) (i64.const 32)) (i64.add (local.get $x) (i64.const 33)) (i64.add (local.get $x) (i64.const 34)) (i64.add (local.get $x) (i64.const 35)) (i64.add (local.get $x) (i64.const 36)) (i64.add (local.get $x) (i64.const 37)) (i64.add (local.get $x) (i64.const 38)) (i64.add (local.get $x) (i64.const 39)))
   (func (export "forty_results") (param $x i64) (result i64)
