@@ -154,6 +154,22 @@ hosted: $(out)/kwast-hosted
 $(out)/kwast-hosted: $(kout)/kwast-hosted always
 	$(Q)cmp -s $< $@ || cp --remove-destination $< $@ # it may be running
 
+# The same under AddressSanitizer and UndefinedBehaviorSanitizer, for tests. Threads switch stacks,
+# which AddressSanitizer does not follow, so it watches the heap and globals only; unit tests watch
+# stacks. It cannot be linked static, but must stay where hosted.h says that the program is.
+checked_flags := $(hosted_flags) -fsanitize=address,undefined -fno-sanitize-recover=all \
+                 -mllvm -asan-stack=0
+checked_objects = $(patsubst $(kout)/hosted/%,$(out)/checked/%,$(hosted_objects))
+
+$(out)/checked/%.o: % | $(ready)
+	$(call say,CC,$< (checked))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(if $(filter %.c,$<),$(checked_flags),$(hosted_flags)) -c $< -o $@
+
+$(out)/checked/kwast-hosted: $(checked_objects)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fuse-ld=lld-19 -no-pie -fsanitize=address,undefined $^ -o $@
+
 # The kernel with the specification's runner as its payload (tests/spec/ring0.py).
 spec_kernel_objects = $(filter-out $(kout)/kernel/kernel/init/payload.c.o,$(kernel_objects)) \
                       $(patsubst %,$(kout)/kernel/%.o,tests/spec/payload.c tests/spec/runner.c tests/spec/spectest.c)
@@ -245,7 +261,7 @@ $(eval $(call host_archives,$(out)/release/host,))
 test_wasm := $(patsubst tests/wat/%.wat,$(out)/gen/wat/%.wasm,$(wildcard tests/wat/*.wat))
 $(out)/gen/wat/%.wasm: tests/wat/%.wat
 	@mkdir -p $(@D)
-	$(Q)wat2wasm --debug-names --enable-tail-call --enable-multi-memory --enable-memory64 --enable-threads $< -o $@
+	$(Q)wat2wasm --debug-names --enable-tail-call --enable-multi-memory --enable-memory64 --enable-threads --enable-exceptions $< -o $@
 $(patsubst %,$(out)/unit/obj/%.o,$(filter engine/% kernel/% tests/%,$(test_c))): $(test_wasm)
 
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
@@ -343,7 +359,7 @@ ORACLE_COUNT ?= 300
 ORACLE_SEED  ?= 1
 .PHONY: oracle
 oracle: $(out)/oracle/oracle
-	$(Q)tests/oracle/run.py --count $(ORACLE_COUNT) --seed $(ORACLE_SEED) $<
+	$(Q)tests/oracle/run.py --count $(ORACLE_COUNT) --binaryen 20 --exceptions 30 --seed $(ORACLE_SEED) $<
 
 oracle_c := $(wildcard tests/oracle/*.c)
 $(out)/oracle/oracle: $(patsubst %,$(out)/host/%.o,$(oracle_c)) $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
@@ -508,4 +524,4 @@ tidy: format-check layers lint
 clean:
 	rm -rf $(out)
 
--include $(shell find $(out)/host $(out)/unit $(out)/fuzz $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
+-include $(shell find $(out)/host $(out)/unit $(out)/checked $(out)/fuzz $(out)/debug $(out)/release -name "*.d" 2>/dev/null)

@@ -183,6 +183,9 @@ struct func_code {
 u32 module_code_count(const struct module *module);
 void module_code(const struct module *module, u32 index, struct func_code *out);
 
+// The name that a tag is imported by, else exported by, or empty.
+struct bytes module_tag_name(const struct module *module, u32 tag);
+
 // -- Stores and instances -----------------------------------------------------------------------
 
 // One thing that can be imported or exported. The objects belong to their store (host functions
@@ -246,6 +249,7 @@ void func_ref_type(struct engine *engine, const struct func_ref *func, struct fu
 // -- Running ------------------------------------------------------------------------------------
 
 #define TRAP_REPORT_FRAMES 32
+#define NO_TAG             UINT32_MAX
 
 struct trap_frame {
     struct module *module; // not retained: valid while the store lives
@@ -256,6 +260,7 @@ struct trap_frame {
 // Where a trap happened, innermost frame first. `frames_total` may be larger than what was kept.
 struct trap_report {
     enum trap trap;
+    u32 tag; // TRAP_EXCEPTION: of what was thrown, in the innermost frame's module; or NO_TAG
     u32 frame_count;
     u32 frames_total;
     struct trap_frame frames[TRAP_REPORT_FRAMES];

@@ -37,6 +37,7 @@ enum slot_kind : u8 {
     SLOT_REG,
     SLOT_CONST,
     SLOT_SUM,   // an i32 not computed yet: reg + (index << scale) + value
+    SLOT_LOAD,  // of `folded`, with registers as in a sum; where the next instruction takes it
     SLOT_FLAGS, // an i32 truth value in the flags; only where the next instruction takes it
 };
 
@@ -156,6 +157,13 @@ struct baseline {
     u8 zero_flag_reg;  // ... this register
     u8 refs[REG_COUNT];
     u16 local_of[REG_COUNT];
+
+    // What the operand on top loads when it is a SLOT_LOAD.
+    struct {
+        struct mem mem;
+        enum width width;
+        u32 wasm_offset;
+    } folded;
 
     // Locals.
     u32 local_capacity;
@@ -278,6 +286,7 @@ void push_reg(struct baseline *c, enum value_type type, u8 reg); // takes over a
 void push_const(struct baseline *c, enum value_type type, u64 value);
 void push_flags(struct baseline *c, struct flags flags);
 void push_sum(struct baseline *c, const struct operand *sum); // takes over its pins
+void push_load(struct baseline *c, enum value_type type, const struct operand *index); // likewise
 // Pops an operand that is no sum (any more), or one that may be.
 struct operand pop(struct baseline *c);
 struct operand pop_sum(struct baseline *c);
@@ -307,6 +316,15 @@ void sum_write_home(struct baseline *c, struct operand *x);
 void emit_add_i32(struct baseline *c);
 // Leaves a shift of the top operand to the addition that follows, if one does.
 bool shift_is_delayed(struct baseline *c, u32 count);
+
+// -- fold.c: loads that are left to the next instruction
+
+// Whether the next instruction takes a load of `width`, extended or not, as its memory operand.
+bool load_is_folded(const struct baseline *c, enum value_type type, enum width width, bool sign);
+// The memory operand of the instruction that is emitted next.
+struct mem folded_load(struct baseline *c);
+// Compares what is loaded with zero.
+void folded_test(struct baseline *c);
 
 // Puts operands below `below` home.
 void operands_spill(struct baseline *c, u32 below);

@@ -316,8 +316,12 @@ struct flags pop_condition(struct baseline *c) {
     struct operand x = pop(c);
     if (x.kind == SLOT_FLAGS)
         return x.flags;
-    operand_load(c, &x);
-    zero_flag_test(c, VALUE_I32, x.reg);
+    if (x.kind == SLOT_LOAD) {
+        folded_test(c);
+    } else {
+        operand_load(c, &x);
+        zero_flag_test(c, VALUE_I32, x.reg);
+    }
     operand_release(c, &x);
     return flags_of(COND_NE);
 }

@@ -3,34 +3,41 @@
 
 #include "engine/baseline/baseline_internal.h"
 
+#include "engine/x64/asm_vec.h"
+
 #define F32_SIGN 0x80000000u
 #define F64_SIGN 0x8000000000000000u
 
-// mov r11, bits; movq xmm15, r11
-static void load_mask(struct baseline *c, enum value_type type, bool sign) {
-    u64 bits = type == VALUE_F32 ? F32_SIGN : F64_SIGN;
+// A constant of the sign bits, or of all others.
+static struct label *mask_constant(struct baseline *c, enum value_type type, bool sign) {
+    u64 bits = type == VALUE_F32 ? (u64)F32_SIGN << 32 | F32_SIGN : F64_SIGN;
     if (!sign)
-        bits = type == VALUE_F32 ? (u32)~bits : ~bits;
-    value_const(c, type, xmm_reg(SCRATCH_XMM), bits);
+        bits = ~bits;
+    return vec_constant(c, bits, bits);
 }
 
-// op a, b / op a, [home]
+// op a, b / op a, [home] / op a, [folded load] / op a, [constant]
 void emit_float_binary(struct baseline *c, enum sse_op op, enum value_type type) {
     struct operand b = pop(c);
     struct operand a = pop(c);
     bool commutes = op == SSE_ADD || op == SSE_MUL;
-    if (commutes && !operand_is_own(c, &a) && operand_is_own(c, &b)) {
+    bool swap = operand_is_const(&a) ? !operand_is_const(&b) : operand_is_own(c, &b);
+    if (commutes && !operand_is_own(c, &a) && swap) {
         struct operand t = a;
         a = b;
         b = t;
     }
-    if (b.kind != SLOT_HOME)
-        operand_load(c, &b);
     operand_own(c, &a, &b);
+    enum xmm x = as_xmm(a.reg);
+    enum fwidth w = type_fwidth(type);
     if (b.kind == SLOT_REG)
-        asm_sse_rr(c->a, op, type_fwidth(type), as_xmm(a.reg), as_xmm(b.reg));
+        asm_sse_rr(c->a, op, w, x, as_xmm(b.reg));
+    else if (b.kind == SLOT_CONST)
+        asm_sse_rl(c->a, op, w, x, vec_constant(c, b.value, 0));
+    else if (b.kind == SLOT_LOAD)
+        asm_sse_rm(c->a, op, w, x, folded_load(c));
     else
-        asm_sse_rm(c->a, op, type_fwidth(type), as_xmm(a.reg), operand_home(c, &b));
+        asm_sse_rm(c->a, op, w, x, operand_home(c, &b));
     operand_release(c, &b);
     push_reg(c, type, a.reg);
 }
@@ -65,14 +72,14 @@ void emit_float_minmax(struct baseline *c, enum sse_op op, enum value_type type)
     push_reg(c, type, a.reg);
 }
 
-// xmm15 = all but the sign; andps a, xmm15; andnps xmm15, b; orps a, xmm15
+// movsd xmm15, [all but the sign]; andps a, xmm15; andnps xmm15, b; orps a, xmm15
 void emit_float_copysign(struct baseline *c, enum value_type type) {
     struct operand b = pop(c);
     struct operand a = pop(c);
     enum fwidth w = type_fwidth(type);
     operand_load(c, &b);
     operand_own(c, &a, &b);
-    load_mask(c, type, false);
+    asm_loadf_label(c->a, F64, SCRATCH_XMM, mask_constant(c, type, false));
     asm_sse_rr(c->a, SSE_AND, w, as_xmm(a.reg), SCRATCH_XMM);
     asm_sse_rr(c->a, SSE_ANDN, w, SCRATCH_XMM, as_xmm(b.reg));
     asm_sse_rr(c->a, SSE_OR, w, as_xmm(a.reg), SCRATCH_XMM);
@@ -80,12 +87,13 @@ void emit_float_copysign(struct baseline *c, enum value_type type) {
     push_reg(c, type, a.reg);
 }
 
-// xmm15 = mask; andps a, xmm15 (abs) / xorps a, xmm15 (neg)
+// andps a, [all but the sign] (abs) / xorps a, [the sign] (neg)
 void emit_float_sign(struct baseline *c, enum sse_op op, enum value_type type) {
     struct operand a = pop(c);
     operand_own(c, &a, NULL);
-    load_mask(c, type, op == SSE_XOR);
-    asm_sse_rr(c->a, op, type_fwidth(type), as_xmm(a.reg), SCRATCH_XMM);
+    bool negates = op == SSE_XOR;
+    asm_vec_rl(c->a, negates ? VEC_XORPS : VEC_ANDPS, as_xmm(a.reg),
+               mask_constant(c, type, negates));
     push_reg(c, type, a.reg);
 }
 
@@ -109,16 +117,23 @@ void emit_float_sqrt(struct baseline *c, enum value_type type) {
 
 // ucomis sets carry, zero and parity when unordered, so `above` and `above or equal` are false for
 // NaN; less-than compares the other way round. Equality must look at parity.
-// ucomis a, b; setcc
+// ucomis a, b / ucomis a, [home] / ucomis a, [folded load]; setcc
 void emit_float_compare(struct baseline *c, enum wasm_op op, enum value_type type) {
     struct operand b = pop(c);
     struct operand a = pop(c);
-    operand_load(c, &b);
-    operand_load(c, &a);
     bool swap = op == OP_F32_LT || op == OP_F32_LE;
-    const struct operand *x = swap ? &b : &a;
-    const struct operand *y = swap ? &a : &b;
-    asm_ucomis(c->a, type_fwidth(type), as_xmm(x->reg), as_xmm(y->reg));
+    struct operand *x = swap ? &b : &a;
+    struct operand *y = swap ? &a : &b;
+    if (operand_is_const(y))
+        operand_load(c, y);
+    operand_load(c, x);
+    enum fwidth w = type_fwidth(type);
+    if (y->kind == SLOT_REG)
+        asm_ucomis(c->a, w, as_xmm(x->reg), as_xmm(y->reg));
+    else if (y->kind == SLOT_LOAD)
+        asm_ucomis_m(c->a, w, as_xmm(x->reg), folded_load(c));
+    else
+        asm_ucomis_m(c->a, w, as_xmm(x->reg), operand_home(c, y));
     operand_release(c, &a);
     operand_release(c, &b);
 

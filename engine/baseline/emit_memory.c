@@ -24,11 +24,18 @@ static const struct access stores[] = {
 STATIC_ASSERT(COUNT_OF(loads) == OP_I64_LOAD32_U - OP_I32_LOAD + 1, "one row per load");
 STATIC_ASSERT(COUNT_OF(stores) == OP_I64_STORE32 - OP_I32_STORE + 1, "one row per store");
 
-// mov r, seg:[...] / movzx / movsx / movs x, seg:[...]
+// mov r, seg:[...] / movzx / movsx / movs x, seg:[...]; nothing when it is folded
 void emit_load(struct baseline *c, enum wasm_op op) {
     const struct access *load = &loads[op - OP_I32_LOAD];
     struct operand index = pop_sum(c);
     struct mem from = memory_operand(c, &index);
+    if (from.base != SCRATCH && load_is_folded(c, load->type, load->width, load->sign)) {
+        c->folded.mem = from;
+        c->folded.width = load->width;
+        c->folded.wasm_offset = c->insn.offset;
+        push_load(c, load->type, &index);
+        return;
+    }
     u8 to = reg_result(c, type_mask(load->type), &index);
     site_here(c, TRAP_MEMORY_BOUNDS);
     if (value_type_is_float(load->type))

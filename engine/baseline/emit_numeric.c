@@ -13,7 +13,7 @@ static void operands_swap(struct operand *a, struct operand *b) {
     *b = t;
 }
 
-// op a, r / op a, imm / op a, [home]
+// op a, r / op a, imm / op a, [home] / op a, [folded load]
 static void alu_operand(struct baseline *c, enum alu op, const struct operand *a,
                         const struct operand *b) {
     enum width w = type_width(a->type);
@@ -23,6 +23,9 @@ static void alu_operand(struct baseline *c, enum alu op, const struct operand *a
         return;
     case SLOT_CONST:
         asm_alu_ri(c->a, op, w, as_gpr(a->reg), operand_imm32(b));
+        return;
+    case SLOT_LOAD:
+        asm_alu_rm(c->a, op, w, as_gpr(a->reg), folded_load(c));
         return;
     default:
         asm_alu_rm(c->a, op, w, as_gpr(a->reg), operand_home(c, b));
@@ -74,7 +77,8 @@ void emit_alu(struct baseline *c, enum alu op, enum value_type type) {
         b.value = -b.value;
     }
     bool overwrite = operand_is_own(c, &a) || operand_is_replaced(c, &a);
-    if (op == ALU_ADD && a.kind == SLOT_REG && !overwrite && b.kind != SLOT_HOME) {
+    if (op == ALU_ADD && a.kind == SLOT_REG && !overwrite &&
+        (b.kind == SLOT_REG || b.kind == SLOT_CONST)) {
         emit_add_lea(c, &a, &b);
         return;
     }
@@ -112,6 +116,8 @@ void emit_mul(struct baseline *c, enum value_type type) {
     operand_own(c, &a, &b);
     if (b.kind == SLOT_REG)
         asm_imul_rr(c->a, w, as_gpr(a.reg), as_gpr(b.reg));
+    else if (b.kind == SLOT_LOAD)
+        asm_imul_rm(c->a, w, as_gpr(a.reg), folded_load(c));
     else
         asm_imul_rm(c->a, w, as_gpr(a.reg), operand_home(c, &b));
     operand_release(c, &b);
@@ -317,6 +323,16 @@ static enum cond cond_swapped(enum cond cond) {
     }
 }
 
+// cmp [folded load], b / cmp [folded load], imm
+static void compare_load(struct baseline *c, const struct operand *a, const struct operand *b) {
+    enum width w = c->folded.width;
+    if (operand_is_const(b))
+        asm_alu_mi(c->a, ALU_CMP, w, folded_load(c), w == W8 ? (i8)b->value : operand_imm32(b));
+    else
+        asm_alu_mr(c->a, ALU_CMP, w, folded_load(c), as_gpr(b->reg));
+    operand_release(c, a);
+}
+
 // cmp a, b / cmp a, imm / test a, a / cmp a, [home]
 void emit_compare(struct baseline *c, enum cond cond, enum value_type type) {
     struct operand b = pop(c);
@@ -326,6 +342,12 @@ void emit_compare(struct baseline *c, enum cond cond, enum value_type type) {
         cond = cond_swapped(cond);
     }
     load_unless_imm32(c, &b);
+    if (a.kind == SLOT_LOAD) {
+        compare_load(c, &a, &b);
+        operand_release(c, &b);
+        push_truth(c, flags_of(cond));
+        return;
+    }
     operand_load(c, &a);
     if (operand_is_const(&b) && b.value == 0 && (cond == COND_E || cond == COND_NE))
         zero_flag_test(c, type, a.reg);
@@ -345,8 +367,12 @@ void emit_eqz(struct baseline *c, enum value_type type) {
         push_truth(c, flags_not(x.flags));
         return;
     }
-    operand_load(c, &x);
-    zero_flag_test(c, type, x.reg);
+    if (x.kind == SLOT_LOAD) {
+        folded_test(c);
+    } else {
+        operand_load(c, &x);
+        zero_flag_test(c, type, x.reg);
+    }
     operand_release(c, &x);
     push_truth(c, flags_of(COND_E));
 }

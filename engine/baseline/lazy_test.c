@@ -3,6 +3,8 @@
 
 #include "tests/embedder.h"
 
+#include <string.h>
+
 static const u8 lazy_wasm[] = {
 #embed "wat/lazy.wasm"
 };
@@ -47,6 +49,35 @@ static void check_load(const char *name, u32 a, u32 b, u64 address) {
     u64 byte = address < 1024 ? (u8)(address * 7) : 0;
     if (trap != wanted || (trap == TRAP_NONE && result != byte))
         fail_msg("%s(%u, %u): %s, %lu", name, a, b, trap_text(trap), result);
+}
+
+static u64 load(u64 address, u32 bytes) {
+    u64 value = 0;
+    for (u32 i = 0; i < bytes; i++)
+        value |= (u64)(address + i < 1024 ? (u8)((address + i) * 7) : 0) << 8 * i;
+    return value;
+}
+
+static double double_of(u64 bits) {
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static u64 bits_of(double value) {
+    u64 bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+// It traps exactly when the access of `bytes` is out of bounds.
+static void check_fold(const char *name, const u32 *ab, u64 at, u32 bytes, u64 expected) {
+    u64 result;
+    enum trap trap = run(name, ab[0], ab[1], &result);
+    enum trap wanted = at + bytes <= WASM_PAGE_BYTES ? TRAP_NONE : TRAP_MEMORY_BOUNDS;
+    if (trap != wanted || (trap == TRAP_NONE && result != expected))
+        fail_msg("%s(%u, %u): %s, %lx and not %lx", name, ab[0], ab[1], trap_text(trap), result,
+                 expected);
 }
 
 static const u32 edges[] = {0,          1,          2,          3,          8,
@@ -122,12 +153,47 @@ static void branches_back(void **state) {
     }
 }
 
+// Byte 36 is 252, byte 1 is 7, and what lies at 2048 is zero.
+static void loads_are_folded(void **state) {
+    (void)state;
+    static const u32 places[] = {0,         1, 36, 100, 2048, WASM_PAGE_BYTES - 4, WASM_PAGE_BYTES,
+                                 UINT32_MAX};
+    for (u32 i = 0; i < COUNT_OF(places) * COUNT_OF(edges); i++) {
+        u32 a = places[i % COUNT_OF(places)];
+        u32 b = edges[i / COUNT_OF(places)];
+        u32 ab[2] = {a, b};
+        check_fold("fold_add", ab, a, 4, (u32)(b + load(a, 4)));
+        check_fold("fold_add_sum", ab, a, 4, (u32)(a + b + load(a, 4)));
+        check_fold("fold_sub", ab, (u64)a + 1, 4, (u32)(b - load((u64)a + 1, 4)));
+        check_fold("fold_sub_const", ab, a, 4, (u32)(5 - load(a, 4)));
+        check_fold("fold_mul", ab, a + 4, 4, (u32)(b * load(a + 4, 4)));
+        check_fold("fold_xor_tee", ab, a, 4, (u32)(2 * (b ^ load(a, 4))));
+        check_fold("fold_less", ab, a, 4, (i32)b < (i32)load(a, 4));
+        check_fold("fold_compare_const", ab, a, 4, load(a, 4) > 0x38312a00);
+        check_fold("fold_byte_equal", ab, a, 1, load(a, 1) == 252);
+        check_fold("fold_byte_small", ab, a, 1, load(a, 1) != 7);
+        check_fold("fold_byte_signed", ab, a, 1, 0);
+        check_fold("fold_byte_large", ab, a, 1, 0);
+        check_fold("fold_eqz", ab, a, 2, load(a, 2) == 0);
+        check_fold("fold_if", ab, a, 1, load(a, 1) != 0 ? b : (u32)-1);
+        check_fold("fold_branch", ab, a, 4, load(a, 4) != 0 ? b : (u32)-1);
+        check_fold("fold_i64", ab, a, 8, b + load(a, 8));
+        check_fold("fold_i64_eqz", ab, a, 4, load(a, 4) == 0);
+        double left = b;
+        double right = double_of(load(a, 8));
+        check_fold("fold_f64", ab, a, 8, bits_of(left - right));
+        check_fold("fold_f64_const", ab, 0, 1, bits_of(0.5 * (left - 0.25)));
+        check_fold("fold_f64_less", ab, a, 8, (left < right) + 2 * (left >= right));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_wrap_around),
         cmocka_unit_test(values),
         cmocka_unit_test(flags),
         cmocka_unit_test(branches_back),
+        cmocka_unit_test(loads_are_folded),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -85,6 +85,7 @@ void operand_store(struct baseline *c, const struct operand *x, struct mem to) {
         return;
     }
     case SLOT_SUM:
+    case SLOT_LOAD:
     case SLOT_FLAGS:
         break;
     }
@@ -124,6 +125,7 @@ void moves_add(struct baseline *c, u8 to, const struct operand *x) {
         moves_add_load(c, to, x->type, operand_home(c, x));
         return;
     case SLOT_SUM:
+    case SLOT_LOAD:
     case SLOT_FLAGS:
         break;
     }

@@ -28,9 +28,10 @@ void state_check(const struct baseline *c) {
     for (u32 i = c->window; i < c->operand_count; i++) {
         const struct operand *x = &c->operands[i];
         CHECK(x->slot == operand_slot(c, i));
-        if (x->kind == SLOT_REG || (x->kind == SLOT_SUM && x->reg != NO_REG))
+        bool two = x->kind == SLOT_SUM || x->kind == SLOT_LOAD;
+        if (x->kind == SLOT_REG || (two && x->reg != NO_REG))
             refs[x->reg]++;
-        if (x->kind == SLOT_SUM && x->index != NO_REG)
+        if (two && x->index != NO_REG)
             refs[x->index]++;
     }
     for (u8 reg = 0; reg < REG_COUNT; reg++) {
@@ -297,6 +298,12 @@ void push_sum(struct baseline *c, const struct operand *sum) {
     x->value = sum->value;
 }
 
+void push_load(struct baseline *c, enum value_type type, const struct operand *index) {
+    struct operand *x = push(c, SLOT_LOAD, type);
+    x->reg = index->kind == SLOT_CONST ? NO_REG : index->reg;
+    x->index = index->kind == SLOT_SUM ? index->index : NO_REG;
+}
+
 struct operand pop_sum(struct baseline *c) {
     ASSERT(c->operand_count != 0);
     c->operand_count--;
@@ -315,7 +322,7 @@ struct operand pop(struct baseline *c) {
 void operand_release(struct baseline *c, const struct operand *x) {
     if (x->kind == SLOT_REG) {
         reg_release(c, x->reg);
-    } else if (x->kind == SLOT_SUM) {
+    } else if (x->kind == SLOT_SUM || x->kind == SLOT_LOAD) {
         if (x->reg != NO_REG)
             reg_release(c, x->reg);
         if (x->index != NO_REG)
@@ -331,8 +338,13 @@ bool operand_is_replaced(const struct baseline *c, const struct operand *x) {
     return x->kind == SLOT_REG && c->refs[x->reg] == 1 && reg_hint(c, bit(x->reg)) == x->reg;
 }
 
+// mov r, imm / movs x, [constant] / mov r, [home]
 static void operand_fill(struct baseline *c, struct operand *x, u8 reg) {
-    if (x->kind == SLOT_CONST)
+    bool is_float = value_type_is_float(x->type);
+    if (x->kind == SLOT_CONST && is_float && x->value != 0 &&
+        c->constant_count < c->constant_capacity)
+        asm_loadf_label(c->a, type_fwidth(x->type), as_xmm(reg), vec_constant(c, x->value, 0));
+    else if (x->kind == SLOT_CONST)
         value_const(c, x->type, reg, x->value);
     else
         value_load(c, x->type, reg, operand_home(c, x));

@@ -168,12 +168,26 @@ static bool add_in_place(struct baseline *c, const struct operand *sum) {
     return true;
 }
 
+// add a, [folded load]
+static void add_load(struct baseline *c, struct operand *a, const struct operand *b) {
+    operand_settle(c, a);
+    operand_own(c, a, NULL);
+    asm_alu_rm(c->a, ALU_ADD, W32, as_gpr(a->reg), folded_load(c));
+    zero_flag_note(c, a->reg);
+    operand_release(c, b);
+    push_reg(c, VALUE_I32, a->reg);
+}
+
 // Nothing; or, for a local: add r, x / lea r, [sum]. A sum of too many terms: lea r, [a] first.
 void emit_add_i32(struct baseline *c) {
     struct operand b = pop_sum(c);
     struct operand a = pop_sum(c);
     if (operand_is_const(&a) && operand_is_const(&b)) {
         push_const(c, VALUE_I32, (u32)(a.value + b.value));
+        return;
+    }
+    if (b.kind == SLOT_LOAD) {
+        add_load(c, &a, &b);
         return;
     }
     if (b.kind == SLOT_HOME)

@@ -4,7 +4,8 @@
 // chunk they lie in is written: they were collected in the order of the code.
 //
 // Invariants: a function lies in one chunk; chunks follow each other without gaps in the offsets;
-// the length of each, filled up with int3, is a multiple of FUNC_ALIGN.
+// the length of each, filled up with int3, is a multiple of FUNC_ALIGN. Chunks double in size up to
+// CHUNK_MAX, so that a small module takes little.
 
 #include "engine/driver/image.h"
 
@@ -16,7 +17,8 @@
 
 #define FUNC_ALIGN      16u
 #define INT3            0xcc
-#define CHUNK_BYTES     (256u * 1024)
+#define CHUNK_MIN       1024u
+#define CHUNK_MAX       (256u * 1024)
 #define IMAGE_BYTES_MAX (1u << 30) // every distance fits a rel32
 #define LIST_MIN        64u
 
@@ -86,7 +88,8 @@ void image_fini(struct code_image *image) {
 // -- Adding -------------------------------------------------------------------------------------
 
 static struct code_chunk *chunk_create(struct code_image *image, u32 bytes) {
-    u32 capacity = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
+    u64 wanted = image->first == NULL ? CHUNK_MIN : 2ull * image->last->capacity;
+    u32 capacity = (u32)max_u64(bytes, min_u64(wanted, CHUNK_MAX));
     struct code_chunk *chunk = host_alloc(sizeof *chunk + capacity);
     if (chunk == NULL)
         return NULL;

@@ -208,12 +208,16 @@ enum sse_op : u8 {
 void asm_sse_rr(struct assembler *a, enum sse_op op, enum fwidth w, enum xmm to, enum xmm from);
 void asm_sse_rm(struct assembler *a, enum sse_op op, enum fwidth w, enum xmm to,
                 struct mem from); // not the bitwise ones
+void asm_sse_rl(struct assembler *a, enum sse_op op, enum fwidth w, enum xmm to,
+                struct label *from); // rip-relative; not the bitwise ones
 void asm_movaps_rr(struct assembler *a, enum xmm to, enum xmm from);
 void asm_loadf(struct assembler *a, enum fwidth w, enum xmm to, struct mem from); // movss, movsd
+void asm_loadf_label(struct assembler *a, enum fwidth w, enum xmm to, struct label *from);
 void asm_storef(struct assembler *a, enum fwidth w, struct mem to, enum xmm from);
 void asm_mov_xr(struct assembler *a, enum width w, enum xmm to, enum gpr from); // movd, movq
 void asm_mov_rx(struct assembler *a, enum width w, enum gpr to, enum xmm from);
 void asm_ucomis(struct assembler *a, enum fwidth w, enum xmm x, enum xmm y);
+void asm_ucomis_m(struct assembler *a, enum fwidth w, enum xmm x, struct mem y);
 enum round_mode : u8 { ROUND_NEAREST, ROUND_DOWN, ROUND_UP, ROUND_TRUNC };
 void asm_rounds(struct assembler *a, enum fwidth w, enum round_mode mode, enum xmm to,
                 enum xmm from);

@@ -33,12 +33,22 @@ void asm_sse_rm(struct assembler *a, enum sse_op op, enum fwidth w, enum xmm to,
     emit_rm(a, scalar_opcode(w, op), to, from);
 }
 
+void asm_sse_rl(struct assembler *a, enum sse_op op, enum fwidth w, enum xmm to,
+                struct label *from) {
+    ASSERT(!is_bitwise(op));
+    asm_emit_rl(a, scalar_opcode(w, op), to, from);
+}
+
 void asm_movaps_rr(struct assembler *a, enum xmm to, enum xmm from) {
     emit_rr(a, packed_opcode(F32, 0x28), to, from);
 }
 
 void asm_loadf(struct assembler *a, enum fwidth w, enum xmm to, struct mem from) {
     emit_rm(a, scalar_opcode(w, 0x10), to, from);
+}
+
+void asm_loadf_label(struct assembler *a, enum fwidth w, enum xmm to, struct label *from) {
+    asm_emit_rl(a, scalar_opcode(w, 0x10), to, from);
 }
 
 void asm_storef(struct assembler *a, enum fwidth w, struct mem to, enum xmm from) {
@@ -61,6 +71,10 @@ void asm_mov_rx(struct assembler *a, enum width w, enum gpr to, enum xmm from) {
 
 void asm_ucomis(struct assembler *a, enum fwidth w, enum xmm x, enum xmm y) {
     emit_rr(a, packed_opcode(w, 0x2e), x, y);
+}
+
+void asm_ucomis_m(struct assembler *a, enum fwidth w, enum xmm x, struct mem y) {
+    emit_rm(a, packed_opcode(w, 0x2e), x, y);
 }
 
 void asm_rounds(struct assembler *a, enum fwidth w, enum round_mode mode, enum xmm to,

@@ -245,6 +245,23 @@ static const struct {
                {SSE_MUL, "muls", false},   {SSE_SUB, "subs", false}, {SSE_MIN, "mins", false},
                {SSE_DIV, "divs", false},   {SSE_MAX, "maxs", false}};
 
+// rip-relative to its own end
+static void list_float_label(enum fwidth w, enum xmm x) {
+    const char *text = w == F32 ? "dword" : "qword";
+    for (usize i = 0; i < COUNT_OF(sse_ops); i++) {
+        if (sse_ops[i].bitwise)
+            continue;
+        struct label label = {0};
+        asm_sse_rl(&list, sse_ops[i].op, w, x, &label);
+        asm_bind(&list, &label);
+        means("%s%s xmm%u, %s ptr [rip]", sse_ops[i].name, fwidth_names[w], x, text);
+    }
+    struct label label = {0};
+    asm_loadf_label(&list, w, x, &label);
+    asm_bind(&list, &label);
+    means("movs%s xmm%u, %s ptr [rip]", fwidth_names[w], x, text);
+}
+
 static void list_float_arithmetic(enum fwidth w) {
     const char *suffix = fwidth_names[w];
     FOR_EACH_XMM(x) FOR_EACH_XMM(y) {
@@ -258,6 +275,8 @@ static void list_float_arithmetic(enum fwidth w) {
             asm_rounds(&list, w, mode, x, y);
             means("rounds%s xmm%u, xmm%u, %u", suffix, x, y, 8 + mode);
         }
+        if (x == y)
+            list_float_label(w, x);
         asm_cvts2s(&list, w, x, y);
         means("cvts%s2s%s xmm%u, xmm%u", fwidth_names[w ^ 1], suffix, x, y);
         asm_movaps_rr(&list, x, y);
@@ -291,6 +310,8 @@ static void list_float_memory(struct mem m, enum xmm x) {
         }
         asm_loadf(&list, w, x, m);
         means("movs%s xmm%u, %s", fwidth_names[w], x, text);
+        asm_ucomis_m(&list, w, x, m);
+        means("ucomis%s xmm%u, %s", fwidth_names[w], x, text);
         asm_storef(&list, w, m, x);
         means("movs%s %s, xmm%u", fwidth_names[w], text, x);
     }

