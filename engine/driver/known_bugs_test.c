@@ -478,6 +478,29 @@ static void table_growth_to_the_limit(void **state) {
     RUN(cases);
 }
 
+// The handler of a try_table branches to a block that is further out, whose results lie where other
+// operands lie for the code behind the try_table. Found by tests/oracle.
+static void a_catch_that_leaves_operands_behind(void **state) {
+    (void)state;
+    static const u8 code[] = {
+        0,                            // no locals
+        0x02, 0x69,                   // block (result exnref)
+        0x43, 0,    0,    0xc0, 0x3f, //   f32.const 1.5
+        0x43, 0,    0,    0x20, 0x40, //   f32.const 2.5
+        0x1f, 0x40, 1,    3,    0,    //   try_table (catch_all_ref 0)
+        0x20, 0,    0x04, 0x40,       //     local.get 0; if
+        0x41, 0,    0x10, 0,    0x1a, //       (drop (call 0 (i32.const 0)))
+        0x0b, 0x0b,                   //     end; end
+        0x5d, 0x0f,                   //   f32.lt; return
+        0x0b, 0x1a, 0x41, 0x7f,       // end; drop; i32.const -1
+    };
+    for (u64 argument = 0; argument < 2; argument++) {
+        struct builder b = {0};
+        put_bytes(&b, code, sizeof code);
+        assert_int_equal(function_run(&f.e, &b, argument), 1);
+    }
+}
+
 // -- Size
 // ---------------------------------------------------------------------------------------------
 

@@ -180,9 +180,10 @@ def main():
         shrink(comparison, options.shrink)
         return 1
     comparison.run()
-    total = comparison.total
-    print(f"{total['modules']} modules in {total['cases']} cases, {total['calls']} calls, over "
-          f"{' and '.join(options.tiers)}: {total['cut']} cut short, {total['differ']} differ")
+    total, tiers = comparison.total, len(options.tiers)
+    print(f"{total['modules'] // tiers} modules in {total['cases'] // tiers} cases, "
+          f"{total['calls'] // tiers} calls, each on {' and on '.join(options.tiers)}: "
+          f"{total['cut']} cut short, {total['differ']} differ")
     return 1 if total["differ"] else 0
 
 
