@@ -70,7 +70,7 @@ hosted_s       := $(wildcard kernel/arch/hosted/*.S)
 tool_c         := $(call sources,tools/*.c)
 tool_lib_c     := $(call sources,tools/lib/*.c)
 # The runner that tools, tests and the kernel share.
-spec_runner_c  := tests/spec/runner.c tests/spec/spectest.c
+spec_runner_c  := $(call sources,tests/spec/runner*.c) tests/spec/spectest.c
 test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c kernel/arch/*/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c)
 fake_c         := $(wildcard tests/fake_*.c)
 
@@ -170,9 +170,10 @@ $(out)/checked/kwast-hosted: $(checked_objects)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -fuse-ld=lld-19 -no-pie -fsanitize=address,undefined $^ -o $@
 
-# The kernel with the specification's runner as its payload (tests/spec/ring0.py).
+# The kernel with the specification's runner as its payload, on both machines (`kwast wast`).
+spec_payload_c = tests/spec/payload.c $(spec_runner_c)
 spec_kernel_objects = $(filter-out $(kout)/kernel/kernel/init/payload.c.o,$(kernel_objects)) \
-                      $(patsubst %,$(kout)/kernel/%.o,tests/spec/payload.c tests/spec/runner.c tests/spec/spectest.c)
+                      $(patsubst %,$(kout)/kernel/%.o,$(spec_payload_c))
 
 $(kout)/spec.first.elf: $(spec_kernel_objects) kernel/arch/x86_64/kernel.ld
 	$(link_kernel)
@@ -180,6 +181,14 @@ $(kout)/spec.first.elf: $(spec_kernel_objects) kernel/arch/x86_64/kernel.ld
 $(out)/spec.elf: $(spec_kernel_objects) $(kout)/spec.symbols.o kernel/arch/x86_64/kernel.ld
 	$(call say,LINK,$@)
 	$(link_kernel)
+
+$(out)/spec-hosted: $(filter-out $(kout)/hosted/kernel/init/payload.c.o,$(hosted_objects)) \
+                    $(patsubst %,$(kout)/hosted/%.o,$(spec_payload_c))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fuse-ld=lld-19 -static -Wl,--gc-sections $^ -o $@
+
+.PHONY: spec-machines
+spec-machines: $(out)/spec.elf $(out)/spec-hosted
 
 # The port alone, with a payload that tests it in place of the kernel (tests/boot/arch_test.py).
 arch_test_objects = $(patsubst %,$(kout)/kernel/%.o,$(base_c) base/string.c $(arch_c) $(arch_s) \
@@ -393,24 +402,17 @@ $(out)/gen/font.c: tools/psf2c.py | $(ready)
 	@mkdir -p $(@D)
 	$(Q)python3 tools/psf2c.py $(console_font) $@
 
-# The specification's scripts by themselves.
-.PHONY: wast
-wast: $(out)/wast
-
-spec_c := tests/spec/wast_program.c tools/wast.c tools/wast_json.c
-$(out)/wast: $(patsubst %,$(out)/host/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
-	$(call say,LINK,$@)
-	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
-
+# The `wast` command by itself, for the sanitizers.
+spec_c := tests/spec/wast_program.c $(call sources,tools/wast*.c)
 # The official scripts are not part of this tree: tools/fetch-spec.sh finds them. They run as built
-# for use, under the sanitizers, and in ring 0.
+# for use, under the sanitizers, in the kernel as a Linux process, and in ring 0.
 .PHONY: spec
-spec: $(out)/wast $(out)/unit/wast $(out)/spec.elf
-	$(Q)if ! folder=$$(tools/fetch-spec.sh); then echo 'spec: SKIPPED, see above'; exit 0; fi; \
-	scripts=$$(find "$$folder" -name '*.json' | sort); \
-	echo 'on the host'; $(out)/wast --quiet $$scripts && \
-	echo 'on the host, under sanitizers' && $(out)/unit/wast --quiet $$scripts && \
-	echo 'in ring 0, under QEMU' && tests/spec/ring0.py $$scripts
+spec: $(out)/kwast $(out)/unit/wast spec-machines
+	$(Q)if ! suites=$$(tools/fetch-spec.sh); then echo 'spec: SKIPPED, see above'; exit 0; fi; \
+	echo 'on the host'; timeout 600 $(out)/kwast wast $$suites && \
+	echo 'on the host, under sanitizers' && timeout 600 $(out)/unit/wast $$suites && \
+	echo 'in the kernel as a Linux process' && timeout 600 $(out)/kwast wast --machine hosted $$suites && \
+	echo 'in ring 0, under QEMU' && timeout 600 $(out)/kwast wast --machine qemu $$suites
 
 $(out)/unit/wast: $(patsubst %,$(out)/unit/obj/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/unit/lib$(l).a)
 	$(call say,LINK,$@)

@@ -17,7 +17,7 @@ static const char help[] =
     "\n"
     "  run [OPTIONS] PROGRAM.wasm [ARGS...]   boot Kwast with a program\n"
     "  compile PROGRAM.wasm                   compile only; sizes and speed\n"
-    "  wast SCRIPT.json...                    run converted specification scripts\n"
+    "  wast [OPTIONS] FOLDER...               run the specification's converted scripts\n"
     "  bench [OPTIONS] [NAME...]              measure against other engines\n"
     "  help                                   this text\n"
     "\n"

@@ -191,10 +191,31 @@ static void a_start_function_may_throw(void **state) {
     assert_int_equal(e.report.tag, 0);
 }
 
+static void without_memory_it_is_not_compiled(void **state) {
+    (void)state;
+    struct bytes wasm = {exceptions_wasm, sizeof exceptions_wasm};
+    for (u64 nth = 1;; nth++) {
+        u64 live = host_linux_live_count();
+        struct module *module = NULL;
+        struct module_error error;
+        host_linux_fail_nth(nth);
+        enum status status = module_create(e.engine, wasm, &error, &module);
+        bool has_failed = host_linux_has_failed();
+        host_linux_fail_nth(0);
+        if (status == OK)
+            module_release(module);
+        assert_int_equal(host_linux_live_count(), live);
+        if (!has_failed)
+            break;
+        assert_int_equal(status, ERR_NO_MEMORY);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_way_to_catch),
         cmocka_unit_test(what_is_not_caught_is_a_trap_where_it_was_thrown),
+        cmocka_unit_test(without_memory_it_is_not_compiled),
         cmocka_unit_test(a_start_function_may_throw),
         cmocka_unit_test(a_loop_runs_in_constant_memory),
     };

@@ -48,11 +48,11 @@ static const struct wasm_part sections[] = {
             "\x60\1" I32 "\1" I32 "\x60\2" I32 EXNREF "\0"
             "\x60\0\2" I32 EXNREF "\x60\x08" EIGHT "\0"
             "\x60\0\x08" EIGHT),
-    PART(3, "\x09\2\2\2\2\2\2\2\2\2"),
+    PART(3, "\x0b\2\2\2\2\2\2\2\2\2\2\2"),
     PART(4, "\1" EXNREF "\0\x80\x08"), // a table of 1024
     PART(13, "\3\0\1\0\3\0\5"),        // tags: 0 number, 1 link, 2 wide
     PART(6, "\1" EXNREF "\1" NULL_EXN END),
-    PART(7, "\x09"
+    PART(7, "\x0b"
             "\4make\0\0"
             "\5raise\0\1"
             "\5churn\0\2"
@@ -61,7 +61,9 @@ static const struct wasm_part sections[] = {
             "\4link\0\5"
             "\4walk\0\6"
             "\4wide\0\7"
-            "\4twin\0\x08"),
+            "\4twin\0\x08"
+            "\5again\0\x09"
+            "\6direct\0\x0a"),
 };
 
 // local 1 := local 1 + 1; again while it is less than the parameter
@@ -99,6 +101,12 @@ static const struct wasm_part bodies[] = {
     PART(8, "\1\1" EXNREF BLOCK("\4") TRY_CATCH_REF(VOID, "\0") GET("\0") THROW("\0") END
          "\0" END SET("\1") DROP BLOCK(I32) TRY_CATCH(VOID, "\0") GET("\1") THROW_REF END
          "\0" END BLOCK(I32) TRY_CATCH(VOID, "\0") GET("\1") THROW_REF END "\0" END ADD END),
+    // again: a catch that goes to the start of a loop, with one less each time; 77 at zero.
+    PART(9, "\1\1" I32 GET("\0") LOOP("\2") SET("\1")
+                GET("\1") "\x45\x04" VOID "\x41\xcd\0\x0f" END TRY_CATCH(VOID, "\0") GET("\1") ONE
+         "\x6b" THROW("\0") END "\0" END END),
+    // direct: a catch that returns from the function.
+    PART(10, "\0" TRY_CATCH(VOID, "\0") GET("\0") THROW("\0") END "\0" END),
 };
 
 static struct wasm_build module;
@@ -171,6 +179,13 @@ static void a_reference_can_be_thrown_again_and_again(void **state) {
     assert_int_equal(run("raise", 0), 41);
     assert_int_equal(run("raise", 0), 41);
     assert_int_equal(run("twin", 21), 42);
+}
+
+static void a_catch_goes_to_any_label(void **state) {
+    (void)state;
+    assert_int_equal(run("again", 0), 77);
+    assert_int_equal(run("again", 100000), 77);
+    assert_int_equal(run("direct", 9), 9);
 }
 
 static void what_nobody_has_is_given_back(void **state) {
@@ -277,6 +292,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(null_is_a_trap),
         cmocka_unit_test(a_reference_can_be_thrown_again_and_again),
+        cmocka_unit_test(a_catch_goes_to_any_label),
         cmocka_unit_test(what_nobody_has_is_given_back),
         cmocka_unit_test(globals_and_tables_keep),
         cmocka_unit_test(exceptions_keep_what_they_carry),

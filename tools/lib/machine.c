@@ -36,15 +36,18 @@ struct channels {
 static const struct {
     const char *variable;
     const char *file;
+    const char *script_file; // of the kernel that runs scripts; no variable names it
     int access;
     const char *program; // for messages
 } kinds[] = {
-    [MACHINE_QEMU] = {"KWAST_KERNEL", "kernel.elf", R_OK, QEMU},
-    [MACHINE_HOSTED] = {"KWAST_HOSTED", "kwast-hosted", X_OK, "kwast-hosted"},
+    [MACHINE_QEMU] = {"KWAST_KERNEL", "kernel.elf", "spec.elf", R_OK, QEMU},
+    [MACHINE_HOSTED] = {"KWAST_HOSTED", "kwast-hosted", "spec-hosted", X_OK, "kwast-hosted"},
 };
 
-static bool kernel_path(enum machine_kind kind, char *out, usize size) {
-    const char *chosen = getenv(kinds[kind].variable);
+static bool kernel_path(const struct machine_config *config, char *out, usize size) {
+    enum machine_kind kind = config->kind;
+    const char *chosen = config->runs_scripts ? NULL : getenv(kinds[kind].variable);
+    const char *file = config->runs_scripts ? kinds[kind].script_file : kinds[kind].file;
     int len;
     if (chosen != NULL && chosen[0] != '\0') {
         len = snprintf(out, size, "%s", chosen);
@@ -54,18 +57,21 @@ static bool kernel_path(enum machine_kind kind, char *out, usize size) {
         self[self_len < 0 ? 0 : self_len] = '\0';
         char *slash = strrchr(self, '/');
         if (slash == NULL) {
-            report_error(kinds[kind].file, "cannot find out where this program lies");
+            report_error(file, "cannot find out where this program lies");
             return false;
         }
         *slash = '\0';
-        len = snprintf(out, size, "%s/%s", self, kinds[kind].file);
+        len = snprintf(out, size, "%s/%s", self, file);
     }
-    if (len < 0 || (usize)len >= size || access(out, kinds[kind].access) != 0) {
+    if (len >= 0 && (usize)len < size && access(out, kinds[kind].access) == 0)
+        return true;
+    if (config->runs_scripts)
+        report_error(out, "%s (the kernel that runs scripts is built by `make spec-machines`)",
+                     strerror(errno));
+    else
         report_error(out, "%s (the kernel is built by `make`; %s names another)", strerror(errno),
                      kinds[kind].variable);
-        return false;
-    }
-    return true;
+    return false;
 }
 
 static bool channels_open(struct channels *channels) {
@@ -173,7 +179,7 @@ static int take(int *fd) {
 bool machine_start(const struct machine_config *config, struct machine *out) {
     char kernel[PATH_BYTES];
     struct channels channels;
-    if (!kernel_path(config->kind, kernel, sizeof(kernel)))
+    if (!kernel_path(config, kernel, sizeof(kernel)))
         return false;
     if (!channels_open(&channels)) {
         channels_close(&channels);
