@@ -79,7 +79,7 @@ static void push_types(struct body *b, const enum value_type *types, u32 count) 
         body_push(b, types[i], plan_is_ref(types[i]));
 }
 
-static void indexed(struct body *b, enum wasm_op op, u64 index) {
+void body_indexed(struct body *b, enum wasm_op op, u64 index) {
     body_op(b, op);
     out_unsigned(&b->code, index);
 }
@@ -135,11 +135,11 @@ void body_leaf(struct body *b, enum value_type type) {
     if (choice >= 2 && choice < 5) {
         found = find_local(b, type);
         if (found != UINT32_MAX)
-            indexed(b, OP_LOCAL_GET, found);
+            body_indexed(b, OP_LOCAL_GET, found);
     } else if (choice == 5) {
         found = find_global(b, type, TO_READ);
         if (found != UINT32_MAX)
-            indexed(b, OP_GLOBAL_GET, found);
+            body_indexed(b, OP_GLOBAL_GET, found);
     }
     if (found == UINT32_MAX)
         body_const(b, type);
@@ -201,22 +201,22 @@ void body_leave(struct body *b) {
 
 void body_delegate(struct body *b, u32 label) {
     body_settle(b);
-    indexed(b, OP_DELEGATE, label);
+    body_indexed(b, OP_DELEGATE, label);
     close(b);
 }
 
 // global.get fuel; i32.eqz; if unreachable end; fuel--
 static void burn_fuel(struct body *b) {
-    indexed(b, OP_GLOBAL_GET, PLAN_FUEL);
+    body_indexed(b, OP_GLOBAL_GET, PLAN_FUEL);
     body_op(b, OP_I32_EQZ);
     body_op(b, OP_IF);
     out_byte(&b->code, 0x40);
     body_op(b, OP_UNREACHABLE);
     body_op(b, OP_END);
-    indexed(b, OP_GLOBAL_GET, PLAN_FUEL);
-    indexed(b, OP_I32_CONST, 1);
+    body_indexed(b, OP_GLOBAL_GET, PLAN_FUEL);
+    body_indexed(b, OP_I32_CONST, 1);
     body_op(b, OP_I32_SUB);
-    indexed(b, OP_GLOBAL_SET, PLAN_FUEL);
+    body_indexed(b, OP_GLOBAL_SET, PLAN_FUEL);
 }
 
 // Where the block type is not one of the module's types, it is empty or one result: made here.
@@ -312,7 +312,7 @@ static bool call_value(struct body *b, enum value_type type) {
     return true;
 }
 
-static enum value_type table_address(const struct body *b, u32 table) {
+enum value_type body_table_address(const struct body *b, u32 table) {
     return b->plan->tables[table].type.is64 ? VALUE_I64 : VALUE_I32;
 }
 
@@ -320,9 +320,9 @@ static bool table_get(struct body *b, enum value_type type) {
     u32 table = entropy_below(b->e, b->plan->table_count);
     if (b->plan->tables[table].type.element != type || !plan_has(b->plan, FEATURE_REFERENCE_TYPES))
         return false;
-    body_small(b, table_address(b, table), (u32)b->plan->tables[table].type.limits.min);
+    body_small(b, body_table_address(b, table), (u32)b->plan->tables[table].type.limits.min);
     body_pop(b, 1);
-    indexed(b, OP_TABLE_GET, table);
+    body_indexed(b, OP_TABLE_GET, table);
     body_push(b, type, true);
     return true;
 }
@@ -338,19 +338,19 @@ static bool state_value(struct body *b, enum value_type type) {
     case 1:
         if (!memory_fits)
             return false;
-        indexed(b, OP_MEMORY_SIZE, memory);
+        body_indexed(b, OP_MEMORY_SIZE, memory);
         break;
     case 2:
         if (!memory_fits)
             return false;
         body_small(b, type, 3);
         body_pop(b, 1);
-        indexed(b, OP_MEMORY_GROW, memory);
+        body_indexed(b, OP_MEMORY_GROW, memory);
         break;
     case 3:
-        if (!refs || table_address(b, table) != type)
+        if (!refs || body_table_address(b, table) != type)
             return false;
-        indexed(b, OP_TABLE_SIZE, table);
+        body_indexed(b, OP_TABLE_SIZE, table);
         break;
     default:
         if (!refs || type != VALUE_I32)
@@ -368,7 +368,7 @@ static bool tee(struct body *b, enum value_type type) {
     if (local == UINT32_MAX)
         return false;
     body_value(b, type);
-    indexed(b, OP_LOCAL_TEE, local);
+    body_indexed(b, OP_LOCAL_TEE, local);
     return true;
 }
 
@@ -435,7 +435,7 @@ static void call_done(struct body *b, const struct plan_type *type) {
 static void call_func(struct body *b, u32 func) {
     const struct plan_type *type = plan_func_type(b->plan, func);
     body_provide(b, type->types, type->param_count);
-    indexed(b, OP_CALL, func);
+    body_indexed(b, OP_CALL, func);
     call_done(b, type);
 }
 
@@ -488,9 +488,9 @@ static void element_index(struct body *b, enum value_type type, u32 at) {
         u32 local = find_local(b, type);
         if (local == UINT32_MAX)
             return;
-        indexed(b, OP_LOCAL_GET, local);
+        body_indexed(b, OP_LOCAL_GET, local);
         body_op(b, wide ? OP_I64_ADD : OP_I32_ADD);
-        indexed(b, OP_LOCAL_GET, local);
+        body_indexed(b, OP_LOCAL_GET, local);
         body_op(b, wide ? OP_I64_SUB : OP_I32_SUB);
     }
 }
@@ -501,9 +501,9 @@ static void call_indirect(struct body *b) {
         return;
     const struct plan_type *signature = &b->plan->types[type];
     body_provide(b, signature->types, signature->param_count);
-    element_index(b, table_address(b, table), at);
+    element_index(b, body_table_address(b, table), at);
     body_pop(b, 1);
-    indexed(b, OP_CALL_INDIRECT, type);
+    body_indexed(b, OP_CALL_INDIRECT, type);
     out_unsigned(&b->code, table);
     call_done(b, signature);
 }
@@ -534,13 +534,13 @@ static void tail_call(struct body *b) {
         if (!returns_same(b, signature))
             return;
         body_provide(b, signature->types, signature->param_count);
-        indexed(b, OP_RETURN_CALL, func);
+        body_indexed(b, OP_RETURN_CALL, func);
     } else {
         if (!choose_element(b, &type, &table, &at) || !returns_same(b, &b->plan->types[type]))
             return;
         body_provide(b, b->plan->types[type].types, b->plan->types[type].param_count);
-        element_index(b, table_address(b, table), at);
-        indexed(b, OP_RETURN_CALL_INDIRECT, type);
+        element_index(b, body_table_address(b, table), at);
+        body_indexed(b, OP_RETURN_CALL_INDIRECT, type);
         out_unsigned(&b->code, table);
     }
     body_become_dead(b);
@@ -567,7 +567,7 @@ static void branch_table(struct body *b) {
     body_provide(b, types, count);
     body_value(b, VALUE_I32);
     u32 targets = entropy_below(b->e, entropy_one_in(b->e, 8) ? 200 : 6);
-    indexed(b, OP_BR_TABLE, targets);
+    body_indexed(b, OP_BR_TABLE, targets);
     for (u32 i = 0; i <= targets; i++)
         out_unsigned(&b->code, labels[entropy_below(b->e, label_count)]);
     body_become_dead(b);
@@ -580,7 +580,7 @@ static void branch(struct body *b) {
     switch (entropy_below(b->e, 10)) {
     case 0:
         body_provide(b, types, count);
-        indexed(b, OP_BR, label);
+        body_indexed(b, OP_BR, label);
         body_become_dead(b);
         break;
     case 1:
@@ -599,7 +599,7 @@ static void branch(struct body *b) {
     default:
         body_provide(b, types, count);
         body_value(b, VALUE_I32);
-        indexed(b, OP_BR_IF, label);
+        body_indexed(b, OP_BR_IF, label);
         body_pop(b, 1);
         body_pop(b, count);
         push_types(b, types, count);
@@ -612,20 +612,20 @@ static void counted_loop(struct body *b) {
     if (local == UINT32_MAX)
         return;
     u32 turns = 1 + entropy_below(b->e, 8);
-    indexed(b, OP_I32_CONST, 0);
-    indexed(b, OP_LOCAL_SET, local);
+    body_indexed(b, OP_I32_CONST, 0);
+    body_indexed(b, OP_LOCAL_SET, local);
     body_open(b, OP_LOOP, &body_no_types);
     body_enter(b, &body_no_types, FRAME_LOOP);
     burn_fuel(b);
     body_steps(b, 1 + entropy_below(b->e, 5));
     if (!innermost(b)->is_dead) {
-        indexed(b, OP_LOCAL_GET, local);
-        indexed(b, OP_I32_CONST, 1);
+        body_indexed(b, OP_LOCAL_GET, local);
+        body_indexed(b, OP_I32_CONST, 1);
         body_op(b, OP_I32_ADD);
-        indexed(b, OP_LOCAL_TEE, local);
-        indexed(b, OP_I32_CONST, turns);
+        body_indexed(b, OP_LOCAL_TEE, local);
+        body_indexed(b, OP_I32_CONST, turns);
         body_op(b, OP_I32_LT_U);
-        indexed(b, OP_BR_IF, 0);
+        body_indexed(b, OP_BR_IF, 0);
     }
     body_leave(b);
 }
@@ -653,105 +653,6 @@ static void deep_blocks(struct body *b) {
     }
 }
 
-// -- Bulk operations
-// ------------------------------------------------------------------------------------
-
-static enum value_type memory_address(const struct body *b, u32 memory) {
-    return b->plan->memories[memory].type.is64 ? VALUE_I64 : VALUE_I32;
-}
-
-static void bulk_memory(struct body *b) {
-    u32 to = entropy_below(b->e, b->plan->memory_count);
-    u32 from = entropy_below(b->e, b->plan->memory_count);
-    u32 segment = entropy_below(b->e, b->plan->data_count);
-    enum value_type a = memory_address(b, to), other = memory_address(b, from);
-    u32 choice = entropy_below(b->e, 7);
-    if (choice == 6) {
-        indexed(b, OP_DATA_DROP, segment);
-        return;
-    }
-    body_address(b, a);
-    if (choice < 2) {
-        body_value(b, VALUE_I32);
-        body_small(b, a, 300);
-        indexed(b, OP_MEMORY_FILL, to);
-    } else if (choice < 5) {
-        body_address(b, other);
-        body_small(b, a == VALUE_I64 && other == VALUE_I64 ? VALUE_I64 : VALUE_I32, 3000);
-        indexed(b, OP_MEMORY_COPY, to);
-        out_unsigned(&b->code, from);
-    } else {
-        body_small(b, VALUE_I32, 3);
-        body_small(b, VALUE_I32, 5);
-        indexed(b, OP_MEMORY_INIT, segment);
-        out_unsigned(&b->code, to);
-    }
-    body_pop(b, 3);
-}
-
-static void table_copy(struct body *b, u32 to) {
-    u32 from = entropy_below(b->e, b->plan->table_count);
-    if (b->plan->tables[from].type.element != b->plan->tables[to].type.element)
-        from = to;
-    enum value_type a = table_address(b, to), other = table_address(b, from);
-    body_small(b, a, 6);
-    body_small(b, other, 6);
-    body_small(b, a == VALUE_I64 && other == VALUE_I64 ? VALUE_I64 : VALUE_I32, 5);
-    indexed(b, OP_TABLE_COPY, to);
-    out_unsigned(&b->code, from);
-    body_pop(b, 3);
-}
-
-static void table_init(struct body *b, u32 to) {
-    u32 segment = entropy_below(b->e, b->plan->elem_count);
-    if (b->plan->tables[to].type.element != VALUE_FUNCREF)
-        return;
-    body_small(b, table_address(b, to), 6);
-    body_small(b, VALUE_I32, 3);
-    body_small(b, VALUE_I32, 4);
-    indexed(b, OP_TABLE_INIT, segment);
-    out_unsigned(&b->code, to);
-    body_pop(b, 3);
-}
-
-static void table_op(struct body *b) {
-    u32 table = entropy_below(b->e, b->plan->table_count);
-    const struct table_type *type = &b->plan->tables[table].type;
-    enum value_type address = table_address(b, table);
-    bool refs = plan_has(b->plan, FEATURE_REFERENCE_TYPES);
-    switch (entropy_below(b->e, refs ? 6 : 3)) {
-    case 0:
-        table_copy(b, table);
-        break;
-    case 1:
-        table_init(b, table);
-        break;
-    case 2:
-        if (entropy_one_in(b->e, 3))
-            indexed(b, OP_ELEM_DROP, entropy_below(b->e, b->plan->elem_count));
-        break;
-    case 3:
-        body_small(b, address, (u32)type->limits.min);
-        body_value(b, type->element);
-        indexed(b, OP_TABLE_SET, table);
-        body_pop(b, 2);
-        break;
-    case 4:
-        body_value(b, type->element);
-        body_small(b, address, 3);
-        indexed(b, OP_TABLE_GROW, table);
-        body_pop(b, 2);
-        body_push(b, address, true);
-        break;
-    default:
-        body_small(b, address, 8);
-        body_value(b, type->element);
-        body_small(b, address, 5);
-        indexed(b, OP_TABLE_FILL, table);
-        body_pop(b, 3);
-    }
-}
-
 // -- Statements
 // ---------------------------------------------------------------------------------------
 
@@ -762,7 +663,7 @@ static void assign(struct body *b) {
     if (found == UINT32_MAX)
         return;
     body_provide(b, &type, 1);
-    indexed(b, global ? OP_GLOBAL_SET : OP_LOCAL_SET, found);
+    body_indexed(b, global ? OP_GLOBAL_SET : OP_LOCAL_SET, found);
     body_pop(b, 1);
 }
 
@@ -788,7 +689,7 @@ static void control_step(struct body *b) {
     else if (entropy_one_in(b->e, 8))
         body_op(b, OP_UNREACHABLE), body_become_dead(b);
     else if (plan_has(b->plan, FEATURE_THREADS) && entropy_one_in(b->e, 2))
-        indexed(b, OP_ATOMIC_FENCE, 0);
+        body_indexed(b, OP_ATOMIC_FENCE, 0);
     else
         body_op(b, OP_NOP);
 }
@@ -805,9 +706,9 @@ static void step(struct body *b) {
     else if (choice < 19 && entropy_below(b->e, 10) < b->atomics)
         (void)body_atomic(b, VALUE_NONE);
     else if (choice < 21 && bulk && entropy_below(b->e, 10) < b->memory)
-        bulk_memory(b);
+        body_bulk_memory(b);
     else if (choice < 23 && bulk)
-        table_op(b);
+        body_table_op(b);
     else if (choice < 25 && entropy_below(b->e, 10) < b->calls)
         call_func(b, entropy_below(b->e, b->plan->func_count));
     else if (choice < 27 && entropy_below(b->e, 10) < b->calls)

@@ -60,6 +60,8 @@ struct body {
 // -----------------------------------------------------------------------------------------
 
 void body_op(struct body *b, enum wasm_op op); // the opcode alone
+void body_indexed(struct body *b, enum wasm_op op, u64 index);
+enum value_type body_table_address(const struct body *b, u32 table);
 void body_push(struct body *b, enum value_type type, bool is_exact);
 void body_pop(struct body *b, u32 count);
 
@@ -127,3 +129,9 @@ void body_relaxed(struct body *b);
 
 void body_throw(struct body *b);
 void body_try(struct body *b);
+
+// -- body_bulk.c
+// ----------------------------------------------------------------------------------------
+
+void body_bulk_memory(struct body *b);
+void body_table_op(struct body *b);
