@@ -2,15 +2,17 @@
 
 #include "tools/kwast.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/types.h"
+#include "tools/lib/machine.h"
 #include "tools/lib/report.h"
-#include "tools/wast.h"
 
 static const char help[] =
     "usage: kwast COMMAND ...\n"
@@ -26,6 +28,16 @@ static const char help[] =
 static int help_main(int, char **) {
     fputs(help, stdout);
     return EXIT_OK;
+}
+
+// A program of its own beside this one: it needs a library that would make every start slower.
+static int wast_main(int, char **argv) {
+    char path[PATH_MAX];
+    if (!program_beside("wast", path, sizeof path))
+        return EXIT_ERROR;
+    execv(path, argv);
+    report_error(path, "%s", strerror(errno));
+    return EXIT_ERROR;
 }
 
 static const struct command {

@@ -27,6 +27,10 @@ struct machine {
     int errors; // what QEMU itself prints; a Linux process prints everything here
 };
 
+// Where the program or file `name` lies that was built along with the running program; on failure
+// says why.
+MUST_USE bool program_beside(const char *name, char *out, usize size);
+
 // Starts QEMU, found in PATH, with the kernel image that KWAST_KERNEL names or that lies beside
 // this program; or the kernel as a process, which KWAST_HOSTED names or which lies there too. The
 // kernels that run scripts lie beside this program. On failure says why and returns false.
