@@ -91,6 +91,7 @@ static void effective_address_overflow_with_a_large_static_offset(void **state) 
         {"at_0x3ffffff", "set_0x3ffffff", 0x3ffffff},
         {"at_0x3fffff0", "set_0x3fffff0", 0x3fffff0},
         {"at_0x4000000", "set_0x4000000", 0x4000000},
+        {"at_0x10000000", "set_0x10000000", 0x10000000},
         {"at_0x7fffffff", "set_0x7fffffff", 0x7fffffff},
         {"at_0x80000000", "set_0x80000000", 0x80000000},
         {"at_0xfffffffe", "set_0xfffffffe", 0xfffffffe},
@@ -98,7 +99,7 @@ static void effective_address_overflow_with_a_large_static_offset(void **state) 
     };
     static const u64 sums[] = {BIG - 2,     BIG - 1,     BIG,         BIG + 1,
                                0xffffffff,  0x100000000, 0x100000001, 0x100000000 + BIG - 1,
-                               0x17fffffff, 0x1fffffffe};
+                               0x10fffffff, 0x17ffffffe, 0x17fffffff, 0x1fffffffe};
     u8 *memory = fixture_memory(&f, "memory");
     for (usize i = 0; i < COUNT_OF(accesses); i++) {
         for (usize k = 0; k < COUNT_OF(sums); k++) {
@@ -243,6 +244,9 @@ static void stack_arguments_beyond_the_register_ones(void **state) {
     u64 expected = 0;
     for (u64 i = 0; i < 50; i++)
         expected = 31 * expected + (i % 5 == 4 ? 2 * (100 + i) + 3 - 100 : 100 + i);
+    u64 sums[11] = {31 * (31 * (1000 + 2000) + 1000) + 2000};
+    for (u64 i = 1; i < COUNT_OF(sums); i++)
+        sums[i] = 31 * sums[i - 1] + (1000 ^ i);
     u64 results = 7; // ((7 + 0) - ((7 + 1) - (... - (7 + 39))))
     for (u64 i = 40; i-- > 1;)
         results = i == 39 ? 7 + i : 7 + i - results;
@@ -482,22 +486,26 @@ static void table_growth_to_the_limit(void **state) {
 // operands lie for the code behind the try_table. Found by tests/oracle.
 static void a_catch_that_leaves_operands_behind(void **state) {
     (void)state;
-    static const u8 code[] = {
-        0,                            // no locals
-        0x02, 0x69,                   // block (result exnref)
-        0x43, 0,    0,    0xc0, 0x3f, //   f32.const 1.5
-        0x43, 0,    0,    0x20, 0x40, //   f32.const 2.5
-        0x1f, 0x40, 1,    3,    0,    //   try_table (catch_all_ref 0)
-        0x20, 0,    0x04, 0x40,       //     local.get 0; if
-        0x41, 0,    0x10, 0,    0x1a, //       (drop (call 0 (i32.const 0)))
-        0x0b, 0x0b,                   //     end; end
-        0x5d, 0x0f,                   //   f32.lt; return
-        0x0b, 0x1a, 0x41, 0x7f,       // end; drop; i32.const -1
+    static const u8 wasm[] = {
+        0,    'a',  's',  'm',  1,    0,    0,    0, // types: 0 (i32) -> i32, 1 () -> ()
+        1,    9,    2,    0x60, 1,    0x7f, 1,    0x7f, 0x60, 0, 0, 3, 2, 1, 0, // a function
+        13,   3,    1,    0,    1,                                              // a tag
+        7,    5,    1,    1,    'f',  0,    0,                                  // (export "f")
+        10,   37,   1,    35,   0,                                              // no locals
+        0x02, 0x69,                               // block (result exnref)
+        0x43, 0,    0,    0xc0, 0x3f,             //   f32.const 1.5
+        0x43, 0,    0,    0x20, 0x40,             //   f32.const 2.5
+        0x1f, 0x40, 1,    3,    0,                //   try_table (catch_all_ref 0)
+        0x20, 0,    0x04, 0x40, 0x08, 0,    0x0b, //     (if (local.get 0) (throw 0))
+        0x0b,                                     //   end
+        0x1a, 0x8c, 0xbc, 0x0f,                   //   drop; f32.neg; as i32; return
+        0x0b, 0x1a, 0x41, 0x7f, 0x0b,             // end; drop; i32.const -1
     };
-    for (u64 argument = 0; argument < 2; argument++) {
-        struct builder b = {0};
-        put_bytes(&b, code, sizeof code);
-        assert_int_equal(function_run(&f.e, &b, argument), 1);
+    struct instance *made = embedder_instance(&f.e, (struct bytes){wasm, sizeof wasm}, NULL);
+    for (u32 thrown = 0; thrown < 2; thrown++) {
+        u64 value = thrown;
+        assert_int_equal(embedder_call(&f.e, made, "f", &value), TRAP_NONE);
+        assert_int_equal(value, thrown != 0 ? UINT32_MAX : 0xbfc00000);
     }
 }
 

@@ -514,7 +514,10 @@ static void memory_access(struct body *b, u32 bytes, bool natural, struct wasm_o
     if (entropy_one_in(b->e, 40)) {
         offset = far_offset(b, is64);
         body_op(b, is64 ? OP_I64_CONST : OP_I32_CONST);
-        u64 address = entropy_below(b->e, 40) - (entropy_one_in(b->e, 2) ? offset : 0);
+        static const u64 from[] = {0, 0xffffff00, 0x80000000};
+        u64 address = entropy_below(b->e, 40) + from[entropy_below(b->e, 3)];
+        if (entropy_one_in(b->e, 2))
+            address -= offset;
         out_signed(&b->code, is64 ? (i64)address : (i32)address);
         body_push(b, type, true);
     } else {
