@@ -364,29 +364,44 @@ $(out)/fuzz/compile_mutate: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/mutate.c
 	$(call say,LINK,$@)
 	$(Q)$(CC) -fsanitize=address,undefined $^ -o $@
 
-# New finds go to build/fuzz/found; the corpus in the tree changes by hand only.
+# Modules that run: the input is the decisions of the oracle's generator.
+run_fuzz_c := tests/fuzz/run_fuzz.c $(filter-out tests/oracle/oracle.c,$(wildcard tests/oracle/*.c)) \
+              $(filter-out tests/fuzz/compile_target.c,$(compile_fuzz_c))
+$(out)/fuzz/run_fuzz: $(patsubst %,$(out)/fuzz/obj/%.o,$(run_fuzz_c))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=fuzzer,address,undefined $^ -o $@
+
+# New finds go to build/fuzz/found and found_run; the corpus in the tree changes by hand only.
 .PHONY: fuzz
-fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)/fuzz/compile_mutate
-	@mkdir -p $(out)/fuzz/found
+fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)/fuzz/compile_mutate $(out)/fuzz/run_fuzz
+	@mkdir -p $(out)/fuzz/found $(out)/fuzz/found_run $(out)/fuzz/decisions
 	$(Q)$(out)/fuzz/decode_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
 	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
 	$(Q)$(out)/fuzz/mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
 	$(Q)$(out)/fuzz/compile_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
 	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
 	$(Q)$(out)/fuzz/compile_mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
+	$(Q)tests/fuzz/decisions.py $(out)/fuzz/decisions
+	$(Q)$(out)/fuzz/run_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=60 -verbosity=0 -len_control=0 -max_len=6000 \
+	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found_run $(out)/fuzz/decisions
 
-# The engine against another one, on random modules.
-ORACLE_COUNT ?= 50
+# The engine against another one, on random modules (tests/oracle/run.py --help).
+ORACLE_COUNT ?= 300
 ORACLE_SEED  ?= 1
 .PHONY: oracle
-oracle: $(out)/oracle/exports
-	$(Q)tests/oracle/compare.py $< $(ORACLE_COUNT) $(ORACLE_SEED)
-	$(Q)tests/oracle/exceptions.py $< $(ORACLE_COUNT) $(ORACLE_SEED)
+oracle: $(out)/oracle/oracle
+	$(Q)tests/oracle/run.py --count $(ORACLE_COUNT) --binaryen 20 --exceptions 30 --seed $(ORACLE_SEED) $<
 
-$(out)/oracle/exports: $(out)/host/tests/oracle/exports.c.o $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
+oracle_c := $(wildcard tests/oracle/*.c)
+$(out)/oracle/oracle: $(patsubst %,$(out)/host/%.o,$(oracle_c)) $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -o $@
+
+$(out)/oracle/checked: $(patsubst %,$(out)/unit/obj/%.o,$(oracle_c)) $(foreach l,tool engine fake base,$(out)/unit/lib$(l).a)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -fsanitize=address,undefined $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -o $@
 
 # The protocol between processes: every interleaving of a small case each, by spin.
 model_cases := 1-2 2-1
