@@ -150,6 +150,7 @@ static void run_mem(const struct boot_state *boot, const struct command_line *li
     (void)line;
     struct frame_stats frames;
     struct heap_stats heap;
+    heap_trim();
     frame_stats(&frames);
     heap_stats(&heap);
     say("kernel    %8llu of %8llu KiB free\n", frames.free[ZONE_KERNEL] * PAGE_SIZE / KIB,

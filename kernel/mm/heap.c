@@ -111,6 +111,12 @@ void heap_stats(struct heap_stats *out) {
     };
 }
 
+void heap_trim(void) {
+    for (u32 i = 0; i < CLASS_COUNT; i++)
+        slab_drain(heap.classes[i]);
+    heap_large_trim();
+}
+
 void heap_check(void) {
     for (u32 i = 0; i < CLASS_COUNT; i++)
         slab_check(heap.classes[i]);

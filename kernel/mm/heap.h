@@ -19,6 +19,11 @@ void slab_cache_destroy(struct slab_cache *cache);
 // or NULL.
 MUST_USE void *slab_alloc(struct slab_cache *cache);
 void slab_free(struct slab_cache *cache, void *object); // NULL is allowed
+
+// Gives back the objects that CPUs keep at hand for their next allocations.
+void slab_drain(struct slab_cache *cache);
+
+// Asserts every invariant, with nothing kept at hand. Nobody uses the cache meanwhile.
 void slab_check(const struct slab_cache *cache);
 
 void heap_init(void);
@@ -35,4 +40,7 @@ struct heap_stats {
     u64 frames;     // that the heap holds
 };
 void heap_stats(struct heap_stats *out);
+
+// Gives back what CPUs keep at hand for their next allocations, as far as that frees frames.
+void heap_trim(void);
 void heap_check(void);
