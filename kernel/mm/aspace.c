@@ -245,14 +245,14 @@ void area_destroy(struct aspace *as, struct area *area) {
 
 // -- Faults ------------------------------------------------------------------------------------
 
-// The run to commit for a fault at `page`: the largest aligned one that is accessible and of which
-// nothing is mapped yet.
+// The run to commit for a fault at `page`: the largest aligned one that is accessible, not larger
+// than what has been committed before, and of which nothing is mapped yet.
 static u32 fault_order_locked(const struct aspace *as, const struct area *area, u64 page) {
     u64 end = area->vma.start + area->accessible;
     for (u32 order = RUN_ORDER_MAX; order > 0; order--) {
         u64 start = align_down(page, PAGE_SIZE << order);
-        if (start >= area->vma.start && end - start >= PAGE_SIZE << order &&
-            is_unmapped_locked(as, start, PAGE_SIZE << order))
+        if (PAGE_SIZE << order <= area->touched && start >= area->vma.start &&
+            end - start >= PAGE_SIZE << order && is_unmapped_locked(as, start, PAGE_SIZE << order))
             return order;
     }
     return 0;
@@ -280,8 +280,10 @@ static enum status fault_map_locked(struct aspace *as, u64 start, struct phys_ad
         return ERR_BUSY;
     enum status status =
         arch_map(as->arch, (struct virt_addr){start}, frame, 1ull << order, PAGE_READ | PAGE_WRITE);
-    if (status == OK)
+    if (status == OK) {
         account_commit(area->account, bytes);
+        area->touched += bytes;
+    }
     return status;
 }
 

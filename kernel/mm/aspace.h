@@ -1,6 +1,7 @@
 #pragma once
 // Address spaces: areas of virtual memory and what lies behind them. Memory is committed on first
-// touch, zeroed, in runs of up to 64 KiB where contiguous frames are to be had.
+// touch, zeroed, in runs that grow with what has been touched, up to 64 KiB, where contiguous
+// frames are to be had: a process that touches three pages has three.
 
 #include "kernel/arch/arch.h"
 #include "kernel/mm/vma.h"
@@ -37,6 +38,7 @@ struct area {
     struct vma vma;
     struct memory_account *account; // NULL: the kernel's
     u64 accessible;                 // under aspace.lock
+    u64 touched;                    // likewise: bytes of a memory that have been committed
     enum area_kind kind;
 };
 

@@ -115,6 +115,7 @@ static void memory_is_committed_on_touch_in_cleared_runs(void **) {
     struct area *area;
     assert_int_equal(area_create(as, AREA_MEMORY, SLOT, &account, &area), OK);
     assert_int_equal(area_grow(as, area, 4 * RUN), OK);
+    area->touched = RUN; // runs are as large as what is there
     assert_int_equal(account.charged, 4 * RUN);
     assert_int_equal(account.committed, 0);
     assert_int_equal(fake_mapped_pages(), 0);
@@ -138,10 +139,26 @@ static void memory_is_committed_on_touch_in_cleared_runs(void **) {
     assert_level(before);
 }
 
+static void runs_grow_with_what_has_been_touched(void **) {
+    struct aspace *as = start(1 * GIB);
+    struct area *area;
+    assert_int_equal(area_create(as, AREA_MEMORY, SLOT, &account, &area), OK);
+    assert_int_equal(area_grow(as, area, 16 * RUN), OK);
+    // The first page of each run of sixteen: 1, 1, 2, 4, 8, 16, 16.
+    static const u64 mapped[] = {1, 2, 4, 8, 16, 32, 48};
+    for (u64 i = 0; i < COUNT_OF(mapped); i++) {
+        assert_int_equal(fault(as, area->vma.start + i * RUN), OK);
+        assert_int_equal(fake_mapped_pages(), mapped[i]);
+    }
+    area_destroy(as, area);
+    assert_int_equal(fake_mapped_pages(), 0);
+}
+
 static void partly_mapped_runs_are_completed_in_smaller_ones(void **) {
     struct aspace *as = start(1 * GIB);
     struct area *area;
     assert_int_equal(area_create(as, AREA_MEMORY, 4 * RUN, &account, &area), OK);
+    area->touched = RUN; // runs are as large as what is there
     // Five accessible pages: the run of sixteen would pass the end, as would that of eight.
     assert_int_equal(area_grow(as, area, 5 * PAGE_SIZE), OK);
     assert_int_equal(fault(as, area->vma.start + 4 * PAGE_SIZE), OK);
@@ -289,6 +306,7 @@ static void two_faults_at_once_commit_once(void **) {
     struct area *area;
     assert_int_equal(area_create(as, AREA_MEMORY, SLOT, &account, &area), OK);
     assert_int_equal(area_grow(as, area, 4 * RUN), OK);
+    area->touched = RUN; // runs are as large as what is there
     fake_at_window_close(fault_too, area);
     assert_int_equal(fault(as, area->vma.start), OK);
     assert_int_equal(fake_mapped_pages(), 16);
@@ -522,6 +540,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accounts_never_pass_their_limit),
         cmocka_unit_test(memory_is_committed_on_touch_in_cleared_runs),
+        cmocka_unit_test(runs_grow_with_what_has_been_touched),
         cmocka_unit_test(partly_mapped_runs_are_completed_in_smaller_ones),
         cmocka_unit_test(fragmented_memory_is_still_committed),
         cmocka_unit_test(faults_are_repaired_only_where_accessible),
