@@ -61,19 +61,27 @@ static bool merge_needs_local(struct baseline *c, struct merge *m, u8 reg, bool 
     return now != reg || (want_clean && !clean);
 }
 
+// The registers that hold the same local in both states.
+static inline u32 merge_same(const struct baseline *c, const struct merge *m) {
+    u32 same = c->locals & m->locals;
+    for (u32 left = same; left != 0; left &= left - 1) {
+        u32 reg = (u32)__builtin_ctz(left);
+        if (c->local_of[reg] != m->local_of[reg])
+            same &= ~(1u << reg);
+    }
+    return same;
+}
+
 bool merge_arrive(struct baseline *c, struct merge *m, u32 height, u32 count, bool bound) {
     ASSERT(m->decided);
     ASSERT(c->window >= height);
-    bool needed = false;
-    for (u32 left = m->locals; left != 0; left &= left - 1)
+    u32 same = merge_same(c, m);
+    if (!bound)
+        m->clean &= c->clean | ~same;
+    bool needed = (same & m->clean & ~c->clean) != 0;
+    needed |= (c->locals & ~c->clean & ~same) != 0; // dirty locals that the state wants elsewhere
+    for (u32 left = m->locals & ~same; left != 0; left &= left - 1)
         needed |= merge_needs_local(c, m, (u8)__builtin_ctz(left), bound);
-
-    // Dirty locals that the state wants at home.
-    for (u32 left = c->locals & ~c->clean; left != 0; left &= left - 1) {
-        u32 reg = (u32)__builtin_ctz(left);
-        // In the state, but elsewhere: seen above.
-        needed |= (m->locals & bit((u8)reg)) == 0 || m->local_of[reg] != c->local_of[reg];
-    }
 
     u32 base = c->operand_count - count;
     for (u32 i = 0; i < count; i++) {
@@ -146,7 +154,8 @@ void merge_adopt(struct baseline *c, const struct merge *m, u32 height, u32 coun
                  const enum value_type *types) {
     ASSERT(m->decided);
     c->zero_flag_reg = NO_REG;
-    for (u32 left = c->locals; left != 0; left &= left - 1) {
+    u32 same = merge_same(c, m);
+    for (u32 left = c->locals & ~same; left != 0; left &= left - 1) {
         u32 reg = (u32)__builtin_ctz(left);
         c->local[c->local_of[reg]].reg = NO_REG;
         c->local_of[reg] = NO_LOCAL;
@@ -157,7 +166,7 @@ void merge_adopt(struct baseline *c, const struct merge *m, u32 height, u32 coun
     c->used = 0;
     c->locals = m->locals;
     c->clean = m->clean;
-    for (u32 left = m->locals; left != 0; left &= left - 1) {
+    for (u32 left = m->locals & ~same; left != 0; left &= left - 1) {
         u32 reg = (u32)__builtin_ctz(left);
         c->local_of[reg] = m->local_of[reg];
         c->local[m->local_of[reg]].reg = (u8)reg;
