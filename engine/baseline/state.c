@@ -103,7 +103,7 @@ static void operand_write_home(struct baseline *c, struct operand *x) {
     x->kind = SLOT_HOME;
 }
 
-void operands_spill(struct baseline *c, u32 below) {
+[[gnu::noinline]] void operands_spill(struct baseline *c, u32 below) {
     ASSERT(below <= c->operand_count);
     for (; c->window < below; c->window++) {
         struct operand *x = &c->operands[c->window];
@@ -339,7 +339,7 @@ void operand_move_to(struct baseline *c, struct operand *x, u8 reg) {
 // -- Locals -------------------------------------------------------------------------------------
 
 // mov r, [home]
-void local_load(struct baseline *c, u32 local) {
+[[gnu::noinline]] void local_load(struct baseline *c, u32 local) {
     enum value_type type = local_type(c, local);
     u8 reg = reg_empty(c, type_mask(type));
     value_load(c, type, reg, local_home(c, local));
