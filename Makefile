@@ -70,7 +70,7 @@ hosted_s       := $(wildcard kernel/arch/hosted/*.S)
 tool_c         := $(call sources,tools/*.c)
 tool_lib_c     := $(call sources,tools/lib/*.c)
 # The runner that tools, tests and the kernel share.
-spec_runner_c  := tests/spec/runner.c tests/spec/spectest.c
+spec_runner_c  := $(call sources,tests/spec/runner*.c) tests/spec/spectest.c
 test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c kernel/arch/*/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c)
 fake_c         := $(wildcard tests/fake_*.c)
 
@@ -154,9 +154,26 @@ hosted: $(out)/kwast-hosted
 $(out)/kwast-hosted: $(kout)/kwast-hosted always
 	$(Q)cmp -s $< $@ || cp --remove-destination $< $@ # it may be running
 
-# The kernel with the specification's runner as its payload (tests/spec/ring0.py).
+# The same under AddressSanitizer and UndefinedBehaviorSanitizer, for tests. Threads switch stacks,
+# which AddressSanitizer does not follow, so it watches the heap and globals only; unit tests watch
+# stacks. It cannot be linked static, but must stay where hosted.h says that the program is.
+checked_flags := $(hosted_flags) -fsanitize=address,undefined -fno-sanitize-recover=all \
+                 -mllvm -asan-stack=0
+checked_objects = $(patsubst $(kout)/hosted/%,$(out)/checked/%,$(hosted_objects))
+
+$(out)/checked/%.o: % | $(ready)
+	$(call say,CC,$< (checked))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(if $(filter %.c,$<),$(checked_flags),$(hosted_flags)) -c $< -o $@
+
+$(out)/checked/kwast-hosted: $(checked_objects)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fuse-ld=lld-19 -no-pie -fsanitize=address,undefined $^ -o $@
+
+# The kernel with the specification's runner as its payload, on both machines (`kwast wast`).
+spec_payload_c = tests/spec/payload.c $(spec_runner_c)
 spec_kernel_objects = $(filter-out $(kout)/kernel/kernel/init/payload.c.o,$(kernel_objects)) \
-                      $(patsubst %,$(kout)/kernel/%.o,tests/spec/payload.c tests/spec/runner.c tests/spec/spectest.c)
+                      $(patsubst %,$(kout)/kernel/%.o,$(spec_payload_c))
 
 $(kout)/spec.first.elf: $(spec_kernel_objects) kernel/arch/x86_64/kernel.ld
 	$(link_kernel)
@@ -164,6 +181,14 @@ $(kout)/spec.first.elf: $(spec_kernel_objects) kernel/arch/x86_64/kernel.ld
 $(out)/spec.elf: $(spec_kernel_objects) $(kout)/spec.symbols.o kernel/arch/x86_64/kernel.ld
 	$(call say,LINK,$@)
 	$(link_kernel)
+
+$(out)/spec-hosted: $(filter-out $(kout)/hosted/kernel/init/payload.c.o,$(hosted_objects)) \
+                    $(patsubst %,$(kout)/hosted/%.o,$(spec_payload_c))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fuse-ld=lld-19 -static -Wl,--gc-sections $^ -o $@
+
+.PHONY: spec-machines
+spec-machines: $(out)/spec.elf $(out)/spec-hosted
 
 # The port alone, with a payload that tests it in place of the kernel (tests/boot/arch_test.py).
 arch_test_objects = $(patsubst %,$(kout)/kernel/%.o,$(base_c) base/string.c $(arch_c) $(arch_s) \
@@ -245,7 +270,7 @@ $(eval $(call host_archives,$(out)/release/host,))
 test_wasm := $(patsubst tests/wat/%.wat,$(out)/gen/wat/%.wasm,$(wildcard tests/wat/*.wat))
 $(out)/gen/wat/%.wasm: tests/wat/%.wat
 	@mkdir -p $(@D)
-	$(Q)wat2wasm --debug-names --enable-tail-call --enable-multi-memory --enable-memory64 --enable-threads $< -o $@
+	$(Q)wat2wasm --debug-names --enable-tail-call --enable-multi-memory --enable-memory64 --enable-threads --enable-exceptions $< -o $@
 $(patsubst %,$(out)/unit/obj/%.o,$(filter engine/% kernel/% tests/%,$(test_c))): $(test_wasm)
 
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
@@ -334,6 +359,7 @@ ORACLE_SEED  ?= 1
 .PHONY: oracle
 oracle: $(out)/oracle/exports
 	$(Q)tests/oracle/compare.py $< $(ORACLE_COUNT) $(ORACLE_SEED)
+	$(Q)tests/oracle/exceptions.py $< $(ORACLE_COUNT) $(ORACLE_SEED)
 
 $(out)/oracle/exports: $(out)/host/tests/oracle/exports.c.o $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
 	$(call say,LINK,$@)
@@ -343,14 +369,22 @@ $(out)/oracle/exports: $(out)/host/tests/oracle/exports.c.o $(foreach l,tool eng
 # -- Tools -------------------------------------------------------------------------------------------
 
 .PHONY: tools
-tools: $(out)/kwast
+tools: $(out)/kwast $(out)/wast
 
-$(out)/kwast: $(patsubst %,$(out)/host/%.o,$(tool_c)) $(foreach l,tool engine base,$(out)/host/lib$(l).a)
+# Static, because looking for libraries is a good part of a short run's time.
+kwast_c := $(filter-out tools/wast%.c,$(tool_c))
+$(out)/kwast: $(patsubst %,$(out)/host/%.o,$(kwast_c)) $(foreach l,tool engine base,$(out)/host/lib$(l).a)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
+	$(Q)$(CC) -static $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -o $@
 
 # Without assertions; finds the hosted kernel of the same kind beside itself.
-$(out)/release/kwast: $(patsubst %,$(out)/release/host/%.o,$(tool_c)) $(foreach l,tool engine base,$(out)/release/host/lib$(l).a)
+$(out)/release/kwast: $(patsubst %,$(out)/release/host/%.o,$(kwast_c)) $(foreach l,tool engine base,$(out)/release/host/lib$(l).a)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -static $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -o $@
+
+# What `kwast wast` becomes: the one command that needs a library.
+spec_c := tests/spec/wast_program.c $(call sources,tools/wast*.c)
+$(out)/wast: $(patsubst %,$(out)/host/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
 
@@ -361,24 +395,15 @@ $(out)/gen/font.c: tools/psf2c.py | $(ready)
 	@mkdir -p $(@D)
 	$(Q)python3 tools/psf2c.py $(console_font) $@
 
-# The specification's scripts by themselves.
-.PHONY: wast
-wast: $(out)/wast
-
-spec_c := tests/spec/wast_program.c tools/wast.c tools/wast_json.c
-$(out)/wast: $(patsubst %,$(out)/host/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
-	$(call say,LINK,$@)
-	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcjson -o $@
-
 # The official scripts are not part of this tree: tools/fetch-spec.sh finds them. They run as built
-# for use, under the sanitizers, and in ring 0.
+# for use, under the sanitizers, in the kernel as a Linux process, and in ring 0.
 .PHONY: spec
-spec: $(out)/wast $(out)/unit/wast $(out)/spec.elf
-	$(Q)if ! folder=$$(tools/fetch-spec.sh); then echo 'spec: SKIPPED, see above'; exit 0; fi; \
-	scripts=$$(find "$$folder" -name '*.json' | sort); \
-	echo 'on the host'; $(out)/wast --quiet $$scripts && \
-	echo 'on the host, under sanitizers' && $(out)/unit/wast --quiet $$scripts && \
-	echo 'in ring 0, under QEMU' && tests/spec/ring0.py $$scripts
+spec: $(out)/kwast $(out)/wast $(out)/unit/wast spec-machines
+	$(Q)if ! suites=$$(tools/fetch-spec.sh); then echo 'spec: SKIPPED, see above'; exit 0; fi; \
+	echo 'on the host'; timeout 600 $(out)/kwast wast $$suites && \
+	echo 'on the host, under sanitizers' && timeout 600 $(out)/unit/wast $$suites && \
+	echo 'in the kernel as a Linux process' && timeout 600 $(out)/kwast wast --machine hosted $$suites && \
+	echo 'in ring 0, under QEMU' && timeout 600 $(out)/kwast wast --machine qemu $$suites
 
 $(out)/unit/wast: $(patsubst %,$(out)/unit/obj/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/unit/lib$(l).a)
 	$(call say,LINK,$@)
@@ -492,4 +517,4 @@ tidy: format-check layers lint
 clean:
 	rm -rf $(out)
 
--include $(shell find $(out)/host $(out)/unit $(out)/fuzz $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
+-include $(shell find $(out)/host $(out)/unit $(out)/checked $(out)/fuzz $(out)/debug $(out)/release -name "*.d" 2>/dev/null)

@@ -1,6 +1,7 @@
 #pragma once
 // What an operation that can fail in an expected way returns. Results go through out-pointers that
-// are written only on OK. A bug in our own code is an ASSERT, never a status.
+// are written only on OK. A bug in our own code is an ASSERT, never a status. The numbers travel in
+// messages (abi/kwast/file.h) between parts that are built together.
 
 #include "base/types.h"
 
@@ -39,7 +40,15 @@
     X(ERR_CLOSED, "the other end is closed")                                                       \
     X(ERR_PEER_DIED, "the other end died")                                                         \
     X(ERR_BUSY, "busy")                                                                            \
-    X(ERR_IO, "input/output error")
+    X(ERR_IO, "input/output error")                                                                \
+    X(ERR_NO_ACCESS, "permission denied")                                                          \
+    X(ERR_NOT_PERMITTED, "not permitted")                                                          \
+    X(ERR_CROSS_DEVICE, "not on the same file system")                                             \
+    X(ERR_FILE_TOO_LARGE, "file too large")                                                        \
+    X(ERR_TOO_MANY_LINKS, "too many links")                                                        \
+    X(ERR_QUOTA, "quota exceeded")                                                                 \
+    X(ERR_NO_DEVICE, "no such device")                                                             \
+    X(ERR_TEXT_BUSY, "the program is running")
 
 enum status {
 #define X(name, text) name,

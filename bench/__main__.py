@@ -1,4 +1,4 @@
-"""`kwast bench`: measures Kwast against its peers, in the same run, and prints one JSON object a line.
+"""`kwast bench`: measures Kwast against its peers in the same run; prints one JSON object a line.
 
 A family of benchmarks is a module of this folder with
 
@@ -11,16 +11,18 @@ and one line in FAMILIES below. docs/benchmarks.md says how things are measured 
 
 import argparse
 import json
+import subprocess
 import sys
 
 import compile as compile_family
 import run as run_family
 import start as start_family
-from common import Context, Unavailable
+from common import ROOT, Context, Unavailable
 from environment import describe
 from table import print_table
 
 FAMILIES = [compile_family, run_family, start_family]
+PEERS = ["native", "wasm2c", "liftoff", "turbofan", "node", "none"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,20 +40,22 @@ def parse_arguments():
                "measurement could not be made or a result was wrong; with --strict also when a bar "
                "was missed.")
     parser.add_argument("names", nargs="*", metavar="NAME",
-                        help="a family (see --list), or a benchmark such as run.sha256; default: all")
+                        help="a family (see --list), or a benchmark like run.sha256; default: all")
     parser.add_argument("--list", action="store_true", help="name the benchmarks and end")
     parser.add_argument("--machine", default="hosted", choices=["hosted"],
                         help="hosted so far: times in QEMU are not times of the machine")
     parser.add_argument("--repetitions", type=int, default=5, metavar="N",
                         help="interleaved repetitions; medians are reported (default 5)")
     parser.add_argument("--peers", metavar="LIST",
-                        help="compare only with these, by commas, of: native, wasm2c, liftoff, "
-                             "turbofan, node; `none` for no peer")
+                        help=f"compare only with these, by commas, of: {', '.join(PEERS)}")
     parser.add_argument("--strict", action="store_true", help="fail when a bar is missed")
     parser.add_argument("--quiet", action="store_true", help="no progress and no table")
     options = parser.parse_args()
     if options.repetitions < 1:
         parser.error("--repetitions: at least 1")
+    for peer in (options.peers or "none").split(","):
+        if peer not in PEERS:
+            parser.error(f"--peers: {peer}: no such peer")
     known = {family.NAME for family in FAMILIES}
     known.update(name for family in FAMILIES for name, _ in family.benchmarks())
     for name in options.names:
@@ -71,6 +75,13 @@ def select(names):
     return selected
 
 
+def install_packages(context):
+    """From Debian, by name, what is missing; says so itself. What still lacks one fails later."""
+    done = subprocess.run([ROOT / "tools/deps.sh", "bench"], cwd=ROOT, stdout=sys.stderr)
+    if done.returncode != 0:
+        context.say("going on without")
+
+
 def main():
     options = parse_arguments()
     if options.list:
@@ -80,6 +91,7 @@ def main():
                 print(f"  {name:22} {what}")
         return 0
     context = Context(options)
+    install_packages(context)
     print(json.dumps({"name": "note", "machine": options.machine, "note": describe(context)}),
           flush=True)
     results = []

@@ -117,7 +117,8 @@ def make(*arguments):
     done = subprocess.run(["make", "-s", f"-j{os.cpu_count()}", *arguments], cwd=ROOT,
                           capture_output=True, text=True)
     if done.returncode != 0:
-        raise Unavailable(f"make {' '.join(arguments)} failed:\n{(done.stdout + done.stderr)[-2000:]}")
+        said = (done.stdout + done.stderr)[-2000:]
+        raise Unavailable(f"make {' '.join(arguments)} failed:\n{said}")
 
 
 def is_current(target, *sources):

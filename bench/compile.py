@@ -1,7 +1,7 @@
 """How fast modules are compiled, on one CPU, and what that takes: against Liftoff.
 
-Each repetition is a process of its own, pinned to one CPU, which reads the module first and counts the
-CPU time of all its threads from then to compiled code. V8 compiles every function then and there,
+Each repetition is a process of its own, pinned to one CPU, which reads the module first and counts
+the CPU time of all its threads from then to compiled code. V8 compiles every function then and there,
 with Liftoff only.
 """
 
@@ -11,7 +11,8 @@ import statistics
 
 import node
 import programs
-from common import BUILD, KWAST, HERE, Result, Unavailable, interleave, is_current, run as run_process
+from common import (BUILD, HERE, KWAST, Result, Unavailable, interleave, is_current, medians,
+                    run as run_process)
 from modules import enlarge
 
 NAME = "compile"
@@ -36,8 +37,8 @@ MODULES = {
 def benchmarks():
     out = []
     for name, (program, megabytes) in MODULES.items():
-        what = f"{program} as it is" if megabytes is None else f"{program} repeated to {megabytes} MB"
-        out.append((name, what))
+        what = "as it is" if megabytes is None else f"repeated to {megabytes} MB"
+        out.append((name, f"{program} {what}"))
     return out
 
 
@@ -75,7 +76,7 @@ def time_module(path, context):
 
     seconds = interleave([KWAST_RUNNER, *runners], context.repetitions, measure)
     typical = {key: statistics.median(one[key] for one in figures) for key in figures[0]}
-    return {key: statistics.median(values) for key, values in seconds.items()}, typical
+    return medians(seconds), typical
 
 
 def results(name, context):

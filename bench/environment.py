@@ -33,9 +33,10 @@ def version_of(*command):
 def describe(context):
     load = os.getloadavg()[0]
     if load > 0.5:
-        context.say(f"the load average is {load:.1f}: other programs are at work, and times will be off")
+        context.say(f"the load average is {load:.1f}: others are at work, and times will be off")
     return {"cpu": cpu_model(), "cpus": os.cpu_count(), "load": round(load, 2),
             "system": debian(), "kernel": platform.release(),
-            "clang": version_of("clang-19", "--version"), "wasm2c": version_of("wasm2c", "--version"),
+            "clang": version_of("clang-19", "--version"),
+            "wasm2c": version_of("wasm2c", "--version"),
             "commit": version_of("git", "describe", "--always", "--dirty"),
             "date": datetime.date.today().isoformat(), "repetitions": context.repetitions}

@@ -13,11 +13,13 @@ SECTION_IMPORT, SECTION_FUNCTION, SECTION_CODE = 2, 3, 10
 # Immediates by opcode: b block type, i index or other unsigned number, s signed number, m memory
 # argument, 4 and 8 bytes, t table of labels, c index of a function. Others have none.
 IMMEDIATES = {
-    **{op: "b" for op in (0x02, 0x03, 0x04)}, 0x0C: "i", 0x0D: "i", 0x0E: "t", 0x10: "c", 0x11: "ii",
+    **{op: "b" for op in (0x02, 0x03, 0x04)},
+    0x0C: "i", 0x0D: "i", 0x0E: "t", 0x10: "c", 0x11: "ii",
     **{op: "i" for op in range(0x20, 0x27)}, **{op: "m" for op in range(0x28, 0x3F)},
     0x3F: "i", 0x40: "i", 0x41: "s", 0x42: "s", 0x43: "4", 0x44: "8", 0xD0: "i", 0xD2: "c",
 }
-IMMEDIATES_FC = {8: "ii", 9: "i", 10: "ii", 11: "i", 12: "ii", 13: "i", 14: "ii", 15: "i", 16: "i", 17: "i"}
+IMMEDIATES_FC = {8: "ii", 9: "i", 10: "ii", 11: "i", 12: "ii", 13: "i", 14: "ii",
+                 15: "i", 16: "i", 17: "i"}
 NO_IMMEDIATES = {0x00, 0x01, 0x05, 0x0B, 0x0F, 0x1A, 0x1B, 0xD1, *range(0x45, 0xC5)}
 
 
@@ -151,7 +153,7 @@ def enlarge(data, size):
                 SECTION_CODE: number(count * copies) + b"".join(new_code)}
     out = bytearray(data[:8])
     for kind, contents in sections:
-        if kind != 0: # names would be of the original's functions
+        if kind != 0:  # names would be of the original's functions
             contents = replaced.get(kind, contents)
             out += bytes([kind]) + number(len(contents)) + contents
     return bytes(out)

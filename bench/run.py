@@ -7,11 +7,10 @@ count, and nothing is hidden in a helper thread. All runners must print the same
 """
 
 import math
-import statistics
 
 import node
 import programs
-from common import KWAST, Result, Unavailable, interleave, run as run_process
+from common import KWAST, Result, Unavailable, interleave, medians, run as run_process
 
 NAME = "run"
 WHAT = "running time of programs, over native code and over other compilers"
@@ -63,7 +62,7 @@ def time_program(program, context):
         said = "; ".join(f"{sum.decode(errors='replace')!r} by {', '.join(sorted(who))}"
                          for sum, who in checksums.items())
         raise Unavailable(f"wrong result: {said}")
-    return {runner: max(statistics.median(values), 1e-4) for runner, values in seconds.items()}
+    return {runner: max(value, 1e-4) for runner, value in medians(seconds).items()}
 
 
 def geometric_mean(numbers):

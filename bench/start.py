@@ -1,10 +1,10 @@
 """Hello world, from the start of the command to its end: time and memory of all processes."""
 
 import re
-import statistics
 
 import node
-from common import BUILD, HERE, KWAST, Result, Unavailable, interleave, is_current, run as run_process
+from common import (BUILD, HERE, KWAST, Result, Unavailable, interleave, is_current, medians,
+                    run as run_process)
 from programs import CC, WASM, WASM_LINK, command_run, need
 
 NAME = "start"
@@ -19,6 +19,7 @@ NATIVE = "native static"
 
 def benchmarks():
     return [("start.time", "milliseconds from start to exit"),
+            ("start.cpu", "CPU milliseconds of all its processes, which other load does not change"),
             ("start.memory", "peak memory of all its processes")]
 
 
@@ -53,24 +54,28 @@ def peak_bytes(key, command):
     return int(re.search(pattern, said, re.M).group(1)) * 1024
 
 
-def measure_time(found, context):
-    values = interleave(found, context.repetitions * RUNS_PER_REPETITION,
-                        lambda key: run_process(found[key]).wall_seconds * 1e3)
-    own = statistics.median(values.pop(KWAST_RUNNER))
-    yield Result("start.time", context.machine, own, "ms", bar=BAR_MS)
-    for peer, milliseconds in values.items():
-        yield Result("start.time", context.machine, own, "ms", peer=peer,
-                     peer_value=statistics.median(milliseconds))
+def compare(name, unit, bar, values, context):
+    """Results from {runner: [values]}."""
+    typical = medians(values)
+    own = typical.pop(KWAST_RUNNER)
+    yield Result(name, context.machine, own, unit, bar=bar)
+    for peer, value in typical.items():
+        yield Result(name, context.machine, own, unit, peer=peer, peer_value=value)
+
+
+def measure_times(names, found, context):
+    runs = interleave(found, context.repetitions * RUNS_PER_REPETITION,
+                      lambda key: run_process(found[key]))
+    for name, attribute, bar in (("start.time", "wall_seconds", BAR_MS), ("start.cpu", "cpu_seconds", None)):
+        values = {key: [getattr(run, attribute) * 1e3 for run in of_key] for key, of_key in runs.items()}
+        if name in names:
+            yield from compare(name, "ms", bar, values, context)
 
 
 def measure_memory(found, context):
     values = interleave(found, context.repetitions,
                         lambda key: peak_bytes(key, found[key]) / (1 << 20))
-    own = statistics.median(values.pop(KWAST_RUNNER))
-    yield Result("start.memory", context.machine, own, "MiB", bar=BAR_MIB)
-    for peer, mebibytes in values.items():
-        yield Result("start.memory", context.machine, own, "MiB", peer=peer,
-                     peer_value=statistics.median(mebibytes))
+    yield from compare("start.memory", "MiB", BAR_MIB, values, context)
 
 
 def run(names, context):
@@ -80,7 +85,7 @@ def run(names, context):
         if run_process(command).output != b"hello\n":
             raise Unavailable(f"wrong result: {name} does not say hello")
     context.say("start")
-    if "start.time" in names:
-        yield from measure_time(found, context)
+    if {"start.time", "start.cpu"} & set(names):
+        yield from measure_times(names, found, context)
     if "start.memory" in names:
         yield from measure_memory(found, context)

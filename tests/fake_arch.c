@@ -588,6 +588,10 @@ usize arch_random(void *out, usize len) {
     return false;
 }
 
+[[gnu::weak]] bool arch_console_ended(void) {
+    return false;
+}
+
 void arch_console_size(u32 *columns, u32 *rows) {
     *columns = 0;
     *rows = 0;

@@ -73,26 +73,31 @@ def listing(dump, wat):
     """The text of one module."""
     with tempfile.NamedTemporaryFile(suffix=".wasm") as wasm:
         run(["wat2wasm", "--enable-tail-call", "--enable-multi-memory", "--enable-memory64",
-             "--enable-threads", "--debug-names", wat, "-o", wasm.name])
+             "--enable-threads", "--enable-exceptions", "--debug-names", wat, "-o", wasm.name])
         lines = run([dump, wasm.name]).splitlines()
     functions = []
     for line in lines:
         word, _, rest = line.partition(" ")
         if word == "func":
-            functions.append((rest, [], {}))
+            functions.append((rest, [], {}, []))
         elif word == "code":
             functions[-1][1].extend(bytes.fromhex(rest))
         elif word == "site":
             offset, _, trap = rest.partition(" ")
             functions[-1][2].setdefault(int(offset), []).append(trap)
+        elif word == "guard":
+            offset, _, number = rest.partition(" ")
+            functions[-1][2].setdefault(int(offset), []).append(f"returns into try {number}")
+        elif word == "try":
+            functions[-1][3].append(line)
     out = []
-    for name, code, sites in functions:
+    for name, code, sites, tries in functions:
         out.append(f"{name.partition(' ')[2]}:")
         end = max(at for at, traps in sites.items() if "call stack exhausted" in traps) + 2
         for offset, text in [*instructions(code[:end]), *constants(code, end)]:
             traps = [t for t in sites.get(offset, []) if t != "no trap"]
             out.append(f"{offset:4x}  {text}" + (f"  ; {', '.join(traps)}" if traps else ""))
-        out.append("")
+        out.extend([*tries, ""])
     return "\n".join(out)
 
 

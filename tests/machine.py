@@ -19,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
+HOSTED = Path(os.environ.get("KWAST_HOSTED", BUILD / "kwast-hosted"))  # as for `kwast run`
 LIMIT_SECONDS = 300
 
 # How many CPUs the machines have, unless a test says. KWAST_TEST_CPUS is for all of them.
@@ -73,7 +74,7 @@ class Machine:
         return machine
 
     @classmethod
-    def hosted(cls, files, append="", kernel=BUILD / "kwast-hosted", **options):
+    def hosted(cls, files, append="", kernel=HOSTED, **options):
         """Starts the kernel as a process."""
         handle, path = tempfile.mkstemp(suffix=".tar")
         os.close(handle)

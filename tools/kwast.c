@@ -2,22 +2,24 @@
 
 #include "tools/kwast.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/types.h"
+#include "tools/lib/machine.h"
 #include "tools/lib/report.h"
-#include "tools/wast.h"
 
 static const char help[] =
     "usage: kwast COMMAND ...\n"
     "\n"
     "  run [OPTIONS] PROGRAM.wasm [ARGS...]   boot Kwast with a program\n"
     "  compile PROGRAM.wasm                   compile only; sizes and speed\n"
-    "  wast SCRIPT.json...                    run converted specification scripts\n"
+    "  wast [OPTIONS] FOLDER...               run the specification's converted scripts\n"
     "  bench [OPTIONS] [NAME...]              measure against other engines\n"
     "  help                                   this text\n"
     "\n"
@@ -26,6 +28,16 @@ static const char help[] =
 static int help_main(int, char **) {
     fputs(help, stdout);
     return EXIT_OK;
+}
+
+// A program of its own beside this one: it needs a library that would make every start slower.
+static int wast_main(int, char **argv) {
+    char path[PATH_MAX];
+    if (!program_beside("wast", path, sizeof path))
+        return EXIT_ERROR;
+    execv(path, argv);
+    report_error(path, "%s", strerror(errno));
+    return EXIT_ERROR;
 }
 
 static const struct command {

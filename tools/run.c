@@ -3,6 +3,7 @@
 // One loop moves bytes between the link (abi/kwast/link.h) and the standard streams. It never
 // blocks but in poll(): standard input is read only against the machine's credit, output waits in
 // outlets, and while those are full nothing is taken from the link, which slows the program down.
+// Requests for files are served as they come: the machine has only so many under way.
 // Signals come through a descriptor, so every way to end passes session_end, which ends the
 // machine. The terminal's modes are never changed, so there is nothing to put back.
 
@@ -22,6 +23,7 @@
 #include "base/math.h"
 #include "tools/boot_archive.h"
 #include "tools/kwast.h"
+#include "tools/lib/file_server.h"
 #include "tools/lib/link_frames.h"
 #include "tools/lib/machine.h"
 #include "tools/lib/report.h"
@@ -48,6 +50,7 @@ struct session {
     struct outlet err;
     struct link_frames frames;
     struct outlet to_machine; // never flushed as an outlet: see link_send
+    struct file_server files;
     u64 stdin_credit;
     bool stdin_ended;
     bool hello_seen;
@@ -86,6 +89,24 @@ static void tail_print(const struct tail *tail) {
     fwrite(tail->bytes, 1, tail->len, stderr);
     if (tail->len != 0 && tail->bytes[tail->len - 1] != '\n')
         fputc('\n', stderr);
+}
+
+// -- Frames to the machine ------------------------------------------------------------------------
+
+static void frame_queue(struct session *session, enum link_type type, struct bytes payload) {
+    struct link_header header = {.magic = LINK_MAGIC, .type = type, .len = (u32)payload.len};
+    outlet_put(&session->to_machine, (struct bytes){(const u8 *)&header, sizeof(header)});
+    outlet_put(&session->to_machine, payload);
+}
+
+static void link_send(struct session *session) {
+    struct outlet *queue = &session->to_machine;
+    ssize_t done = send(session->machine.link, queue->pending + queue->pending_start,
+                        outlet_pending(queue), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (done > 0)
+        queue->pending_start += (usize)done;
+    else if (done < 0 && errno != EAGAIN && errno != EINTR)
+        queue->pending_start = queue->pending_end; // it is gone; reading will tell
 }
 
 // -- Frames from the machine ----------------------------------------------------------------------
@@ -148,6 +169,20 @@ static void handle_exit(struct session *session, struct bytes payload) {
     }
 }
 
+static void handle_file_request(struct session *session, struct bytes payload) {
+    struct file_server *files = &session->files;
+    switch (file_server_serve(files, payload)) {
+    case FILE_SERVED_ANSWER:
+        frame_queue(session, LINK_FILE_REPLY, (struct bytes){files->answer, files->answer_len});
+        break;
+    case FILE_SERVED_SILENT:
+        break;
+    case FILE_SERVED_MALFORMED:
+        broken_link(session, "malformed request for a file");
+        break;
+    }
+}
+
 static void handle_frame(struct session *session, u16 type, struct bytes payload) {
     if (!session->hello_seen && type != LINK_HELLO) {
         broken_link(session, "the machine did not greet");
@@ -176,6 +211,9 @@ static void handle_frame(struct session *session, u16 type, struct bytes payload
         break;
     case LINK_TIMES:
         handle_times(session, payload);
+        break;
+    case LINK_FILE_REQUEST:
+        handle_file_request(session, payload);
         break;
     case LINK_EXIT:
         handle_exit(session, payload);
@@ -208,25 +246,11 @@ static void link_receive(struct session *session) {
     }
     if (next == LINK_NEXT_BROKEN)
         broken_link(session, "what the machine sent is not a frame");
+    else if (outlet_pending(&session->to_machine) != 0)
+        link_send(session); // answers: at once, if there is room
 }
 
-// -- Frames to the machine ------------------------------------------------------------------------
-
-static void frame_queue(struct session *session, enum link_type type, struct bytes payload) {
-    struct link_header header = {.magic = LINK_MAGIC, .type = type, .len = (u32)payload.len};
-    outlet_put(&session->to_machine, (struct bytes){(const u8 *)&header, sizeof(header)});
-    outlet_put(&session->to_machine, payload);
-}
-
-static void link_send(struct session *session) {
-    struct outlet *queue = &session->to_machine;
-    ssize_t done = send(session->machine.link, queue->pending + queue->pending_start,
-                        outlet_pending(queue), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (done > 0)
-        queue->pending_start += (usize)done;
-    else if (done < 0 && errno != EAGAIN && errno != EINTR)
-        queue->pending_start = queue->pending_end; // it is gone; reading will tell
-}
+// -- Standard input -------------------------------------------------------------------------------
 
 static void stdin_receive(struct session *session) {
     static u8 buffer[STDIN_CHUNK_BYTES];
@@ -416,6 +440,7 @@ static int signals_open(void) {
     if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler == SIG_IGN)
         sigdelset(&set, SIGHUP); // nohup
     signal(SIGPIPE, SIG_IGN);    // writes report it instead
+    signal(SIGXFSZ, SIG_IGN);    // likewise
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
         return -1;
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -425,6 +450,20 @@ static int signals_open(void) {
 static u64 ram_for(u64 memory_bytes, u64 archive_bytes) {
     u64 ram = memory_bytes + memory_bytes / 64 + RAM_KERNEL + 8 * archive_bytes;
     return align_up(ram, RAM_GRAIN);
+}
+
+static bool directories_open(struct session *session) {
+    const struct run_options *options = session->options;
+    file_server_init(&session->files);
+    for (u32 i = 0; has_real_directories(options) && i < options->directory_count; i++) {
+        const char *host = options->directories[i].host;
+        int error = file_server_add_root(&session->files, host);
+        if (error != 0) {
+            report_error(host, "%s", strerror(error));
+            return false;
+        }
+    }
+    return true;
 }
 
 // The peak of this process. getrusage would count what forked it, before it became this.
@@ -449,15 +488,17 @@ static void print_memory(void) {
 }
 
 static int run_program(const struct run_options *options) {
-    u64 archive_bytes;
-    int archive = boot_archive_create(options, &archive_bytes);
-    if (archive < 0)
-        return EXIT_ERROR;
-
     struct session *session = calloc(1, sizeof(*session));
     if (session == NULL)
         abort();
     session->options = options;
+    u64 archive_bytes;
+    int archive = directories_open(session) ? boot_archive_create(options, &archive_bytes) : -1;
+    if (archive < 0) {
+        file_server_fini(&session->files);
+        free(session);
+        return EXIT_ERROR;
+    }
     session->signals = signals_open();
     session->started_ns = now_ns();
     outlet_init(&session->out, STDOUT_FILENO, "standard output");
@@ -486,6 +527,7 @@ static int run_program(const struct run_options *options) {
     outlet_fini(&session->out);
     outlet_fini(&session->err);
     outlet_fini(&session->to_machine);
+    file_server_fini(&session->files);
     free(session);
     return exit_code;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tests/spec/script.h"
+#include "tools/lib/wast_repair.h"
 
 struct converter {
     const char *path;
@@ -107,7 +108,8 @@ static const char *member(const cJSON *object, const char *name) {
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
 }
 
-static bool put_module_file(const struct converter *c, const cJSON *command) {
+// `is_good`: it is to be accepted.
+static bool put_module_file(const struct converter *c, const cJSON *command, bool is_good) {
     const char *name = member(command, "binary_filename");
     if (name == NULL)
         name = member(command, "filename");
@@ -119,6 +121,9 @@ static bool put_module_file(const struct converter *c, const cJSON *command) {
     free(path);
     if (bytes == NULL)
         return complain(c, "cannot read the module");
+    if (is_good && wast_repair_imports((u8 *)bytes, len))
+        fprintf(stderr, "kwast: %s:%d: the count of imports is the converter's fault: put right\n",
+                c->path, c->line);
     put_bytes(c->out, bytes, len);
     free(bytes);
     return true;
@@ -276,6 +281,8 @@ static const struct {
     {"module_instance", SCRIPT_INSTANCE},
     {"register", SCRIPT_REGISTER},
     {"action", SCRIPT_ACTION},
+    {"thread", SCRIPT_THREAD},
+    {"wait", SCRIPT_WAIT},
     {"assert_return", SCRIPT_ASSERT_RETURN},
     {"assert_trap", SCRIPT_ASSERT_TRAP},
     {"assert_exhaustion", SCRIPT_ASSERT_EXHAUSTION},
@@ -301,13 +308,31 @@ static bool is_text_module(const cJSON *command) {
     return type != NULL && strcmp(type, "text") == 0 && member(command, "binary_filename") == NULL;
 }
 
+static bool put_commands(struct converter *c, const cJSON *commands);
+
+// The commands of a thread are a blob within the blob. Threads may start threads.
+static bool put_thread(const struct converter *c, const cJSON *json) {
+    char *blob = NULL;
+    size_t len = 0;
+    struct converter inner = {.path = c->path, .out = open_memstream(&blob, &len), .line = c->line};
+    if (inner.out == NULL)
+        return complain(c, "out of memory");
+    bool done = put_commands(&inner, cJSON_GetObjectItemCaseSensitive(json, "commands"));
+    fclose(inner.out);
+    put_text(c->out, member(json, "name"));
+    put_text(c->out, member(json, "shared_module"));
+    put_bytes(c->out, blob, len);
+    free(blob);
+    return done;
+}
+
 static bool put_operands(const struct converter *c, const cJSON *json,
                          enum script_command command) {
     switch (command) {
     case SCRIPT_MODULE:
     case SCRIPT_DEFINITION:
         put_text(c->out, member(json, "name"));
-        return put_module_file(c, json);
+        return put_module_file(c, json, true);
     case SCRIPT_INSTANCE:
         put_text(c->out, member(json, "instance"));
         put_text(c->out, member(json, "module"));
@@ -315,6 +340,11 @@ static bool put_operands(const struct converter *c, const cJSON *json,
     case SCRIPT_REGISTER:
         put_text(c->out, member(json, "as"));
         put_text(c->out, member(json, "name"));
+        return true;
+    case SCRIPT_THREAD:
+        return put_thread(c, json);
+    case SCRIPT_WAIT:
+        put_text(c->out, member(json, "thread"));
         return true;
     case SCRIPT_ACTION:
     case SCRIPT_ASSERT_EXCEPTION:
@@ -333,7 +363,7 @@ static bool put_operands(const struct converter *c, const cJSON *json,
         return true;
     default:
         put_text(c->out, member(json, "text"));
-        return put_module_file(c, json);
+        return put_module_file(c, json, false);
     }
 }
 
@@ -350,31 +380,34 @@ static bool put_command(struct converter *c, const cJSON *json) {
     return put_operands(c, json, command);
 }
 
-static bool put_script(struct converter *c, const cJSON *json) {
-    const char *source = member(json, "source_filename");
-    const char *slash = source != NULL ? strrchr(source, '/') : NULL;
-    put_number(c->out, SCRIPT_BEGIN, 1);
-    put_number(c->out, 0, 4);
-    put_text(c->out, slash != NULL ? slash + 1 : source);
+static bool put_commands(struct converter *c, const cJSON *commands) {
     const cJSON *command;
-    cJSON_ArrayForEach(command, cJSON_GetObjectItemCaseSensitive(json, "commands")) {
+    cJSON_ArrayForEach(command, commands) {
         if (!put_command(c, command))
             return false;
     }
     return true;
 }
 
-bool wast_json_convert(const char *path, FILE *out) {
-    struct converter c = {.path = path, .out = out};
+static void put_begin(const struct wast_script *script, FILE *out) {
+    put_number(out, SCRIPT_BEGIN, 1);
+    put_number(out, 0, 4);
+    put_text(out, script->name);
+    put_number(out, script->features, 4);
+}
+
+bool wast_json_convert(const struct wast_script *script, FILE *out) {
+    struct converter c = {.path = script->path, .out = out};
     usize len;
-    char *text = read_file(path, &len);
+    char *text = read_file(script->path, &len);
     if (text == NULL)
         return complain(&c, "cannot be read");
     cJSON *json = cJSON_ParseWithLength(text, keep_nuls(text));
     free(text);
     if (json == NULL)
         return complain(&c, "is not JSON");
-    bool done = put_script(&c, json);
+    put_begin(script, out);
+    bool done = put_commands(&c, cJSON_GetObjectItemCaseSensitive(json, "commands"));
     cJSON_Delete(json);
     return done;
 }

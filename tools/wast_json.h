@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "base/types.h"
+#include "tools/wast_find.h"
 
-// Appends the script in `path` to `out`. On failure says why on stderr and returns false.
-MUST_USE bool wast_json_convert(const char *path, FILE *out);
+// Appends the script to `out`. On failure says why on stderr and returns false.
+MUST_USE bool wast_json_convert(const struct wast_script *script, FILE *out);

@@ -12,6 +12,8 @@
 //   arg=TEXT            an argument; argv[0] comes first
 //   env=NAME=VALUE      an environment variable
 //   preopen=GUEST=PATH  a preopened directory: the archive's PATH under the name GUEST
+//   root=GUEST=NUMBER   another: the directory NUMBER of who is at the other end of the link
+//                       (abi/kwast/file.h)
 //   memory=BYTES        limit of the process's memory
 //   invoke=NAME         call this export, with the args after argv[0] as its arguments
 //   times=1             send LINK_TIMES

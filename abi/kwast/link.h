@@ -20,11 +20,13 @@ enum link_type : u16 {
     LINK_STDIN_CREDIT = 5, // u32: how many more bytes of stdin the machine takes
     LINK_TIMES = 6,        // struct link_times
     LINK_EXIT = 7,         // struct link_exit; the last frame
+    LINK_FILE_REQUEST = 8, // abi/kwast/file.h
 
     // To the machine.
     LINK_STDIN = 32,     // bytes, within credit
     LINK_STDIN_END = 33, // end of file
     LINK_INTERRUPT = 34, // Ctrl-C: end the program
+    LINK_FILE_REPLY = 35,
 };
 
 struct link_header {

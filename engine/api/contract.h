@@ -152,6 +152,7 @@ struct code_catch {
 
 struct instance;
 struct module;
+struct tag;
 struct trap_report;
 struct instance_state;
 
@@ -164,6 +165,7 @@ struct thread_block {
     u64 trap_fp;                // rbp at that moment
     u32 pending_trap;           // enum trap for TRAP_DYNAMIC sites
     u32 trap;                   // enum trap being unwound with
+    const struct tag *thrown;   // of the exception that nobody caught, with TRAP_EXCEPTION
     struct trap_report *report; // filled in when a trap unwinds, unless NULL
     void *owner;                // the embedder's thread
 };

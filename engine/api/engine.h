@@ -86,12 +86,15 @@ enum feature : u32 {
     FEATURE_EXCEPTIONS = 1u << 12,        // with exnref; tags and throw, for the older form too
     FEATURE_LEGACY_EXCEPTIONS = 1u << 13, // try, catch, catch_all, delegate, rethrow
     FEATURE_MEMORY64 = 1u << 14,          // tables of 64 bits too
+    FEATURE_COMPACT_IMPORTS = 1u << 15,   // of several things from one module
 
-    FEATURES_ALL = (1u << 15) - 1, // what is decoded and validated
+    FEATURES_ALL = (1u << 16) - 1, // what is decoded and validated
     // What there is code for: what an engine is created with.
-    FEATURES_SUPPORTED = ((1u << 9) - 1) | FEATURE_MULTI_MEMORY | FEATURE_THREADS |
-                         FEATURE_EXCEPTIONS | FEATURE_LEGACY_EXCEPTIONS | FEATURE_MEMORY64,
+    FEATURES_SUPPORTED = FEATURES_ALL,
 };
+
+// The proposal's name, as refusals give it. `feature` is one bit of FEATURES_ALL.
+const char *feature_name(u32 feature);
 
 enum memory_segment { SEGMENT_FS, SEGMENT_GS };
 
@@ -104,6 +107,10 @@ MUST_USE enum status engine_create(const struct engine_config *config, struct en
 
 // All modules and stores of it must be gone.
 void engine_destroy(struct engine *engine);
+
+// What modules may use that are made from now on; those that exist stay as they are.
+u32 engine_features(const struct engine *engine);
+void engine_set_features(struct engine *engine, u32 features);
 
 // Makes a host function that modules can import. It lives as long as the engine; making the same
 // one again makes a second. `type` is copied.
@@ -188,6 +195,9 @@ void module_code(const struct module *module, u32 index, struct func_code *out);
 // are.
 u32 module_code_sites(const struct module *module, u32 index, struct code_site *out, u32 capacity);
 
+// The name that a tag is imported by, else exported by, or empty.
+struct bytes module_tag_name(const struct module *module, u32 tag);
+
 // -- Stores and instances -----------------------------------------------------------------------
 
 // One thing that can be imported or exported. The objects belong to their store (host functions
@@ -225,8 +235,9 @@ MUST_USE enum status store_tag(struct store *store, const struct func_type *type
 // Links `module` against `imports` (one per import, in order; one whose pointer is NULL is
 // unknown), makes the instance, and runs the active segments. ERR_UNLINKABLE says why in `error`.
 // When a segment is out of bounds the status is OK, `*trap` is set, and what was already written
-// stays, as the specification has it. The start function is not run: see instance_start_func. The
-// store keeps the module alive.
+// stays, as the specification has it since bulk memory operations; a module that was made without
+// that feature is ERR_UNLINKABLE then, and nothing is written. The start function is not run: see
+// instance_start_func. The store keeps the module alive.
 MUST_USE enum status instance_create(struct store *store, struct module *module,
                                      const struct extern_ref *imports, struct module_error *error,
                                      enum trap *trap, struct instance **out);
@@ -251,6 +262,7 @@ void func_ref_type(struct engine *engine, const struct func_ref *func, struct fu
 // -- Running ------------------------------------------------------------------------------------
 
 #define TRAP_REPORT_FRAMES 32
+#define NO_TAG             UINT32_MAX
 
 struct trap_frame {
     struct module *module; // not retained: valid while the store lives
@@ -261,6 +273,7 @@ struct trap_frame {
 // Where a trap happened, innermost frame first. `frames_total` may be larger than what was kept.
 struct trap_report {
     enum trap trap;
+    u32 tag; // TRAP_EXCEPTION: of what was thrown, in the innermost frame's module; or NO_TAG
     u32 frame_count;
     u32 frames_total;
     struct trap_frame frames[TRAP_REPORT_FRAMES];

@@ -44,19 +44,25 @@ static void call_thrower(struct baseline *c, enum helper helper) {
     c->reachable = false;
 }
 
-// Everything goes home; lea rdx, [home of the last value]; mov esi, tag; throw
-void emit_throw(struct baseline *c) {
+// Operands go home, and where a catch of this function may see them, locals do:
+// mov [home], r ...
+static void spill_for_throw(struct baseline *c) {
     operands_spill(c, c->operand_count);
-    locals_spill(c);
+    if (block_at(c, 0)->guard != NO_TRY)
+        locals_spill(c);
+}
+
+// spills; lea rdx, [home of the last value]; mov esi, tag; throw
+void emit_throw(struct baseline *c) {
+    spill_for_throw(c);
     asm_lea(c->a, W64, RDX, slot_home(c, operand_slot(c, c->operand_count)));
     asm_mov_ri(c->a, RSI, c->insn.index);
     call_thrower(c, HELPER_THROW);
 }
 
-// Everything goes home; mov rsi, [home of the reference]; throw
+// spills; mov rsi, [home of the reference]; throw
 static void throw_operand(struct baseline *c, u32 index) {
-    operands_spill(c, c->operand_count);
-    locals_spill(c);
+    spill_for_throw(c);
     asm_load(c->a, W64, RSI, operand_home(c, &c->operands[index]));
     call_thrower(c, HELPER_THROW_REF);
 }

@@ -23,9 +23,18 @@ void *decoder_alloc(struct decoder *d, u64 count, usize size);
 // A copy of `count` elements of `size` bytes at the front of room for `count + more`.
 void *decoder_extend(struct decoder *d, const void *from, u32 count, u32 more, usize size);
 
-// sections.c
-void decode_types(struct decoder *d);
+// imports.c
 void decode_imports(struct decoder *d);
+
+// sections.c
+u32 read_type_index(struct decoder *d);
+struct table_type read_table_type(struct decoder *d);
+struct memory_type read_memory_type(struct decoder *d);
+struct tag_decl read_tag_type(struct decoder *d);
+struct global_type read_global_type(struct decoder *d);
+void check_table_count(struct decoder *d, const u8 *where, u64 count);
+void check_memory_count(struct decoder *d, const u8 *where, u64 count);
+void decode_types(struct decoder *d);
 void decode_functions(struct decoder *d);
 void decode_tables(struct decoder *d);
 void decode_memories(struct decoder *d);

@@ -108,6 +108,43 @@ static void index_spaces_hold_imports_first(void **state) {
     module_decl_destroy(decl);
 }
 
+// (import "m" (item "f" func) (item "g" global i32)), (import "n" "h" func),
+// (import "o" (item "t") (item "u") table) and (import "p" (no items)).
+static void compact_imports_are_several(void **state) {
+    (void)state;
+    static const struct wasm_part parts[] = {
+        PART(TYPES, "\1\x60\0\0"),
+        PART(IMPORTS, "\4\1m\0\x7f\2\1f\0\0\1g\3\x7f\0\1n\1h\0\0\1o\0\x7e\1\x70\0\1\2\1t\1u\1p\0"
+                      "\x7f\0"),
+        PART(TABLES, "\1\x70\0\5"),
+    };
+    static const struct {
+        const char *module;
+        const char *name;
+        enum extern_kind kind;
+        u32 index;
+    } expected[] = {
+        {"m", "f", EXTERN_FUNC, 0},  {"m", "g", EXTERN_GLOBAL, 0}, {"n", "h", EXTERN_FUNC, 1},
+        {"o", "t", EXTERN_TABLE, 0}, {"o", "u", EXTERN_TABLE, 1},
+    };
+    struct wasm_build b;
+    struct module_decl *decl = decode(build(&b, parts, COUNT_OF(parts)));
+    assert_int_equal(decl->import_count, COUNT_OF(expected));
+    for (usize i = 0; i < COUNT_OF(expected); i++) {
+        const struct import_decl *import = &decl->imports[i];
+        assert_true(bytes_equal_text(import->module, expected[i].module));
+        assert_true(bytes_equal_text(import->name, expected[i].name));
+        assert_int_equal(import->kind, expected[i].kind);
+        assert_int_equal(import->index, expected[i].index);
+    }
+    assert_int_equal(decl->func_import_count, 2);
+    assert_int_equal(decl->table_import_count, 2);
+    assert_int_equal(decl->tables[1].limits.min, 1);
+    assert_int_equal(decl->tables[2].limits.min, 5);
+    assert_int_equal(decl->global_import_count, 1);
+    module_decl_destroy(decl);
+}
+
 static void constants_are_read(void **state) {
     (void)state;
     struct wasm_build b;
@@ -276,10 +313,18 @@ static const struct refusal_case {
     {{PART(IMPORTS, "\1\0\0\0\0")}, ERR_INVALID, "unknown type 0", 14},
     {{PART(IMPORTS, "\1\0\0\4\0\0")}, ERR_INVALID, "unknown type 0", 15},
     {{PART(IMPORTS, "\1\0\0\5\0")}, ERR_MALFORMED, "malformed import kind", 13},
-    {{PART(IMPORTS, "\1\0\0\x7f\0")},
-     ERR_UNSUPPORTED,
-     "malformed import kind: proposal compact import section is not supported",
-     13},
+    {{PART(IMPORTS, "\1\0\1x\x7f\0")}, ERR_MALFORMED, "malformed import kind", 14},
+    {{PART(IMPORTS, "\1\0\0\x7d\0")}, ERR_MALFORMED, "malformed import kind", 13},
+    {{PART(IMPORTS, "\1\0\0\x7f\1\1a\x7f\0")}, ERR_MALFORMED, "malformed import kind", 17},
+    {{PART(IMPORTS, "\1\0\0\x7e\0\0\0")}, ERR_INVALID, "unknown type 0", 15},
+    {{PART(IMPORTS, "\1\0\0\x7f\2\1a\3\x7f\0")},
+     ERR_TRUNCATED,
+     "unexpected end of section or function",
+     20},
+    {{PART(IMPORTS, "\1\0\0\x7e\3\x7f\0\2\1a")},
+     ERR_TRUNCATED,
+     "unexpected end of section or function",
+     20},
     {{PART(IMPORTS, "\1\0\1\x80\3\x7f\0")}, ERR_MALFORMED, "malformed UTF-8 encoding", 13},
     {{PART(IMPORTS, "\1\0\0\3\x7f\2")}, ERR_MALFORMED, "malformed mutability", 15},
     // Functions and code.
@@ -527,6 +572,9 @@ static const struct feature_case {
     {FEATURE_THREADS, {PART(MEMORIES, "\1\3\0\0")}, "proposal threads is switched off"},
     {FEATURE_MEMORY64, {PART(MEMORIES, "\1\4\0")}, "proposal memory64 is switched off"},
     {FEATURE_MEMORY64, {PART(TABLES, "\1\x70\4\0")}, "proposal memory64 is switched off"},
+    {FEATURE_COMPACT_IMPORTS,
+     {PART(IMPORTS, "\1\0\0\x7f\0")},
+     "proposal compact import section is switched off"},
     {FEATURE_EXTENDED_CONST,
      {PART(GLOBALS, "\1\x7f\0\x41\0\x41\0\x6a\x0b")},
      "proposal extended constant expressions is switched off"},
@@ -722,6 +770,7 @@ static void memory_is_bounded_by_the_input(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(index_spaces_hold_imports_first),
+        cmocka_unit_test(compact_imports_are_several),
         cmocka_unit_test(constants_are_read),
         cmocka_unit_test(segments_of_all_forms_are_read),
         cmocka_unit_test(declared_references_are_numbered),

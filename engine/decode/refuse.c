@@ -13,40 +13,50 @@ static struct refusal malformed(const char *text) {
     return (struct refusal){ERR_MALFORMED, text};
 }
 
+// One row a proposal, in the order of the bits.
+#define FEATURE_NAMES(ROW)                                                                         \
+    ROW(FEATURE_SIGN_EXTENSION, "sign-extension operators")                                        \
+    ROW(FEATURE_SATURATING_CONVERSION, "non-trapping float-to-int conversions")                    \
+    ROW(FEATURE_MUTABLE_GLOBALS, "import/export of mutable globals")                               \
+    ROW(FEATURE_MULTI_VALUE, "multi-value")                                                        \
+    ROW(FEATURE_BULK_MEMORY, "bulk memory operations")                                             \
+    ROW(FEATURE_REFERENCE_TYPES, "reference types")                                                \
+    ROW(FEATURE_SIMD, "fixed-width SIMD")                                                          \
+    ROW(FEATURE_RELAXED_SIMD, "relaxed SIMD")                                                      \
+    ROW(FEATURE_TAIL_CALLS, "tail calls")                                                          \
+    ROW(FEATURE_EXTENDED_CONST, "extended constant expressions")                                   \
+    ROW(FEATURE_MULTI_MEMORY, "multi-memory")                                                      \
+    ROW(FEATURE_THREADS, "threads")                                                                \
+    ROW(FEATURE_EXCEPTIONS, "exception handling")                                                  \
+    ROW(FEATURE_LEGACY_EXCEPTIONS, "exception handling (legacy)")                                  \
+    ROW(FEATURE_MEMORY64, "memory64")                                                              \
+    ROW(FEATURE_COMPACT_IMPORTS, "compact import section")
+
+static const struct feature_text {
+    u32 feature;
+    const char *name;
+    const char *off;
+} feature_texts[] = {
+#define FEATURE_ROW(bit, name) {bit, name, "proposal " name " is switched off"},
+    FEATURE_NAMES(FEATURE_ROW)
+#undef FEATURE_ROW
+};
+
+STATIC_ASSERT(COUNT_OF(feature_texts) == __builtin_popcount(FEATURES_ALL), "each has a name");
+
+static const struct feature_text *feature_text(u32 feature) {
+    ASSERT(__builtin_popcount(feature) == 1 && (feature & FEATURES_ALL) != 0);
+    const struct feature_text *text = &feature_texts[__builtin_ctz(feature)];
+    ASSERT(text->feature == feature);
+    return text;
+}
+
+const char *feature_name(u32 feature) {
+    return feature_text(feature)->name;
+}
+
 const char *feature_off_text(u32 feature) {
-    switch (feature) {
-    case FEATURE_SIGN_EXTENSION:
-        return "proposal sign-extension operators is switched off";
-    case FEATURE_SATURATING_CONVERSION:
-        return "proposal non-trapping float-to-int conversions is switched off";
-    case FEATURE_MUTABLE_GLOBALS:
-        return "proposal import/export of mutable globals is switched off";
-    case FEATURE_MULTI_VALUE:
-        return "proposal multi-value is switched off";
-    case FEATURE_BULK_MEMORY:
-        return "proposal bulk memory operations is switched off";
-    case FEATURE_REFERENCE_TYPES:
-        return "proposal reference types is switched off";
-    case FEATURE_SIMD:
-        return "proposal fixed-width SIMD is switched off";
-    case FEATURE_RELAXED_SIMD:
-        return "proposal relaxed SIMD is switched off";
-    case FEATURE_TAIL_CALLS:
-        return "proposal tail calls is switched off";
-    case FEATURE_EXTENDED_CONST:
-        return "proposal extended constant expressions is switched off";
-    case FEATURE_MULTI_MEMORY:
-        return "proposal multi-memory is switched off";
-    case FEATURE_THREADS:
-        return "proposal threads is switched off";
-    case FEATURE_EXCEPTIONS:
-        return "proposal exception handling is switched off";
-    case FEATURE_LEGACY_EXCEPTIONS:
-        return "proposal exception handling (legacy) is switched off";
-    case FEATURE_MEMORY64:
-        return "proposal memory64 is switched off";
-    }
-    UNREACHABLE();
+    return feature_text(feature)->off;
 }
 
 static struct refusal refuse_plain_opcode(u32 opcode) {
@@ -139,10 +149,7 @@ struct refusal refuse_type_form(u8 byte) {
     }
 }
 
-struct refusal refuse_import_kind(u8 kind) {
-    if (kind == 0x7e || kind == 0x7f) // several of one module
-        return unsupported(
-            "malformed import kind: proposal compact import section is not supported");
+struct refusal refuse_import_kind(void) {
     return malformed("malformed import kind");
 }
 

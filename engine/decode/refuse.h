@@ -20,7 +20,7 @@ struct refusal refuse_opcode(u32 prefix, u32 opcode);
 struct refusal refuse_value_type(u8 byte);
 struct refusal refuse_ref_type(u8 byte);
 struct refusal refuse_type_form(u8 byte);
-struct refusal refuse_import_kind(u8 kind);
+struct refusal refuse_import_kind(void);
 
 // The flag byte of limits, when it has bits that mean nothing here.
 struct refusal refuse_limits(u8 flags);

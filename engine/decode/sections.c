@@ -1,4 +1,4 @@
-// The sections that declare: types, imports, functions, tables, memories, globals, exports, start.
+// The sections that declare: types, functions, tables, memories, globals, exports, start.
 //
 // Invariant: an index space's array holds its imports when the import section has been read, and is
 // copied once into one with room for the module's own when their section comes.
@@ -58,7 +58,7 @@ void decode_types(struct decoder *d) {
 // -- Descriptions: what imports and own declarations have in common
 // ------------------------------------
 
-static u32 read_type_index(struct decoder *d) {
+u32 read_type_index(struct decoder *d) {
     struct reader *r = &d->reader;
     const u8 *where = r->at;
     u32 type = reader_leb_u32(r);
@@ -97,7 +97,7 @@ static struct limits read_limits(struct reader *r, u8 flags) {
     return limits;
 }
 
-static struct table_type read_table_type(struct decoder *d) {
+struct table_type read_table_type(struct decoder *d) {
     struct reader *r = &d->reader;
     struct table_type type = {.element = read_ref_type(r, d->decl->features)};
     const u8 *where = r->at;
@@ -112,7 +112,7 @@ static struct table_type read_table_type(struct decoder *d) {
 
 #define MEMORY64_MAX_PAGES (1ull << 48)
 
-static struct memory_type read_memory_type(struct decoder *d) {
+struct memory_type read_memory_type(struct decoder *d) {
     struct reader *r = &d->reader;
     const u8 *where = r->at;
     u8 flags = read_limits_flags(d);
@@ -133,7 +133,7 @@ static struct memory_type read_memory_type(struct decoder *d) {
 }
 
 // A tag's attribute, which is zero (an exception), and its type.
-static struct tag_decl read_tag_type(struct decoder *d) {
+struct tag_decl read_tag_type(struct decoder *d) {
     struct reader *r = &d->reader;
     const u8 *where = r->at;
     if (reader_u8(r) != 0)
@@ -145,7 +145,7 @@ static struct tag_decl read_tag_type(struct decoder *d) {
     return tag;
 }
 
-static struct global_type read_global_type(struct decoder *d) {
+struct global_type read_global_type(struct decoder *d) {
     struct reader *r = &d->reader;
     struct global_type type = {.type = read_value_type(r, d->decl->features)};
     const u8 *where = r->at;
@@ -156,7 +156,7 @@ static struct global_type read_global_type(struct decoder *d) {
     return type;
 }
 
-static void check_memory_count(struct decoder *d, const u8 *where, u64 count) {
+void check_memory_count(struct decoder *d, const u8 *where, u64 count) {
     if (count > 1 && (d->decl->features & FEATURE_MULTI_MEMORY) == 0)
         reader_fail_at(&d->reader, where, ERR_INVALID,
                        "multiple memories: proposal multi-memory is switched off");
@@ -165,118 +165,12 @@ static void check_memory_count(struct decoder *d, const u8 *where, u64 count) {
                            LIMIT_MEMORIES);
 }
 
-static void check_table_count(struct decoder *d, const u8 *where, u64 count) {
+void check_table_count(struct decoder *d, const u8 *where, u64 count) {
     if (count > LIMIT_TABLES)
         reader_fail_number(&d->reader, where, ERR_LIMIT, "too many tables: the limit is",
                            LIMIT_TABLES);
     if (count > 1)
         reader_require(&d->reader, where, d->decl->features, FEATURE_REFERENCE_TYPES);
-}
-
-// -- Imports
-// ---------------------------------------------------------------------------------------
-
-// The arrays of the index spaces get room for all `count` imports at first use of their kind.
-static bool import_room(struct decoder *d, void **array, u32 count, usize size) {
-    if (*array == NULL)
-        *array = decoder_alloc(d, count, size);
-    return *array != NULL;
-}
-
-static u32 decode_import_func(struct decoder *d, u32 count) {
-    struct module_decl *decl = d->decl;
-    u32 type = read_type_index(d);
-    if (!import_room(d, (void **)&decl->funcs, count, sizeof(struct func_decl)))
-        return 0;
-    decl->funcs[decl->func_count] = (struct func_decl){.type = type, .ref_index = NO_REF};
-    decl->func_import_count++;
-    return decl->func_count++;
-}
-
-static u32 decode_import_table(struct decoder *d, u32 count) {
-    struct module_decl *decl = d->decl;
-    check_table_count(d, d->reader.at, (u64)decl->table_count + 1);
-    struct table_type type = read_table_type(d);
-    if (d->reader.status != OK ||
-        !import_room(d, (void **)&decl->tables, count, sizeof(struct table_type)))
-        return 0;
-    decl->tables[decl->table_count] = type;
-    decl->table_import_count++;
-    return decl->table_count++;
-}
-
-static u32 decode_import_memory(struct decoder *d) {
-    struct module_decl *decl = d->decl;
-    check_memory_count(d, d->reader.at, (u64)decl->memory_count + 1);
-    struct memory_type type = read_memory_type(d);
-    if (d->reader.status != OK ||
-        !import_room(d, (void **)&decl->memories, LIMIT_MEMORIES, sizeof(type)))
-        return 0;
-    decl->memories[decl->memory_count] = type;
-    decl->memory_import_count++;
-    return decl->memory_count++;
-}
-
-static u32 decode_import_global(struct decoder *d, u32 count) {
-    struct module_decl *decl = d->decl;
-    const u8 *where = d->reader.at;
-    struct global_type type = read_global_type(d);
-    if (type.is_mutable)
-        reader_require(&d->reader, where, decl->features, FEATURE_MUTABLE_GLOBALS);
-    if (!import_room(d, (void **)&decl->globals, count, sizeof(struct global_decl)))
-        return 0;
-    decl->globals[decl->global_count].type = type;
-    decl->global_import_count++;
-    return decl->global_count++;
-}
-
-static u32 decode_import_tag(struct decoder *d, u32 count) {
-    struct module_decl *decl = d->decl;
-    struct tag_decl tag = read_tag_type(d);
-    if (d->reader.status != OK || !import_room(d, (void **)&decl->tags, count, sizeof(tag)))
-        return 0;
-    decl->tags[decl->tag_count] = tag;
-    decl->tag_import_count++;
-    return decl->tag_count++;
-}
-
-static void decode_import(struct decoder *d, u32 count, struct import_decl *import) {
-    struct reader *r = &d->reader;
-    import->module = reader_name(r);
-    import->name = reader_name(r);
-    const u8 *where = r->at;
-    u8 kind = reader_u8(r);
-    if (r->status != OK)
-        return;
-    import->kind = (enum extern_kind)kind;
-    switch (kind) {
-    case EXTERN_FUNC:
-        import->index = decode_import_func(d, count);
-        return;
-    case EXTERN_TABLE:
-        import->index = decode_import_table(d, count);
-        return;
-    case EXTERN_MEMORY:
-        import->index = decode_import_memory(d);
-        return;
-    case EXTERN_GLOBAL:
-        import->index = decode_import_global(d, count);
-        return;
-    case EXTERN_TAG:
-        reader_require(r, where, d->decl->features, FEATURE_EXCEPTIONS);
-        import->index = decode_import_tag(d, count);
-        return;
-    default:
-        reader_refuse(r, where, refuse_import_kind(kind));
-    }
-}
-
-void decode_imports(struct decoder *d) {
-    u32 count = reader_count(&d->reader, LIMIT_IMPORTS, "too many imports: the limit is");
-    d->decl->imports = decoder_alloc(d, count, sizeof(struct import_decl));
-    for (u32 i = 0; i < count && d->reader.status == OK; i++)
-        decode_import(d, count, &d->decl->imports[i]);
-    d->decl->import_count = count;
 }
 
 // -- Own declarations

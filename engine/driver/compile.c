@@ -150,7 +150,7 @@ static enum status module_build(struct module *module, struct module_error *erro
 // Decodes and compiles `wasm`, which stays as it is. Ends the module on failure.
 static enum status module_finish(struct module *module, struct bytes wasm,
                                  struct module_error *error) {
-    enum status status = module_decode(wasm, module->engine->config.features, error, &module->decl);
+    enum status status = module_decode(wasm, engine_features(module->engine), error, &module->decl);
     if (status == OK)
         status = module_build(module, error);
     if (status != OK)
@@ -202,7 +202,7 @@ enum status module_create_lent(struct engine *engine, struct bytes wasm, struct 
 
 enum status module_validate(struct engine *engine, struct bytes wasm, struct module_error *error) {
     struct module_decl *decl;
-    enum status status = module_decode(wasm, engine->config.features, error, &decl);
+    enum status status = module_decode(wasm, engine_features(engine), error, &decl);
     if (status != OK)
         return status;
     status = validate_module(decl, error);

@@ -34,6 +34,15 @@ void engine_destroy(struct engine *engine) {
     host_free(engine, sizeof *engine);
 }
 
+u32 engine_features(const struct engine *engine) {
+    return __atomic_load_n(&engine->config.features, __ATOMIC_RELAXED);
+}
+
+void engine_set_features(struct engine *engine, u32 features) {
+    ASSERT((features & ~(u32)FEATURES_ALL) == 0);
+    __atomic_store_n(&engine->config.features, features, __ATOMIC_RELAXED); // a word of its own
+}
+
 enum status engine_host_func(struct engine *engine, const struct func_type *type, host_func code,
                              void *context, struct func_ref **out) {
     ASSERT(code != NULL);

@@ -82,3 +82,16 @@ u32 module_code_sites(const struct module *module, u32 index, struct code_site *
     }
     return count;
 }
+
+struct bytes module_tag_name(const struct module *module, u32 tag) {
+    const struct module_decl *decl = module->decl;
+    for (u32 i = 0; i < decl->import_count; i++) {
+        if (decl->imports[i].kind == EXTERN_TAG && decl->imports[i].index == tag)
+            return decl->imports[i].name;
+    }
+    for (u32 i = 0; i < decl->export_count; i++) {
+        if (decl->exports[i].kind == EXTERN_TAG && decl->exports[i].index == tag)
+            return decl->exports[i].name;
+    }
+    return (struct bytes){0};
+}

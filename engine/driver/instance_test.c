@@ -100,6 +100,71 @@ static void data_beyond_a_memory_is_a_trap(void **state) {
     }
 }
 
+// Before bulk memory operations nothing was written unless every segment fitted.
+static void segments_fit_or_nothing_is_written_in_the_first_version(void **state) {
+    (void)state;
+    static const struct {
+        struct wasm_part elems;
+        struct wasm_part datas;
+        const char *text; // NULL: all fit
+    } cases[] = {
+        {PART(ELEMS, "\1\0\x41\3\x0b\0"), PART(DATAS, "\1\0\x41\xff\xff\3\x0b\1x"), NULL},
+        {PART(ELEMS, "\1\0\x41\4\x0b\0"), PART(DATAS, "\2\0\x41\0\x0b\1x\0\x41\x80\x80\4\x0b\1x"),
+         "data segment does not fit"},
+        {PART(ELEMS, "\1\0\x41\5\x0b\0"), PART(DATAS, "\1\0\x41\0\x0b\1x"),
+         "elements segment does not fit"},
+    };
+    for (usize i = 0; i < COUNT_OF(cases); i++) {
+        struct embedder e;
+        embedder_init_with(&e, FEATURE_MUTABLE_GLOBALS);
+        struct memory *memory;
+        struct table *table;
+        struct memory_type memory_type = {.limits = {.min = 1}};
+        struct table_type table_type = {.element = VALUE_FUNCREF, .limits = {.min = 4}};
+        assert_int_equal(store_memory(e.store, memory_type, &memory), OK);
+        assert_int_equal(store_table(e.store, table_type, &table), OK);
+        struct wasm_build b;
+        wasm_build_begin(&b);
+        wasm_build_section(&b, (struct wasm_part)PART(IMPORTS, "\2\0\0\1\x70\0\0\0\0\2\0\0"));
+        wasm_build_section(&b, cases[i].elems);
+        wasm_build_section(&b, cases[i].datas);
+        struct module *module = embedder_module(&e, wasm_build_end(&b));
+        const struct extern_ref imports[] = {{.kind = EXTERN_TABLE, .table = table},
+                                             {.kind = EXTERN_MEMORY, .memory = memory}};
+        u64 before = host_linux_live_count();
+        struct module_error error;
+        struct instance *instance;
+        enum trap trap;
+        enum status status = instance_create(e.store, module, imports, &error, &trap, &instance);
+        assert_int_equal(status, cases[i].text == NULL ? OK : ERR_UNLINKABLE);
+        if (status != OK) {
+            assert_string_equal(error.text, cases[i].text);
+            assert_int_equal(*(const u8 *)memory->base, 0);
+            assert_int_equal(host_linux_live_count(), before);
+        }
+        module_release(module);
+        embedder_fini(&e);
+    }
+}
+
+// What is narrowed is what new modules may use.
+static void features_are_those_of_new_modules(void **state) {
+    (void)state;
+    struct embedder e;
+    embedder_init_with(&e, FEATURES_SUPPORTED);
+    assert_int_equal(engine_features(e.engine), FEATURES_SUPPORTED);
+    struct wasm_build b;
+    wasm_build_begin(&b);
+    wasm_build_section(&b, (struct wasm_part)PART(MEMORIES, "\2\0\0\0\0"));
+    struct bytes wasm = wasm_build_end(&b);
+    struct module_error error;
+    assert_int_equal(module_validate(e.engine, wasm, &error), OK);
+    engine_set_features(e.engine, FEATURES_SUPPORTED & ~(u32)FEATURE_MULTI_MEMORY);
+    assert_int_equal(module_validate(e.engine, wasm, &error), ERR_INVALID);
+    assert_string_equal(feature_name(FEATURE_MULTI_MEMORY), "multi-memory");
+    embedder_fini(&e);
+}
+
 static void extended_constants_are_computed(void **state) {
     (void)state;
     static const struct {
@@ -263,6 +328,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_memory_has_its_own_data),
         cmocka_unit_test(data_beyond_a_memory_is_a_trap),
+        cmocka_unit_test(segments_fit_or_nothing_is_written_in_the_first_version),
+        cmocka_unit_test(features_are_those_of_new_modules),
         cmocka_unit_test(extended_constants_are_computed),
         cmocka_unit_test(constants_use_globals_before_them),
         cmocka_unit_test(globals_hold_vectors),

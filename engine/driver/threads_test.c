@@ -2,6 +2,7 @@
 // while the others change the registries of types and code.
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "tests/embedder.h"
@@ -108,9 +109,57 @@ static void threads_do_not_disturb_each_other(void **state) {
     embedder_fini(&e);
 }
 
+// -- One memory
+// -------------------------------------------------------------------------------------------
+
+static const u8 atomics_wasm[] = {
+#embed "wat/atomics.wasm"
+};
+
+#define SLEEPERS 3
+#define ADDRESS  256u
+
+// Waits at ADDRESS in the shared memory of one instance until it is woken.
+static void *sleeper_main(void *argument) {
+    struct thread_block thread = {0};
+    host_linux_thread(&thread, 256 * KIB);
+    u64 values[3] = {ADDRESS, 0, (u64)-1};
+    expect(call(&thread, argument, "wait32", values) == TRAP_NONE);
+    expect(values[0] == 0); // woken
+    host_linux_thread_end();
+    return NULL;
+}
+
+// Each notification wakes one, whenever the sleepers come to wait; then there is nobody left.
+static void a_notification_wakes_a_thread_that_waits(void **state) {
+    (void)state;
+    failures = 0;
+    embedder_init(&e);
+    struct bytes wasm = {atomics_wasm, sizeof atomics_wasm};
+    struct instance *instance = embedder_instance(&e, wasm, NULL);
+    pthread_t threads[SLEEPERS];
+    for (u32 i = 0; i < SLEEPERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, sleeper_main, instance), 0);
+    for (u32 woken = 0; woken < SLEEPERS;) {
+        u64 values[2] = {ADDRESS, 1};
+        assert_int_equal(embedder_call(&e, instance, "notify", values), TRAP_NONE);
+        assert_true(values[0] <= 1);
+        woken += (u32)values[0];
+        sched_yield();
+    }
+    for (u32 i = 0; i < SLEEPERS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    u64 values[2] = {ADDRESS, SLEEPERS};
+    assert_int_equal(embedder_call(&e, instance, "notify", values), TRAP_NONE);
+    assert_int_equal(values[0], 0);
+    assert_int_equal(failures, 0);
+    embedder_fini(&e);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_do_not_disturb_each_other),
+        cmocka_unit_test(a_notification_wakes_a_thread_that_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -85,6 +85,26 @@ static enum trap run_data_segments(struct instance *instance) {
     return TRAP_NONE;
 }
 
+// Version 1.0 had an instance fail as a whole, before anything is written, when an active segment
+// is out of bounds; bulk memory operations made it a trap in the middle. The text of the first that
+// does not fit, or NULL.
+static const char *find_unfit_segment(struct instance *instance) {
+    const struct module_decl *decl = instance->module->decl;
+    for (u32 i = 0; i < decl->elem_count; i++) {
+        const struct elem_segment *elem = &decl->elems[i];
+        if (!range_fits(instance_const(instance, &elem->offset), elem->count,
+                        instance_table(instance, elem->table)->size))
+            return "elements segment does not fit";
+    }
+    for (u32 i = 0; i < decl->data_count; i++) {
+        const struct data_segment *data = &decl->datas[i];
+        if (!range_fits(instance_const(instance, &data->offset), data->bytes.len,
+                        (*instance_memory_ptr(instance, data->memory))->bytes))
+            return "data segment does not fit";
+    }
+    return NULL;
+}
+
 // -- Making the parts ---------------------------------------------------------------------------
 
 static void *alloc_array(u32 count, usize size) {
@@ -268,11 +288,14 @@ static void make_own_globals(struct instance *instance) {
 
 // -- The interface ------------------------------------------------------------------------------
 
-static enum status fail(struct module_error *error, enum status status) {
+static enum status fail_with(struct module_error *error, enum status status, const char *text) {
     *error = (struct module_error){.status = status, .func = NO_FUNC};
-    const char *text = status_text(status);
     memcpy(error->text, text, min_u64(strlen(text), sizeof error->text - 1));
     return status;
+}
+
+static enum status fail(struct module_error *error, enum status status) {
+    return fail_with(error, status, status_text(status));
 }
 
 enum status instance_create(struct store *store, struct module *module,
@@ -300,6 +323,13 @@ enum status instance_create(struct store *store, struct module *module,
     }
     make_func_refs(instance);
     make_own_globals(instance);
+    if ((module->decl->features & FEATURE_BULK_MEMORY) == 0) {
+        const char *unfit = find_unfit_segment(instance);
+        if (unfit != NULL) {
+            store_rollback(store, &mark);
+            return fail_with(error, ERR_UNLINKABLE, unfit);
+        }
+    }
 
     // Commit point.
     *trap = run_elem_segments(instance);

@@ -123,8 +123,10 @@ static enum trap deliver(const struct unwind *unwind, const struct thrown *throw
 static enum trap throw_it(struct unwind *unwind, const struct thrown *thrown) {
     struct handler h = {
         .frame = {.pc = unwind->pc, .fp = unwind->fp, .instance = unwind->instance}};
-    if (!find_handler(unwind->thread, thrown->tag, &h))
+    if (!find_handler(unwind->thread, thrown->tag, &h)) {
+        unwind->thread->thrown = thrown->tag;
         return TRAP_EXCEPTION;
+    }
     enum trap trap = deliver(unwind, thrown, &h);
     if (trap != TRAP_NONE)
         return trap;

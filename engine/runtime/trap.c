@@ -12,7 +12,7 @@
 #include "base/math.h"
 #include "engine/api/host.h"
 #include "engine/runtime/entry.h"
-#include "engine/runtime/runtime.h"
+#include "engine/runtime/store.h"
 
 const char *trap_text(enum trap trap) {
     static const char *const texts[] = {
@@ -108,12 +108,23 @@ static void add_frame(struct engine *engine, struct trap_report *report, u64 pc,
     host_registry_unlock();
 }
 
+// The throwing instance's number for a tag.
+static u32 tag_index(struct instance *instance, const struct tag *tag) {
+    for (u32 i = 0; i < instance->module->decl->tag_count; i++) {
+        if (*instance_tag_ptr(instance, i) == tag)
+            return i;
+    }
+    return NO_TAG; // a reference from elsewhere was thrown
+}
+
 void trap_capture(struct thread_block *thread, struct instance *instance) {
     struct trap_report *report = thread->report;
     if (report == NULL)
         return;
     struct engine *engine = instance->module->engine;
-    *report = (struct trap_report){.trap = (enum trap)thread->trap};
+    *report = (struct trap_report){.trap = (enum trap)thread->trap, .tag = NO_TAG};
+    if (thread->trap == TRAP_EXCEPTION)
+        report->tag = tag_index(instance, thread->thrown);
     add_frame(engine, report, thread->trap_pc,
               thread->trap == TRAP_KILLED ? FRAME_INTERRUPTED : FRAME_TRAPPED);
 

@@ -97,6 +97,19 @@ static bool step_br_if(struct validator *v, u32 label) {
     return pop_types(v, types, count) && push_types(v, types, count);
 }
 
+// Labels of a br_table have as many types. In version 1.0 they had the same ones; since reference
+// types each is compared with the operands alone, which differs where code is unreachable.
+static bool labels_agree(const struct validator *v, const struct control *a,
+                         const struct control *b) {
+    u32 count = control_label_count(a);
+    if (count != control_label_count(b))
+        return false;
+    if ((v->decl->features & FEATURE_REFERENCE_TYPES) != 0 || count == 0)
+        return true;
+    return memcmp(control_label_types(a), control_label_types(b),
+                  count * sizeof(enum value_type)) == 0;
+}
+
 static bool step_br_table(struct validator *v, const struct insn *insn) {
     if (!pop(v, VALUE_I32))
         return false;
@@ -109,9 +122,8 @@ static bool step_br_table(struct validator *v, const struct insn *insn) {
             return false;
         if (first == NULL)
             first = target;
-        if (control_label_count(target) != control_label_count(first)) {
-            validator_fail(v, ERR_INVALID,
-                           "type mismatch: labels of a br_table differ in their number of types");
+        if (!labels_agree(v, target, first)) {
+            validator_fail(v, ERR_INVALID, "type mismatch: labels of a br_table differ");
             return false;
         }
         const enum value_type *types = control_label_types(target);

@@ -66,6 +66,9 @@ void arch_console_write(const char *text, usize len);
 // Takes one byte typed at the machine's consoles; false when there is none. Any context.
 MUST_USE bool arch_console_read(u8 *out);
 
+// Whether none will ever come any more: what a Linux process reads from can end. Any context.
+bool arch_console_ended(void);
+
 // Size of the text console in characters, 0 x 0 when there is only a serial line.
 void arch_console_size(u32 *columns, u32 *rows);
 

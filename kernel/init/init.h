@@ -36,9 +36,10 @@ void program_name(struct bytes path, char *out, usize size);
 void program_streams(struct object *in, struct object *out, struct object *error,
                      struct handle *handles);
 
-// A preopened directory of the archive under the name `guest`. Owns what it returns.
-MUST_USE enum status program_preopen(const struct boot_state *boot, struct bytes path,
-                                     struct bytes guest, struct handle *out);
+// A directory as a preopened one under the name `guest`. Takes over the reference, also when it
+// fails. Owns what it returns.
+MUST_USE enum status program_preopen(struct object *directory, struct bytes guest,
+                                     struct handle *out);
 void program_handle_drop(struct handle *handle);
 
 // -- Interrupting (foreground.c) -----------------------------------------------------------------

@@ -64,19 +64,11 @@ void program_streams(struct object *in, struct object *out, struct object *error
     }
 }
 
-enum status program_preopen(const struct boot_state *boot, struct bytes path, struct bytes guest,
-                            struct handle *out) {
-    struct object *directory;
-    if (boot->root == NULL)
-        return ERR_NOT_FOUND;
-    struct bytes where = path.len == 0 ? bytes_of(".") : path;
-    enum status status = object_walk(boot->root, where, true, &directory);
-    if (status != OK)
-        return status;
+enum status program_preopen(struct object *directory, struct bytes guest, struct handle *out) {
     u8 *name = kmalloc(guest.len);
-    status = name == NULL                          ? ERR_NO_MEMORY
-             : directory->type != OBJECT_DIRECTORY ? ERR_NOT_DIRECTORY
-                                                   : OK;
+    enum status status = name == NULL                          ? ERR_NO_MEMORY
+                         : directory->type != OBJECT_DIRECTORY ? ERR_NOT_DIRECTORY
+                                                               : OK;
     if (status != OK) {
         kfree(name, guest.len);
         object_release(directory);

@@ -267,24 +267,30 @@ static void run_line(const struct boot_state *boot, struct bytes text) {
         (const char *)line.words[0].data);
 }
 
-// Reads one line without its newline; the console hands out whole lines, but perhaps several.
-static usize read_line(char *line, usize size) {
-    usize len = 0;
-    while (len < size) {
+// Reads one line without its newline; the console hands out whole lines, but perhaps several. False
+// at the end of the input.
+static bool read_line(char *line, usize size, usize *len) {
+    for (*len = 0; *len < size;) {
         usize got = 0;
         char c;
-        if (object_read(console_stream(), 0, &c, 1, &got) != OK || got == 0 || c == '\n')
-            return len;
-        line[len++] = c;
+        if (object_read(console_stream(), 0, &c, 1, &got) != OK || got == 0)
+            return *len != 0;
+        if (c == '\n')
+            break;
+        line[(*len)++] = c;
     }
-    return len;
+    return true;
 }
 
 void prompt_run(const struct boot_state *boot) {
     char line[LINE_BYTES];
     for (;;) {
+        usize len;
         say("kwast> ");
-        usize len = read_line(line, sizeof line);
+        if (!read_line(line, sizeof line, &len)) { // Ctrl-D, or nobody can type any more
+            say("poweroff\n");
+            arch_power_off(0);
+        }
         run_line(boot, (struct bytes){(const u8 *)line, len});
         log_flush_to_link();
     }

@@ -10,6 +10,7 @@
 #include "kernel/init/run_records.h"
 #include "kernel/ipc/archive.h"
 #include "kernel/ipc/link.h"
+#include "kernel/ipc/link_file.h"
 #include "kernel/ipc/stream.h"
 #include "kernel/mm/heap.h"
 
@@ -68,6 +69,14 @@ struct run {
     refuse("kwast: %s: %s\n", name, error->text);
 }
 
+static enum status open_preopen(const struct run *run, const struct run_preopen *preopen,
+                                struct object **out) {
+    if (preopen->is_root)
+        return link_is_up() ? link_directory_create(preopen->root, out) : ERR_CLOSED;
+    struct bytes path = preopen->path.len == 0 ? bytes_of(".") : preopen->path;
+    return object_walk(run->boot->root, path, true, out);
+}
+
 static void open_handles(struct run *run) {
     bool is_linked = link_is_up();
     struct object *console = console_stream();
@@ -77,8 +86,10 @@ static void open_handles(struct run *run) {
     run->handle_count = STANDARD_HANDLES;
     for (u32 i = 0; i < run->records.preopen_count; i++) {
         const struct run_preopen *preopen = &run->records.preopens[i];
-        enum status status = program_preopen(run->boot, preopen->path, preopen->guest,
-                                             &run->handles[run->handle_count]);
+        struct object *directory;
+        enum status status = open_preopen(run, preopen, &directory);
+        if (status == OK)
+            status = program_preopen(directory, preopen->guest, &run->handles[run->handle_count]);
         if (status != OK)
             refuse("kwast: preopen %.*s: %s\n", (int)min_u64(preopen->path.len, 128),
                    (const char *)preopen->path.data, status_text(status));

@@ -51,12 +51,18 @@ static enum status refuse(const char **why, const char *text) {
     return ERR_MALFORMED;
 }
 
-static enum status add_preopen(struct run_records *out, struct bytes value, const char **why) {
-    struct run_preopen preopen;
+static enum status add_preopen(struct run_records *out, struct bytes value, bool is_root,
+                               const char **why) {
+    struct run_preopen preopen = {.is_root = is_root};
+    u64 root;
     if (out->preopen_count == RUN_PREOPENS_MAX)
         return refuse(why, "too many preopens");
     if (!split(value, &preopen.guest, &preopen.path) || preopen.guest.len == 0)
         return refuse(why, "a preopen is not GUEST=PATH");
+    if (is_root && (!parse_number(preopen.path, &root) || root >= FILE_ROOTS_MAX))
+        return refuse(why, "a root is not a number, or too large");
+    if (is_root)
+        preopen.root = (u32)root;
     out->preopens[out->preopen_count++] = preopen;
     return OK;
 }
@@ -72,8 +78,8 @@ static enum status take_record(struct run_records *out, struct bytes key, struct
             return refuse(why, "an env is not NAME=VALUE");
         return string_list_add(&out->env, value);
     }
-    if (bytes_equal_text(key, "preopen"))
-        return add_preopen(out, value, why);
+    if (bytes_equal_text(key, "preopen") || bytes_equal_text(key, "root"))
+        return add_preopen(out, value, bytes_equal_text(key, "root"), why);
     if (bytes_equal_text(key, "memory"))
         return parse_number(value, &out->memory_limit) ? OK : refuse(why, "memory is not a number");
     if (bytes_equal_text(key, "invoke")) {

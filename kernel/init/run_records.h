@@ -1,13 +1,16 @@
 #pragma once
 // boot/run, taken apart (abi/kwast/boot.h).
 
+#include "abi/kwast/file.h"
 #include "kernel/proc/process.h"
 
-#define RUN_PREOPENS_MAX 64u
+#define RUN_PREOPENS_MAX FILE_ROOTS_MAX
 
 struct run_preopen {
     struct bytes guest;
-    struct bytes path;
+    struct bytes path; // in the archive, unless is_root
+    bool is_root;
+    u32 root; // at the other end of the link
 };
 
 // Strings point into the records; the lists are the parser's own: run_records_fini frees them.

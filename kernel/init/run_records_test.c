@@ -13,7 +13,7 @@
 
 static void all_records_are_understood(void **) {
     static const char text[] = "program=bin/p.wasm\0arg=p\0arg=\0arg=a=b\0env=A=\0env=B=x=y\0"
-                               "preopen=/=\0preopen=/data=some/dir\0memory=1048576\0"
+                               "preopen=/=\0preopen=/data=some/dir\0root=/host=63\0memory=1048576\0"
                                "invoke=main\0times=1\0wast=0";
     struct run_records records;
     const char *why;
@@ -26,10 +26,13 @@ static void all_records_are_understood(void **) {
     assert_memory_equal(records.args.data, "p\0\0a=b\0", 7);
     assert_int_equal(records.env.count, 2);
     assert_memory_equal(records.env.data, "A=\0B=x=y\0", 9);
-    assert_int_equal(records.preopen_count, 2);
+    assert_int_equal(records.preopen_count, 3);
     assert_true(bytes_equal_text(records.preopens[0].guest, "/"));
     assert_int_equal(records.preopens[0].path.len, 0);
     assert_true(bytes_equal_text(records.preopens[1].path, "some/dir"));
+    assert_false(records.preopens[1].is_root);
+    assert_true(records.preopens[2].is_root);
+    assert_int_equal(records.preopens[2].root, 63);
     assert_int_equal(records.memory_limit, 1048576);
     assert_string_equal(records.invoke, "main");
     assert_true(records.wants_times);
@@ -60,6 +63,11 @@ static const struct refusal {
     CASE("program=x\0env==v", "an env is not NAME=VALUE"),
     CASE("program=x\0preopen=/", "a preopen is not GUEST=PATH"),
     CASE("program=x\0preopen==a", "a preopen is not GUEST=PATH"),
+    CASE("program=x\0root=/", "a preopen is not GUEST=PATH"),
+    CASE("program=x\0root=/=", "a root is not a number, or too large"),
+    CASE("program=x\0root=/=x", "a root is not a number, or too large"),
+    CASE("program=x\0root=/=64", "a root is not a number, or too large"),
+    CASE("program=x\0root=/=4294967296", "a root is not a number, or too large"),
     CASE("program=x\0memory=", "memory is not a number"),
     CASE("program=x\0memory=12k", "memory is not a number"),
     CASE("program=x\0memory=99999999999999999999999", "memory is not a number"),

@@ -58,7 +58,8 @@ static enum status spawn(const struct boot_state *boot, const char *name, struct
     program_streams(console, console, console, handles);
     u32 count = STANDARD_HANDLES;
     struct module_error error;
-    enum status status = program_preopen(boot, bytes_of("."), bytes_of("/"), &handles[count]);
+    object_retain(boot->root);
+    enum status status = program_preopen(boot->root, bytes_of("/"), &handles[count]);
     if (status == OK)
         count++;
     const struct process_config config = {

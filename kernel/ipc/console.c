@@ -1,8 +1,9 @@
 // The console as a stream: output goes straight to the port, input through a line discipline.
 //
 // Typed characters are edited (backspace, Ctrl-U) and echoed in `line`, and become readable when
-// the line ends or at Ctrl-D (on an empty line: end of file, once). Ctrl-C drops the line and calls
-// the interrupt hook. A program therefore reads whole lines, as it would from any terminal.
+// the line ends or at Ctrl-D (on an empty line: end of file, once; for good where the input ends).
+// Ctrl-C drops the line and calls the interrupt hook. A program therefore reads whole lines, as it
+// would from any terminal.
 
 #include "kernel/ipc/ring.h"
 #include "kernel/ipc/stream.h"
@@ -94,6 +95,8 @@ void console_interrupt(void) {
     u8 byte;
     for (u32 i = 0; i < TYPED_AT_ONCE && arch_console_read(&byte); i++)
         type_byte_locked(byte);
+    if (arch_console_ended())
+        commit_line_locked(); // what was typed of it
     wake_all_locked(&console.queue);
     bool interrupted = console.interrupted;
     console.interrupted = false;
@@ -109,11 +112,12 @@ static enum status console_read(struct object *object, u64 offset, void *to, usi
     (void)offset;
     enum status status = OK;
     wait_lock(&console.queue);
-    while (status == OK && len != 0 && ring_used(&console.ready) == 0 && console.ends == 0)
+    while (status == OK && len != 0 && ring_used(&console.ready) == 0 && console.ends == 0 &&
+           !arch_console_ended())
         status = wait_locked(&console.queue, WAIT_FOREVER);
     if (status == OK) {
         *got = ring_take(&console.ready, to, (u32)min_u64(len, READY_BYTES));
-        if (*got == 0 && len != 0)
+        if (*got == 0 && len != 0 && console.ends != 0)
             console.ends--;
     }
     wait_unlock(&console.queue);
@@ -153,7 +157,7 @@ static u32 console_poll(struct object *object, u64 *available) {
     (void)object;
     wait_lock(&console.queue);
     *available = ring_used(&console.ready);
-    bool ended = console.ends != 0;
+    bool ended = console.ends != 0 || arch_console_ended();
     wait_unlock(&console.queue);
     return POLL_WRITABLE | (*available != 0 || ended ? POLL_READABLE : 0);
 }

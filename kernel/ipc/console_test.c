@@ -17,6 +17,7 @@ static struct {
     char echoed[4096];
     usize echoed_len;
     u32 interrupts;
+    bool is_ended; // after what is typed
 } console;
 
 void arch_console_write(const char *text, usize len) {
@@ -30,6 +31,10 @@ bool arch_console_read(u8 *out) {
         return false;
     *out = (u8)*console.typed++;
     return true;
+}
+
+bool arch_console_ended(void) {
+    return console.is_ended && *console.typed == 0;
 }
 
 static void count_interrupt(void) {
@@ -100,6 +105,23 @@ static void type_later(void) {
     type("late\n");
 }
 
+// Where the input itself ends, what there is of a line can be read, and then the end, for good.
+static void check_end(void) {
+    u8 buffer[16];
+    usize got;
+    u64 available;
+    type("partial");
+    console.is_ended = true;
+    console_interrupt();
+    CHECK(object_read(console_stream(), 0, buffer, sizeof buffer, &got) == OK);
+    CHECK(got == 7 && memcmp(buffer, "partial", 7) == 0);
+    for (u32 i = 0; i < 3; i++) {
+        CHECK((object_poll(console_stream(), &available) & POLL_READABLE) != 0);
+        CHECK(object_read(console_stream(), 0, buffer, sizeof buffer, &got) == OK);
+        CHECK(got == 0);
+    }
+}
+
 static void body(void *) {
     char buffer[2000];
     usize got;
@@ -130,6 +152,7 @@ static void body(void *) {
     while ((got = read_all(buffer, 900)) != 0)
         total += got;
     CHECK(total == 4 * 900);
+    check_end();
     ended = true;
     fake_sched_stop();
 }

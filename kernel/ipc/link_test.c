@@ -8,8 +8,11 @@
 
 #include <cmocka.h>
 
+#include "base/math.h"
 #include "kernel/ipc/frame_parser.h"
 #include "kernel/ipc/link.h"
+#include "kernel/ipc/link_file.h"
+#include "kernel/ipc/path.h"
 #include "kernel/ipc/stream.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sched/wait.h"
@@ -235,12 +238,200 @@ static void stdin_is_read_against_credit(void) {
     CHECK((object_poll(in, &available) & POLL_HANGUP) != 0);
 }
 
+// -- Files at the other end -----------------------------------------------------------------------
+
+// The requests that were sent, as the peer sees them.
+static struct {
+    struct file_request last;
+    u8 bytes[3 * FILE_PATH_MAX]; // the last one's paths and data
+    usize len;
+    u32 opens;
+    u32 closes;
+} files;
+
+static u8 request[LINK_PAYLOAD_MAX];
+static usize request_len;
+
+static void request_piece(void *, u16 type, struct bytes piece, u32 left) {
+    if (type != LINK_FILE_REQUEST)
+        return;
+    memcpy(request + request_len, piece.data, piece.len);
+    request_len += piece.len;
+    if (left != 0)
+        return;
+    memcpy(&files.last, request, sizeof files.last);
+    files.len = request_len - sizeof files.last;
+    memcpy(files.bytes, request + sizeof files.last, min_u64(files.len, sizeof files.bytes));
+    files.opens += files.last.op == FILE_OPEN;
+    files.closes += files.last.op == FILE_CLOSE;
+    request_len = 0;
+}
+
+static void requests_read(void) {
+    struct frame_parser parser = {.piece = request_piece};
+    memset(&files, 0, sizeof files);
+    frame_parser_feed(&parser, (struct bytes){port.sent, port.sent_len});
+    CHECK(!parser.is_broken && parser.header_len == 0);
+}
+
+// What the peer answers next.
+static struct {
+    u32 status;
+    u64 words[2];
+    const void *data;
+    u32 len;
+} answer;
+
+static void answer_last(void) {
+    u8 frame[sizeof(struct file_reply) + 256];
+    requests_read();
+    struct file_reply reply = {files.last.tag, answer.status, {answer.words[0], answer.words[1]}};
+    memcpy(frame, &reply, sizeof reply);
+    memcpy(frame + sizeof reply, answer.data, answer.len);
+    port.coming_at = port.coming_len = 0;
+    come(LINK_FILE_REPLY, frame, sizeof reply + answer.len);
+    link_interrupt();
+}
+
+static void answer_soon(u32 status, u64 word, const char *data) {
+    answer.status = status;
+    answer.words[0] = word;
+    answer.data = data;
+    answer.len = (u32)strlen(data);
+    port.sent_len = 0;
+    fake_interrupt_at(arch_clock_ns() + MS, answer_last);
+}
+
+static struct object *open_file(struct object *root) {
+    struct object *file;
+    const struct place place = {root, bytes_of("a/b")};
+    answer_soon(OK, FILE_TYPE_FILE, "");
+    CHECK(path_open(&place, OPEN_READ | OPEN_FOLLOW, &file) == OK);
+    CHECK(files.last.op == FILE_OPEN && files.last.handle == 5);
+    CHECK(files.last.other >= FILE_ROOTS_MAX);
+    CHECK(files.last.flags == (FILE_OPEN_READ | FILE_FOLLOW));
+    CHECK(files.len == 3 && memcmp(files.bytes, "a/b", 3) == 0);
+    return file;
+}
+
+static void files_are_asked_for(void) {
+    struct object *root;
+    u8 buffer[16];
+    usize got;
+    CHECK(link_directory_create(5, &root) == OK);
+    struct object *file = open_file(root);
+    u32 handle = files.last.other;
+    answer_soon(OK, 0, "hello");
+    CHECK(object_read(file, 77, buffer, sizeof buffer, &got) == OK);
+    CHECK(got == 5 && memcmp(buffer, "hello", 5) == 0);
+    CHECK(files.last.op == FILE_READ && files.last.handle == handle);
+    CHECK(files.last.words[0] == 77 && files.last.room == sizeof buffer);
+    answer_soon(ERR_NO_SPACE, 0, "");
+    CHECK(object_write(file, 0, "x", 1, &got) == ERR_NO_SPACE);
+    answer_soon(OK, 2, ""); // more than was sent
+    CHECK(object_write(file, 0, "x", 1, &got) == ERR_IO);
+    answer_soon(STATUS_COUNT, 0, "");
+    CHECK(object_sync(file, true) == ERR_IO);
+    port.sent_len = 0;
+    object_release(file);
+    requests_read();
+    CHECK(files.closes == 1 && files.last.handle == handle && files.last.tag == 0);
+    port.sent_len = 0;
+    object_release(root);
+    CHECK(port.sent_len == 0); // nobody closes a root
+}
+
+static void hostile_paths_stay_here(void) {
+    static const struct {
+        const char *path;
+        usize len;
+        enum status status;
+    } bad[] = {
+        {"", 0, ERR_NOT_FOUND},
+        {"/etc", 4, ERR_ESCAPES},
+        {"a\0b", 3, ERR_INVALID},
+        {"\xff", 1, ERR_BAD_NAME},
+        {(const char *)pattern, 4096, ERR_NAME_TOO_LONG},
+    };
+    struct object *root;
+    struct object_stat stat;
+    CHECK(link_directory_create(0, &root) == OK);
+    port.sent_len = 0;
+    for (usize i = 0; i < COUNT_OF(bad); i++) {
+        const struct place place = {root, {(const u8 *)bad[i].path, bad[i].len}};
+        CHECK(path_stat(&place, true, &stat) == bad[i].status);
+        CHECK(path_unlink(&place) == bad[i].status);
+    }
+    CHECK(port.sent_len == 0);
+    object_release(root);
+}
+
+static void waiter(void *root) {
+    struct object *file;
+    const struct place place = {root, bytes_of("f")};
+    killed_status = path_open(&place, OPEN_READ, &file);
+    thread_exit();
+}
+
+// Whatever the output ring holds, a handle can be closed; and a late answer finds nobody.
+static void a_killed_opener_closes_what_it_asked_for(void) {
+    const struct thread_config config = {
+        .name = "waiter",
+        .entry = waiter,
+        .argument = NULL,
+        .stack_bytes = 5 * PAGE_SIZE,
+        .stack_committed = 4 * PAGE_SIZE,
+    };
+    struct object *root;
+    struct thread_config with_root = config;
+    CHECK(link_directory_create(1, &root) == OK);
+    with_root.argument = root;
+    struct thread *thread;
+    port.sent_len = 0;
+    killed_status = OK;
+    CHECK(thread_create(&with_root, &thread) == OK);
+    thread_start(thread);
+    CHECK(thread_sleep_until(arch_clock_ns() + MS) == OK);
+    requests_read();
+    CHECK(files.opens == 1);
+    u32 handle = files.last.other;
+    port.window = 0; // and the ring fills
+    while (link_try_send(LINK_LOG, pattern, 1000))
+        continue;
+    thread_kill(thread);
+    CHECK(thread_sleep_until(arch_clock_ns() + MS) == OK);
+    CHECK(killed_status == ERR_KILLED);
+    port.window = SENT_MAX - port.sent_len;
+    link_interrupt();
+    requests_read();
+    CHECK(files.closes == 1 && files.last.handle == handle);
+    answer_soon(OK, FILE_TYPE_FILE, "");
+    CHECK(thread_sleep_until(arch_clock_ns() + 2 * MS) == OK);
+    object_release(root);
+}
+
+static void a_broken_peer_fails_what_waits(void) {
+    struct object *root;
+    CHECK(link_directory_create(2, &root) == OK);
+    struct object_stat stat;
+    answer_soon(OK, 0,
+                "not a struct file_stat, and longer than there is room for: it is a peer "
+                "that breaks the rules, and is not listened to any more");
+    CHECK(object_stat(root, &stat) == ERR_CLOSED);
+    CHECK(object_stat(root, &stat) == ERR_CLOSED); // at once
+    object_release(root);
+}
+
 static void body(void *) {
     hello_comes_first();
     a_slow_peer_gets_everything();
     a_killed_sender_leaves_whole_frames();
     credit_waits_for_room_and_not_for_a_reader();
     stdin_is_read_against_credit();
+    files_are_asked_for();
+    hostile_paths_stay_here();
+    a_killed_opener_closes_what_it_asked_for();
+    a_broken_peer_fails_what_waits();
     ended = true;
     fake_sched_stop();
 }

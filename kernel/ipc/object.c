@@ -13,9 +13,10 @@
 
 #include "base/assert.h"
 #include "base/utf8.h"
+#include "kernel/ipc/path.h"
 #include "kernel/mm/heap.h"
 
-#define PATH_BYTES_MAX 4096u
+#define PATH_BYTES_MAX (PATH_LEN_MAX + 1)
 #define NAME_BYTES_MAX 255u
 #define LINKS_MAX      32u
 #define CHAIN_FIRST    16u
@@ -53,6 +54,38 @@ enum status object_write(struct object *object, u64 offset, const void *from, us
     return object->ops->write(object, offset, from, len, put);
 }
 
+// What the operations that change something say where there is no such operation.
+static enum status unchangeable(const struct object *object) {
+    return object->type == OBJECT_FILE || object->type == OBJECT_DIRECTORY ? ERR_READ_ONLY
+                                                                           : ERR_DENIED;
+}
+
+enum status object_append(struct object *object, const void *from, usize len, usize *put,
+                          u64 *end) {
+    if (object->ops->append == NULL)
+        return unchangeable(object);
+    return object->ops->append(object, from, len, put, end);
+}
+
+enum status object_set_size(struct object *object, u64 bytes) {
+    return object->ops->set_size == NULL ? unchangeable(object)
+                                         : object->ops->set_size(object, bytes);
+}
+
+enum status object_allocate(struct object *object, u64 offset, u64 len) {
+    return object->ops->allocate == NULL ? unchangeable(object)
+                                         : object->ops->allocate(object, offset, len);
+}
+
+enum status object_sync(struct object *object, bool only_data) {
+    return object->ops->sync == NULL ? OK : object->ops->sync(object, only_data);
+}
+
+enum status object_set_times(struct object *object, const struct object_times *times) {
+    return object->ops->set_times == NULL ? unchangeable(object)
+                                          : object->ops->set_times(object, times);
+}
+
 enum status object_stat(struct object *object, struct object_stat *out) {
     return object->ops->stat(object, out);
 }
@@ -67,6 +100,46 @@ enum status object_read_entry(struct object *object, u64 cookie, struct object_e
     if (object->ops->read_entry == NULL)
         return ERR_NOT_DIRECTORY;
     return object->ops->read_entry(object, cookie, out);
+}
+
+static enum status list_by_entry(struct object *object, u64 cookie, entry_taker take,
+                                 void *context) {
+    for (;;) {
+        struct object_entry entry;
+        enum status status = object_read_entry(object, cookie, &entry);
+        if (status != OK)
+            return status == ERR_NOT_FOUND ? OK : status;
+        if (!take(context, &entry))
+            return OK;
+        cookie = entry.next_cookie;
+    }
+}
+
+// Follows the cookies of what one `list` hands over, to see whether another one is due.
+struct listing {
+    entry_taker take;
+    void *context;
+    u64 cookie;
+    bool goes_on; // something came, and all of it was taken
+};
+
+static bool listing_take(void *context, const struct object_entry *entry) {
+    struct listing *listing = context;
+    listing->goes_on = listing->take(listing->context, entry);
+    listing->cookie = entry->next_cookie;
+    return listing->goes_on;
+}
+
+enum status object_list(struct object *object, u64 cookie, entry_taker take, void *context) {
+    if (object->ops->list == NULL)
+        return list_by_entry(object, cookie, take, context);
+    struct listing listing = {take, context, cookie, true};
+    enum status status = OK;
+    while (status == OK && listing.goes_on) {
+        listing.goes_on = false;
+        status = object->ops->list(object, listing.cookie, listing_take, &listing);
+    }
+    return status;
 }
 
 enum status object_read_link(struct object *object, struct bytes *out) {
@@ -94,10 +167,10 @@ struct walk {
     u32 capacity;
 };
 
-static enum status walk_check_text(struct bytes text) {
+enum status path_check(struct bytes text) {
     if (text.len == 0)
         return ERR_NOT_FOUND;
-    if (text.len >= PATH_BYTES_MAX)
+    if (text.len > PATH_LEN_MAX)
         return ERR_NAME_TOO_LONG;
     for (usize i = 0; i < text.len; i++) {
         if (text.data[i] == 0)
@@ -112,7 +185,7 @@ static enum status walk_check_text(struct bytes text) {
 
 // Puts `text` in front of what is left to walk.
 static enum status walk_prepend(struct walk *walk, struct bytes text) {
-    enum status status = walk_check_text(text);
+    enum status status = path_check(text);
     if (status != OK)
         return status;
     bool is_all = walk->at == PATH_BYTES_MAX;

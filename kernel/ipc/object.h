@@ -1,6 +1,7 @@
 #pragma once
 // What a handle names, and the one table of operations behind every descriptor: console, boot
-// archive and link today, schemes later. Buffers are kernel memory; kernel/wasi copies in and out.
+// archive, the link and its files today, schemes later. Buffers are kernel memory; kernel/wasi
+// copies in and out. What is done to names below a directory is in kernel/ipc/path.h.
 
 #include "base/status.h"
 #include "base/string.h"
@@ -12,6 +13,12 @@ enum object_type : u8 {
     OBJECT_DIRECTORY,
     OBJECT_LINK,  // symbolic link
     OBJECT_PLAIN, // none of these: an end of a scheme, a process, a notification
+
+    // Never opened; a name in a directory can be one. Another kind of file, a pipe, is
+    // OBJECT_PLAIN.
+    OBJECT_CHARACTER_DEVICE,
+    OBJECT_BLOCK_DEVICE,
+    OBJECT_SOCKET,
 };
 
 struct object_stat {
@@ -30,13 +37,30 @@ struct object_entry {
     u64 inode;
     enum object_type type;
     u64 next_cookie;
-    struct bytes name; // lives as long as the object
+    struct bytes name; // lives as long as the object, or as the buffer that it is in
+};
+
+// New times of a file; at most one of each two flags.
+enum times_flags {
+    TIMES_ACCESSED = 1,
+    TIMES_ACCESSED_NOW = 2,
+    TIMES_MODIFIED = 4,
+    TIMES_MODIFIED_NOW = 8,
+};
+struct object_times {
+    u64 accessed_ns;
+    u64 modified_ns;
+    u32 flags; // enum times_flags
 };
 
 enum poll_events { POLL_READABLE = 1, POLL_WRITABLE = 2, POLL_HANGUP = 4 };
 
 struct object;
+struct path_ops;
 struct wait_queue;
+
+// Takes the entries of a directory, one by one; false: no more, this one was not taken.
+typedef bool (*entry_taker)(void *context, const struct object_entry *entry);
 
 // NULL entries mean what the comment in brackets says. All may block unless said otherwise, take
 // no spinlocks from callers, and are called by any number of threads at once.
@@ -51,13 +75,32 @@ struct object_ops {
     enum status (*write)(struct object *object, u64 offset, const void *from, usize len,
                          usize *put);
 
+    // Writes at the end of a file, wherever that is by then; *end: where it is now. [as write]
+    enum status (*append)(struct object *object, const void *from, usize len, usize *put, u64 *end);
+
+    enum status (*set_size)(struct object *object, u64 bytes); // [as write]
+
+    // Has room on the disk for these bytes; the file becomes as long as that. [as write]
+    enum status (*allocate)(struct object *object, u64 offset, u64 len);
+
+    // Returns when everything written has reached the disk, or only the contents. [nothing to do]
+    enum status (*sync)(struct object *object, bool only_data);
+
+    enum status (*set_times)(struct object *object, const struct object_times *times); // [as write]
+
     enum status (*stat)(struct object *object, struct object_stat *out); // required
+
+    // What is done to names below a directory. [a tree that is read by lookup, and only read]
+    const struct path_ops *paths;
 
     // Looks up one name, no slashes, "." and ".." excluded, in a directory. [ERR_NOT_DIRECTORY]
     enum status (*lookup)(struct object *object, struct bytes name, struct object **out);
 
     // The entry at `cookie` (0 is the first). ERR_NOT_FOUND at the end. [ERR_NOT_DIRECTORY]
     enum status (*read_entry)(struct object *object, u64 cookie, struct object_entry *out);
+
+    // Entries from `cookie` on, some or all, at least one if there is one. [by read_entry]
+    enum status (*list)(struct object *object, u64 cookie, entry_taker take, void *context);
 
     // The target of a symbolic link; lives as long as the object. [ERR_NOT_LINK]
     enum status (*read_link)(struct object *object, struct bytes *out);
@@ -85,9 +128,18 @@ MUST_USE enum status object_read(struct object *object, u64 offset, void *to, us
                                  usize *got);
 MUST_USE enum status object_write(struct object *object, u64 offset, const void *from, usize len,
                                   usize *put);
+MUST_USE enum status object_append(struct object *object, const void *from, usize len, usize *put,
+                                   u64 *end);
+MUST_USE enum status object_set_size(struct object *object, u64 bytes);
+MUST_USE enum status object_allocate(struct object *object, u64 offset, u64 len);
+MUST_USE enum status object_sync(struct object *object, bool only_data);
+MUST_USE enum status object_set_times(struct object *object, const struct object_times *times);
 MUST_USE enum status object_stat(struct object *object, struct object_stat *out);
 MUST_USE enum status object_lookup(struct object *object, struct bytes name, struct object **out);
 MUST_USE enum status object_read_entry(struct object *object, u64 cookie, struct object_entry *out);
+// Hands the entries from `cookie` on to `take`, until that has enough or there are no more.
+MUST_USE enum status object_list(struct object *object, u64 cookie, entry_taker take,
+                                 void *context);
 MUST_USE enum status object_read_link(struct object *object, struct bytes *out);
 u32 object_poll(struct object *object, u64 *available);
 

@@ -4,20 +4,27 @@
 // as a whole, so buddies never have different zones, and a wholly free block can change its zone:
 // it is unmapped from the kernel's mapping and given to the programs, or mapped and given to the
 // kernel. Bookkeeping exists for blocks that contain RAM only, so holes in the physical address
-// space cost eight bytes per 4 MiB.
+// space cost sixteen bytes per 4 MiB.
 //
 // A frame's bookkeeping lies outside of the frame, because frames of the programs' zone are mapped
 // nowhere. Allocated frames do not remember how they were allocated: any aligned part of a block
 // may be freed, and a double free is found frame by frame.
 //
+// While a block of the largest order is free as a whole, only its own entry says so, and what its
+// frames' entries hold means nothing: they are written when the block is taken. So a start costs
+// a few instructions for 4 MiB, and memory that nobody ever used has no books that were touched.
+//
 // Invariants, checked by frame_check:
-//   1. a free block starts with FRAME_FREE and its order, the other frames are FRAME_FREE_TAIL;
-//      it is on the list of its zone and order, and its buddy is not free with the same order;
-//   2. a block that is not entirely RAM has a fixed zone: the kernel's below the port's limit, the
-//      programs' above. It can never merge to the largest order, and only that order moves;
-//   3. the counts are right.
-// On the programs' list of largest blocks, those that the kernel cannot use come first, so that
-// programs take them first and the kernel looks at the last.
+//   1. a smaller free run starts with FRAME_FREE and its order, its other frames are
+//      FRAME_FREE_TAIL; it is on the list of its zone and order, and its buddy is not free with the
+//      same order;
+//   2. a block is marked free exactly when all of its frames are; it is then on its zone's list of
+//      blocks;
+//   3. a block that is not entirely RAM has a fixed zone: the kernel's below the port's limit, the
+//      programs' above. It can never be free as a whole, and only such blocks move;
+//   4. the counts are right.
+// On the programs' list of blocks, those that the kernel cannot use come first, so that programs
+// take them first and the kernel looks at the last.
 
 #include "kernel/mm/frame.h"
 
@@ -25,7 +32,7 @@
 #include "base/math.h"
 #include "kernel/sync/spinlock.h"
 
-#define ORDER_COUNT    (FRAME_ORDER_MAX + 1)
+#define RUN_ORDERS     FRAME_ORDER_MAX // the orders of runs smaller than a block
 #define BLOCK_FRAMES   (1u << FRAME_ORDER_MAX)
 #define BLOCK_BYTES    (BLOCK_FRAMES * PAGE_SIZE)
 #define NONE           UINT32_MAX
@@ -46,8 +53,11 @@ struct frame {
 
 struct block {
     u32 first_frame; // index into frames.table, or NONE: no RAM here
-    u16 present;     // frames that are ours; BLOCK_FRAMES: the block can move
+    u32 next;        // block indices, circular; of a free block only
+    u32 prev;
+    u16 present; // frames that are ours; BLOCK_FRAMES: the block can move
     enum zone zone : 8;
+    bool is_free; // as a whole
 };
 
 static struct {
@@ -62,7 +72,8 @@ static struct {
     u64 reserve;          // free frames that programs leave to the kernel
 
     // Under lock:
-    u32 lists[ZONE_COUNT][ORDER_COUNT]; // a frame number, or NONE
+    u32 runs[ZONE_COUNT][RUN_ORDERS]; // lists of free runs: a frame number, or NONE
+    u32 free_blocks[ZONE_COUNT];      // lists of free blocks: a block index, or NONE
     struct frame_stats stats;
     u64 fail_countdown;
 } frames;
@@ -75,6 +86,14 @@ static struct block *block_of(u32 number) {
 
 static struct frame *frame_at(u32 number) {
     return &frames.table[block_of(number)->first_frame + number % BLOCK_FRAMES];
+}
+
+static u32 block_index(const struct block *block) {
+    return (u32)(block - frames.blocks);
+}
+
+static u32 first_number(const struct block *block) {
+    return (frames.first_block + block_index(block)) * BLOCK_FRAMES;
 }
 
 static u32 number_of(struct phys_addr frame) {
@@ -92,36 +111,29 @@ static bool is_known(struct phys_addr frame) {
            frames.blocks[block - frames.first_block].first_frame != NONE;
 }
 
-// -- Lists -------------------------------------------------------------------------------------
+// -- Lists of runs -----------------------------------------------------------------------------
 
-static bool kernel_can_use(u32 number) {
-    return number / BLOCK_FRAMES < frames.kernel_block_end;
-}
-
-static void list_insert(u32 number, u32 order) {
+static void run_insert(u32 number, u32 order) {
     struct frame *frame = frame_at(number);
-    u32 *list = &frames.lists[block_of(number)->zone][order];
+    u32 *list = &frames.runs[block_of(number)->zone][order];
     frame->state = FRAME_FREE;
     frame->order = (u8)order;
     if (*list == NONE) {
         frame->next = frame->prev = number;
-        *list = number;
-        return;
+    } else {
+        struct frame *first = frame_at(*list);
+        frame->next = *list;
+        frame->prev = first->prev;
+        frame_at(first->prev)->next = number;
+        first->prev = number;
     }
-
-    struct frame *first = frame_at(*list);
-    frame->next = *list;
-    frame->prev = first->prev;
-    frame_at(first->prev)->next = number;
-    first->prev = number;
-    if (order < FRAME_ORDER_MAX || !kernel_can_use(number))
-        *list = number; // in front
+    *list = number; // in front
 }
 
-static void list_take(u32 number) {
+static void run_take(u32 number) {
     struct frame *frame = frame_at(number);
     ASSERT(frame->state == FRAME_FREE);
-    u32 *list = &frames.lists[block_of(number)->zone][frame->order];
+    u32 *list = &frames.runs[block_of(number)->zone][frame->order];
     ASSERT(frame_at(frame->next)->prev == number);
     ASSERT(frame_at(frame->prev)->next == number);
 
@@ -132,8 +144,6 @@ static void list_take(u32 number) {
     frame->state = FRAME_FREE_TAIL;
 }
 
-// -- Buddies -----------------------------------------------------------------------------------
-
 // A run lies in one block, so its frames' bookkeeping is contiguous.
 static void run_set_state(u32 number, u32 order, enum frame_state state) {
     struct frame *first = frame_at(number);
@@ -141,9 +151,47 @@ static void run_set_state(u32 number, u32 order, enum frame_state state) {
         first[i].state = state;
 }
 
+// -- Lists of blocks ---------------------------------------------------------------------------
+
+static bool kernel_can_use(const struct block *block) {
+    return frames.first_block + block_index(block) < frames.kernel_block_end;
+}
+
+static void block_insert(struct block *block) {
+    u32 index = block_index(block);
+    u32 *list = &frames.free_blocks[block->zone];
+    block->is_free = true;
+    if (*list == NONE) {
+        block->next = block->prev = index;
+        *list = index;
+        return;
+    }
+    struct block *first = &frames.blocks[*list];
+    block->next = *list;
+    block->prev = first->prev;
+    frames.blocks[first->prev].next = index;
+    first->prev = index;
+    if (!kernel_can_use(block))
+        *list = index; // in front
+}
+
+static void block_take(struct block *block) {
+    ASSERT(block->is_free);
+    u32 index = block_index(block);
+    u32 *list = &frames.free_blocks[block->zone];
+    if (*list == index)
+        *list = block->next == index ? NONE : block->next;
+    frames.blocks[block->next].prev = block->prev;
+    frames.blocks[block->prev].next = block->next;
+    block->is_free = false;
+}
+
+// -- Buddies -----------------------------------------------------------------------------------
+
 // Makes a run that is no longer used free, joined with its free buddies.
 static void release_locked(u32 number, u32 order) {
-    run_set_state(number, order, FRAME_FREE_TAIL);
+    if (order < FRAME_ORDER_MAX)
+        run_set_state(number, order, FRAME_FREE_TAIL);
     frames.stats.free[block_of(number)->zone] += 1u << order;
 
     while (order < FRAME_ORDER_MAX) {
@@ -151,25 +199,44 @@ static void release_locked(u32 number, u32 order) {
         const struct frame *other = frame_at(buddy);
         if (other->state != FRAME_FREE || other->order != order)
             break;
-        list_take(buddy);
+        run_take(buddy);
         number &= ~(1u << order);
         order++;
     }
-    list_insert(number, order);
+    if (order == FRAME_ORDER_MAX)
+        block_insert(block_of(number));
+    else
+        run_insert(number, order);
+}
+
+// Takes a run of `order` or the next larger one there is; *have is its order. What is smaller than
+// a block has FRAME_FREE_TAIL throughout; of a block nothing is said.
+static bool take_larger_locked(enum zone zone, u32 order, u32 *have, u32 *number) {
+    for (*have = order; *have < FRAME_ORDER_MAX; *have += 1) {
+        *number = frames.runs[zone][*have];
+        if (*number != NONE) {
+            run_take(*number);
+            return true;
+        }
+    }
+    if (frames.free_blocks[zone] == NONE)
+        return false;
+    struct block *block = &frames.blocks[frames.free_blocks[zone]];
+    block_take(block);
+    *number = first_number(block);
+    return true;
 }
 
 static bool take_locked(enum zone zone, u32 order, u32 *out) {
-    u32 have = order;
-    while (have <= FRAME_ORDER_MAX && frames.lists[zone][have] == NONE)
-        have++;
-    if (have > FRAME_ORDER_MAX)
+    u32 have;
+    u32 number;
+    if (!take_larger_locked(zone, order, &have, &number))
         return false;
-
-    u32 number = frames.lists[zone][have];
-    list_take(number);
+    if (have == FRAME_ORDER_MAX && order < FRAME_ORDER_MAX)
+        run_set_state(number, have, FRAME_FREE_TAIL);
     while (have > order) {
         have--;
-        list_insert(number + (1u << have), have);
+        run_insert(number + (1u << have), have);
     }
     run_set_state(number, order, FRAME_USED);
     frames.stats.free[zone] -= 1u << order;
@@ -179,30 +246,30 @@ static bool take_locked(enum zone zone, u32 order, u32 *out) {
 
 // -- Zones -------------------------------------------------------------------------------------
 
-static void block_change_zone_locked(u32 number, enum zone to) {
-    enum zone from = block_of(number)->zone;
-    ASSERT(block_of(number)->present == BLOCK_FRAMES);
+static void block_change_zone_locked(struct block *block, enum zone to) {
+    enum zone from = block->zone;
+    ASSERT(block->present == BLOCK_FRAMES);
 
-    list_take(number);
+    block_take(block);
     if (to == ZONE_KERNEL)
-        arch_zone_map(address_of(number), BLOCK_BYTES);
+        arch_zone_map(address_of(first_number(block)), BLOCK_BYTES);
     else
-        arch_zone_unmap(address_of(number), BLOCK_BYTES);
-    block_of(number)->zone = to;
+        arch_zone_unmap(address_of(first_number(block)), BLOCK_BYTES);
+    block->zone = to;
     frames.stats.total[from] -= BLOCK_FRAMES;
     frames.stats.free[from] -= BLOCK_FRAMES;
     frames.stats.total[to] += BLOCK_FRAMES;
     frames.stats.free[to] += BLOCK_FRAMES;
-    list_insert(number, FRAME_ORDER_MAX);
+    block_insert(block);
 }
 
 // Moves a free block into `zone` from the other; false when there is none to spare.
 static bool zone_refill_locked(enum zone zone) {
     enum zone from = zone == ZONE_KERNEL ? ZONE_PROGRAM : ZONE_KERNEL;
-    u32 first = frames.lists[from][FRAME_ORDER_MAX];
+    u32 first = frames.free_blocks[from];
     if (first == NONE)
         return false;
-    u32 last = frame_at(first)->prev;
+    struct block *last = &frames.blocks[frames.blocks[first].prev];
     if (zone == ZONE_KERNEL && !kernel_can_use(last))
         return false;
     if (zone == ZONE_PROGRAM && frames.stats.free[ZONE_KERNEL] < BLOCK_FRAMES + frames.reserve)
@@ -257,6 +324,7 @@ void frame_free(struct phys_addr frame, u32 order) {
 
     u32 number = number_of(frame);
     spin_lock(&frames.lock);
+    CHECK(!block_of(number)->is_free);
     for (u32 i = 0; i < 1u << order; i++)
         CHECK(frame_at(number + i)->state == FRAME_USED);
     release_locked(number, order);
@@ -389,7 +457,7 @@ static enum status bookkeeping_place(struct runs *runs) {
 }
 
 // Marks the frames [first, end) of a block as ours. A block that is all ours is not written frame
-// by frame: its release does that.
+// by frame: its own entry will say that it is free.
 static void block_mark(struct block *block, u32 first, u32 end, u32 *next_table) {
     bool is_new = block->first_frame == NONE;
     if (is_new) {
@@ -435,17 +503,34 @@ static enum zone block_first_zone(u32 index, u64 kernel_share) {
     return ZONE_PROGRAM;
 }
 
-static void block_release(u32 index) {
-    struct block *block = &frames.blocks[index];
-    u32 first = (frames.first_block + index) * BLOCK_FRAMES;
+// The largest aligned run of FRAME_USED that starts at frame `at` of the block, as an order.
+static u32 used_order(const struct frame *table, u32 at) {
+    u32 order = 0;
+    u32 len = 1; // known to be used
+    while (order + 1 < FRAME_ORDER_MAX && is_aligned(at, 2ull << order)) {
+        while (len < 2u << order && table[at + len].state == FRAME_USED)
+            len++;
+        if (len < 2u << order)
+            break;
+        order++;
+    }
+    return order;
+}
+
+static void block_release(struct block *block) {
+    u32 first = first_number(block);
     frames.stats.total[block->zone] += block->present;
     if (block->present == BLOCK_FRAMES) {
         release_locked(first, FRAME_ORDER_MAX);
         return;
     }
-    for (u32 at = first; at < first + BLOCK_FRAMES; at++) {
-        if (frame_at(at)->state == FRAME_USED)
-            release_locked(at, 0);
+    const struct frame *table = frame_at(first);
+    for (u32 at = 0; at < BLOCK_FRAMES;) {
+        bool is_ours = table[at].state == FRAME_USED;
+        u32 order = is_ours ? used_order(table, at) : 0;
+        if (is_ours)
+            release_locked(first + at, order);
+        at += 1u << order;
     }
 }
 
@@ -458,7 +543,7 @@ static void blocks_release(u64 kernel_share) {
             if (block->present == 0 || whole != (pass == 1))
                 continue;
             block->zone = block_first_zone(i, kernel_share);
-            block_release(i);
+            block_release(block);
         }
     }
 
@@ -480,7 +565,8 @@ enum status frame_init(const struct boot_info *boot) {
     struct runs runs = {0};
     memset(&frames, 0, sizeof frames);
     spin_init(&frames.lock, LOCK_FRAMES, "frames");
-    memset(frames.lists, 0xff, sizeof frames.lists); // NONE
+    memset(frames.runs, 0xff, sizeof frames.runs); // NONE
+    memset(frames.free_blocks, 0xff, sizeof frames.free_blocks);
     runs_collect(&runs, boot);
     runs_check(&runs);
     if (runs.count == 0)
@@ -505,75 +591,98 @@ enum status frame_init(const struct boot_info *boot) {
 
 // -- Checking ----------------------------------------------------------------------------------
 
-// Checks one block and counts its free heads by order.
-static void block_check(u32 index, u64 *free_heads, u64 *free_frames) {
-    const struct block *block = &frames.blocks[index];
-    u32 first = (frames.first_block + index) * BLOCK_FRAMES;
+// What is counted by hand, to be compared with the lists and the statistics.
+struct counts {
+    u64 runs[ZONE_COUNT][RUN_ORDERS];
+    u64 blocks[ZONE_COUNT];
+    u64 free[ZONE_COUNT]; // frames
+    u64 total[ZONE_COUNT];
+};
+
+// A free run that starts at frame `at` of the block.
+static void run_check(const struct block *block, u32 at) {
+    u32 first = first_number(block);
+    const struct frame *frame = frame_at(first + at);
+    u32 order = frame->order;
+    ASSERT(order < FRAME_ORDER_MAX);
+    ASSERT(is_aligned(at, 1u << order));
+    for (u32 tail = 1; tail < 1u << order; tail++)
+        ASSERT(frame_at(first + at + tail)->state == FRAME_FREE_TAIL);
+    const struct frame *buddy = frame_at(first + (at ^ (1u << order)));
+    ASSERT(buddy->state != FRAME_FREE || buddy->order != order);
+    ASSERT(frame_at(frame->next)->prev == first + at);
+    ASSERT(frame_at(frame->prev)->next == first + at);
+}
+
+static void block_check(const struct block *block, struct counts *counts) {
     u32 present = 0;
+    counts->total[block->zone] += block->present;
+    if (block->is_free) {
+        ASSERT(block->present == BLOCK_FRAMES);
+        counts->blocks[block->zone]++;
+        counts->free[block->zone] += BLOCK_FRAMES;
+        return;
+    }
+    const struct frame *table = frame_at(first_number(block));
     for (u32 i = 0; i < BLOCK_FRAMES;) {
-        const struct frame *frame = frame_at(first + i);
-        if (frame->state != FRAME_FREE) {
-            ASSERT(frame->state != FRAME_FREE_TAIL); // belongs behind a FRAME_FREE
-            present += frame->state == FRAME_USED;
+        if (table[i].state != FRAME_FREE) {
+            ASSERT(table[i].state != FRAME_FREE_TAIL); // belongs behind a FRAME_FREE
+            present += table[i].state == FRAME_USED;
             i++;
             continue;
         }
-
-        u32 order = frame->order;
-        ASSERT(order <= FRAME_ORDER_MAX);
-        ASSERT(is_aligned(i, 1u << order));
-        for (u32 tail = 1; tail < 1u << order; tail++)
-            ASSERT(frame_at(first + i + tail)->state == FRAME_FREE_TAIL);
-        if (order < FRAME_ORDER_MAX) {
-            const struct frame *buddy = frame_at(first + (i ^ (1u << order)));
-            ASSERT(buddy->state != FRAME_FREE || buddy->order != order);
-        }
-        ASSERT(frame_at(frame->next)->prev == first + i);
-        ASSERT(frame_at(frame->prev)->next == first + i);
-        free_heads[block->zone * ORDER_COUNT + order]++;
-        free_frames[block->zone] += 1u << order;
-        present += 1u << order;
-        i += 1u << order;
+        run_check(block, i);
+        u32 run = 1u << table[i].order;
+        counts->runs[block->zone][table[i].order]++;
+        counts->free[block->zone] += run;
+        present += run;
+        i += run;
     }
     ASSERT(present == block->present);
 }
 
-static u64 list_length(enum zone zone, u32 order) {
-    u32 first = frames.lists[zone][order];
-    if (first == NONE)
-        return 0;
+static u64 run_list_length(enum zone zone, u32 order) {
+    u32 first = frames.runs[zone][order];
     u64 length = 0;
-    u32 at = first;
-    do {
+    for (u32 at = first; at != NONE && (length == 0 || at != first); at = frame_at(at)->next) {
         ASSERT(frame_at(at)->state == FRAME_FREE);
         ASSERT(frame_at(at)->order == order);
-        ASSERT(block_of(at)->zone == zone);
+        ASSERT(block_of(at)->zone == zone && !block_of(at)->is_free);
         length++;
-        at = frame_at(at)->next;
-    } while (at != first);
+    }
+    return length;
+}
+
+static u64 block_list_length(enum zone zone) {
+    u32 first = frames.free_blocks[zone];
+    u64 length = 0;
+    for (u32 at = first; at != NONE && (length == 0 || at != first); at = frames.blocks[at].next) {
+        ASSERT(frames.blocks[at].is_free && frames.blocks[at].zone == zone);
+        ASSERT(frames.blocks[frames.blocks[at].next].prev == at);
+        length++;
+    }
     return length;
 }
 
 void frame_check(void) {
-    u64 heads[ZONE_COUNT * ORDER_COUNT] = {0};
-    u64 free[ZONE_COUNT] = {0};
-    u64 total[ZONE_COUNT] = {0};
+    struct counts counts = {0};
 
     spin_lock(&frames.lock);
     for (u32 i = 0; i < frames.block_count; i++) {
         const struct block *block = &frames.blocks[i];
         if (block->first_frame == NONE)
             continue;
-        total[block->zone] += block->present;
         ASSERT(block->zone == ZONE_PROGRAM || frames.first_block + i < frames.kernel_block_end);
-        block_check(i, heads, free);
+        block_check(block, &counts);
     }
     for (u32 zone = 0; zone < ZONE_COUNT; zone++) {
-        ASSERT(total[zone] == frames.stats.total[zone]);
-        ASSERT(free[zone] == frames.stats.free[zone]);
-        for (u32 order = 0; order < ORDER_COUNT; order++) {
-            u64 length = list_length((enum zone)zone, order);
-            ASSERT(length == heads[zone * ORDER_COUNT + order]);
+        ASSERT(counts.total[zone] == frames.stats.total[zone]);
+        ASSERT(counts.free[zone] == frames.stats.free[zone]);
+        u64 length = block_list_length((enum zone)zone);
+        ASSERT(length == counts.blocks[zone]);
+        for (u32 order = 0; order < RUN_ORDERS; order++) {
+            length = run_list_length((enum zone)zone, order);
+            ASSERT(length == counts.runs[zone][order]);
         }
     }
     spin_unlock(&frames.lock);

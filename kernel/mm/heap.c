@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/math.h"
+#include "base/sanitize.h"
 #include "base/string.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap_internal.h"
@@ -51,6 +52,14 @@ static u64 pages_for(usize bytes) {
     return ((bytes - 1) >> PAGE_SHIFT) + 1; // which does not overflow
 }
 
+// The bytes behind an allocation that come with it.
+static usize spare_bytes(usize bytes) {
+    u32 shift = log2_ceil(bytes);
+    if (shift > CLASS_SHIFT_MAX)
+        return pages_for(bytes) * PAGE_SIZE - bytes;
+    return (1ull << (shift < CLASS_SHIFT_MIN ? CLASS_SHIFT_MIN : shift)) - bytes;
+}
+
 static void *pages_alloc(usize bytes) {
     void *memory = NULL;
     struct phys_addr frame;
@@ -75,8 +84,10 @@ static void pages_free(void *memory, usize bytes) {
 void *kmalloc(usize bytes) {
     struct slab_cache *class = class_for(bytes);
     void *memory = class != NULL ? slab_alloc(class) : pages_alloc(bytes);
-    if (memory != NULL)
-        __atomic_fetch_add(&heap.bytes_used, bytes, __ATOMIC_RELAXED);
+    if (memory == NULL)
+        return NULL;
+    __atomic_fetch_add(&heap.bytes_used, bytes, __ATOMIC_RELAXED);
+    memory_forbid((u8 *)memory + bytes, spare_bytes(bytes));
     return memory;
 }
 
@@ -84,6 +95,7 @@ void kfree(void *memory, usize bytes) {
     if (memory == NULL)
         return;
 
+    memory_allow((u8 *)memory + bytes, spare_bytes(bytes));
     struct slab_cache *class = class_for(bytes);
     if (class != NULL)
         slab_free(class, memory);

@@ -6,8 +6,10 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <sanitizer/asan_interface.h>
 
 #include "base/math.h"
+#include "base/sanitize.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "tests/fake_arch.h"
@@ -249,13 +251,28 @@ static void empty_slabs_go_back_but_one(void **) {
     assert_int_equal(free_frames(), before);
 }
 
+static void what_was_not_asked_for_is_forbidden(void **) {
+    fake_machine_start_simple(16 * MIB);
+    static const usize sizes[] = {1, 16, 17, 2047, 2048, 2049, 5000, 300000};
+    for (u32 i = 0; i < COUNT_OF(sizes); i++) {
+        u8 *memory = kmalloc(sizes[i]);
+        memory[sizes[i] - 1] = 1;
+        bool is_exact = is_power_of_two(sizes[i]) && sizes[i] >= 16;
+        assert_true(is_exact || __asan_address_is_poisoned(memory + sizes[i]));
+        kfree(memory, sizes[i]);
+    }
+}
+
 static void freed_objects_are_junk(void **) {
     fake_machine_start_simple(16 * MIB);
     struct slab_cache *cache = slab_cache_create("test", 64);
     void *keep = slab_alloc(cache); // so that the slab stays
     u8 *object = slab_alloc(cache);
     slab_free(cache, object);
+    assert_int_equal(__asan_address_is_poisoned(object), 1);
+    memory_allow(object, 64);
     assert_true(all_bytes_are(object, 0xfd, 64));
+    memory_forbid(object, 64);
     slab_free(cache, keep);
     slab_cache_destroy(cache);
 }
@@ -371,6 +388,7 @@ int main(void) {
         cmocka_unit_test(the_nth_failure_loses_nothing),
         cmocka_unit_test(objects_are_aligned_as_promised),
         cmocka_unit_test(empty_slabs_go_back_but_one),
+        cmocka_unit_test(what_was_not_asked_for_is_forbidden),
         cmocka_unit_test(freed_objects_are_junk),
         cmocka_unit_test(misuse_is_caught),
         cmocka_unit_test(random_sequences_keep_contents),

@@ -15,6 +15,7 @@
 #include "base/assert.h"
 #include "base/list.h"
 #include "base/math.h"
+#include "base/sanitize.h"
 #include "base/string.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap_internal.h"
@@ -106,6 +107,7 @@ static bool slab_add_locked(struct slab_cache *cache) {
     struct slab *slab = arch_frame_pointer(frame);
     *slab = (struct slab){.magic = SLAB_MAGIC, .cache = cache};
     list_init(&slab->link);
+    memory_forbid(object_at(slab, 0), (usize)cache->capacity * cache->object_bytes);
     list_push_front(&cache->partial, &slab->link);
     cache->slab_count++;
     cache->empty_count++;
@@ -119,6 +121,7 @@ static void slab_return_locked(struct slab_cache *cache, struct slab *slab) {
     slab->magic = 0;
     cache->slab_count--;
     cache->empty_count--;
+    memory_allow(object_at(slab, 0), (usize)cache->capacity * cache->object_bytes);
     frame_free(arch_frame_of(slab), cache->order);
     __atomic_fetch_sub(&total_frames, 1u << cache->order, __ATOMIC_RELAXED);
 }
@@ -172,6 +175,7 @@ void *slab_alloc(struct slab_cache *cache) {
     spin_unlock(&cache->lock);
 
     void *object = object_at(slab, index);
+    memory_allow(object, cache->object_bytes);
     memset(object, 0, cache->object_bytes);
     return object;
 }
@@ -187,9 +191,11 @@ void slab_free(struct slab_cache *cache, void *object) {
     u32 index = (u32)(offset / cache->object_bytes);
     CHECK(offset % cache->object_bytes == 0);
     CHECK(index < cache->capacity);
+    memory_allow(object, cache->object_bytes); // kmalloc has forbidden what nobody asked for
 #ifndef NDEBUG
     memset(object, HEAP_JUNK, cache->object_bytes);
 #endif
+    memory_forbid(object, cache->object_bytes);
 
     spin_lock(&cache->lock);
     u64 bit = 1ull << (index % 64);

@@ -1,5 +1,6 @@
-// What programs can import: tables of host functions, each made known to the engine once, at
-// registration, and found by module and name when a process is linked.
+// What programs can import: tables of host functions, found by module and name when a process is
+// linked. Each is made known to the engine when the first program imports it, because the engine
+// makes code for it, and most programs import few.
 
 #include "base/assert.h"
 #include "base/fmt.h"
@@ -12,19 +13,22 @@
 
 struct import_table {
     const struct host_import *imports;
-    struct func_ref **funcs; // one per import
+    struct func_ref **funcs; // one per import; NULL until it is needed. Under known.mutex
     u32 count;
 };
 
-// Fixed after boot.
 static struct {
+    // Fixed after boot:
     struct engine *engine;
     struct import_table tables[TABLES_MAX];
     u32 table_count;
+
+    struct mutex mutex;
 } known;
 
 void imports_init(struct engine *engine) {
     known.engine = engine;
+    mutex_init(&known.mutex);
 }
 
 // "iiI:i": i = i32, I = i64, f = f32, F = f64; parameters, then results.
@@ -64,31 +68,47 @@ enum status process_register_imports(const struct host_import *imports, u32 coun
     struct func_ref **funcs = kmalloc(count * sizeof *funcs);
     if (funcs == NULL)
         return ERR_NO_MEMORY;
-    for (u32 i = 0; i < count; i++) {
-        enum value_type types[SIGNATURE_MAX];
-        struct func_type type;
-        parse_signature(imports[i].signature, types, &type);
-        enum status status = engine_host_func(known.engine, &type, call_import,
-                                              (void *)(uptr)&imports[i], &funcs[i]);
-        if (status != OK) {
-            kfree(funcs, count * sizeof *funcs); // those made so far live as long as the engine
-            return status;
-        }
-    }
+    memset(funcs, 0, count * sizeof *funcs);
     known.tables[known.table_count++] = (struct import_table){imports, funcs, count};
     return OK;
 }
 
-static struct func_ref *find_import(struct bytes module, struct bytes name) {
+static enum status make_known(const struct host_import *import, struct func_ref **func) {
+    enum value_type types[SIGNATURE_MAX];
+    struct func_type type;
+    parse_signature(import->signature, types, &type);
+    return engine_host_func(known.engine, &type, call_import, (void *)(uptr)import, func);
+}
+
+// ERR_NOT_FOUND, or what kept it from becoming known.
+static enum status find_import(struct bytes module, struct bytes name, struct func_ref **out) {
     for (u32 t = 0; t < known.table_count; t++) {
         const struct import_table *table = &known.tables[t];
         for (u32 i = 0; i < table->count; i++) {
-            if (bytes_equal_text(name, table->imports[i].name) &&
-                bytes_equal_text(module, table->imports[i].module))
-                return table->funcs[i];
+            if (!bytes_equal_text(name, table->imports[i].name) ||
+                !bytes_equal_text(module, table->imports[i].module))
+                continue;
+            mutex_lock(&known.mutex);
+            enum status status =
+                table->funcs[i] == NULL ? make_known(&table->imports[i], &table->funcs[i]) : OK;
+            *out = table->funcs[i];
+            mutex_unlock(&known.mutex);
+            return status;
         }
     }
-    return NULL;
+    return ERR_NOT_FOUND;
+}
+
+static enum status refuse(struct module_error *error, enum status status,
+                          const struct import_info *info) {
+    *error = (struct module_error){.status = status, .func = NO_FUNC};
+    if (status == ERR_UNLINKABLE)
+        fmt_string(error->text, sizeof error->text, "unknown import: %.*s.%.*s",
+                   (int)min_u64(info->module.len, 64), (const char *)info->module.data,
+                   (int)min_u64(info->name.len, 64), (const char *)info->name.data);
+    else
+        fmt_string(error->text, sizeof error->text, "%s", status_text(status));
+    return status;
 }
 
 enum status imports_resolve(const struct module *module, struct module_error *error,
@@ -103,15 +123,14 @@ enum status imports_resolve(const struct module *module, struct module_error *er
         return ERR_NO_MEMORY;
     for (u32 i = 0; i < count; i++) {
         struct import_info info;
+        struct func_ref *func = NULL;
         module_import(module, i, &info);
-        struct func_ref *func = find_import(info.module, info.name);
-        if (info.kind != EXTERN_FUNC || func == NULL) {
-            *error = (struct module_error){.status = ERR_UNLINKABLE, .func = NO_FUNC};
-            fmt_string(error->text, sizeof error->text, "unknown import: %.*s.%.*s",
-                       (int)min_u64(info.module.len, 64), (const char *)info.module.data,
-                       (int)min_u64(info.name.len, 64), (const char *)info.name.data);
+        enum status status = ERR_NOT_FOUND;
+        if (info.kind == EXTERN_FUNC)
+            status = find_import(info.module, info.name, &func);
+        if (status != OK) {
             kfree(refs, count * sizeof *refs);
-            return ERR_UNLINKABLE;
+            return refuse(error, status == ERR_NOT_FOUND ? ERR_UNLINKABLE : status, &info);
         }
         refs[i] = (struct extern_ref){.kind = EXTERN_FUNC, .func = func};
     }

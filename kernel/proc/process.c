@@ -95,7 +95,11 @@ static void report_trap(struct process *process, enum trap trap) {
     if (process->error_stream == NULL)
         return;
     const struct trap_report *report = &process->report;
-    report_line(process, "kwast: %s: trap: %s\n", process->name, trap_text(trap));
+    struct bytes tag = {0};
+    if (trap == TRAP_EXCEPTION && report->tag != NO_TAG && report->frame_count != 0)
+        tag = module_tag_name(report->frames[0].module, report->tag);
+    report_line(process, "kwast: %s: trap: %s%s%.*s\n", process->name, trap_text(trap),
+                tag.len != 0 ? ": " : "", (int)tag.len, (const char *)tag.data);
     for (u32 i = 0; i < report->frame_count; i++)
         report_frame(process, i, &report->frames[i]);
     if (report->frames_total > report->frame_count)

@@ -57,6 +57,12 @@ enum wasi_filetype wasi_filetype_of(const struct object *object) {
         return WASI_FILETYPE_DIRECTORY;
     case OBJECT_LINK:
         return WASI_FILETYPE_SYMBOLIC_LINK;
+    case OBJECT_CHARACTER_DEVICE:
+        return WASI_FILETYPE_CHARACTER_DEVICE;
+    case OBJECT_BLOCK_DEVICE:
+        return WASI_FILETYPE_BLOCK_DEVICE;
+    case OBJECT_SOCKET:
+        return WASI_FILETYPE_SOCKET_STREAM;
     case OBJECT_PLAIN:
         break;
     }

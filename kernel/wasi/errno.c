@@ -39,6 +39,14 @@ static const enum wasi_errno errnos[STATUS_COUNT] = {
     [ERR_PEER_DIED] = WASI_EOWNERDEAD,
     [ERR_BUSY] = WASI_EBUSY,
     [ERR_IO] = WASI_EIO,
+    [ERR_NO_ACCESS] = WASI_EACCES,
+    [ERR_NOT_PERMITTED] = WASI_EPERM,
+    [ERR_CROSS_DEVICE] = WASI_EXDEV,
+    [ERR_FILE_TOO_LARGE] = WASI_EFBIG,
+    [ERR_TOO_MANY_LINKS] = WASI_EMLINK,
+    [ERR_QUOTA] = WASI_EDQUOT,
+    [ERR_NO_DEVICE] = WASI_ENXIO,
+    [ERR_TEXT_BUSY] = WASI_ETXTBSY,
 };
 
 enum wasi_errno wasi_errno_of(enum status status) {

@@ -136,34 +136,56 @@ enum wasi_errno wasi_fd_filestat_get(struct process *process, const u64 *args) {
     return wasi_put(process, args[1], &result, sizeof result);
 }
 
-// (fd, size)
-enum wasi_errno wasi_fd_filestat_set_size(struct process *process, const u64 *args) {
-    enum object_type type;
-    enum wasi_errno error = check_fd(process, args[0], WASI_RIGHT_FD_FILESTAT_SET_SIZE, &type);
-    if (error != WASI_ESUCCESS)
+// Looks a file up for a call that changes it.
+static enum wasi_errno get_file(struct process *process, u64 fd, u64 right, struct handle *out) {
+    enum wasi_errno error = wasi_fd(process, fd, right, out);
+    if (error != WASI_ESUCCESS || out->object->type == OBJECT_FILE)
         return error;
-    if (type != OBJECT_FILE || args[1] > INT64_MAX)
-        return WASI_EINVAL;
-    return WASI_EROFS;
+    object_release(out->object);
+    return WASI_EINVAL;
 }
 
-enum wasi_errno wasi_check_times(u64 flags) {
+// (fd, size)
+enum wasi_errno wasi_fd_filestat_set_size(struct process *process, const u64 *args) {
+    struct handle handle;
+    enum wasi_errno error = get_file(process, args[0], WASI_RIGHT_FD_FILESTAT_SET_SIZE, &handle);
+    if (error != WASI_ESUCCESS)
+        return error;
+    error =
+        args[1] > INT64_MAX ? WASI_EINVAL : wasi_errno_of(object_set_size(handle.object, args[1]));
+    object_release(handle.object);
+    return error;
+}
+
+STATIC_ASSERT(TIMES_ACCESSED == WASI_FSTFLAG_ATIM, "the same flags");
+STATIC_ASSERT(TIMES_ACCESSED_NOW == WASI_FSTFLAG_ATIM_NOW, "the same flags");
+STATIC_ASSERT(TIMES_MODIFIED == WASI_FSTFLAG_MTIM, "the same flags");
+STATIC_ASSERT(TIMES_MODIFIED_NOW == WASI_FSTFLAG_MTIM_NOW, "the same flags");
+
+enum wasi_errno wasi_times_of(u64 accessed_ns, u64 modified_ns, u64 flags,
+                              struct object_times *out) {
     bool both_accessed = (flags & WASI_FSTFLAG_ATIM) != 0 && (flags & WASI_FSTFLAG_ATIM_NOW) != 0;
     bool both_modified = (flags & WASI_FSTFLAG_MTIM) != 0 && (flags & WASI_FSTFLAG_MTIM_NOW) != 0;
     bool unknown = (flags & ~(u64)WASI_FSTFLAGS_ALL) != 0;
+    *out = (struct object_times){accessed_ns, modified_ns, (u32)flags};
     return both_accessed || both_modified || unknown ? WASI_EINVAL : WASI_ESUCCESS;
 }
 
 // (fd, accessed, modified, flags)
 enum wasi_errno wasi_fd_filestat_set_times(struct process *process, const u64 *args) {
-    enum object_type type;
-    enum wasi_errno error = check_fd(process, args[0], WASI_RIGHT_FD_FILESTAT_SET_TIMES, &type);
+    struct handle handle;
+    struct object_times times;
+    enum wasi_errno error = wasi_fd(process, args[0], WASI_RIGHT_FD_FILESTAT_SET_TIMES, &handle);
+    if (error != WASI_ESUCCESS)
+        return error;
+    error = wasi_times_of(args[1], args[2], args[3], &times);
     if (error == WASI_ESUCCESS)
-        error = wasi_check_times(args[3]);
-    return error == WASI_ESUCCESS ? WASI_EROFS : error;
+        error = wasi_errno_of(object_set_times(handle.object, &times));
+    object_release(handle.object);
+    return error;
 }
 
-// (fd, offset, length, advice)
+// (fd, offset, length, advice): taken note of by nobody.
 enum wasi_errno wasi_fd_advise(struct process *process, const u64 *args) {
     enum object_type type;
     enum wasi_errno error = check_fd(process, args[0], 0, &type);
@@ -181,25 +203,35 @@ enum wasi_errno wasi_fd_advise(struct process *process, const u64 *args) {
 
 // (fd, offset, length)
 enum wasi_errno wasi_fd_allocate(struct process *process, const u64 *args) {
-    enum object_type type;
-    enum wasi_errno error = check_fd(process, args[0], WASI_RIGHT_FD_ALLOCATE, &type);
+    struct handle handle;
+    enum wasi_errno error = get_file(process, args[0], WASI_RIGHT_FD_ALLOCATE, &handle);
     if (error != WASI_ESUCCESS)
         return error;
-    if (args[2] == 0 || !range_fits(args[1], args[2], INT64_MAX))
-        return WASI_EINVAL;
-    return WASI_EROFS; // only files have the right
+    bool is_valid = args[2] != 0 && range_fits(args[1], args[2], INT64_MAX);
+    error =
+        is_valid ? wasi_errno_of(object_allocate(handle.object, args[1], args[2])) : WASI_EINVAL;
+    object_release(handle.object);
+    return error;
+}
+
+static enum wasi_errno sync_fd(struct process *process, u64 fd, u64 right, bool only_data) {
+    struct handle handle;
+    enum wasi_errno error = wasi_fd(process, fd, right, &handle);
+    if (error != WASI_ESUCCESS)
+        return error;
+    error = wasi_errno_of(object_sync(handle.object, only_data));
+    object_release(handle.object);
+    return error;
 }
 
 // (fd)
 enum wasi_errno wasi_fd_sync(struct process *process, const u64 *args) {
-    enum object_type type;
-    return check_fd(process, args[0], WASI_RIGHT_FD_SYNC, &type);
+    return sync_fd(process, args[0], WASI_RIGHT_FD_SYNC, false);
 }
 
 // (fd)
 enum wasi_errno wasi_fd_datasync(struct process *process, const u64 *args) {
-    enum object_type type;
-    return check_fd(process, args[0], WASI_RIGHT_FD_DATASYNC, &type);
+    return sync_fd(process, args[0], WASI_RIGHT_FD_DATASYNC, true);
 }
 
 // -- Preopened directories ----------------------------------------------------------------------
@@ -236,70 +268,77 @@ enum wasi_errno wasi_fd_prestat_dir_name(struct process *process, const u64 *arg
 // Cookies 0 and 1 are "." and ".."; the object's own cookies follow.
 #define OWN_COOKIES 2u
 
-static enum status entry_at(struct object *directory, u64 cookie, struct object_entry *out) {
-    if (cookie < OWN_COOKIES) {
-        // A directory does not know its parent: ".." leads out of the sandbox at its root.
-        struct object_stat stat;
-        enum status status = object_stat(directory, &stat);
-        if (status != OK)
-            return status;
-        *out = (struct object_entry){
+// A listing under way, in the program's memory.
+struct listing {
+    struct process *process;
+    u64 at;
+    u64 end;
+    u64 own_cookies; // what the object's cookies are offset by
+    enum wasi_errno error;
+};
+
+// Puts as much of `from` as fits.
+static void put_cut(struct listing *listing, const void *from, u64 len) {
+    u64 fits = min_u64(len, listing->end - listing->at);
+    if (listing->error == WASI_ESUCCESS)
+        listing->error = wasi_put(listing->process, listing->at, from, fits);
+    listing->at += fits;
+}
+
+static bool put_entry(void *context, const struct object_entry *entry) {
+    struct listing *listing = context;
+    const struct object object = {.type = entry->type};
+    const struct wasi_dirent dirent = {
+        .next = entry->next_cookie + listing->own_cookies,
+        .inode = entry->inode,
+        .name_len = (u32)entry->name.len,
+        .filetype = wasi_filetype_of(&object),
+    };
+    put_cut(listing, &dirent, sizeof dirent);
+    put_cut(listing, entry->name.data, entry->name.len);
+    return listing->error == WASI_ESUCCESS && listing->at < listing->end;
+}
+
+// "." and "..": a directory does not know its parent, and ".." leads out of the sandbox at its
+// root.
+static enum wasi_errno put_own_entries(struct listing *listing, struct object *directory,
+                                       u64 cookie) {
+    struct object_stat stat;
+    enum status status = object_stat(directory, &stat);
+    if (status != OK)
+        return wasi_errno_of(status);
+    for (; cookie < OWN_COOKIES; cookie++) {
+        const struct object_entry entry = {
             .inode = stat.inode,
             .type = OBJECT_DIRECTORY,
             .next_cookie = cookie + 1,
             .name = bytes_of(cookie == 0 ? "." : ".."),
         };
-        return OK;
+        if (!put_entry(listing, &entry))
+            break;
     }
-    enum status status = object_read_entry(directory, cookie - OWN_COOKIES, out);
-    if (status == OK)
-        out->next_cookie += OWN_COOKIES;
-    return status;
-}
-
-// Puts as much of `from` as fits at *at.
-static enum wasi_errno put_cut(struct process *process, u64 *at, u64 end, const void *from,
-                               u64 len) {
-    u64 fits = min_u64(len, end - *at);
-    enum wasi_errno error = wasi_put(process, *at, from, fits);
-    *at += fits;
-    return error;
-}
-
-static enum wasi_errno put_entry(struct process *process, u64 *at, u64 end,
-                                 const struct object_entry *entry) {
-    const struct object object = {.type = entry->type};
-    const struct wasi_dirent dirent = {
-        .next = entry->next_cookie,
-        .inode = entry->inode,
-        .name_len = (u32)entry->name.len,
-        .filetype = wasi_filetype_of(&object),
-    };
-    enum wasi_errno error = put_cut(process, at, end, &dirent, sizeof dirent);
-    if (error == WASI_ESUCCESS)
-        error = put_cut(process, at, end, entry->name.data, entry->name.len);
-    return error;
+    return listing->error;
 }
 
 static enum wasi_errno list(struct process *process, struct object *directory, const u64 *args) {
-    u64 at = args[1];
-    u64 end = args[1] + args[2];
+    struct listing listing = {.process = process, .at = args[1], .end = args[1] + args[2]};
     u64 cookie = args[3];
     enum wasi_errno error = wasi_check(process, args[1], args[2]);
     if (error == WASI_ESUCCESS)
         error = wasi_check(process, args[4], sizeof(u32));
-    while (error == WASI_ESUCCESS && at < end) {
-        struct object_entry entry;
-        enum status status = entry_at(directory, cookie, &entry);
-        if (status == ERR_NOT_FOUND)
-            break;
-        if (status != OK)
-            return wasi_errno_of(status);
-        error = put_entry(process, &at, end, &entry);
-        cookie = entry.next_cookie;
+    if (error == WASI_ESUCCESS && cookie < OWN_COOKIES)
+        error = put_own_entries(&listing, directory, cookie);
+    if (error != WASI_ESUCCESS)
+        return error;
+    if (listing.at < listing.end) {
+        u64 own = cookie < OWN_COOKIES ? 0 : cookie - OWN_COOKIES;
+        listing.own_cookies = OWN_COOKIES;
+        error = wasi_errno_of(object_list(directory, own, put_entry, &listing));
     }
     if (error == WASI_ESUCCESS)
-        error = wasi_put_u32(process, args[4], (u32)(at - args[1]));
+        error = listing.error;
+    if (error == WASI_ESUCCESS)
+        error = wasi_put_u32(process, args[4], (u32)(listing.at - args[1]));
     return error;
 }
 

@@ -16,8 +16,9 @@ struct transfer {
     struct wasi_buffers buffers;
     u8 *bounce;
     usize bounce_bytes;
-    u64 offset;
+    u64 offset; // of the next byte
     u64 done;
+    bool appends; // wherever the end is, and `offset` follows
 };
 
 static void transfer_end(struct transfer *t) {
@@ -41,6 +42,7 @@ static enum wasi_errno transfer_begin(struct transfer *t, const u64 *args, u64 r
     t->bounce = NULL;
     t->buffers.parts = NULL;
     t->done = 0;
+    t->appends = false;
     enum wasi_errno error = wasi_fd(t->process, args[0], 0, &t->handle);
     if (error != WASI_ESUCCESS)
         return error;
@@ -70,16 +72,34 @@ static bool would_block(const struct handle *handle, u32 wanted) {
 static enum wasi_errno read_step(struct transfer *t, bool *more) {
     usize len = min_u64(t->buffers.total - t->done, t->bounce_bytes);
     usize got = 0;
-    enum status status = object_read(t->handle.object, t->offset + t->done, t->bounce, len, &got);
+    enum status status = object_read(t->handle.object, t->offset, t->bounce, len, &got);
     if (status != OK)
         return wasi_errno_of(status);
     enum wasi_errno error = wasi_buffers_scatter(t->process, &t->buffers, t->bounce, got);
     if (error != WASI_ESUCCESS)
         return error;
     t->done += got;
+    t->offset += got;
     // What a stream has now is what the program gets; a file is read until it ends.
     *more = got == len && t->handle.object->type == OBJECT_FILE;
     return WASI_ESUCCESS;
+}
+
+static enum status write_piece(struct transfer *t, usize len, usize *put) {
+    struct object *object = t->handle.object;
+    if (t->appends)
+        return object_append(object, t->bounce, len, put, &t->offset);
+    enum status status = object_write(object, t->offset, t->bounce, len, put);
+    t->offset += status == OK ? *put : 0;
+    return status;
+}
+
+// What a descriptor opened for synchronous writing promises.
+static enum status sync_written(const struct transfer *t) {
+    bool all = (t->handle.flags & WASI_FDFLAG_SYNC) != 0;
+    if (!all && (t->handle.flags & WASI_FDFLAG_DSYNC) == 0)
+        return OK;
+    return object_sync(t->handle.object, !all);
 }
 
 static enum wasi_errno write_step(struct transfer *t, bool *more) {
@@ -88,7 +108,9 @@ static enum wasi_errno write_step(struct transfer *t, bool *more) {
     enum wasi_errno error = wasi_buffers_gather(t->process, &t->buffers, t->bounce, len);
     if (error != WASI_ESUCCESS)
         return error;
-    enum status status = object_write(t->handle.object, t->offset + t->done, t->bounce, len, &put);
+    enum status status = write_piece(t, len, &put);
+    if (status == OK)
+        status = sync_written(t);
     if (status != OK)
         return wasi_errno_of(status);
     t->done += put;
@@ -126,11 +148,12 @@ static enum wasi_errno at_position(struct process *process, const u64 *args, u64
     enum wasi_errno error = transfer_begin(&t, args, rights, args[3], false);
     if (error != WASI_ESUCCESS)
         return error;
+    bool is_file = t.handle.object->type == OBJECT_FILE;
     t.offset = t.handle.position;
+    t.appends = is_file && (t.handle.flags & WASI_FDFLAG_APPEND) != 0;
     error = run(&t);
-    if (error == WASI_ESUCCESS && t.handle.object->type == OBJECT_FILE)
-        error =
-            wasi_errno_of(handle_set_position(&process->handles, (u32)args[0], t.offset + t.done));
+    if (error == WASI_ESUCCESS && is_file && t.done != 0)
+        error = wasi_errno_of(handle_set_position(&process->handles, (u32)args[0], t.offset));
     if (error == WASI_ESUCCESS)
         error = wasi_put_u32(process, args[3], (u32)t.done);
     transfer_end(&t);

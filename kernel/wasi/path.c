@@ -1,9 +1,8 @@
-// Paths below a directory descriptor.
-//
-// Every file system of today is read-only. A call that would change one still checks everything in
-// the order in which a writable one would fail (descriptor, rights, pointers, path, existence), so
-// that a program learns the truest reason, and ends in EROFS.
+// Paths below a directory descriptor. What a path means, and what may become of it, is the file
+// system's business (kernel/ipc/path.h); here are descriptors, rights, flags and memory.
 
+#include "kernel/ipc/path.h"
+#include "base/math.h"
 #include "kernel/mm/heap.h"
 #include "kernel/wasi/wasi.h"
 #include "kernel/wasi/wasi_internal.h"
@@ -57,46 +56,8 @@ static enum wasi_errno path_begin(struct process *process, u64 fd, u64 rights, c
     return error;
 }
 
-static enum status path_walk(const struct path *path, bool follow, struct object **out) {
-    return object_walk(path->base.object, path->text, follow, out);
-}
-
-// What becomes of an attempt to make `path` new: ERR_EXISTS, what is wrong with the way there, or
-// ERR_READ_ONLY. Never OK.
-static enum status path_create(const struct path *path) {
-    struct object *object;
-    enum status status = path_walk(path, false, &object);
-    if (status == OK) {
-        object_release(object);
-        return ERR_EXISTS;
-    }
-    if (status != ERR_NOT_FOUND)
-        return status;
-
-    usize len = path->text.len;
-    while (len > 0 && path->text.data[len - 1] == '/')
-        len--;
-    while (len > 0 && path->text.data[len - 1] != '/')
-        len--;
-    if (len == 0)
-        return path->text.len == 0 ? ERR_NOT_FOUND : ERR_READ_ONLY;
-    const struct path parent = {path->base, {path->text.data, len}};
-    status = path_walk(&parent, true, &object);
-    if (status != OK)
-        return status;
-    object_release(object);
-    return ERR_READ_ONLY;
-}
-
-// What becomes of an attempt to change the object that is there. Never OK.
-static enum status path_change(const struct path *path, bool follow, enum object_type *type) {
-    struct object *object;
-    enum status status = path_walk(path, follow, &object);
-    if (status != OK)
-        return status;
-    *type = object->type;
-    object_release(object);
-    return ERR_READ_ONLY;
+static struct place place_of(const struct path *path) {
+    return (struct place){path->base.object, path->text};
 }
 
 // -- Opening ------------------------------------------------------------------------------------
@@ -131,33 +92,19 @@ static u64 rights_to_open(const struct open_args *open) {
     return rights;
 }
 
-// Whether what was found may be opened as asked.
-static enum status check_found(const struct open_args *open, const struct object *object) {
-    bool changes =
-        (open->oflags & WASI_OFLAG_TRUNC) != 0 || (open->rights & WASI_RIGHT_FD_WRITE) != 0;
-    if (open_creates(open) && (open->oflags & WASI_OFLAG_EXCL) != 0)
-        return ERR_EXISTS;
-    if ((open->oflags & WASI_OFLAG_DIRECTORY) != 0 && object->type != OBJECT_DIRECTORY)
-        return ERR_NOT_DIRECTORY;
-    if (object->type == OBJECT_LINK)
-        return ERR_LOOP;
-    if (object->type == OBJECT_DIRECTORY)
-        return changes && (open->oflags & WASI_OFLAG_DIRECTORY) == 0 ? ERR_IS_DIRECTORY : OK;
-    return changes && object->type == OBJECT_FILE ? ERR_READ_ONLY : OK;
-}
-
-static enum status find_to_open(const struct path *path, const struct open_args *open,
-                                struct object **out) {
-    bool is_new_only = open_creates(open) && (open->oflags & WASI_OFLAG_EXCL) != 0;
-    enum status status = path_walk(path, open->follow && !is_new_only, out);
-    if (status == ERR_NOT_FOUND && open_creates(open))
-        return path_create(path);
-    if (status != OK)
-        return status;
-    status = check_found(open, *out);
-    if (status != OK)
-        object_release(*out);
-    return status;
+static u32 flags_to_open(const struct path *path, const struct open_args *open) {
+    u64 granted = open->rights & path->base.rights_inheriting;
+    u32 flags = open->follow ? OPEN_FOLLOW : 0;
+    flags |= (open->oflags & WASI_OFLAG_CREAT) != 0 ? OPEN_CREATE : 0;
+    flags |= (open->oflags & WASI_OFLAG_EXCL) != 0 ? OPEN_EXCLUSIVE : 0;
+    flags |= (open->oflags & WASI_OFLAG_TRUNC) != 0 ? OPEN_TRUNCATE : 0;
+    flags |= (open->oflags & WASI_OFLAG_DIRECTORY) != 0 ? OPEN_DIRECTORY : 0;
+    flags |= (granted & (WASI_RIGHT_FD_READ | WASI_RIGHT_FD_READDIR)) != 0 ? OPEN_READ : 0;
+    flags |= (granted & WASI_RIGHT_FD_WRITE) != 0 ? OPEN_WRITE : 0;
+    flags |= (granted & (WASI_RIGHT_FD_ALLOCATE | WASI_RIGHT_FD_FILESTAT_SET_SIZE)) != 0
+                 ? OPEN_RESIZE
+                 : 0;
+    return flags;
 }
 
 // Fewer rights than asked for may be granted: those that the directory hands down and that mean
@@ -184,7 +131,8 @@ static enum wasi_errno open_path(struct process *process, const struct path *pat
     enum wasi_errno error = wasi_check(process, fd_at, sizeof fd);
     if (error != WASI_ESUCCESS)
         return error;
-    enum status status = find_to_open(path, open, &object);
+    struct place place = place_of(path);
+    enum status status = path_open(&place, flags_to_open(path, open), &object);
     if (status == OK)
         status = insert_opened(process, path, open, object, &fd);
     if (status != OK)
@@ -222,18 +170,14 @@ enum wasi_errno wasi_path_open(struct process *process, const u64 *args) {
 // (fd, flags, path, length, filestat out)
 enum wasi_errno wasi_path_filestat_get(struct process *process, const u64 *args) {
     struct path path;
-    struct object *object;
     struct object_stat stat;
     struct wasi_filestat result;
     enum wasi_errno error =
         path_begin(process, args[0], WASI_RIGHT_PATH_FILESTAT_GET, args + 2, &path);
     if (error != WASI_ESUCCESS)
         return error;
-    enum status status = path_walk(&path, (args[1] & WASI_LOOKUP_FOLLOW) != 0, &object);
-    if (status == OK) {
-        status = object_stat(object, &stat);
-        object_release(object);
-    }
+    struct place place = place_of(&path);
+    enum status status = path_stat(&place, (args[1] & WASI_LOOKUP_FOLLOW) != 0, &stat);
     path_end(&path);
     if (status != OK)
         return wasi_errno_of(status);
@@ -241,86 +185,83 @@ enum wasi_errno wasi_path_filestat_get(struct process *process, const u64 *args)
     return wasi_put(process, args[4], &result, sizeof result);
 }
 
-static enum wasi_errno put_target(struct process *process, struct object *link, const u64 *args) {
-    struct bytes target;
-    enum wasi_errno error = wasi_errno_of(object_read_link(link, &target));
+static enum wasi_errno put_target(struct process *process, const struct path *path,
+                                  const u64 *args) {
+    enum wasi_errno error = wasi_check(process, args[5], sizeof(u32));
     if (error == WASI_ESUCCESS)
-        error = wasi_check(process, args[5], sizeof(u32));
-    u64 len = target.len < args[4] ? target.len : args[4];
+        error = wasi_check(process, args[3], args[4]);
+    if (error != WASI_ESUCCESS)
+        return error;
+    usize size = PATH_LEN_MAX;
+    u8 *target = kmalloc(size);
+    if (target == NULL)
+        return WASI_ENOMEM;
+    usize len;
+    struct place place = place_of(path);
+    error = wasi_errno_of(path_read_link(&place, target, min_u64(size, args[4]), &len));
     if (error == WASI_ESUCCESS)
-        error = wasi_put(process, args[3], target.data, len);
-    return error == WASI_ESUCCESS ? wasi_put_u32(process, args[5], (u32)len) : error;
+        error = wasi_put(process, args[3], target, len);
+    if (error == WASI_ESUCCESS)
+        error = wasi_put_u32(process, args[5], (u32)len);
+    kfree(target, size);
+    return error;
 }
 
 // (fd, path, length, buffer, length, used out)
 enum wasi_errno wasi_path_readlink(struct process *process, const u64 *args) {
     struct path path;
-    struct object *object;
     enum wasi_errno error = path_begin(process, args[0], WASI_RIGHT_PATH_READLINK, args + 1, &path);
     if (error != WASI_ESUCCESS)
         return error;
-    error = wasi_errno_of(path_walk(&path, false, &object));
-    if (error == WASI_ESUCCESS) {
-        error = put_target(process, object, args);
-        object_release(object);
-    }
+    error = put_target(process, &path, args);
     path_end(&path);
     return error;
 }
 
 // -- Changing -----------------------------------------------------------------------------------
 
-// (fd, path, length)
-enum wasi_errno wasi_path_create_directory(struct process *process, const u64 *args) {
+// A call about one path that needs nothing else: (fd, path, length).
+static enum wasi_errno change_one(struct process *process, const u64 *args, u64 right,
+                                  enum status (*change)(const struct place *place)) {
     struct path path;
-    enum wasi_errno error =
-        path_begin(process, args[0], WASI_RIGHT_PATH_CREATE_DIRECTORY, args + 1, &path);
+    enum wasi_errno error = path_begin(process, args[0], right, args + 1, &path);
     if (error != WASI_ESUCCESS)
         return error;
-    enum status status = path_create(&path);
-    path_end(&path);
-    return wasi_errno_of(status);
-}
-
-// (fd, flags, path, length, accessed, modified, fstflags)
-enum wasi_errno wasi_path_filestat_set_times(struct process *process, const u64 *args) {
-    struct path path;
-    enum object_type type;
-    enum wasi_errno error =
-        path_begin(process, args[0], WASI_RIGHT_PATH_FILESTAT_SET_TIMES, args + 2, &path);
-    if (error != WASI_ESUCCESS)
-        return error;
-    error = wasi_check_times(args[6]);
-    if (error == WASI_ESUCCESS)
-        error = wasi_errno_of(path_change(&path, (args[1] & WASI_LOOKUP_FOLLOW) != 0, &type));
+    struct place place = place_of(&path);
+    error = wasi_errno_of(change(&place));
     path_end(&path);
     return error;
 }
 
 // (fd, path, length)
+enum wasi_errno wasi_path_create_directory(struct process *process, const u64 *args) {
+    return change_one(process, args, WASI_RIGHT_PATH_CREATE_DIRECTORY, path_make_directory);
+}
+
+// (fd, path, length)
 enum wasi_errno wasi_path_remove_directory(struct process *process, const u64 *args) {
-    struct path path;
-    enum object_type type = OBJECT_DIRECTORY;
-    enum wasi_errno error =
-        path_begin(process, args[0], WASI_RIGHT_PATH_REMOVE_DIRECTORY, args + 1, &path);
-    if (error != WASI_ESUCCESS)
-        return error;
-    enum status status = path_change(&path, false, &type);
-    path_end(&path);
-    return type == OBJECT_DIRECTORY ? wasi_errno_of(status) : WASI_ENOTDIR;
+    return change_one(process, args, WASI_RIGHT_PATH_REMOVE_DIRECTORY, path_remove_directory);
 }
 
 // (fd, path, length)
 enum wasi_errno wasi_path_unlink_file(struct process *process, const u64 *args) {
+    return change_one(process, args, WASI_RIGHT_PATH_UNLINK_FILE, path_unlink);
+}
+
+// (fd, flags, path, length, accessed, modified, fstflags)
+enum wasi_errno wasi_path_filestat_set_times(struct process *process, const u64 *args) {
     struct path path;
-    enum object_type type = OBJECT_FILE;
+    struct object_times times;
     enum wasi_errno error =
-        path_begin(process, args[0], WASI_RIGHT_PATH_UNLINK_FILE, args + 1, &path);
+        path_begin(process, args[0], WASI_RIGHT_PATH_FILESTAT_SET_TIMES, args + 2, &path);
     if (error != WASI_ESUCCESS)
         return error;
-    enum status status = path_change(&path, false, &type);
+    error = wasi_times_of(args[4], args[5], args[6], &times);
+    struct place place = place_of(&path);
+    if (error == WASI_ESUCCESS)
+        error = wasi_errno_of(path_set_times(&place, (args[1] & WASI_LOOKUP_FOLLOW) != 0, &times));
     path_end(&path);
-    return type == OBJECT_DIRECTORY ? WASI_EISDIR : wasi_errno_of(status);
+    return error;
 }
 
 // (target, length, fd, path, length)
@@ -331,29 +272,13 @@ enum wasi_errno wasi_path_symlink(struct process *process, const u64 *args) {
     if (error != WASI_ESUCCESS)
         return error;
     error = copy_text(process, args[0], args[1], &target);
-    if (error == WASI_ESUCCESS && target.len == 0)
-        error = WASI_ENOENT;
-    else if (error == WASI_ESUCCESS && target.data[0] == '/')
-        error = WASI_ENOTCAPABLE; // such a link could never be followed
+    struct place place = place_of(&path);
     if (error == WASI_ESUCCESS)
-        error = wasi_errno_of(path_create(&path));
+        error = wasi_errno_of(path_make_link(&place, target));
     if (target.data != NULL)
         kfree((void *)(uptr)target.data, target.len);
     path_end(&path);
     return error;
-}
-
-// Two paths, of which the first must be there.
-static enum wasi_errno change_two(const struct path *from, bool follow, const struct path *to,
-                                  bool replaces) {
-    enum object_type type = OBJECT_FILE;
-    enum status status = path_change(from, follow, &type);
-    if (status != ERR_READ_ONLY)
-        return wasi_errno_of(status);
-    if (!replaces && type == OBJECT_DIRECTORY)
-        return WASI_EPERM; // a directory has one name
-    status = path_create(to);
-    return wasi_errno_of(status == ERR_EXISTS && replaces ? ERR_READ_ONLY : status);
 }
 
 // (fd, flags, path, length, new fd, new path, new length)
@@ -366,7 +291,10 @@ enum wasi_errno wasi_path_link(struct process *process, const u64 *args) {
         return error;
     error = path_begin(process, args[4], WASI_RIGHT_PATH_LINK_TARGET, args + 5, &to);
     if (error == WASI_ESUCCESS) {
-        error = change_two(&from, (args[1] & WASI_LOOKUP_FOLLOW) != 0, &to, false);
+        struct place source = place_of(&from);
+        struct place target = place_of(&to);
+        bool follow = (args[1] & WASI_LOOKUP_FOLLOW) != 0;
+        error = wasi_errno_of(path_link(&source, follow, &target));
         path_end(&to);
     }
     path_end(&from);
@@ -383,7 +311,9 @@ enum wasi_errno wasi_path_rename(struct process *process, const u64 *args) {
         return error;
     error = path_begin(process, args[3], WASI_RIGHT_PATH_RENAME_TARGET, args + 4, &to);
     if (error == WASI_ESUCCESS) {
-        error = change_two(&from, false, &to, true);
+        struct place source = place_of(&from);
+        struct place target = place_of(&to);
+        error = wasi_errno_of(path_rename(&source, &target));
         path_end(&to);
     }
     path_end(&from);

@@ -70,8 +70,9 @@ void wasi_filestat_of(const struct object_stat *stat, struct wasi_filestat *out)
 // Rights that mean something for a file or a directory.
 u64 wasi_file_rights(void);
 
-// Whether flags of set_times contradict themselves.
-enum wasi_errno wasi_check_times(u64 flags);
+// The arguments of set_times, unless its flags contradict themselves.
+enum wasi_errno wasi_times_of(u64 accessed_ns, u64 modified_ns, u64 flags,
+                              struct object_times *out);
 
 // -- Clocks (clock.c) ---------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 //   func INDEX NAME
 //   code HEX
 //   site OFFSET TRAP        (counted from the function's entry; TRAP_NONE: a call returns here)
+//   guard OFFSET TRY        (a call that returns here lies in that try)
+//   try TRY: TEXT           (its catches, and where they land, and the try around it)
 //
 // Nothing is run, so the result is the same on every machine: the target has neither LZCNT nor BMI.
 
@@ -41,6 +43,30 @@ static void func_dump(const struct module_decl *decl, u32 func, const struct cod
         printf("site %u %s\n", unit->sites[i].code_offset, trap_text(unit->sites[i].trap));
 }
 
+static void tries_dump(const struct code_unit *unit) {
+    for (u32 i = 0; i < unit->guard_count; i++)
+        printf("guard %u %u\n", unit->guards[i].code_offset, unit->guards[i].innermost);
+    for (u32 i = 0; i < unit->try_count; i++) {
+        const struct code_try *try = &unit->tries[i];
+        printf("try %u:", i);
+        for (u32 k = try->first_catch; k != NO_CATCH; k = unit->catches[k].next) {
+            const struct code_catch *catch = &unit->catches[k];
+            if (catch->tag == ANY_TAG)
+                printf(" any at %x", catch->landing);
+            else
+                printf(" tag %u at %x, payload at %u", catch->tag, catch->landing,
+                       catch->payload_slot);
+            if (catch->ref_slot != NO_SLOT)
+                printf(", reference at %u", catch->ref_slot);
+            printf(";");
+        }
+        if (try->outer == NO_TRY)
+            printf(" frame of %u\n", try->frame_bytes);
+        else
+            printf(" then try %u; frame of %u\n", try->outer, try->frame_bytes);
+    }
+}
+
 int main(int argc, char **argv) {
     if (argc != 2)
         return 2;
@@ -62,6 +88,7 @@ int main(int argc, char **argv) {
         code_unit_init(&unit);
         check(baseline_compile(baseline, func, &unit, &error), &error);
         func_dump(decl, func, &unit);
+        tries_dump(&unit);
         code_unit_fini(&unit);
     }
     baseline_destroy(baseline);

@@ -152,6 +152,8 @@ const trapTexts = [
 ];
 
 function trapText(error) {
+    if (error instanceof WebAssembly.Exception)
+        return 'uncaught exception';
     const found = trapTexts.find(([pattern]) => pattern.test(error.message));
     return found === undefined ? `? ${error.message}` : found[1];
 }

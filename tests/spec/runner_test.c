@@ -1,6 +1,9 @@
 // The script runner: it must see each failure that a script can describe, and nothing else. A
 // runner that passes everything would make the specification's tests worthless.
 
+#include <pthread.h>
+
+#include "base/fmt.h"
 #include "tests/embedder.h"
 #include "tests/spec/runner.h"
 
@@ -33,13 +36,19 @@ static void put_text(struct bytes text) {
         blob[blob_len++] = text.data[i];
 }
 
-static void begin(void) {
+// The script may use `features`; 0: all.
+static void begin_edition(u32 features) {
     blob_len = 0;
     for (const char *at = SCRIPT_MAGIC; *at != 0; at++)
         put((u64)*at, 1);
     put(SCRIPT_BEGIN, 1);
     put(0, 4);
     put_text(bytes_of("test"));
+    put(features, 4);
+}
+
+static void begin(void) {
+    begin_edition(0);
 }
 
 static void command(enum script_command command, u32 line) {
@@ -77,19 +86,20 @@ static void put_action(enum script_action action, const char *field, const struc
 // -----------------------------------------------------------------------------------
 
 struct heard {
-    u32 failures;
+    u32 events[SPEC_VERDICT_COUNT];
     u32 last_line;
+    char last_text[64]; // of a lifted one, or one that needs something
     u32 scripts;
 };
 
-static void hear_failure(void *context, struct bytes script, u32 line, enum script_command command,
-                         const char *text) {
-    (void)command;
+static void hear_event(void *context, const struct spec_event *event) {
     struct heard *heard = context;
-    assert_true(bytes_equal_text(script, "test"));
-    assert_int_not_equal(text[0], 0);
-    heard->failures++;
-    heard->last_line = line;
+    assert_true(bytes_equal_text(event->script, "test"));
+    assert_int_not_equal(event->text[0], 0);
+    heard->events[event->verdict]++;
+    heard->last_line = event->line;
+    if (event->verdict != SPEC_FAILED)
+        fmt_string(heard->last_text, sizeof heard->last_text, "%s", event->text);
 }
 
 static void hear_end(void *context, struct bytes script, const struct spec_counts *counts) {
@@ -98,19 +108,53 @@ static void hear_end(void *context, struct bytes script, const struct spec_count
     ((struct heard *)context)->scripts++;
 }
 
+struct script_thread {
+    pthread_t thread;
+    void (*main)(void *argument, struct thread_block *block);
+    void *argument;
+};
+
+static void *thread_main(void *argument) {
+    struct script_thread *thread = argument;
+    struct thread_block block = {0};
+    host_linux_thread(&block, 256 * KIB);
+    thread->main(thread->argument, &block);
+    host_linux_thread_end();
+    return NULL;
+}
+
+static enum status thread_start(void *context,
+                                void (*main)(void *argument, struct thread_block *block),
+                                void *argument, void **out) {
+    (void)context;
+    struct script_thread *thread = test_malloc(sizeof *thread);
+    *thread = (struct script_thread){.main = main, .argument = argument};
+    assert_int_equal(pthread_create(&thread->thread, NULL, thread_main, thread), 0);
+    *out = thread;
+    return OK;
+}
+
+static void thread_join(void *context, void *joined) {
+    (void)context;
+    struct script_thread *thread = joined;
+    assert_int_equal(pthread_join(thread->thread, NULL), 0);
+    test_free(thread);
+}
+
 static enum status run(struct spec_sums *sums, struct heard *heard) {
     struct embedder e;
     embedder_init(&e);
     *heard = (struct heard){0};
-    struct spec_sink sink = {heard, hear_failure, hear_end};
+    struct spec_host host = {heard, hear_event, hear_end, thread_start, thread_join};
     struct spec_counts counts;
     // Exactly as long as the blob, so that reading past its end shows.
     u8 *exact = test_malloc(blob_len);
     memcpy(exact, blob, blob_len);
     enum status status =
-        spec_run(e.engine, &e.thread, (struct bytes){exact, blob_len}, &sink, &counts);
+        spec_run(e.engine, &e.thread, (struct bytes){exact, blob_len}, &host, &counts);
     test_free(exact);
     *sums = spec_counts_sum(&counts);
+    assert_int_equal(engine_features(e.engine), FEATURES_SUPPORTED);
     embedder_fini(&e);
     return status;
 }
@@ -121,11 +165,11 @@ static bool passes(void) {
     struct heard heard;
     assert_int_equal(run(&sums, &heard), OK);
     assert_int_equal(heard.scripts, 1);
-    assert_int_equal(heard.failures, sums.failed);
-    assert_int_equal(sums.passed + sums.failed, 1);
-    if (sums.failed != 0)
+    assert_int_equal(heard.events[SPEC_FAILED], sums.of[SPEC_FAILED]);
+    assert_int_equal(sums.of[SPEC_PASSED] + sums.of[SPEC_FAILED], 1);
+    if (sums.of[SPEC_FAILED] != 0)
         assert_int_equal(heard.last_line, 42);
-    return sums.failed == 0;
+    return sums.of[SPEC_FAILED] == 0;
 }
 
 static bool returns(const char *field, struct value argument, struct value expected) {
@@ -205,7 +249,7 @@ static void lanes_are_those_of_vectors(void **state) {
         struct heard heard;
         bool is_vector = lanes == 2 || lanes == 4;
         assert_int_equal(run(&sums, &heard), is_vector ? OK : ERR_MALFORMED);
-        assert_int_equal(sums.failed, is_vector ? 1 : 0); // seven gives an i32
+        assert_int_equal(sums.of[SPEC_FAILED], is_vector ? 1 : 0); // seven gives an i32
     }
 }
 
@@ -245,8 +289,8 @@ static void definitions_are_instantiated_by_name(void **state) {
         put(1, 2);
         put_value((struct value){SCRIPT_I32, 7});
         assert_int_equal(run(&sums, &heard), OK);
-        assert_int_equal(sums.failed, cases[i].is_there ? 1 : 3);
-        assert_int_equal(sums.passed, cases[i].is_there ? 1 : 0);
+        assert_int_equal(sums.of[SPEC_FAILED], cases[i].is_there ? 1 : 3);
+        assert_int_equal(sums.of[SPEC_PASSED], cases[i].is_there ? 1 : 0);
         assert_int_equal(heard.last_line, cases[i].is_there ? 2 : 4);
     }
 }
@@ -291,6 +335,8 @@ static void traps_are_compared_by_text(void **state) {
         {"seven", "unreachable", false},
         {"forever", "call stack exhausted", true},
         {"forever", "unreachable", false},
+        {"trap", "", true},
+        {"seven", "", false}, // any trap, and there is none
     };
     for (u32 i = 0; i < COUNT_OF(cases); i++) {
         begin();
@@ -337,15 +383,225 @@ static void a_module_that_fails_is_a_failure(void **state) {
     begin();
     put_module(3, linking[2]);
     assert_int_equal(run(&sums, &heard), OK);
-    assert_int_equal(sums.failed, 1);
+    assert_int_equal(sums.of[SPEC_FAILED], 1);
     assert_int_equal(heard.last_line, 3);
     // And what needs it fails after it.
     command(SCRIPT_ASSERT_RETURN, 4);
     put_action(SCRIPT_INVOKE, "seven", NULL, 0);
     put(0, 2);
     assert_int_equal(run(&sums, &heard), OK);
-    assert_int_equal(sums.failed, 2);
+    assert_int_equal(sums.of[SPEC_FAILED], 2);
     assert_int_equal(heard.last_line, 4);
+}
+
+// -- Editions
+// ---------------------------------------------------------------------------------------
+
+#define FIRST_VERSION FEATURE_MUTABLE_GLOBALS
+
+// Two memories.
+static const struct bytes two_memories = {(const u8 *)"\0asm\1\0\0\0\5\5\2\0\0\0\0", 15};
+// Two memories, and a type with two results.
+static const struct bytes two_proposals = {
+    (const u8 *)"\0asm\1\0\0\0\1\6\1\x60\0\2\x7f\x7f\5\5\2\0\0\0\0", 23};
+// A memory without pages, and data that does not fit.
+static const struct bytes unfit_data = {
+    (const u8 *)"\0asm\1\0\0\0\5\3\1\0\0\x0b\7\1\0\x41\0\x0b\1x", 22};
+
+static void a_later_proposal_lifts_a_refusal(void **state) {
+    (void)state;
+    static const struct {
+        u32 features;
+        enum script_command command;
+        const struct bytes *module;
+        enum spec_verdict verdict;
+        const char *proposal;
+    } cases[] = {
+        {FIRST_VERSION, SCRIPT_ASSERT_INVALID, &two_memories, SPEC_LIFTED, "multi-memory"},
+        {FIRST_VERSION, SCRIPT_ASSERT_MALFORMED, &two_memories, SPEC_LIFTED, "multi-memory"},
+        {FIRST_VERSION | FEATURE_MULTI_MEMORY, SCRIPT_ASSERT_INVALID, &two_memories, SPEC_FAILED,
+         ""},
+        {0, SCRIPT_ASSERT_INVALID, &two_memories, SPEC_FAILED, ""},
+        {FIRST_VERSION, SCRIPT_ASSERT_INVALID, &bad_module, SPEC_PASSED, ""},
+        {FIRST_VERSION, SCRIPT_ASSERT_INVALID, &unfit_data, SPEC_FAILED, ""},
+        {FIRST_VERSION, SCRIPT_ASSERT_INVALID, &two_proposals, SPEC_FAILED, ""}, // no one explains
+        {FIRST_VERSION, SCRIPT_ASSERT_UNLINKABLE, &unfit_data, SPEC_LIFTED,
+         "bulk memory operations"},
+        {FIRST_VERSION | FEATURE_BULK_MEMORY, SCRIPT_ASSERT_UNLINKABLE, &unfit_data, SPEC_FAILED,
+         ""},
+        {FIRST_VERSION, SCRIPT_ASSERT_UNLINKABLE, &linking[2], SPEC_FAILED, ""}, // another text
+    };
+    for (u32 i = 0; i < COUNT_OF(cases); i++) {
+        struct spec_sums sums;
+        struct heard heard;
+        begin_edition(cases[i].features);
+        command(cases[i].command, 42);
+        put_text(bytes_of("data segment does not fit"));
+        put_text(*cases[i].module);
+        assert_int_equal(run(&sums, &heard), OK);
+        if (sums.of[cases[i].verdict] != 1 || strcmp(heard.last_text, cases[i].proposal) != 0)
+            fail_msg("case %u", i);
+        assert_int_equal(heard.scripts, 1);
+    }
+}
+
+// A wrong result in an earlier edition's script is one, whatever came later.
+static void results_are_not_lifted(void **state) {
+    (void)state;
+    static const u32 editions[] = {0, FEATURES_SUPPORTED & ~(u32)FEATURE_MULTI_MEMORY};
+    for (u32 i = 0; i < COUNT_OF(editions); i++) {
+        begin_edition(editions[i]);
+        put_module(1, good_module);
+        command(SCRIPT_ASSERT_RETURN, 42);
+        put_action(SCRIPT_INVOKE, "seven", NULL, 0);
+        put(1, 2);
+        put_value((struct value){SCRIPT_I32, 8});
+        struct spec_sums sums;
+        struct heard heard;
+        assert_int_equal(run(&sums, &heard), OK);
+        assert_int_equal(sums.of[SPEC_FAILED], 1);
+        assert_int_equal(sums.of[SPEC_LIFTED], 0);
+    }
+}
+
+// -- Modules that need what the engine lacks
+// --------------------------------------------------------
+
+// A type that is a struct; imports "missing" "x".
+static const struct bytes struct_module = {(const u8 *)"\0asm\1\0\0\0\1\3\1\x5f\0", 13};
+static const struct bytes importer = {(const u8 *)"\0asm\1\0\0\0\2\16\1\7missing\1x\3\177\0", 24};
+
+static void what_depends_on_a_missing_module_is_counted_apart(void **state) {
+    (void)state;
+    struct spec_sums sums;
+    struct heard heard;
+    begin();
+    put_module(1, struct_module);
+    command(SCRIPT_ASSERT_RETURN, 2);
+    put_action(SCRIPT_INVOKE, "seven", NULL, 0);
+    put(1, 2);
+    put_value((struct value){SCRIPT_I32, 8});
+    command(SCRIPT_REGISTER, 3);
+    put_text(bytes_of("missing"));
+    put_text(bytes_of(""));
+    command(SCRIPT_ASSERT_UNLINKABLE, 4);
+    put_text(bytes_of("unknown import"));
+    put_text(importer);
+    command(SCRIPT_ASSERT_INVALID, 5);
+    put_text(bytes_of("type mismatch"));
+    put_text(struct_module);
+    put_module(6, good_module); // and what does not passes
+    command(SCRIPT_ASSERT_RETURN, 7);
+    put_action(SCRIPT_INVOKE, "seven", NULL, 0);
+    put(1, 2);
+    put_value((struct value){SCRIPT_I32, 7});
+    assert_int_equal(run(&sums, &heard), OK);
+    assert_int_equal(sums.of[SPEC_FAILED], 0);
+    assert_int_equal(sums.of[SPEC_PASSED], 1);
+    assert_int_equal(sums.of[SPEC_NEEDS], 3);
+    assert_int_equal(sums.missing_modules, 1);
+    assert_int_equal(heard.events[SPEC_NEEDS], 5); // the module and its registration too
+    assert_string_equal(heard.last_text, "garbage collection");
+}
+
+// An earlier edition has no such modules.
+static void an_earlier_edition_misses_nothing(void **state) {
+    (void)state;
+    struct spec_sums sums;
+    struct heard heard;
+    begin_edition(FIRST_VERSION);
+    put_module(1, struct_module);
+    command(SCRIPT_ASSERT_MALFORMED, 2);
+    put_text(bytes_of(""));
+    put_text(struct_module);
+    assert_int_equal(run(&sums, &heard), OK);
+    assert_int_equal(sums.of[SPEC_FAILED], 1);
+    assert_int_equal(sums.of[SPEC_PASSED], 1);
+    assert_int_equal(sums.of[SPEC_NEEDS], 0);
+}
+
+// -- Threads
+// ----------------------------------------------------------------------------------------
+
+// Begins a thread's commands; end_thread tells their length.
+static usize begin_thread(u32 line, const char *name) {
+    command(SCRIPT_THREAD, line);
+    put_text(bytes_of(name));
+    put_text(bytes_of(""));
+    put(0, 4);
+    return blob_len;
+}
+
+static void end_thread(usize start) {
+    usize end = blob_len;
+    blob_len = start - 4;
+    put(end - start, 4);
+    blob_len = end;
+}
+
+static void put_wait(u32 line, const char *name) {
+    command(SCRIPT_WAIT, line);
+    put_text(bytes_of(name));
+}
+
+static void put_seven(u32 line, u64 expected) {
+    command(SCRIPT_ASSERT_RETURN, line);
+    put_action(SCRIPT_INVOKE, "seven", NULL, 0);
+    put(1, 2);
+    put_value((struct value){SCRIPT_I32, expected});
+}
+
+static void what_threads_find_is_counted(void **state) {
+    (void)state;
+    struct spec_sums sums;
+    struct heard heard;
+    begin();
+    usize outer = begin_thread(1, "A");
+    put_module(2, good_module);
+    put_seven(3, 7);
+    usize inner = begin_thread(4, "C");
+    put_module(5, good_module);
+    put_seven(6, 8); // fails
+    end_thread(inner);
+    put_wait(7, "C");
+    end_thread(outer);
+    usize other = begin_thread(8, "B"); // nobody waits for it
+    put_module(9, good_module);
+    put_seven(10, 9); // fails
+    end_thread(other);
+    put_wait(11, "A");
+    put_wait(12, "A"); // fails: it has ended
+    assert_int_equal(run(&sums, &heard), OK);
+    assert_int_equal(sums.of[SPEC_PASSED], 1);
+    assert_int_equal(sums.of[SPEC_FAILED], 3);
+    assert_int_equal(heard.events[SPEC_FAILED], 3);
+    assert_int_equal(heard.last_line, 10);
+}
+
+static void a_thread_sees_no_other_modules(void **state) {
+    (void)state;
+    struct spec_sums sums;
+    struct heard heard;
+    begin();
+    put_module(1, good_module);
+    usize start = begin_thread(2, "A");
+    put_seven(42, 7);
+    end_thread(start);
+    assert_int_equal(run(&sums, &heard), OK);
+    assert_int_equal(sums.of[SPEC_FAILED], 1);
+    assert_int_equal(heard.last_line, 42);
+}
+
+static void a_thread_of_cut_commands_is_refused(void **state) {
+    (void)state;
+    struct spec_sums sums;
+    struct heard heard;
+    begin();
+    usize start = begin_thread(2, "A");
+    command(SCRIPT_WAIT, 3);
+    end_thread(start);
+    put_wait(4, "A");
+    assert_int_equal(run(&sums, &heard), ERR_MALFORMED);
 }
 
 static void a_cut_blob_is_refused(void **state) {
@@ -369,7 +625,7 @@ static void a_cut_blob_is_refused(void **state) {
     }
     assert_int_equal(accepted, 3); // behind the magic, the beginning, the module
     assert_int_equal(run(&sums, &heard), OK);
-    assert_int_equal(sums.passed, 1);
+    assert_int_equal(sums.of[SPEC_PASSED], 1);
 }
 
 int main(void) {
@@ -384,6 +640,13 @@ int main(void) {
         cmocka_unit_test(traps_are_compared_by_text),
         cmocka_unit_test(refusals_must_be_refusals),
         cmocka_unit_test(a_module_that_fails_is_a_failure),
+        cmocka_unit_test(a_later_proposal_lifts_a_refusal),
+        cmocka_unit_test(results_are_not_lifted),
+        cmocka_unit_test(what_depends_on_a_missing_module_is_counted_apart),
+        cmocka_unit_test(an_earlier_edition_misses_nothing),
+        cmocka_unit_test(what_threads_find_is_counted),
+        cmocka_unit_test(a_thread_sees_no_other_modules),
+        cmocka_unit_test(a_thread_of_cut_commands_is_refused),
         cmocka_unit_test(a_cut_blob_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

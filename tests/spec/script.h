@@ -5,12 +5,16 @@
 // another. Numbers are little-endian; a `text` is a u32 length and that many bytes.
 //
 //   command   u8 enum script_command, u32 line in the source, then by command:
-//     SCRIPT_BEGIN                text name of the source: forgets everything before
+//     SCRIPT_BEGIN                text name of the source, u32 enum feature bits of its edition, or
+//                                 0 for all: forgets everything before
 //     SCRIPT_MODULE               text name or empty, text binary
 //     SCRIPT_DEFINITION           text name or empty, text binary: valid, and not instantiated yet
 //     SCRIPT_INSTANCE             text name or empty, text name of the definition (or the latest)
 //     SCRIPT_REGISTER             text as, text name or empty (the latest module)
 //     SCRIPT_ACTION               action
+//     SCRIPT_THREAD               text name, text name of the module that it sees, or empty, text
+//                                 commands, without SCRIPT_BEGIN
+//     SCRIPT_WAIT                 text name of the thread, for its end
 //     SCRIPT_ASSERT_RETURN        action, u16 count, that many values
 //     SCRIPT_ASSERT_TRAP          action, text expected
 //     SCRIPT_ASSERT_EXHAUSTION    action, text expected
@@ -23,7 +27,7 @@
 
 #include "base/types.h"
 
-#define SCRIPT_MAGIC "KWS1"
+#define SCRIPT_MAGIC "KWS2"
 
 enum script_command : u8 {
     SCRIPT_BEGIN,
@@ -32,7 +36,9 @@ enum script_command : u8 {
     SCRIPT_INSTANCE,
     SCRIPT_REGISTER,
     SCRIPT_ACTION,
-    SCRIPT_ASSERT_RETURN,
+    SCRIPT_THREAD,
+    SCRIPT_WAIT,
+    SCRIPT_ASSERT_RETURN, // from here on assertions
     SCRIPT_ASSERT_TRAP,
     SCRIPT_ASSERT_EXHAUSTION,
     SCRIPT_ASSERT_EXCEPTION,

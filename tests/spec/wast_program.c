@@ -1,4 +1,4 @@
-// The `wast` command as a program of its own, for builds without the rest of the tools.
+// The `wast` command, a program of its own: it needs a library that `kwast` is better off without.
 
 #include "tools/wast.h"
 

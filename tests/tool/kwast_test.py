@@ -6,6 +6,7 @@ No kernel and no QEMU are involved; see fake_machine.py for what the machine doe
 import json
 import os
 import pty
+import re
 import signal
 import stat
 import subprocess
@@ -306,6 +307,7 @@ def test_times_are_printed(place):
     done = place.run("times", options=["--time"])
     assert done.returncode == 0
     assert b"compile           1.500 ms  (1000 bytes of WebAssembly, 4000 of code)" in done.stderr
+    assert re.search(rb"^memory +[1-9]\d* KiB \(this command \d+, the machine \d+\)$", done.stderr, re.M)
 
 
 def test_the_log_is_shown_when_asked_for(place):
@@ -331,6 +333,7 @@ def test_the_log_is_shown_when_asked_for(place):
     ["run", "--dir", "/::", "x.wasm"], ["run", "--dir", "/::a=b", "x.wasm"],
     ["run", "--time=1", "x.wasm"], ["compile"], ["compile", "a", "b"], ["compile", "--what", "a"],
     ["bench", "--what"], ["bench", "nothing"], ["bench", "--repetitions", "0"],
+    ["bench", "--peers", "native,what"],
 ])
 def test_bad_usage_exits_2(args):
     done = subprocess.run([KWAST, *args], capture_output=True, timeout=TIMEOUT)

@@ -3,7 +3,9 @@
 // Everything is handed over by descriptor: the boot archive (to QEMU as /proc/self/fd/N), the link
 // as one end of a socket pair. So nothing has a name in a file system that could be left behind.
 // The child is in a session of its own, out of reach of the terminal's signals, and the kernel
-// kills it when its parent dies, however that happens.
+// kills it when its parent dies, however that happens. Until it has become the machine it runs in
+// our memory (vfork), because copying our page tables would be the dearest part of starting it: it
+// makes system calls only, and leaves the reason of a failure in `channels`.
 
 #include "tools/lib/machine.h"
 
@@ -24,55 +26,65 @@
 #define QEMU       "qemu-system-x86_64"
 #define PATH_BYTES 4096
 
-// The pairs between us (first) and the child (second), and the child's exec error.
+// The pairs between us (first) and the child (second).
 struct channels {
     int link[2];
     int serial[2];
     int errors[2];
-    int exec[2];
 };
 
 // How each kind of machine finds its kernel, and the program that is executed.
 static const struct {
     const char *variable;
     const char *file;
+    const char *script_file; // of the kernel that runs scripts; no variable names it
     int access;
     const char *program; // for messages
 } kinds[] = {
-    [MACHINE_QEMU] = {"KWAST_KERNEL", "kernel.elf", R_OK, QEMU},
-    [MACHINE_HOSTED] = {"KWAST_HOSTED", "kwast-hosted", X_OK, "kwast-hosted"},
+    [MACHINE_QEMU] = {"KWAST_KERNEL", "kernel.elf", "spec.elf", R_OK, QEMU},
+    [MACHINE_HOSTED] = {"KWAST_HOSTED", "kwast-hosted", "spec-hosted", X_OK, "kwast-hosted"},
 };
 
-static bool kernel_path(enum machine_kind kind, char *out, usize size) {
-    const char *chosen = getenv(kinds[kind].variable);
-    int len;
-    if (chosen != NULL && chosen[0] != '\0') {
-        len = snprintf(out, size, "%s", chosen);
-    } else {
-        char self[PATH_BYTES];
-        ssize_t self_len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-        self[self_len < 0 ? 0 : self_len] = '\0';
-        char *slash = strrchr(self, '/');
-        if (slash == NULL) {
-            report_error(kinds[kind].file, "cannot find out where this program lies");
-            return false;
-        }
-        *slash = '\0';
-        len = snprintf(out, size, "%s/%s", self, kinds[kind].file);
-    }
-    if (len < 0 || (usize)len >= size || access(out, kinds[kind].access) != 0) {
-        report_error(out, "%s (the kernel is built by `make`; %s names another)", strerror(errno),
-                     kinds[kind].variable);
+bool program_beside(const char *name, char *out, usize size) {
+    ssize_t len = readlink("/proc/self/exe", out, size - 1);
+    out[len < 0 ? 0 : len] = '\0';
+    char *slash = strrchr(out, '/');
+    usize name_len = strlen(name) + 1;
+    if (slash == NULL || (usize)(slash + 1 - out) + name_len > size) {
+        report_error(name, "cannot find out where this program lies");
         return false;
     }
+    memcpy(slash + 1, name, name_len);
     return true;
+}
+
+static bool kernel_path(const struct machine_config *config, char *out, usize size) {
+    enum machine_kind kind = config->kind;
+    const char *chosen = config->runs_scripts ? NULL : getenv(kinds[kind].variable);
+    const char *file = config->runs_scripts ? kinds[kind].script_file : kinds[kind].file;
+    if (chosen != NULL && strlen(chosen) >= size) {
+        report_error(kinds[kind].variable, "too long");
+        return false;
+    }
+    if (chosen != NULL && chosen[0] != '\0')
+        memcpy(out, chosen, strlen(chosen) + 1);
+    else if (!program_beside(file, out, size))
+        return false;
+    if (access(out, kinds[kind].access) == 0)
+        return true;
+    if (config->runs_scripts)
+        report_error(out, "%s (the kernel that runs scripts is built by `make spec-machines`)",
+                     strerror(errno));
+    else
+        report_error(out, "%s (the kernel is built by `make`; %s names another)", strerror(errno),
+                     kinds[kind].variable);
+    return false;
 }
 
 static bool channels_open(struct channels *channels) {
     memset(channels, -1, sizeof(*channels));
     bool fine = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channels->link) == 0 &&
-                pipe2(channels->serial, O_CLOEXEC) == 0 &&
-                pipe2(channels->errors, O_CLOEXEC) == 0 && pipe2(channels->exec, O_CLOEXEC) == 0;
+                pipe2(channels->serial, O_CLOEXEC) == 0 && pipe2(channels->errors, O_CLOEXEC) == 0;
     if (!fine)
         report_error("machine", "%s", strerror(errno));
     return fine;
@@ -117,9 +129,10 @@ static void become_hosted(const struct machine_config *config, const char *kerne
           archive, "--append", config->append, symbols, config->symbols, NULL);
 }
 
-// In the child: becomes the machine, or reports errno through channels->exec.
+// In the child, in our memory: becomes the machine, or leaves the reason in *error.
 [[noreturn]] static void child_run(const struct machine_config *config, const char *kernel,
-                                   struct channels *channels, int parent) {
+                                   const struct channels *channels, int parent,
+                                   volatile int *error) {
     setsid();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
@@ -139,28 +152,8 @@ static void become_hosted(const struct machine_config *config, const char *kerne
         become_qemu(config, kernel, channels->link[1]);
     else
         become_hosted(config, kernel, channels->link[1]);
-    int error = errno;
-    ssize_t written = write(channels->exec[1], &error, sizeof(error));
-    _exit(written == sizeof(error) ? 127 : 126);
-}
-
-// Waits until the child has become the machine.
-static bool exec_succeeded(enum machine_kind kind, struct channels *channels) {
-    close(channels->exec[1]);
-    channels->exec[1] = -1;
-    int error;
-    ssize_t got;
-    do
-        got = read(channels->exec[0], &error, sizeof(error));
-    while (got < 0 && errno == EINTR);
-    if (got == 0)
-        return true;
-    if (got == (ssize_t)sizeof(error) && error == ENOENT && kind == MACHINE_QEMU)
-        report_error(QEMU, "not found; Debian's package is qemu-system-x86");
-    else
-        report_error(kinds[kind].program, "%s",
-                     got == (ssize_t)sizeof(error) ? strerror(error) : "cannot start");
-    return false;
+    *error = errno;
+    _exit(127);
 }
 
 static int take(int *fd) {
@@ -173,19 +166,24 @@ static int take(int *fd) {
 bool machine_start(const struct machine_config *config, struct machine *out) {
     char kernel[PATH_BYTES];
     struct channels channels;
-    if (!kernel_path(config->kind, kernel, sizeof(kernel)))
+    if (!kernel_path(config, kernel, sizeof(kernel)))
         return false;
     if (!channels_open(&channels)) {
         channels_close(&channels);
         return false;
     }
     int parent = getpid();
-    int pid = fork();
+    volatile int error = 0;
+    int pid = vfork();
     if (pid == 0)
-        child_run(config, kernel, &channels, parent);
+        child_run(config, kernel, &channels, parent, &error);
     if (pid < 0)
-        report_error("machine", "%s", strerror(errno));
-    if (pid < 0 || !exec_succeeded(config->kind, &channels)) {
+        error = errno;
+    if (error != 0) {
+        if (error == ENOENT && pid > 0 && config->kind == MACHINE_QEMU)
+            report_error(QEMU, "not found; Debian's package is qemu-system-x86");
+        else
+            report_error(kinds[config->kind].program, "%s", strerror(error));
         if (pid > 0)
             waitpid(pid, NULL, 0);
         channels_close(&channels);

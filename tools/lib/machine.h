@@ -16,6 +16,7 @@ struct machine_config {
     u32 cpus;
     const char *append;  // the kernel's command line
     const char *symbols; // whom to tell of compiled functions: perf, gdb or NULL; hosted only
+    bool runs_scripts;   // the kernel that runs specification scripts
 };
 
 // The descriptors are our ends, and non-blocking.
@@ -26,9 +27,13 @@ struct machine {
     int errors; // what QEMU itself prints; a Linux process prints everything here
 };
 
+// Where the program or file `name` lies that was built along with the running program; on failure
+// says why.
+MUST_USE bool program_beside(const char *name, char *out, usize size);
+
 // Starts QEMU, found in PATH, with the kernel image that KWAST_KERNEL names or that lies beside
-// this program; or the kernel as a process, which KWAST_HOSTED names or which lies there too. On
-// failure says why and returns false.
+// this program; or the kernel as a process, which KWAST_HOSTED names or which lies there too. The
+// kernels that run scripts lie beside this program. On failure says why and returns false.
 MUST_USE bool machine_start(const struct machine_config *config, struct machine *out);
 
 // Suspends and continues the whole machine.

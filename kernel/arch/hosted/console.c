@@ -15,7 +15,6 @@
 #include "base/fmt.h"
 #include "kernel/arch/hosted/hosted.h"
 
-#define KEY_CTRL_D    0x04
 #define STATUS_SIGNAL 128
 
 static struct {
@@ -23,6 +22,7 @@ static struct {
     bool is_terminal;
     bool ended;
     struct termios before;
+    struct termios own;
 } console_state;
 
 void arch_console_write(const char *text, usize len) {
@@ -73,12 +73,14 @@ bool arch_console_read(u8 *out) {
         return false;
     int keep = errno;
     ssize_t got = read(STDIN_FILENO, out, 1);
+    // A terminal that is gone is an error, and would be one for ever.
+    console_state.ended = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
     errno = keep;
-    if (got == 0) {
-        console_state.ended = true;
-        *out = KEY_CTRL_D;
-    }
-    return got >= 0;
+    return got > 0;
+}
+
+bool arch_console_ended(void) {
+    return console_state.ended;
 }
 
 int console_poll_fd(void) {
@@ -98,19 +100,27 @@ static void end_signal(int number) {
     _exit(STATUS_SIGNAL + number);
 }
 
+// After having been stopped: the shell has had the terminal meanwhile.
+static void continue_signal(int) {
+    int keep = errno;
+    tcsetattr(STDIN_FILENO, TCSANOW, &console_state.own);
+    errno = keep;
+}
+
 void console_start(void) {
     console_state.reads = !arch_link_present();
     console_state.is_terminal =
         console_state.reads && tcgetattr(STDIN_FILENO, &console_state.before) == 0;
     if (!console_state.is_terminal)
         return;
-    struct termios mode = console_state.before;
-    mode.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
-    mode.c_cc[VINTR] = _POSIX_VDISABLE;
-    static const int ends[] = {SIGTERM, SIGHUP, SIGQUIT};
+    console_state.own = console_state.before;
+    console_state.own.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+    console_state.own.c_cc[VINTR] = _POSIX_VDISABLE;
+    static const int ends[] = {SIGTERM, SIGHUP, SIGQUIT, SIGINT, SIGABRT};
     for (u32 i = 0; i < COUNT_OF(ends); i++)
         signal(ends[i], end_signal);
-    tcsetattr(STDIN_FILENO, TCSANOW, &mode);
+    signal(SIGCONT, continue_signal);
+    tcsetattr(STDIN_FILENO, TCSANOW, &console_state.own);
 }
 
 void console_stop(void) {

@@ -12,14 +12,14 @@
 //                        and above it, by up to 1 GiB at random, libc's heap
 //   0000_4800_0000       code (arch_code_region), within 2 GiB of the kernel's functions
 //   2000_0000_0000       slots: program memory and stacks (arch_slots_region)
-//   5000_0000_0000       large kernel memory (arch_heap_region)
+//   5800_0000_0000       large kernel memory (arch_heap_region); ASan has what is at 5000_0000_0000
 //   6000_0000_0000       the kernel's zone of RAM (arch_frame_pointer)
 //   6100_0000_0000       windows
 #define CODE_BASE     0x48000000ull
 #define CODE_BYTES    (880 * MIB)
 #define SLOTS_BASE    0x200000000000ull
 #define SLOTS_BYTES   (40 * 1024 * GIB)
-#define HEAP_BASE     0x500000000000ull
+#define HEAP_BASE     0x580000000000ull
 #define HEAP_BYTES    (256 * GIB)
 #define DIRECT_BASE   0x600000000000ull
 #define RAM_BYTES_MAX (64 * GIB)

@@ -13,6 +13,10 @@ bool arch_console_read(u8 *out) {
     return serial_read(out);
 }
 
+bool arch_console_ended(void) {
+    return false; // somebody can always come
+}
+
 void arch_console_size(u32 *columns, u32 *rows) {
     framebuffer_size(columns, rows);
 }
