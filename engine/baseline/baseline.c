@@ -111,10 +111,6 @@ struct label *trap_label(struct baseline *c, enum trap trap) {
     return &stub->label;
 }
 
-void site_here(struct baseline *c, enum trap trap) {
-    code_unit_site(c->unit, c->a->len, c->insn.offset, trap);
-}
-
 void outgoing_reserve(struct baseline *c, u32 slots) {
     if (slots > c->outgoing_max)
         c->outgoing_max = slots;
@@ -423,8 +419,6 @@ static void compile_variable(struct baseline *c) {
         return emit_global_get(c);
     case OP_GLOBAL_SET:
         return emit_global_set(c);
-    case OP_I32_CONST:
-        return push_const(c, VALUE_I32, (u32)c->insn.i32);
     case OP_I64_CONST:
         return push_const(c, VALUE_I64, (u64)c->insn.i64);
     case OP_F32_CONST:
@@ -569,6 +563,8 @@ static void compile_insn(struct baseline *c) {
     case OP_UNREACHABLE ... OP_CATCH_ALL:
     case OP_TRY_TABLE:
         return compile_control(c);
+    case OP_I32_CONST:
+        return push_const(c, VALUE_I32, (u32)c->insn.i32);
     case OP_LOCAL_GET:
         return local_get(c, c->insn.index);
     case OP_LOCAL_SET:

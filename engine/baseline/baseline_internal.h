@@ -376,8 +376,6 @@ void merge_adopt(struct baseline *c, const struct merge *m, u32 height, u32 coun
 bool insn_reserve(struct baseline *c);
 // The label of the cold ud2 for a trap of the current instruction. Valid until the next call.
 struct label *trap_label(struct baseline *c, enum trap trap);
-// Notes that the next instruction in the code may fault with `trap`.
-void site_here(struct baseline *c, enum trap trap);
 void outgoing_reserve(struct baseline *c, u32 slots);
 // Whether the next instruction takes the truth value that the current one leaves in the flags.
 bool next_takes_flags(const struct baseline *c);

@@ -7,15 +7,14 @@
 
 #include "engine/baseline/baseline_internal.h"
 
+#include "base/string.h"
+
 void merge_decide(struct baseline *c, struct merge *m, u32 count) {
     ASSERT(!m->decided);
     m->decided = true;
     m->locals = c->locals;
     m->clean = c->clean;
-    for (u32 left = c->locals; left != 0; left &= left - 1) {
-        u32 reg = (u32)__builtin_ctz(left);
-        m->local_of[reg] = c->local_of[reg];
-    }
+    memcpy(m->local_of, c->local_of, sizeof(m->local_of));
 
     // A carried value keeps its register when it shares it with nobody.
     u32 taken = c->locals | c->used;
@@ -61,13 +60,17 @@ static bool merge_needs_local(struct baseline *c, struct merge *m, u8 reg, bool 
     return now != reg || (want_clean && !clean);
 }
 
-// The registers that hold the same local in both states.
+// The registers that hold the same local in both states, found four at a time.
 static inline u32 merge_same(const struct baseline *c, const struct merge *m) {
     u32 same = c->locals & m->locals;
-    for (u32 left = same; left != 0; left &= left - 1) {
-        u32 reg = (u32)__builtin_ctz(left);
-        if (c->local_of[reg] != m->local_of[reg])
-            same &= ~(1u << reg);
+    for (u32 first = 0; first < REG_COUNT && same >> first != 0; first += 4) {
+        u64 now;
+        u64 then;
+        memcpy(&now, &c->local_of[first], sizeof(now));
+        memcpy(&then, &m->local_of[first], sizeof(then));
+        u32 reg = first;
+        for (u64 differ = now ^ then; differ != 0; differ >>= 16)
+            same &= ~((u32)((differ & 0xffff) != 0) << reg++);
     }
     return same;
 }

@@ -83,3 +83,8 @@ static inline void operand_load(struct baseline *c, struct operand *x) {
     if (x->kind != SLOT_REG)
         operand_load_in(c, x, type_mask(x->type));
 }
+
+// Notes that the next instruction in the code may fault with `trap`.
+static inline void site_here(struct baseline *c, enum trap trap) {
+    code_unit_site(c->unit, c->a->len, c->insn.offset, trap);
+}
