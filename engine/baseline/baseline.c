@@ -26,9 +26,15 @@
 #include "engine/api/host.h"
 #include "engine/decode/callconv.h"
 
-// What one instruction can add at most.
+// What one instruction can add at most: those of control, and others.
 #define PUSH_MAX      (LIMIT_RESULTS + 8)
 #define CONSTANTS_MAX 8
+
+// Between two looks at how much room there is lie at most so many instructions, none of control.
+#define STEPS          64
+
+#define OPERANDS_ROOM  (PUSH_MAX + STEPS)
+#define CONSTANTS_ROOM (CONSTANTS_MAX * STEPS)
 
 // Homes of locals up to this number are zeroed by one instruction each, more by a loop.
 #define ZERO_UNROLLED 24
@@ -53,21 +59,24 @@ static void table_reserve(struct baseline *c, void **table, u32 *capacity, u64 n
     *capacity = (u32)wanted;
 }
 
-// Whether one more instruction needs no more memory than there is.
-static inline bool insn_has_room(const struct baseline *c) {
-    return c->operand_count + PUSH_MAX <= c->operand_capacity &&
-           c->block_count < c->block_capacity &&
-           c->constant_count + CONSTANTS_MAX <= c->constant_capacity && c->a->status == OK;
-}
-
 bool insn_reserve(struct baseline *c) {
-    table_reserve(c, (void **)&c->operands, &c->operand_capacity, (u64)c->operand_count + PUSH_MAX,
-                  sizeof(*c->operands));
+    table_reserve(c, (void **)&c->operands, &c->operand_capacity,
+                  (u64)c->operand_count + OPERANDS_ROOM, sizeof(*c->operands));
     table_reserve(c, (void **)&c->blocks, &c->block_capacity, (u64)c->block_count + 1,
                   sizeof(*c->blocks));
     table_reserve(c, (void **)&c->constants, &c->constant_capacity,
-                  (u64)c->constant_count + CONSTANTS_MAX, sizeof(*c->constants));
+                  (u64)c->constant_count + CONSTANTS_ROOM, sizeof(*c->constants));
     return c->status == OK && c->a->status == OK;
+}
+
+// Looks whether the next steps have room; mostly they do.
+static inline bool steps_begin(struct baseline *c) {
+    c->steps = STEPS;
+    if (c->operand_count + OPERANDS_ROOM <= c->operand_capacity &&
+        c->block_count < c->block_capacity &&
+        c->constant_count + CONSTANTS_ROOM <= c->constant_capacity && c->a->status == OK)
+        return true;
+    return insn_reserve(c);
 }
 
 struct baseline *baseline_create(const struct module_decl *decl,
@@ -334,6 +343,7 @@ static void function_finish(struct baseline *c) {
 
 // Unreachable code is validated only; but its blocks are followed to find where it ends.
 static void compile_unreachable(struct baseline *c) {
+    c->steps = 0;
     switch (c->insn.op) {
     case OP_BLOCK:
     case OP_LOOP:
@@ -361,6 +371,7 @@ static void compile_unreachable(struct baseline *c) {
 }
 
 static void compile_control(struct baseline *c) {
+    c->steps = 0;
     switch (c->insn.op) {
     case OP_BLOCK:
     case OP_LOOP:
@@ -609,10 +620,11 @@ static void compile_insn(struct baseline *c) {
 
 static void compile_body(struct baseline *c) {
     struct validator *v = &c->validator;
-    while (!validator_done(v)) {
+    c->steps = 0;
+    while (v->control_count != 0) {
         if (!validator_next(v, &c->insn))
             return;
-        if (!insn_has_room(c) && !insn_reserve(c))
+        if (c->steps-- == 0 && !steps_begin(c))
             return;
         if (c->reachable)
             compile_insn(c);

@@ -137,6 +137,7 @@ struct baseline {
     struct code_unit *unit;
     struct assembler *a;
     struct insn insn;
+    u32 steps; // instructions that may follow before the next look at what room is left
     const struct func_type *type;
     bool reachable;
     u32 body_offset;    // of the body in the module

@@ -53,14 +53,19 @@ usize sites_pack(const struct code_site *sites, u32 count, u8 *out) {
         u32 moved = site->wasm_offset - wasm_offset;
         moved = moved << 1 ^ ((moved & 1u << 31) != 0 ? UINT32_MAX : 0);
         enum kind kind = kind_of(site->trap);
+        code_offset = site->code_offset;
+        wasm_offset = site->wasm_offset;
+        if (further < DELTA_MORE && kind != KIND_OTHER && moved < 0x80) { // nearly all
+            *at++ = (u8)(further << KIND_BITS | kind);
+            *at++ = (u8)moved;
+            continue;
+        }
         *at++ = (u8)((further < DELTA_MORE ? further : DELTA_MORE) << KIND_BITS | kind);
         if (further >= DELTA_MORE)
             at = put_leb(at, further - DELTA_MORE);
         if (kind == KIND_OTHER)
             *at++ = (u8)site->trap;
         at = put_leb(at, moved);
-        code_offset = site->code_offset;
-        wasm_offset = site->wasm_offset;
     }
     return (usize)(at - out);
 }
