@@ -35,6 +35,7 @@ wabt|test modules from text
 binaryen|random test modules
 nodejs|the engine that results are compared with
 ovmf|UEFI firmware
+spin|the model of calls between processes
 gdb|whether it finds compiled functions
 tcl|the one-file source of SQLite
 dpkg-dev|unpacking Debian source packages

@@ -303,10 +303,11 @@ static void refuse(struct scheme *scheme, struct scheme_party *party, struct sch
     }
     wait_lock(&scheme->queue);
     struct call_slot *slot = slot_find_locked(scheme, party, out->number);
-    ASSERT(slot != NULL); // nobody knows the number yet
-    if (slot->call != NULL)
-        call_finish_locked(scheme, slot_detach_locked(slot), status);
-    slot_free_locked(scheme, slot);
+    if (slot != NULL) { // another thread of the process may have guessed the number, and answered
+        if (slot->call != NULL)
+            call_finish_locked(scheme, slot_detach_locked(slot), status);
+        slot_free_locked(scheme, slot);
+    }
     wait_unlock(&scheme->queue);
 }
 
