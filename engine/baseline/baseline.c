@@ -25,18 +25,12 @@
 #define PUSH_MAX      (LIMIT_RESULTS + 8)
 #define CONSTANTS_MAX 8
 
-<<<<<<< HEAD
 // Between two looks at how much room there is lie at most so many instructions, none of control.
 #define STEPS          64
 
 #define OPERANDS_ROOM  (PUSH_MAX + STEPS)
 #define CONSTANTS_ROOM (CONSTANTS_MAX * STEPS)
 
-// Homes of locals up to this number are zeroed by one instruction each, more by a loop.
-#define ZERO_UNROLLED 24
-
-=======
->>>>>>> main
 // -- Growing memory -----------------------------------------------------------------------------
 
 static void table_reserve(struct baseline *c, void **table, u32 *capacity, u64 need, usize size) {
@@ -118,15 +112,6 @@ struct label *trap_label(struct baseline *c, enum trap trap) {
     return &stub->label;
 }
 
-<<<<<<< HEAD
-=======
-void site_here(struct baseline *c, enum trap trap) {
-    if (trap == TRAP_NONE)
-        c->calls = true;
-    code_unit_site(c->unit, c->a->len, c->insn.offset, trap);
-}
-
->>>>>>> main
 void outgoing_reserve(struct baseline *c, u32 slots) {
     if (slots > c->outgoing_max)
         c->outgoing_max = slots;

@@ -86,5 +86,7 @@ static inline void operand_load(struct baseline *c, struct operand *x) {
 
 // Notes that the next instruction in the code may fault with `trap`.
 static inline void site_here(struct baseline *c, enum trap trap) {
+    if (trap == TRAP_NONE)
+        c->calls = true;
     code_unit_site(c->unit, c->a->len, c->insn.offset, trap);
 }
