@@ -159,6 +159,14 @@ INLINED bool mem_is_plain(struct mem m) {
     return (head & 0xffffffff00) == (u64)NO_GPR << 8 && m.base != NO_GPR;
 }
 
+// The rest of an instruction whose address has a base and no index, behind the segment's prefix.
+INLINED u8 *put_unindexed(u8 *at, struct opcode op, u8 reg, struct mem m) {
+    ASSERT(m.base < 16);
+    u8 rex = (u8)((reg >> 3) << 2 | m.base >> 3);
+    at = put_opcode(at, op, rex, op.byte_reg && byte_needs_rex(reg));
+    return put_based(at, reg, m.base, m.disp);
+}
+
 INLINED u8 *put_rm(u8 *at, struct opcode op, u8 reg, struct mem m) {
     ASSERT(reg < 16);
     if (!mem_is_plain(m)) {
@@ -166,10 +174,7 @@ INLINED u8 *put_rm(u8 *at, struct opcode op, u8 reg, struct mem m) {
             return asm_put_indexed(at, op, reg, m);
         at = put_segment(at, m);
     }
-    ASSERT(m.base < 16);
-    u8 rex = (u8)((reg >> 3) << 2 | m.base >> 3);
-    at = put_opcode(at, op, rex, op.byte_reg && byte_needs_rex(reg));
-    return put_based(at, reg, m.base, m.disp);
+    return put_unindexed(at, op, reg, m);
 }
 
 // -- Whole instructions -------------------------------------------------------------------------
