@@ -75,6 +75,13 @@ static inline u32 merge_same(const struct baseline *c, const struct merge *m) {
     return same;
 }
 
+// Whether the local in `reg` is a temporary of the loop that has state `m`, which every iteration
+// sets before anything else. It need not be home then, if the register is not wanted otherwise.
+static bool is_dead_at(const struct baseline *c, const struct merge *m, u8 reg) {
+    return c->temporary_block != 0 && m == &c->blocks[c->temporary_block].merge &&
+           c->local[c->local_of[reg]].temporary_of == c->loop_stamp && (m->locals & bit(reg)) == 0;
+}
+
 bool merge_arrive(struct baseline *c, struct merge *m, u32 height, u32 count, bool bound) {
     ASSERT(m->decided);
     ASSERT(c->window >= height);
@@ -82,9 +89,11 @@ bool merge_arrive(struct baseline *c, struct merge *m, u32 height, u32 count, bo
     if (!bound)
         m->clean &= c->clean | ~same;
     bool needed = (same & m->clean & ~c->clean) != 0;
-    needed |= (c->locals & ~c->clean & ~same) != 0; // dirty locals that the state wants elsewhere
     for (u32 left = m->locals & ~same; left != 0; left &= left - 1)
         needed |= merge_needs_local(c, m, (u8)__builtin_ctz(left), bound);
+    // Dirty locals that the state wants elsewhere or at home.
+    for (u32 left = c->locals & ~c->clean & ~same; left != 0; left &= left - 1)
+        needed |= !is_dead_at(c, m, (u8)__builtin_ctz(left));
 
     u32 base = c->operand_count - count;
     for (u32 i = 0; i < count; i++) {
@@ -110,6 +119,8 @@ static void merge_store_locals(struct baseline *c, const struct merge *m) {
     }
     for (u32 left = c->locals & ~c->clean & ~kept; left != 0; left &= left - 1) {
         u8 reg = (u8)__builtin_ctz(left);
+        if (is_dead_at(c, m, reg))
+            continue;
         u32 local = c->local_of[reg];
         value_store(c, c->validator.locals[local], local_home(c, local), reg);
     }
@@ -188,4 +199,20 @@ void merge_adopt(struct baseline *c, const struct merge *m, u32 height, u32 coun
     }
     c->operand_count = height + count;
     c->window = count > MERGE_CARRIED ? c->operand_count - MERGE_CARRIED : height;
+}
+
+void merge_adopt_back(struct baseline *c, const struct merge *m) {
+    u32 temporaries = 0;
+    u16 local_of[REG_COUNT];
+    for (u32 left = c->locals & ~c->clean; left != 0; left &= left - 1) {
+        u8 reg = (u8)__builtin_ctz(left);
+        if (is_dead_at(c, m, reg))
+            temporaries |= bit(reg);
+        local_of[reg] = c->local_of[reg];
+    }
+    merge_adopt(c, m, c->operand_count, 0, NULL);
+    for (u32 left = temporaries; left != 0; left &= left - 1) {
+        u8 reg = (u8)__builtin_ctz(left);
+        local_attach(c, local_of[reg], reg, false);
+    }
 }
