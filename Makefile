@@ -433,7 +433,7 @@ wasm_target := --target=wasm32-wasi --sysroot=/usr
 wasm_flags := $(wasm_target) -I. -O2 -Wall -Wextra -Werror
 wasm_link := $(wasm_target) -Wl,--strip-debug
 program_sources := $(foreach e,c cc rs,$(wildcard user/programs/*.$(e)))
-test_program_sources := $(foreach e,c cc rs wat,$(wildcard tests/programs/*.$(e) tests/kwast/*.$(e)))
+test_program_sources := $(foreach e,c cc rs wat,$(wildcard tests/programs/*.$(e) tests/kwast/*.$(e) user/services/*.$(e)))
 program_files = $(addprefix $(out)/programs/,$(addsuffix .wasm,$(basename $(notdir $(1)))))
 
 .PHONY: programs test-programs
@@ -462,6 +462,7 @@ endef
 $(eval $(call program_rules,user/programs))
 $(eval $(call program_rules,tests/programs))
 $(eval $(call program_rules,tests/kwast))
+$(eval $(call program_rules,user/services))
 
 # Larger programs from Debian's sources, for tests. Where no source can be had they are left out, and
 # the tests say so.
