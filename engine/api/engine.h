@@ -143,6 +143,7 @@ struct module_stats {
     u32 func_count;
     u64 wasm_code_bytes;
     u64 code_bytes;
+    u64 held_bytes; // of memory that are given back with the module, the code's pages included
 };
 
 // Decodes, validates and compiles a copy of `wasm`. On failure `*error` says why.

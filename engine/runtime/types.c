@@ -404,6 +404,15 @@ struct func_type type_registry_type(const struct type_registry *types, u32 id) {
     return type;
 }
 
+u64 type_registry_bytes(const struct type_registry *types, u32 id) {
+    host_registry_lock();
+    const struct type_group *group = type_at_locked(types, id)->group;
+    u64 bytes = group->bytes;
+    bytes += group->count * (sizeof *types->slots + sizeof *types->buckets);
+    host_registry_unlock();
+    return bytes;
+}
+
 bool type_registry_is_subtype(const struct type_registry *types, u32 sub, u32 super) {
     if (sub == super)
         return true;

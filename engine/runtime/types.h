@@ -70,6 +70,9 @@ void type_registry_release(struct type_registry *types, u32 id);
 // Below, `id` is a number that the caller knows to be held. The result lives as long.
 struct func_type type_registry_type(const struct type_registry *types, u32 id);
 
+// What the group takes, its entries in the registry included.
+u64 type_registry_bytes(const struct type_registry *types, u32 id);
+
 // Whether a value of type `sub` is one of type `super`. Takes constant time.
 bool type_registry_is_subtype(const struct type_registry *types, u32 sub, u32 super);
 
