@@ -86,7 +86,7 @@ INDIRECT = {
     "log_write": ["try_send"],
     "log_flush_to_link": ["send"],
     "prompt_run": [f"run_{command}" for command in
-                   "help ls run start ps cpus mem kill log poweroff".split()],
+                   "help ls run start ps cpus mem kill log fail poweroff".split()],
     "process_for_each": ["print_process", "find_process"],
 }
 
