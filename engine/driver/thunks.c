@@ -451,6 +451,14 @@ static void emit_missing(const struct type_registry *types, const u32 *type_ids,
     }
 }
 
+static void set_thunks(struct type_registry *types, const u32 *type_ids, u32 count, u64 address,
+                       const u32 *entries) {
+    for (u32 i = 0; i < count; i++) {
+        if (entries[i] != NO_ENTRY)
+            type_registry_set_host_thunk(types, type_ids[i], (const void *)(address + entries[i]));
+    }
+}
+
 enum status thunks_make_host(struct engine *engine, const u32 *type_ids, u32 count,
                              struct code_object **out) {
     *out = NULL;
@@ -463,11 +471,8 @@ enum status thunks_make_host(struct engine *engine, const u32 *type_ids, u32 cou
     enum status status = unit.code.status;
     if (status == OK && unit.code.len != 0)
         status = publish(engine, &unit, out);
-    for (u32 i = 0; i < count && status == OK; i++) {
-        if (entries[i] != NO_ENTRY)
-            type_registry_set_host_thunk(&engine->types, type_ids[i],
-                                         (const void *)((*out)->address + entries[i]));
-    }
+    if (status == OK && *out != NULL)
+        set_thunks(&engine->types, type_ids, count, (*out)->address, entries);
     code_unit_fini(&unit);
     host_free(entries, count * sizeof *entries);
     return status;
