@@ -23,7 +23,7 @@ SINKS = ["console_sink", "say_sink", "buffer_sink"]
 STREAM_QUEUES = ["link_poll_queue", "console_poll_queue", "server_end_poll_queue",
                  "notification_poll_queue", "process_object_poll_queue"]
 INDIRECT = {
-    "call_import": ["call_entry", "kwast_entry", "wasi_proc_exit", "wasi_proc_raise"],
+    "call_import": ["call_entry", "kwast_entry", "wasi_proc_exit", "wasi_proc_raise", "wasi_thread_spawn"],
     "call_entry": [f"wasi_{call}" for call in re.findall(
         r"^WASI_CALL\((\w+)", (ROOT / "kernel/wasi/calls.def").read_text(), re.MULTILINE)],
     "at_position": ["run_read", "run_write"],
