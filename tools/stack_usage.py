@@ -27,6 +27,7 @@ INDIRECT = {
     "call_entry": [f"wasi_{call}" for call in re.findall(
         r"^WASI_CALL\((\w+)", (ROOT / "kernel/wasi/calls.def").read_text(), re.MULTILINE)],
     "at_position": ["run_read", "run_write"],
+    "run_file": ["run_read", "run_write"],
     "at_offset": ["run_read", "run_write"],
     "kwast_entry": [f"kwast_{call}" for call in re.findall(
         r"^KWAST_CALL\((\w+)", (ROOT / "kernel/kwast/calls.def").read_text(), re.MULTILINE)],

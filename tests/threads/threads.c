@@ -243,6 +243,35 @@ static void test_limit(void) {
     run(LIMIT - 1, nothing);
 }
 
+// With a limit of three threads.
+static void test_few(void) {
+    for (u32 i = 0; i < 100; i++) {
+        gate = 0;
+        start(&threads[0], wait_at_gate);
+        start(&threads[1], wait_at_gate);
+        EXPECT(thread_start(&threads[2], nothing) == EAGAIN_ID);
+        open_gate();
+        thread_join(&threads[0]);
+        thread_join(&threads[1]);
+    }
+}
+
+// With memory for a few threads, but more than one.
+static void test_poor(void) {
+    for (u32 i = 0; i < 10; i++) {
+        gate = 0;
+        start(&threads[0], wait_at_gate);
+        start(&threads[1], wait_at_gate);
+        u32 count = 2;
+        while (count < LIMIT && thread_start(&threads[count], wait_at_gate) > 0)
+            count++;
+        EXPECT(count < LIMIT - 1);
+        open_gate();
+        while (count != 0)
+            thread_join(&threads[--count]);
+    }
+}
+
 // -- Growing ------------------------------------------------------------------------------------
 
 #define GROWERS 4u
@@ -330,6 +359,29 @@ static void test_clocks(void) {
     EXPECT(thread > 0 && process > thread);
 }
 
+// Nanoseconds, which are instructions where a nanosecond of guest time is one (QEMU's -icount).
+static void test_measure(void) {
+    enum { WARM = 100, TIMES = 500 };
+    u64 began = 0, ended = 0, least = UINT64_MAX;
+    for (u32 i = 0; i < WARM + TIMES; i++) {
+        u64 before;
+        wasi_clock_time_get(WASI_CLOCK_MONOTONIC, 1, &before);
+        if (i == WARM)
+            began = before;
+        start(&threads[0], nothing);
+        thread_join(&threads[0]);
+        wasi_clock_time_get(WASI_CLOCK_MONOTONIC, 1, &ended);
+        if (i >= WARM && ended - before < least)
+            least = ended - before;
+    }
+    char number[12];
+    say("create and join: ");
+    say(decimal((u32)((ended - began) / TIMES), number + sizeof number));
+    say(" ns on average, at least ");
+    say(decimal((u32)least, number + sizeof number));
+    say("\n");
+}
+
 // -- Ending -------------------------------------------------------------------------------------
 
 static void leave_with_7(struct thread *self) {
@@ -375,11 +427,12 @@ static const struct {
     const char *name;
     void (*code)(void);
 } tests[] = {
-    {"counter", test_counter},   {"barrier", test_barrier},   {"ring", test_ring},
-    {"wait", test_wait},         {"sequence", test_sequence}, {"storm", test_storm},
-    {"limit", test_limit},       {"grow", test_grow},         {"output", test_output},
-    {"position", test_position}, {"clocks", test_clocks},     {"exit", test_exit},
-    {"trap", test_trap},         {"return", test_return},     {"forever", test_forever},
+    {"counter", test_counter}, {"barrier", test_barrier},   {"ring", test_ring},
+    {"wait", test_wait},       {"sequence", test_sequence}, {"storm", test_storm},
+    {"limit", test_limit},     {"few", test_few},           {"poor", test_poor},
+    {"grow", test_grow},       {"output", test_output},     {"position", test_position},
+    {"clocks", test_clocks},   {"measure", test_measure},   {"exit", test_exit},
+    {"trap", test_trap},       {"return", test_return},     {"forever", test_forever},
 };
 
 void _start(void) {
@@ -393,8 +446,10 @@ void _start(void) {
         if (!equal(argv[1], tests[i].name))
             continue;
         tests[i].code();
-        say(failures == 0 ? "all right\n" : "");
-        wasi_proc_exit(failures != 0);
+        if (failures != 0)
+            wasi_proc_exit(1);
+        say("all right\n");
+        return;
     }
     wasi_proc_exit(2);
 }
