@@ -127,11 +127,24 @@ static void add_catch(struct baseline *c, struct block *block, u32 tag, u32 payl
 static void emit_clause(struct baseline *c, struct block *block, struct catch_clause clause) {
     struct block *target = block_at(c, clause.label + 1);
     u32 count = label_count(target);
+    c->assigned = block->assigned_at_start;
     land(c, target->height, count, label_types(target));
     u32 payload_at = operand_slot(c, target->height);
     u32 ref_at = catch_has_ref(clause.kind) ? c->operands[c->operand_count - 1].slot : NO_SLOT;
     add_catch(c, block, catch_has_tag(clause.kind) ? clause.tag : ANY_TAG, payload_at, ref_at);
     emit_br(c, clause.label + 1);
+}
+
+// The operands below a try_table, which a landing has written over from `from` on: they are where
+// they were, at home, as below every block.
+static void restore_below(struct baseline *c, u32 from, u32 height) {
+    for (u32 i = from; i < height; i++) {
+        struct operand *x = &c->operands[i];
+        x->kind = SLOT_HOME;
+        x->reg = NO_REG;
+        x->type = c->validator.operands[i];
+        x->slot = operand_slot(c, i);
+    }
 }
 
 // [moves; jmp end;] landings
@@ -142,8 +155,11 @@ void try_table_end(struct baseline *c, struct block *block) {
     if (c->reachable)
         emit_br(c, 0);
     const u8 *at = block->catches;
-    for (u32 i = 0; i < block->catch_count && insn_reserve(c); i++)
-        emit_clause(c, block, insn_next_catch(&at));
+    for (u32 i = 0; i < block->catch_count && insn_reserve(c); i++) {
+        struct catch_clause clause = insn_next_catch(&at);
+        emit_clause(c, block, clause);
+        restore_below(c, block_at(c, clause.label + 1)->height, block->height);
+    }
     c->reachable = false;
 }
 
@@ -167,6 +183,7 @@ void emit_catch(struct baseline *c) {
 
     bool is_all = c->insn.op == OP_CATCH_ALL;
     const struct func_type *tag = is_all ? NULL : decl_tag_type(c->decl, c->insn.index);
+    c->assigned = block->assigned_at_start;
     land(c, block->height, 1, exnref);
     if (!is_all)
         land(c, block->height + 1, tag->param_count, tag->types);
