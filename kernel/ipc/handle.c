@@ -107,6 +107,15 @@ enum status handle_insert_at(struct handle_table *table, const struct handle *ha
     return status;
 }
 
+u32 handle_count(struct handle_table *table) {
+    u32 count = 0;
+    spin_lock(&table->lock);
+    for (u32 i = 0; i < table->capacity; i++)
+        count += table->slots[i].object != NULL;
+    spin_unlock(&table->lock);
+    return count;
+}
+
 enum status handle_get(struct handle_table *table, u32 number, struct handle *out) {
     spin_lock(&table->lock);
     struct handle *slot = slot_at(table, number);
