@@ -219,7 +219,8 @@ STATIC_ASSERT(offsetof(struct func_ref, stack_params) == FUNC_REF_STACK_PARAMS, 
 STATIC_ASSERT(offsetof(struct func_ref, stack_results) == FUNC_REF_STACK_PARAMS + 4, "thunks");
 STATIC_ASSERT(sizeof(struct func_ref) == FUNC_REF_BYTES, "instance layout");
 
-// The parts of a linear memory that generated code reads. `bytes` changes under memory.grow.
+// The parts of a linear memory that generated code reads. `bytes` changes under memory.grow, of a
+// shared memory at any time: it only grows, and C reads it by memory_bytes.
 struct memory {
     u64 base;
     u64 bytes;     // current size, a multiple of WASM_PAGE_BYTES
@@ -234,6 +235,11 @@ struct memory {
 #define MEMORY_BYTES 8
 STATIC_ASSERT(offsetof(struct memory, base) == MEMORY_BASE, "generated code");
 STATIC_ASSERT(offsetof(struct memory, bytes) == MEMORY_BYTES, "generated code");
+
+static inline u64 memory_bytes(const struct memory *memory) {
+    return __atomic_load_n(&memory->bytes,
+                           __ATOMIC_ACQUIRE); // pairs with the release in memory_grow
+}
 
 // A table of references, eight bytes each (struct func_ref * or an external value).
 struct table {
