@@ -227,11 +227,12 @@ $(out)/unit/gen/%.c.o: $(out)/gen/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(unit_flags) -c $< -o $@
 
-# As for use, without assertions: what benchmarks measure.
+# As for use, without assertions: what benchmarks measure. The engine in it is compiled like the
+# kernel's, which is not position-independent.
 $(out)/release/host/%.o: % | $(ready)
 	$(call say,CC,$< (release))
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(host_flags) -DNDEBUG -c $< -o $@
+	$(Q)$(CC) $(host_flags) -DNDEBUG -fno-pic -c $< -o $@
 
 $(out)/host/gen/%.c.o: $(out)/gen/%.c
 	$(call say,CC,$<)

@@ -190,6 +190,11 @@ struct func_code {
 u32 module_code_count(const struct module *module);
 void module_code(const struct module *module, u32 index, struct func_code *out);
 
+// Which instructions some places in that code came from: those that may trap, and calls. Stores at
+// most `capacity` of them, offsets counting from the function's first byte; returns how many there
+// are.
+u32 module_code_sites(const struct module *module, u32 index, struct code_site *out, u32 capacity);
+
 // The name that a tag is imported by, else exported by, or empty.
 struct bytes module_tag_name(const struct module *module, u32 tag);
 

@@ -32,7 +32,10 @@ enum status handle_table_init(struct handle_table *table, u32 limit) {
     if (table->capacity == 0)
         return OK;
     table->slots = kmalloc(table->capacity * sizeof *table->slots);
-    return table->slots == NULL ? ERR_NO_MEMORY : OK;
+    if (table->slots != NULL)
+        return OK;
+    table->capacity = 0; // so that it may be finished like any other
+    return ERR_NO_MEMORY;
 }
 
 void handle_table_fini(struct handle_table *table) {
@@ -100,6 +103,15 @@ enum status handle_insert_at(struct handle_table *table, const struct handle *ha
         table->slots[number] = *handle;
     spin_unlock(&table->lock);
     return status;
+}
+
+u32 handle_count(struct handle_table *table) {
+    u32 count = 0;
+    spin_lock(&table->lock);
+    for (u32 i = 0; i < table->capacity; i++)
+        count += table->slots[i].object != NULL;
+    spin_unlock(&table->lock);
+    return count;
 }
 
 enum status handle_get(struct handle_table *table, u32 number, struct handle *out) {

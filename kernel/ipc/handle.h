@@ -37,6 +37,9 @@ MUST_USE enum status handle_insert(struct handle_table *table, const struct hand
 MUST_USE enum status handle_insert_at(struct handle_table *table, const struct handle *handle,
                                       u32 number);
 
+// How many are open.
+u32 handle_count(struct handle_table *table);
+
 // Copies a handle out, with a new reference to its object (release it) and without its preopen
 // name, which lives only as long as the slot is open. ERR_BAD_HANDLE.
 MUST_USE enum status handle_get(struct handle_table *table, u32 number, struct handle *out);

@@ -35,6 +35,11 @@ void heap_init(void);
 MUST_USE void *kmalloc(usize bytes);
 void kfree(void *memory, usize bytes); // `bytes` as asked for; NULL is allowed
 
+#ifndef NDEBUG
+// For tests: the n-th kmalloc from now on gives NULL, once. 0: none does.
+void heap_fail_nth(u64 n);
+#endif
+
 struct heap_stats {
     u64 bytes_used; // as asked for
     u64 frames;     // that the heap holds
