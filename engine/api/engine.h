@@ -8,7 +8,8 @@
 //
 // No function here keeps a pointer that its contract does not say it keeps. The engine has no
 // global variables; thread-safety: engine and module calls may be made by any thread, a store is
-// used by one thread at a time (running code in it apart).
+// used by one thread at a time (running code in it apart). Threads of one program are instances of
+// its module, in a store for each, which import a shared memory from a store that outlives them.
 
 #include "base/status.h"
 #include "base/string.h"
