@@ -22,11 +22,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SINKS = ["console_sink", "say_sink", "buffer_sink"]
 STREAM_QUEUES = ["link_poll_queue", "console_poll_queue", "server_end_poll_queue",
                  "notification_poll_queue", "process_object_poll_queue"]
-HOST_FUNCTIONS = ["wasi_entry", "kwast_entry", "wasi_proc_exit", "wasi_proc_raise"]
+HOST_FUNCTIONS = ["wasi_entry", "kwast_entry", "wasi_proc_exit", "wasi_proc_raise", "wasi_thread_spawn"]
 INDIRECT = {
     "wasi_entry": [f"wasi_{call}" for call in re.findall(
         r"^WASI_CALL\((\w+)", (ROOT / "kernel/wasi/calls.def").read_text(), re.MULTILINE)],
     "at_position": ["run_read", "run_write"],
+    "run_file": ["run_read", "run_write"],
     "at_offset": ["run_read", "run_write"],
     "kwast_entry": [f"kwast_{call}" for call in re.findall(
         r"^KWAST_CALL\((\w+)", (ROOT / "kernel/kwast/calls.def").read_text(), re.MULTILINE)],
