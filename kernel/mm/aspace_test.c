@@ -221,6 +221,7 @@ static void faults_are_repaired_only_where_accessible(void **) {
         struct area *area;
         assert_int_equal(area_create(as, c->kind, SLOT, &account, &area), OK);
         assert_int_equal(area_grow(as, area, 2 * RUN), OK);
+        area->touched = RUN;
         u64 mapped = fake_mapped_pages();
         enum status status =
             aspace_fault(as, (struct virt_addr){area->vma.start + c->offset}, c->access);
@@ -333,6 +334,7 @@ static void a_fault_in_a_smaller_new_area_keeps_to_its_size(void **) {
     struct area *area;
     assert_int_equal(area_create(as, AREA_MEMORY, SLOT, &account, &area), OK);
     assert_int_equal(area_grow(as, area, 4 * RUN), OK);
+    area->touched = RUN;
     u64 address = area->vma.start;
     fake_at_window_close(replace, area);
     assert_int_equal(fault(as, address), OK);
@@ -428,6 +430,7 @@ static bool memory_life(struct aspace *as) {
     if (area_create(as, AREA_MEMORY, SLOT, &account, &area) != OK)
         return false;
     bool done = area_grow(as, area, 8 * RUN) == OK;
+    area->touched = RUN;
     for (u64 at = 0; done && at < 8 * RUN; at += RUN) {
         u64 mapped = fake_mapped_pages();
         u64 committed = account.committed;
