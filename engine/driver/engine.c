@@ -4,12 +4,37 @@
 #include "engine/driver/driver_internal.h"
 #include "engine/runtime/entry.h"
 
+bool cpu_level_named(struct bytes name, enum cpu_level *out) {
+    static const char *const names[] = {
+        [CPU_NATIVE] = "native", [CPU_AVX_ONLY] = "avx", [CPU_BASELINE] = "baseline"};
+    for (u32 i = 0; i < COUNT_OF(names); i++) {
+        if (name.len == strlen(names[i]) && memcmp(name.data, names[i], name.len) == 0) {
+            *out = (enum cpu_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+// The enum cpu_feature bits that may be used.
+static u32 cpu_mask(enum cpu_level level) {
+    switch (level) {
+    case CPU_NATIVE:
+        return UINT32_MAX;
+    case CPU_AVX_ONLY:
+        return CPU_AVX;
+    case CPU_BASELINE:
+        return 0;
+    }
+    UNREACHABLE();
+}
+
 enum status engine_create(const struct engine_config *config, struct engine **out) {
     struct engine *engine = host_alloc(sizeof *engine);
     if (engine == NULL)
         return ERR_NO_MEMORY;
     engine->config = *config;
-    engine->cpu = engine_cpu_features();
+    engine->cpu = engine_cpu_features() & cpu_mask(config->cpu);
     type_registry_init(&engine->types);
     code_registry_init(&engine->codes);
     *out = engine;
