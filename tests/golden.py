@@ -79,9 +79,11 @@ def listing(dump, wat):
     for line in lines:
         word, _, rest = line.partition(" ")
         if word == "func":
-            functions.append((rest, [], {}, []))
+            functions.append([rest, [], {}, [], 0])
         elif word == "code":
             functions[-1][1].extend(bytes.fromhex(rest))
+        elif word == "end":
+            functions[-1][4] = int(rest)
         elif word == "site":
             offset, _, trap = rest.partition(" ")
             functions[-1][2].setdefault(int(offset), []).append(trap)
@@ -91,9 +93,8 @@ def listing(dump, wat):
         elif word == "try":
             functions[-1][3].append(line)
     out = []
-    for name, code, sites, tries in functions:
+    for name, code, sites, tries, end in functions:
         out.append(f"{name.partition(' ')[2]}:")
-        end = max(at for at, traps in sites.items() if "call stack exhausted" in traps) + 2
         for offset, text in [*instructions(code[:end]), *constants(code, end)]:
             traps = [t for t in sites.get(offset, []) if t != "no trap"]
             out.append(f"{offset:4x}  {text}" + (f"  ; {', '.join(traps)}" if traps else ""))

@@ -46,7 +46,8 @@
 //
 // STACK
 //   A prologue checks rsp - frame size against thread_block.stack_limit (a frame of at most
-//   STACK_SLACK_BYTES may compare rsp itself) and calls HELPER_STACK_GROW when it is below. Below
+//   STACK_SLACK_BYTES may compare rsp itself) and calls HELPER_STACK_GROW when it is below. A
+//   function with a frame of at most STACK_SLACK_BYTES that calls nothing need not check. Below
 //   the limit there always are STACK_HEADROOM_BYTES of committed stack for helpers, host functions
 //   and interrupts.
 //

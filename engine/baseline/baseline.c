@@ -1,19 +1,14 @@
 // The one-pass compiler: validates an instruction, then emits its code, from the first to the last.
 //
-// This file holds the driver: a function's prologue and cold code, and the table from instructions
-// to emitters. The abstract state is in state.c, joining of control flow in merge.c and
-// emit_control.c.
+// This file holds the driver: what every function is made of, and the table from instructions to
+// emitters. The frame is in frame.c, the abstract state in state.c, joining of control flow in
+// merge.c and emit_control.c.
 //
-//   push rbp; mov rbp, rsp
-//   lea rax, [rsp - frame]; cmp rax, [r14 + stack_limit]; jb grow; mov rsp, rax
-//   ... zero the locals that are not parameters ...
+//   prologue (frame.c)
 //   ... body ...
 //   leave; ret (and pop the stack parameters)
-//   cold: ud2 for each check that failed; grow: call of HELPER_STACK_GROW
+//   cold: ud2 for each check that failed; growing the stack
 //   vector constants
-//
-// Frame, from rbp down: homes of locals, homes of operands, outgoing area (at rsp). The home of a
-// parameter that came on the stack is where it came.
 //
 // Memory grows by doubling and is kept from function to function. Room for what one instruction can
 // push is made before it is compiled, so emitters cannot run out; the code buffer's own failure is
@@ -29,9 +24,6 @@
 // What one instruction can add at most.
 #define PUSH_MAX      (LIMIT_RESULTS + 8)
 #define CONSTANTS_MAX 8
-
-// Homes of locals up to this number are zeroed by one instruction each, more by a loop.
-#define ZERO_UNROLLED 24
 
 // -- Growing memory -----------------------------------------------------------------------------
 
@@ -112,6 +104,8 @@ struct label *trap_label(struct baseline *c, enum trap trap) {
 }
 
 void site_here(struct baseline *c, enum trap trap) {
+    if (trap == TRAP_NONE)
+        c->calls = true;
     code_unit_site(c->unit, c->a->len, c->insn.offset, trap);
 }
 
@@ -206,108 +200,19 @@ void emit_return(struct baseline *c) {
         asm_ret(c->a);
 }
 
-// -- Prologue -----------------------------------------------------------------------------------
-
-// xor eax, eax; mov [home], rax ...
-// xor eax, eax; lea r10, [last home]; mov r11d, count; next: mov [r10], rax; add r10, 8; dec; jnz
-static void zero_homes(struct baseline *c, u32 first, u32 end) {
-    u32 count = end - first;
-    if (count == 0)
-        return;
-    asm_zero(c->a, RAX);
-    if (count <= ZERO_UNROLLED) {
-        for (u32 slot = first; slot < end; slot++)
-            asm_store(c->a, W64, mem_at(RBP, -8 * (i32)(slot + 1)), RAX);
-        return;
-    }
-    struct label next = {0};
-    asm_lea(c->a, W64, R10, mem_at(RBP, -8 * (i32)end));
-    asm_mov_ri(c->a, R11, count);
-    asm_bind(c->a, &next);
-    asm_store(c->a, W64, mem_at(R10, 0), RAX);
-    asm_alu_ri(c->a, ALU_ADD, W64, R10, 8);
-    asm_alu_ri(c->a, ALU_SUB, W32, R11, 1);
-    asm_jcc(c->a, COND_NE, &next);
-}
-
-// Parameters are where the caller put them. Locals beyond them have consecutive homes, downwards,
-// from the slot that is returned.
-static u32 place_locals(struct baseline *c) {
-    static const u8 param_gprs[CALLCONV_GPRS] = {RDI, RSI, RDX, RCX, R8, R9};
-    struct callconv cc;
-    callconv_begin(&cc);
-    u32 first_slot = 0;
-    for (u32 i = 0; i < c->validator.local_count; i++) {
-        enum value_type type = c->validator.locals[i];
-        struct local *local = &c->local[i];
-        local->reg = NO_REG;
-        struct place place = {.kind = PLACE_GPR};
-        if (i < c->type->param_count)
-            place = callconv_param(&cc, type);
-        if (place.kind == PLACE_STACK) {
-            local->home = 16 + 8 * (i32)place.index;
-            continue;
-        }
-        c->home_slots += value_type_slots(type);
-        local->home = -8 * (i32)c->home_slots;
-        if (i >= c->type->param_count)
-            continue;
-        first_slot = c->home_slots;
-        local->reg = place.kind == PLACE_GPR ? param_gprs[place.index] : xmm_reg(place.index);
-        c->local_of[local->reg] = (u16)i;
-        c->locals |= bit(local->reg);
-    }
-    return first_slot;
-}
-
-// lea rax, [rsp - frame], the frame's size to be filled in at `*patch`.
-static void emit_frame_end(struct baseline *c, u32 *patch) {
-    asm_lea(c->a, W64, RAX, mem_at(RSP, INT32_MIN));
-    *patch = c->a->len - 4;
-}
+// -- Functions ----------------------------------------------------------------------------------
 
 static void function_begin(struct baseline *c, u32 func) {
     c->body_offset = c->decl->funcs[func].body_offset;
     c->insn = (struct insn){.offset = c->body_offset};
     c->type = decl_func_type(c->decl, func);
     c->reachable = true;
-    c->grow = (struct label){0};
-    c->grown = (struct label){0};
-    c->home_slots = 0;
-    c->operand_slots = 0;
-    c->outgoing_max = 0;
     c->table_stamp = 0;
     c->trap_count = 0;
     c->constant_count = 0;
     state_reset(c);
-    u32 first_slot = place_locals(c);
+    frame_begin(c);
     control_begin(c);
-
-    asm_push(c->a, RBP);
-    asm_mov_rr(c->a, W64, RBP, RSP);
-    emit_frame_end(c, &c->frame_patch[0]);
-    asm_alu_rm(c->a, ALU_CMP, W64, RAX, mem_at(R14, THREAD_STACK_LIMIT));
-    asm_jcc(c->a, COND_B, &c->grow);
-    asm_bind(c->a, &c->grown);
-    asm_mov_rr(c->a, W64, RSP, RAX);
-    zero_homes(c, first_slot, c->home_slots);
-}
-
-// -- Epilogue: cold code ------------------------------------------------------------------------
-
-// mov r11, [r15 + helpers]; call [r11 + HELPER_STACK_GROW]; test eax, eax; lea rax, [rsp - frame];
-// jz grown; ud2
-static void emit_grow(struct baseline *c) {
-    c->insn.offset = c->body_offset;
-    asm_bind(c->a, &c->grow);
-    asm_load(c->a, W64, R11, mem_at(R15, INSTANCE_HELPERS));
-    asm_call_m(c->a, mem_at(R11, 8 * HELPER_STACK_GROW));
-    site_here(c, TRAP_NONE);
-    asm_test_rr(c->a, W32, RAX, RAX);
-    emit_frame_end(c, &c->frame_patch[1]); // lea keeps the flags
-    asm_jcc(c->a, COND_E, &c->grown);
-    site_here(c, TRAP_STACK_OVERFLOW);
-    asm_ud2(c->a);
 }
 
 // (TRAP_DYNAMIC: mov [r14 + pending_trap], edx;) ud2
@@ -324,13 +229,8 @@ static void emit_traps(struct baseline *c) {
 
 static void function_finish(struct baseline *c) {
     emit_traps(c);
-    emit_grow(c);
+    u32 frame_bytes = frame_finish(c);
     emit_vec_constants(c);
-    u64 slots = (u64)c->home_slots + c->operand_slots + c->outgoing_max;
-    CHECK(slots < INT32_MAX / 16);
-    u32 frame_bytes = (u32)(slots * 8 + 15) & ~15u;
-    for (u32 i = 0; i < COUNT_OF(c->frame_patch); i++)
-        asm_patch_u32(c->a, c->frame_patch[i], (u32) - (i32)frame_bytes);
     tries_finish(c, frame_bytes);
 }
 

@@ -81,7 +81,9 @@ enum table_mark : u8 { TARGET_DIRECT, TARGET_TRAMPOLINE, TARGET_EMITTED };
 struct block {
     enum wasm_op op; // that began this part of the block; block 0 is the function, an OP_BLOCK
     bool dead;       // it was entered in unreachable code: nothing in it is compiled
-    u32 height;      // operands below the parameters
+    u64 assigned_at_start;
+    u64 assigned_at_end; // on every branch to the end so far
+    u32 height;          // operands below the parameters
     const struct func_type *type;
     struct label label;      // of the loop's start, or of the end
     struct label else_label; // OP_IF
@@ -139,13 +141,16 @@ struct baseline {
     struct insn insn;
     const struct func_type *type;
     bool reachable;
-    u32 body_offset;    // of the body in the module
-    u32 frame_patch[2]; // where the frame size goes
-    struct label grow;  // cold: HELPER_STACK_GROW
-    struct label grown; // back from it
-    u32 home_slots;     // homes that locals take
-    u32 operand_slots;  // homes that operands have had
-    u32 outgoing_max;   // slots of the outgoing area
+    u32 body_offset; // of the body in the module
+    u32 room_start;  // code offsets of the room for the prologue
+    u32 room_end;
+    bool calls;          // anything: functions, helpers
+    u64 assigned;        // of the first 64 locals: assigned on every way here
+    u64 read_unassigned; // likewise: read where it was not
+    u32 home_slots;      // homes that locals take
+    u32 param_slots;     // those of parameters, the first
+    u32 operand_slots;   // homes that operands have had
+    u32 outgoing_max;    // slots of the outgoing area
     u32 table_stamp;
 
     // Registers.
@@ -364,6 +369,16 @@ void moves_emit(struct baseline *c);
 
 // Where a loop begins: reads ahead and brings its locals where they are best.
 void loop_prepare(struct baseline *c);
+
+// -- frame.c ------------------------------------------------------------------------------------
+
+// Places the locals; the prologue is left room.
+void frame_begin(struct baseline *c);
+// Writes the prologue and what belongs to it. Returns the frame's size.
+u32 frame_finish(struct baseline *c);
+// Follow which locals may be read before they are set.
+void local_assigned(struct baseline *c, u32 local);
+void local_read(struct baseline *c, u32 local);
 
 // -- constants.c --------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ struct label *vec_constant(struct baseline *c, u64 low, u64 high) {
 
 // align 16; label: 16 bytes ...
 void emit_vec_constants(struct baseline *c) {
+    c->unit->code_end = c->a->len;
     if (c->constant_count == 0)
         return;
     asm_align(c->a, 16);

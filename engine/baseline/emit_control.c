@@ -20,6 +20,7 @@ static bool block_is_catch(const struct block *block) {
 static bool branch_prepare(struct baseline *c, struct block *block) {
     u32 count = label_count(block);
     operands_settle(c, count);
+    block->assigned_at_end &= c->assigned;
     if (!block->merge.decided)
         merge_decide(c, &block->merge, count);
     return merge_arrive(c, &block->merge, block->height, count, block->op == OP_LOOP);
@@ -40,6 +41,8 @@ static struct block *block_push(struct baseline *c, enum wasm_op op, const struc
     block->else_label = (struct label){0};
     block->merge.decided = false;
     block->else_merge.decided = false;
+    block->assigned_at_start = c->assigned;
+    block->assigned_at_end = UINT64_MAX;
     block->guard = c->block_count == 1 ? NO_TRY : block[-1].guard;
     block->table_stamp = 0;
     return block;
@@ -95,12 +98,14 @@ void emit_block(struct baseline *c) {
 static void block_resume(struct baseline *c, struct block *block) {
     asm_bind(c->a, &block->label);
     merge_adopt(c, &block->merge, block->height, block->type->result_count, label_types(block));
+    c->assigned = block->assigned_at_end;
     c->reachable = true;
 }
 
 static void else_resume(struct baseline *c, struct block *block) {
     asm_bind(c->a, &block->else_label);
     merge_adopt(c, &block->else_merge, block->height, block->type->param_count, block->type->types);
+    c->assigned = block->assigned_at_start;
     c->reachable = true;
 }
 
@@ -131,6 +136,7 @@ static void if_end(struct baseline *c, struct block *block) {
         if (branch_prepare(c, block))
             branch_moves(c, block);
         asm_bind(c->a, &block->else_label);
+        block->assigned_at_end &= block->assigned_at_start;
         block_resume(c, block);
         return;
     }

@@ -127,6 +127,7 @@ static void add_catch(struct baseline *c, struct block *block, u32 tag, u32 payl
 static void emit_clause(struct baseline *c, struct block *block, struct catch_clause clause) {
     struct block *target = block_at(c, clause.label + 1);
     u32 count = label_count(target);
+    c->assigned = block->assigned_at_start;
     land(c, target->height, count, label_types(target));
     u32 payload_at = operand_slot(c, target->height);
     u32 ref_at = catch_has_ref(clause.kind) ? c->operands[c->operand_count - 1].slot : NO_SLOT;
@@ -167,6 +168,7 @@ void emit_catch(struct baseline *c) {
 
     bool is_all = c->insn.op == OP_CATCH_ALL;
     const struct func_type *tag = is_all ? NULL : decl_tag_type(c->decl, c->insn.index);
+    c->assigned = block->assigned_at_start;
     land(c, block->height, 1, exnref);
     if (!is_all)
         land(c, block->height + 1, tag->param_count, tag->types);

@@ -187,6 +187,37 @@ static void loads_are_folded(void **state) {
     }
 }
 
+static void check_dirty(const char *name, u32 a, u32 b, u64 expected) {
+    u64 values[] = {0x1234567890abcdef};
+    assert_int_equal(embedder_call(&e, instance, "dirty", values), TRAP_NONE);
+    check(name, a, b, expected);
+}
+
+static void locals_are_zero_until_set(void **state) {
+    (void)state;
+    check_dirty("unset", 1, 2, 0);
+    check_dirty("unset_tee", 7, 0, 14);
+    check_dirty("set_in_then", 1, 9, 9);
+    check_dirty("set_in_then", 0, 9, 0);
+    check_dirty("set_in_else", 1, 9, 0);
+    check_dirty("set_in_else", 0, 9, 9);
+    check_dirty("set_in_both", 1, 9, 1);
+    check_dirty("set_in_both", 0, 9, 9);
+    check_dirty("set_behind_branch", 1, 9, 0);
+    check_dirty("set_behind_branch", 0, 9, 9);
+    check_dirty("set_before_branch", 1, 9, 9);
+    check_dirty("set_before_branch", 0, 9, 10);
+    check_dirty("set_behind_table", 0, 9, 9);
+    check_dirty("set_behind_table", 1, 9, 0);
+    check_dirty("set_in_loop", 0x100, 9, 9);
+    check_dirty("set_in_loop", 0x10000, 9, 18);
+    check_dirty("set_in_loop", 0, 9, 0);
+    check_dirty("set_behind_exit", 0, 9, 0);
+    check_dirty("set_behind_exit", 1, 9, 9);
+    check_dirty("set_far_away", 0, 0, 3);
+    check_dirty("unset_vector", 0, 0, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_wrap_around),
@@ -194,6 +225,7 @@ int main(void) {
         cmocka_unit_test(flags),
         cmocka_unit_test(branches_back),
         cmocka_unit_test(loads_are_folded),
+        cmocka_unit_test(locals_are_zero_until_set),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -450,6 +450,7 @@ void local_load(struct baseline *c, u32 local) {
 
 // Shares the local's register; loads it first, and keeps it there, when it is at home.
 void local_get(struct baseline *c, u32 local) {
+    local_read(c, local);
     if (c->local[local].reg == NO_REG)
         local_load(c, local);
     u8 reg = c->local[local].reg;
@@ -459,6 +460,7 @@ void local_get(struct baseline *c, u32 local) {
 
 // Makes `x` the value of a local and leaves it pinned in the register that the two share.
 static void local_assign(struct baseline *c, u32 local, struct operand *x) {
+    local_assigned(c, local);
     u8 own = c->local[local].reg;
     if (x->kind == SLOT_REG && x->reg == own)
         return;

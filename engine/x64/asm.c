@@ -96,14 +96,33 @@ static const u8 nops[NOP_MAX][NOP_MAX] = {
     {0x66, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
 };
 
+void asm_nops(struct assembler *a, u32 len) {
+    while (len != 0) {
+        u32 part = len < NOP_MAX ? len : NOP_MAX;
+        asm_bytes(a, nops[part - 1], part);
+        len -= part;
+    }
+}
+
+void asm_window_open(struct assembler *a, struct asm_window *window, u32 start, u32 end) {
+    ASSERT(a->status == OK);
+    ASSERT(start <= end && end <= a->len);
+    window->end = end;
+    window->resume = a->len;
+    memcpy(window->behind, a->code + end, sizeof(window->behind));
+    a->len = start;
+}
+
+void asm_window_close(struct assembler *a, const struct asm_window *window) {
+    CHECK(a->len <= window->end);
+    asm_nops(a, window->end - a->len);
+    memcpy(a->code + window->end, window->behind, sizeof(window->behind));
+    a->len = window->resume;
+}
+
 void asm_align(struct assembler *a, u32 alignment) {
     ASSERT(is_power_of_two(alignment));
-    u32 left = (u32)align_up(a->len, alignment) - a->len;
-    while (left != 0) {
-        u32 len = left < NOP_MAX ? left : NOP_MAX;
-        asm_bytes(a, nops[len - 1], len);
-        left -= len;
-    }
+    asm_nops(a, (u32)align_up(a->len, alignment) - a->len);
 }
 
 // -- Encoding -----------------------------------------------------------------------------------

@@ -116,6 +116,17 @@ void asm_reset(struct assembler *a); // empties it, keeping memory
 // Appends raw bytes; aligns with multi-byte nops.
 void asm_bytes(struct assembler *a, const void *bytes, u32 len);
 void asm_align(struct assembler *a, u32 alignment);
+void asm_nops(struct assembler *a, u32 len);
+
+// Going back to write over what was left for it from `start` to `end`, and on from where it was.
+// Closing fills the rest with nops. Jumps out of the window must be to labels; the status is OK.
+struct asm_window {
+    u32 end;
+    u32 resume;
+    u8 behind[INSTRUCTION_ROOM]; // encoders may write more bytes than count
+};
+void asm_window_open(struct assembler *a, struct asm_window *window, u32 start, u32 end);
+void asm_window_close(struct assembler *a, const struct asm_window *window);
 
 // Labels. Jumps forward use rel32; jumps to a bound label use rel8 where it reaches.
 void asm_bind(struct assembler *a, struct label *label);

@@ -468,6 +468,29 @@ static void forward_uses_are_patched_when_bound(void **) {
     asm_fini(&a);
 }
 
+// What is behind the window stays as it is, whatever the encoders write.
+static void a_window_is_written_last(void **) {
+    struct assembler a;
+    struct label label = {0};
+    asm_init(&a);
+    asm_nops(&a, 12);
+    asm_ret(&a);
+    asm_ud2(&a);
+    struct asm_window window;
+    asm_window_open(&a, &window, 0, 12);
+    asm_store(&a, W64, mem_at(RBP, -8), RAX);
+    asm_jcc(&a, COND_B, &label);
+    asm_window_close(&a, &window);
+    asm_bind(&a, &label);
+    expect_bytes(&a, "window",
+                 "488945f8"
+                 "0f8205000000"
+                 "6690"
+                 "c3"
+                 "0f0b");
+    asm_fini(&a);
+}
+
 static void a_table_of_jumps_is_relative_to_each_entry(void **) {
     struct assembler a;
     struct label back = {0};
@@ -631,6 +654,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(encodings_are_the_manuals),
         cmocka_unit_test(align_pads_with_nops),
         cmocka_unit_test(forward_uses_are_patched_when_bound),
+        cmocka_unit_test(a_window_is_written_last),
         cmocka_unit_test(a_table_of_jumps_is_relative_to_each_entry),
         cmocka_unit_test(an_unused_label_binds),
         cmocka_unit_test(backward_jumps_are_short_where_they_reach),

@@ -14,6 +14,7 @@ struct code_call {
 // Offsets count from the start of `code`, which will lie at a multiple of 16.
 struct code_unit {
     struct assembler code;
+    u32 code_end; // what follows are constants
 
     u32 site_count; // sorted by code_offset
     u32 site_capacity;

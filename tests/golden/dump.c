@@ -2,6 +2,7 @@
 //
 //   func INDEX NAME
 //   code HEX
+//   end OFFSET              (of the code: constants follow)
 //   site OFFSET TRAP        (counted from the function's entry; TRAP_NONE: a call returns here)
 //   guard OFFSET TRY        (a call that returns here lies in that try)
 //   try TRY: TEXT           (its catches, and where they land, and the try around it)
@@ -38,7 +39,7 @@ static void func_dump(const struct module_decl *decl, u32 func, const struct cod
     printf("func %u %.*s\ncode ", func, (int)name.len, (const char *)name.data);
     for (u32 i = 0; i < unit->code.len; i++)
         printf("%02x", unit->code.code[i]);
-    printf("\n");
+    printf("\nend %u\n", unit->code_end);
     for (u32 i = 0; i < unit->site_count; i++)
         printf("site %u %s\n", unit->sites[i].code_offset, trap_text(unit->sites[i].trap));
 }

@@ -1,0 +1,182 @@
+// What the kernel's operations cost: each is done often enough, and the time of one is printed in
+// thousandths of a nanosecond. Under QEMU with -icount shift=0 a nanosecond is an instruction.
+//
+//   ops NAME COUNT [WARM]   prints "NAME PICOSECONDS"
+//   ops server | yielder    children of its own: serve the scheme at descriptor 3; yield for ever
+//
+// The module must be /bin/ops.wasm, and hello.wasm beside it, for those that spawn.
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "user/sdk/kwast.h"
+
+#define GIVEN       3
+#define GRANT_MAX   (64 * 1024)
+
+#define SERVE_READ  (KWAST_FIRST_OPERATION + 1) // reads grant 0 whole, and replies
+#define RIGHT_WRITE (1u << 6)
+
+static u8 buffer[GRANT_MAX];
+static kwast_handle root, server;
+
+[[clang::import_module("wasi_snapshot_preview1"), clang::import_name("fd_close")]]
+int wasi_fd_close(int fd);
+
+[[noreturn]] static void fail(const char *what, u32 error) {
+    fprintf(stderr, "ops: %s: error %u\n", what, error);
+    exit(1);
+}
+
+static u64 now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (u64)now.tv_sec * 1000000000 + (u64)now.tv_nsec;
+}
+
+// -- Children
+// --------------------------------------------------------------------------------------
+
+static bool serve(void *context, const struct kwast_request *request, const void *bytes,
+                  struct kwast_reply *reply) {
+    (void)context;
+    (void)bytes;
+    (void)reply;
+    if (request->operation == SERVE_READ)
+        kwast_grant_read(GIVEN, request->number, 0, 0, buffer, request->grants[0].len);
+    return true;
+}
+
+static kwast_handle spawn(const char *path, const char *role, kwast_handle given, u64 rights) {
+    char args[32];
+    char reason[KWAST_REASON_BYTES] = "";
+    int args_len = snprintf(args, sizeof args, "ops%c%s", 0, role) + 1;
+    int module = open(path, O_RDONLY);
+    const struct kwast_given handles[] = {
+        {.handle = 1, .number = 1, .rights = RIGHT_WRITE},
+        {.handle = given, .number = GIVEN, .rights = rights},
+    };
+    const struct kwast_spawn config = {
+        .module = (u32)module,
+        .name = (u32)role,
+        .name_len = (u32)strlen(role),
+        .args = (u32)args,
+        .args_len = (u32)args_len,
+        .given = (u32)handles,
+        .given_count = given == KWAST_NO_HANDLE ? 1 : 2,
+        .reason = (u32)reason,
+        .reason_len = sizeof reason,
+    };
+    kwast_handle child;
+    u32 error = kwast_process_spawn(&config, &child);
+    close(module);
+    if (error != 0)
+        fail(reason, error);
+    return child;
+}
+
+static void serve_scheme(void) {
+    kwast_scheme_create("ops", 3, &server);
+    kwast_scheme_root(server, KWAST_KIND_PLAIN, &root);
+    spawn("/bin/ops.wasm", "server", server, KWAST_RIGHT_SERVE);
+}
+
+// -- Operations
+// ------------------------------------------------------------------------------------
+
+static void nothing(void) {
+}
+
+static void do_close(void) {
+    wasi_fd_close(-1);
+}
+
+static void do_clock(void) {
+    now_ns();
+}
+
+static void start_yielder(void) {
+    spawn("/bin/ops.wasm", "yielder", KWAST_NO_HANDLE, 0);
+}
+
+static void do_yield(void) {
+    sched_yield(); // there and back: two switches
+}
+
+static void do_call(void) {
+    struct kwast_call call = {.operation = KWAST_FIRST_OPERATION, .words = {1, 2, 3, 4}};
+    kwast_scheme_call(root, &call, -1);
+}
+
+static void call_granting(u32 len) {
+    struct kwast_grant grant = {(u32)buffer, len, KWAST_READ};
+    struct kwast_call call = {.operation = SERVE_READ, .grants = (u32)&grant, .grant_count = 1};
+    kwast_scheme_call(root, &call, -1);
+}
+
+static void do_grant_4k(void) {
+    call_granting(4096);
+}
+
+static void do_grant_64k(void) {
+    call_granting(65536);
+}
+
+static void do_copy_64k(void) {
+    static u8 other[GRANT_MAX];
+    memcpy(other, buffer, sizeof other);
+    __asm__ volatile("" : : "r"(other) : "memory");
+}
+
+static void do_spawn(void) {
+    kwast_handle child = spawn("/bin/hello.wasm", "hello", KWAST_NO_HANDLE, 0);
+    struct kwast_status status;
+    u32 error = kwast_process_wait(child, -1, &status);
+    if (error != 0)
+        fail("wait", error);
+    close((int)child);
+}
+
+static const struct {
+    const char *name;
+    void (*prepare)(void);
+    void (*run)(void);
+} operations[] = {
+    {"nothing", nothing, nothing},
+    {"close", nothing, do_close},
+    {"clock", nothing, do_clock},
+    {"yield", start_yielder, do_yield},
+    {"call", serve_scheme, do_call},
+    {"grant-4k", serve_scheme, do_grant_4k},
+    {"grant-64k", serve_scheme, do_grant_64k},
+    {"copy-64k", nothing, do_copy_64k},
+    {"spawn", nothing, do_spawn},
+};
+
+int main(int argc, char **argv) {
+    if (argc >= 2 && strcmp(argv[1], "server") == 0)
+        return (int)kwast_serve(GIVEN, serve, NULL);
+    while (argc == 2 && strcmp(argv[1], "yielder") == 0)
+        sched_yield();
+    for (usize i = 0; argc == 3 && i < COUNT_OF(operations); i++) {
+        if (strcmp(argv[1], operations[i].name) != 0)
+            continue;
+        u64 count = strtoull(argv[2], NULL, 10);
+        operations[i].prepare();
+        for (u64 n = 0; n < count / 4 + 1; n++)
+            operations[i].run();
+        u64 began = now_ns();
+        for (u64 n = 0; n < count; n++)
+            operations[i].run();
+        printf("%s %llu\n", argv[1], (unsigned long long)((now_ns() - began) * 1000 / count));
+        fflush(stdout);
+        exit(0); // with the children
+    }
+    fprintf(stderr, "usage: ops NAME COUNT\n");
+    return 2;
+}
