@@ -296,7 +296,7 @@ port: $(out)/arch-test.elf
 
 # The assembler against LLVM's: what it emits is what it means, and no longer than needed.
 .PHONY: x64
-x64: $(out)/unit/engine/x64/asm_test $(out)/unit/engine/x64/asm_vec_test
+x64: $(out)/unit/engine/x64/asm_test $(out)/unit/engine/x64/asm_vec_test $(out)/unit/engine/x64/asm_vex_test
 	$(Q)for list in $^; do $$list --list; done | tests/x64_check.py
 
 # What the compiler emits for small functions, as text that a person has read.

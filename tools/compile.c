@@ -16,11 +16,13 @@
 #include "tools/lib/report.h"
 
 static const char compile_help[] =
-    "usage: kwast compile PROGRAM.wasm\n"
+    "usage: kwast compile [--cpu LEVEL] PROGRAM.wasm\n"
     "\n"
     "Decodes, validates and compiles a module, and prints its sizes, the CPU time that took,\n"
     "and how much memory it took at its peak besides the module and the code.\n"
     "\n"
+    "  --cpu LEVEL    what the code may use: native, all that this CPU has (the default); avx;\n"
+    "                 or baseline, x86-64-v2\n"
     "  --tier TIER    baseline, or auto (which is baseline so far)\n";
 
 static bool file_map(const char *path, struct bytes *out) {
@@ -114,12 +116,13 @@ static int compile_bytes(struct engine *engine, const char *path, struct bytes w
     return EXIT_OK;
 }
 
-static int compile_file(const char *path) {
+static int compile_file(const char *path, enum cpu_level cpu) {
     struct bytes wasm;
     if (!file_map(path, &wasm))
         return EXIT_ERROR;
     struct engine *engine;
-    struct engine_config config = {.segment = SEGMENT_GS, .features = FEATURES_SUPPORTED};
+    struct engine_config config = {
+        .segment = SEGMENT_GS, .features = FEATURES_SUPPORTED, .cpu = cpu};
     enum status status = engine_create(&config, &engine);
     if (status != OK) {
         report_error("engine", "%s", status_text(status));
@@ -132,29 +135,50 @@ static int compile_file(const char *path) {
     return exit_code;
 }
 
+// The value of the option `name` at argv[*at], "" where it is missing; NULL when another is there.
+static const char *option_value(int argc, char **argv, int *at, const char *name) {
+    usize len = strlen(name);
+    if (strncmp(argv[*at], name, len) != 0)
+        return NULL;
+    if (argv[*at][len] == '=')
+        return argv[*at] + len + 1;
+    if (argv[*at][len] != '\0')
+        return NULL;
+    return *at + 1 < argc ? argv[++*at] : "";
+}
+
+static bool tier_is_known(const char *tier) {
+    return strcmp(tier, "baseline") == 0 || strcmp(tier, "auto") == 0;
+}
+
 int compile_main(int argc, char **argv) {
     const char *path = NULL;
+    enum cpu_level cpu = CPU_NATIVE;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             fputs(compile_help, stdout);
             return EXIT_OK;
         }
-        const char *tier = NULL;
-        if (strncmp(argv[i], "--tier=", 7) == 0)
-            tier = argv[i] + 7;
-        else if (strcmp(argv[i], "--tier") == 0)
-            tier = i + 1 < argc ? argv[++i] : "";
-        bool bad_tier = tier != NULL && strcmp(tier, "baseline") != 0 && strcmp(tier, "auto") != 0;
-        if (bad_tier || (tier == NULL && (argv[i][0] == '-' || path != NULL))) {
+        const char *option = argv[i];
+        const char *tier = option_value(argc, argv, &i, "--tier");
+        const char *level = tier == NULL ? option_value(argc, argv, &i, "--cpu") : NULL;
+        bool fine;
+        if (tier != NULL)
+            fine = tier_is_known(tier);
+        else if (level != NULL)
+            fine = cpu_level_named(bytes_of(level), &cpu);
+        else
+            fine = option[0] != '-' && path == NULL;
+        if (!fine) {
             report_error("compile", "%s: not understood; see kwast compile --help", argv[i]);
             return EXIT_USAGE;
         }
-        if (tier == NULL)
-            path = argv[i];
+        if (tier == NULL && level == NULL)
+            path = option;
     }
     if (path == NULL) {
         report_error("compile", "no program given; see kwast compile --help");
         return EXIT_USAGE;
     }
-    return compile_file(path);
+    return compile_file(path, cpu);
 }

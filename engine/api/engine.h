@@ -106,7 +106,8 @@ enum cpu_level : u8 {
     CPU_BASELINE, // x86-64-v2, which every CPU has that the engine runs on
 };
 
-// By its name for people: native, avx, baseline. False when it is none.
+// Its name for people: native, avx, baseline. The way back is false when `name` is none of them.
+const char *cpu_level_name(enum cpu_level level);
 MUST_USE bool cpu_level_named(struct bytes name, enum cpu_level *out);
 
 struct engine_config {

@@ -515,6 +515,8 @@ void emit_reinterpret(struct baseline *c, enum value_type to);
 void emit_promote(struct baseline *c, enum value_type to);
 
 void emit_simd(struct baseline *c, enum wasm_op op); // emit_simd.c
+// Whether the right operand, of 16 bytes, may be unaligned memory if there is AVX.
+bool simd_takes_memory(enum wasm_op op);
 
 void emit_call(struct baseline *c);
 void emit_call_indirect(struct baseline *c);

@@ -11,12 +11,13 @@ static const u8 baseline_wasm[] = {
 #embed "wat/baseline.wasm"
 };
 
+static enum cpu_level level; // each test runs in two of them
 static struct embedder e;
 static struct instance *instance;
 
 static int setup(void **state) {
     (void)state;
-    embedder_init(&e);
+    embedder_init_config(&e, FEATURES_SUPPORTED, level);
     instance = embedder_instance(&e, (struct bytes){baseline_wasm, sizeof baseline_wasm}, NULL);
     return 0;
 }
@@ -628,5 +629,7 @@ int main(void) {
         cmocka_unit_test(frame_beyond_the_stack_traps),
         cmocka_unit_test(running_out_of_memory_is_refused),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    int failed = cmocka_run_group_tests_name("native", tests, setup, teardown);
+    level = CPU_BASELINE;
+    return failed + cmocka_run_group_tests_name("baseline", tests, setup, teardown);
 }

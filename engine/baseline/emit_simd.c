@@ -273,6 +273,13 @@ static const struct simd_row rows[] = {
 STATIC_ASSERT(COUNT_OF(rows) == OP_I32X4_RELAXED_DOT_I8X16_I7X16_ADD_S - OP_V128_LOAD + 1,
               "one row for each");
 
+bool simd_takes_memory(enum wasm_op op) {
+    if (op < OP_V128_LOAD || op - OP_V128_LOAD >= (int)COUNT_OF(rows))
+        return false;
+    const struct simd_row *row = &rows[op - OP_V128_LOAD];
+    return (row->emit == simd_binary || row->emit == simd_commutes) && !vec_op_has_imm(row->op);
+}
+
 void emit_simd(struct baseline *c, enum wasm_op op) {
     ASSERT(op >= OP_V128_LOAD);
     ASSERT(op - OP_V128_LOAD < (int)COUNT_OF(rows));

@@ -42,7 +42,7 @@ static void pair_swap(struct operand_pair *pair) {
     pair->b = a;
 }
 
-// op to, x, y / op to, x, [home of y]
+// op to, x, y / op to, x, [folded load] / op to, x, [home of y]
 static void vec_op3(struct baseline *c, const struct simd_row *row, u8 to,
                     const struct operand_pair *from) {
     enum xmm x = vec(&from->a);
@@ -50,6 +50,8 @@ static void vec_op3(struct baseline *c, const struct simd_row *row, u8 to,
         asm_vec_rrri(c->a, row->op, as_xmm(to), x, vec(&from->b), (u8)row->arg);
     else if (from->b.kind == SLOT_REG)
         asm_vec_rrr(c->a, row->op, as_xmm(to), x, vec(&from->b));
+    else if (from->b.kind == SLOT_LOAD)
+        asm_vec_rrm(c->a, row->op, as_xmm(to), x, folded_load(c));
     else
         asm_vec_rrm(c->a, row->op, as_xmm(to), x, operand_home(c, &from->b));
 }

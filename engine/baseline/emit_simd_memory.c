@@ -4,10 +4,18 @@
 
 #include "engine/baseline/simd.h"
 
-// op r, seg:[...]: the memory form reads as many bytes as vec_ops.def says.
+// op r, seg:[...]: the memory form reads as many bytes as vec_ops.def says; nothing when it is
+// folded.
 void simd_load(struct baseline *c, const struct simd_row *row) {
     struct operand index = pop_sum(c);
     struct mem from = memory_operand(c, &index);
+    if (row->op == VEC_MOVUPS && from.base != SCRATCH &&
+        load_is_folded(c, VALUE_V128, W64, false)) {
+        c->folded.mem = from;
+        c->folded.wasm_offset = c->insn.offset;
+        push_load(c, VALUE_V128, &index);
+        return;
+    }
     u8 to = reg_result(c, XMM_MASK, NULL);
     site_here(c, TRAP_MEMORY_BOUNDS);
     asm_vec_rm(c->a, row->op, as_xmm(to), from);

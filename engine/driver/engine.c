@@ -4,11 +4,17 @@
 #include "engine/driver/driver_internal.h"
 #include "engine/runtime/entry.h"
 
+static const char *const cpu_level_names[] = {
+    [CPU_NATIVE] = "native", [CPU_AVX_ONLY] = "avx", [CPU_BASELINE] = "baseline"};
+
+const char *cpu_level_name(enum cpu_level level) {
+    ASSERT(level < COUNT_OF(cpu_level_names));
+    return cpu_level_names[level];
+}
+
 bool cpu_level_named(struct bytes name, enum cpu_level *out) {
-    static const char *const names[] = {
-        [CPU_NATIVE] = "native", [CPU_AVX_ONLY] = "avx", [CPU_BASELINE] = "baseline"};
-    for (u32 i = 0; i < COUNT_OF(names); i++) {
-        if (name.len == strlen(names[i]) && memcmp(name.data, names[i], name.len) == 0) {
+    for (u32 i = 0; i < COUNT_OF(cpu_level_names); i++) {
+        if (bytes_equal_text(name, cpu_level_names[i])) {
             *out = (enum cpu_level)i;
             return true;
         }

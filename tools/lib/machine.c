@@ -23,8 +23,9 @@
 
 #include "tools/lib/report.h"
 
-#define QEMU       "qemu-system-x86_64"
-#define PATH_BYTES 4096
+#define APPEND_BYTES 256 // the command line is one of ours
+#define QEMU         "qemu-system-x86_64"
+#define PATH_BYTES   4096
 
 // The pairs between us (first) and the child (second).
 struct channels {
@@ -99,20 +100,33 @@ static void channels_close(struct channels *channels) {
     }
 }
 
+// The kernel's command line.
+static void append_text(const struct machine_config *config, char *out, usize size) {
+    snprintf(out, size, "%s cpu=%s", config->append, cpu_level_name(config->cpu));
+}
+
 static void become_qemu(const struct machine_config *config, const char *kernel, int link_fd) {
     char memory[32];
     char cpus[16];
     char link[64];
     char archive[64];
+    char append[APPEND_BYTES];
+    static const char *const models[] = {
+        [CPU_NATIVE] = "max",
+        [CPU_AVX_ONLY] = "max,avx2=off,fma=off,bmi1=off,bmi2=off,abm=off",
+        [CPU_BASELINE] = "max,avx=off,f16c=off,avx2=off,fma=off,bmi1=off,bmi2=off,abm=off",
+    };
+    append_text(config, append, sizeof(append));
     snprintf(memory, sizeof(memory), "%lluM", (unsigned long long)(config->ram_bytes / MIB));
     snprintf(cpus, sizeof(cpus), "%u", config->cpus);
     snprintf(link, sizeof(link), "socket,id=link,fd=%d", link_fd);
     snprintf(archive, sizeof(archive), "/proc/self/fd/%d", config->archive);
-    execlp(QEMU, QEMU, "-accel", "tcg", "-machine", "q35", "-cpu", "max", "-m", memory, "-smp",
-           cpus, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",   //
+    execlp(QEMU, QEMU, "-accel", "tcg", "-machine", "q35", "-cpu", models[config->cpu], "-m",
+           memory, "-smp", cpus, "-nodefaults", "-no-user-config", "-display", "none",
+           "-no-reboot",                                                               //
            "-chardev", "file,id=serial,path=/dev/stdout", "-serial", "chardev:serial", //
            "-chardev", link, "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=link",
-           "-kernel", kernel, "-initrd", archive, "-append", config->append, NULL);
+           "-kernel", kernel, "-initrd", archive, "-append", append, NULL);
 }
 
 static void become_hosted(const struct machine_config *config, const char *kernel, int link_fd) {
@@ -120,13 +134,15 @@ static void become_hosted(const struct machine_config *config, const char *kerne
     char cpus[16];
     char link[16];
     char archive[16];
+    char append[APPEND_BYTES];
+    append_text(config, append, sizeof(append));
     snprintf(memory, sizeof(memory), "%llu", (unsigned long long)(config->ram_bytes / MIB));
     snprintf(cpus, sizeof(cpus), "%u", config->cpus);
     snprintf(link, sizeof(link), "%d", link_fd);
     snprintf(archive, sizeof(archive), "%d", config->archive);
     const char *symbols = config->symbols != NULL ? "--symbols" : NULL; // ends the list where NULL
     execl(kernel, "kwast-hosted", "--memory", memory, "--cpus", cpus, "--link", link, "--archive",
-          archive, "--append", config->append, symbols, config->symbols, NULL);
+          archive, "--append", append, symbols, config->symbols, NULL);
 }
 
 // In the child, in our memory: becomes the machine, or leaves the reason in *error.
