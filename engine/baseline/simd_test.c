@@ -84,17 +84,18 @@ static const struct access {
     u32 bytes;
     bool stores;
 } accesses[] = {
-    {"v128.load", 16, false},        {"v128.load8x8_s", 8, false},
-    {"v128.load8x8_u", 8, false},    {"v128.load16x4_s", 8, false},
-    {"v128.load16x4_u", 8, false},   {"v128.load32x2_s", 8, false},
-    {"v128.load32x2_u", 8, false},   {"v128.load8_splat", 1, false},
-    {"v128.load16_splat", 2, false}, {"v128.load32_splat", 4, false},
-    {"v128.load64_splat", 8, false}, {"v128.load32_zero", 4, false},
-    {"v128.load64_zero", 8, false},  {"v128.load8_lane", 1, false},
-    {"v128.load16_lane", 2, false},  {"v128.load32_lane", 4, false},
-    {"v128.load64_lane", 8, false},  {"v128.store8_lane", 1, true},
-    {"v128.store16_lane", 2, true},  {"v128.store32_lane", 4, true},
-    {"v128.store64_lane", 8, true},  {"v128.store", 16, true},
+    {"v128.load", 16, false},        {"folded", 16, false},
+    {"v128.load8x8_s", 8, false},    {"v128.load8x8_u", 8, false},
+    {"v128.load16x4_s", 8, false},   {"v128.load16x4_u", 8, false},
+    {"v128.load32x2_s", 8, false},   {"v128.load32x2_u", 8, false},
+    {"v128.load8_splat", 1, false},  {"v128.load16_splat", 2, false},
+    {"v128.load32_splat", 4, false}, {"v128.load64_splat", 8, false},
+    {"v128.load32_zero", 4, false},  {"v128.load64_zero", 8, false},
+    {"v128.load8_lane", 1, false},   {"v128.load16_lane", 2, false},
+    {"v128.load32_lane", 4, false},  {"v128.load64_lane", 8, false},
+    {"v128.store8_lane", 1, true},   {"v128.store16_lane", 2, true},
+    {"v128.store32_lane", 4, true},  {"v128.store64_lane", 8, true},
+    {"v128.store", 16, true},
 };
 
 static u8 byte_at(u32 address) {

@@ -6,7 +6,8 @@
 // their position only; before each call an export "hangLimitInitializer", if there is one, is
 // called. A NaN is printed as such, a reference as null or not, every trap as one of the texts of
 // the specification. At the end come the hash of the imports' arguments and that of the memory;
-// a second argument names a file to write the memory to.
+// a second argument names a file to write the memory to. Before these, --cpu=LEVEL says what
+// generated code may use.
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -176,9 +177,15 @@ static struct bytes read_all(const char *path) {
 }
 
 int main(int argc, char **argv) {
+    struct engine_config config = {.segment = SEGMENT_GS, .features = FEATURES_SUPPORTED};
+    if (argc > 1 && strncmp(argv[1], "--cpu=", 6) == 0) {
+        if (!cpu_level_named(bytes_of(argv[1] + 6), &config.cpu))
+            return 2;
+        argc--;
+        argv++;
+    }
     if (argc != 2 && argc != 3)
         return 2;
-    struct engine_config config = {.segment = SEGMENT_GS, .features = FEATURES_SUPPORTED};
     struct engine *engine;
     struct store *store;
     struct module *module;
