@@ -33,6 +33,7 @@ help:
 	@echo 'make hosted       the kernel as a Linux process, build/kwast-hosted'
 	@echo 'make iso          a bootable ISO, build/kwast.iso (BUILD=release: without assertions)'
 	@echo 'make unit         unit tests, under ASan and UBSan'
+	@echo 'make races        stress of locks, scheduler and heap on several CPUs, under ThreadSanitizer'
 	@echo 'make x64          compare the assembler with LLVM'
 	@echo 'make golden bless compare emitted code with tests/golden/*.txt; rewrite these'
 	@echo 'make stack        compute how deep the stacks of the kernel get (BUILD=release: of that one)'
@@ -192,7 +193,7 @@ spec-machines: $(out)/spec.elf $(out)/spec-hosted
 
 # The port alone, with a payload that tests it in place of the kernel (tests/boot/arch_test.py).
 arch_test_objects = $(patsubst %,$(kout)/kernel/%.o,$(base_c) base/string.c $(arch_c) $(arch_s) \
-                    tests/boot/arch_payload.c tests/boot/arch_payload_asm.S) $(kout)/kernel/gen/font.c.o
+                    tests/boot/arch_payload.c tests/boot/arch_payload_cpus.c tests/boot/arch_payload_asm.S) $(kout)/kernel/gen/font.c.o
 
 $(kout)/arch-test.first.elf: $(arch_test_objects) kernel/arch/x86_64/kernel.ld
 	$(link_kernel)
@@ -289,6 +290,27 @@ $(out)/unit/%_test: $(out)/unit/obj/%_test.c.o $(foreach l,base engine kernel fa
 unit: $(unit_programs)
 	@tools/run_unit.sh $(unit_programs)
 
+# Locks, the scheduler, the heap and frames on several CPUs at once, which are host threads here, under
+# ThreadSanitizer.
+SMP_ROUNDS ?= 300
+SMP_SEED   ?= 1
+tsan_flags := $(common_flags) -D_GNU_SOURCE -O1 -fsanitize=thread
+tsan_c     := tests/smp/machine.c tests/smp/stress.c $(base_c) $(call sources,kernel/sync/*.c kernel/mm/*.c kernel/sched/*.c)
+tsan_c     := $(filter-out kernel/mm/code.c kernel/mm/guest.c,$(tsan_c))
+
+$(out)/tsan/%.o: % | $(ready)
+	$(call say,CC,$< (for races))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(tsan_flags) -c $< -o $@
+
+$(out)/smp_stress: $(patsubst %,$(out)/tsan/%.o,$(tsan_c))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=thread $^ -o $@
+
+.PHONY: races
+races: $(out)/smp_stress
+	$(Q)for cpus in 1 2 4 8; do TSAN_OPTIONS=halt_on_error=1 $< $$cpus $(SMP_ROUNDS) $(SMP_SEED) || exit 1; done
+
 # The port under every way to start it, with its own payload in place of the kernel.
 .PHONY: port
 port: $(out)/arch-test.elf
@@ -342,30 +364,44 @@ $(out)/fuzz/compile_mutate: $(patsubst %,$(out)/fuzz/obj/%.o,tests/fuzz/mutate.c
 	$(call say,LINK,$@)
 	$(Q)$(CC) -fsanitize=address,undefined $^ -o $@
 
-# New finds go to build/fuzz/found; the corpus in the tree changes by hand only.
+# Modules that run: the input is the decisions of the oracle's generator.
+run_fuzz_c := tests/fuzz/run_fuzz.c $(filter-out tests/oracle/oracle.c,$(wildcard tests/oracle/*.c)) \
+              $(filter-out tests/fuzz/compile_target.c,$(compile_fuzz_c))
+$(out)/fuzz/run_fuzz: $(patsubst %,$(out)/fuzz/obj/%.o,$(run_fuzz_c))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=fuzzer,address,undefined $^ -o $@
+
+# New finds go to build/fuzz/found and found_run; the corpus in the tree changes by hand only.
 .PHONY: fuzz
-fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)/fuzz/compile_mutate
-	@mkdir -p $(out)/fuzz/found
+fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)/fuzz/compile_mutate $(out)/fuzz/run_fuzz
+	@mkdir -p $(out)/fuzz/found $(out)/fuzz/found_run $(out)/fuzz/decisions
 	$(Q)$(out)/fuzz/decode_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
 	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
 	$(Q)$(out)/fuzz/mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
 	$(Q)$(out)/fuzz/compile_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
 	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
 	$(Q)$(out)/fuzz/compile_mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
+	$(Q)tests/fuzz/decisions.py $(out)/fuzz/decisions
+	$(Q)$(out)/fuzz/run_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=60 -verbosity=0 -len_control=0 -max_len=6000 \
+	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found_run $(out)/fuzz/decisions
 
-# The engine against another one, on random modules.
-ORACLE_COUNT ?= 50
+# The engine against another one, on random modules (tests/oracle/run.py --help).
+ORACLE_COUNT ?= 300
 ORACLE_SEED  ?= 1
 .PHONY: oracle
-oracle: $(out)/oracle/exports
-	$(Q)tests/oracle/compare.py $< $(ORACLE_COUNT) $(ORACLE_SEED)
-	$(Q)tests/oracle/exceptions.py $< $(ORACLE_COUNT) $(ORACLE_SEED)
-	$(Q)tests/oracle/vectors.py $< $(ORACLE_COUNT) $(ORACLE_SEED)
+oracle: $(out)/oracle/oracle
+	$(Q)tests/oracle/run.py --count $(ORACLE_COUNT) --binaryen 20 --exceptions 30 --seed $(ORACLE_SEED) $<
 
-$(out)/oracle/exports: $(out)/host/tests/oracle/exports.c.o $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
+oracle_c := $(wildcard tests/oracle/*.c)
+$(out)/oracle/oracle: $(patsubst %,$(out)/host/%.o,$(oracle_c)) $(foreach l,tool engine fake base,$(out)/host/lib$(l).a)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -o $@
+
+$(out)/oracle/checked: $(patsubst %,$(out)/unit/obj/%.o,$(oracle_c)) $(foreach l,tool engine fake base,$(out)/unit/lib$(l).a)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -fsanitize=address,undefined $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -o $@
 
 # The protocol between processes: every interleaving of a small case each, by spin.
 model_cases := 1-2 2-1
@@ -441,7 +477,7 @@ wasm_target := --target=wasm32-wasi --sysroot=/usr
 wasm_flags := $(wasm_target) -I. -O2 -Wall -Wextra -Werror
 wasm_link := $(wasm_target) -Wl,--strip-debug
 program_sources := $(foreach e,c cc rs,$(wildcard user/programs/*.$(e)))
-test_program_sources := $(foreach e,c cc rs wat,$(wildcard tests/programs/*.$(e) tests/kwast/*.$(e)))
+test_program_sources := $(foreach e,c cc rs wat,$(wildcard tests/programs/*.$(e) tests/kwast/*.$(e) user/services/*.$(e)))
 program_files = $(addprefix $(out)/programs/,$(addsuffix .wasm,$(basename $(notdir $(1)))))
 
 .PHONY: programs test-programs
@@ -470,6 +506,7 @@ endef
 $(eval $(call program_rules,user/programs))
 $(eval $(call program_rules,tests/programs))
 $(eval $(call program_rules,tests/kwast))
+$(eval $(call program_rules,user/services))
 
 # Larger programs from Debian's sources, for tests. Where no source can be had they are left out, and
 # the tests say so.
@@ -540,4 +577,4 @@ tidy: format-check layers lint
 clean:
 	rm -rf $(out)
 
--include $(shell find $(out)/host $(out)/unit $(out)/checked $(out)/fuzz $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
+-include $(shell find $(out)/host $(out)/unit $(out)/checked $(out)/fuzz $(out)/tsan $(out)/debug $(out)/release -name "*.d" 2>/dev/null)

@@ -21,10 +21,14 @@ if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
     done
 fi
 
+# As many CPUs as there are here, up to four.
+cpus=$(nproc)
+[ "$cpus" -le 4 ] || cpus=4
+
 accel=tcg
 if [ -w /dev/kvm ] && { [ -d /sys/module/kvm_intel ] || [ -d /sys/module/kvm_amd ]; }; then
     accel=kvm
 fi
 
-exec qemu-system-x86_64 -machine q35 -accel "$accel" -cpu max -m 512 -no-reboot -nic none \
+exec qemu-system-x86_64 -machine q35 -accel "$accel" -cpu max -m 512 -smp "$cpus" -no-reboot -nic none \
     -display "$display" -serial mon:stdio -cdrom "$iso" "$@"

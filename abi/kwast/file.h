@@ -1,16 +1,30 @@
 #pragma once
 // The file protocol: what is asked of a server of files, and what it answers.
 //
-// A message is an operation, handles, a few words, and bytes: up to two paths, and data. It says
-// nothing of how it travels. Today the server is who started the machine, and messages are frames
-// of the link (abi/kwast/link.h): a request is struct file_request, `path_len` bytes of the path,
-// `other_len` bytes of the other path, and the data up to the frame's end; an answer is
-// struct file_reply and data up to the frame's end.
+// A message is an operation, handles, a few words, and bytes: up to two paths, and data. Where the
+// server is who started the machine, messages are frames of the link (abi/kwast/link.h): a request
+// is struct file_request, `path_len` bytes of the path, `other_len` bytes of the other path, and
+// the data up to the frame's end; an answer is struct file_reply and data up to the frame's end.
 //
-// A handle names an open file or directory. The client chooses its number when it opens one, so
-// that a client that gave up waiting for the answer can close it all the same: requests are served
-// in the order in which they were sent. Handles below FILE_ROOTS_MAX are directories that the
-// server has opened beforehand, and cannot be closed.
+// To a scheme (abi/kwast/calls.h) the same messages are calls on the channel of a file or
+// directory:
+//
+//   operation   KWAST_FIRST_OPERATION + enum file_op
+//   words       words[0] and words[1] as below; words[2] is the flags, words[3] the value of the
+//               channel `other`, which is of the same scheme
+//   bytes       the path
+//   grant 0     the data: lent for reading, or for writing where the answer has data
+//   grant 1     the other path, for those that have one
+//   answer      the status; words[0] and words[1] as below; words[2] is how many bytes of data
+//               the server put into grant 0
+//
+// FILE_OPEN is answered with the handle of a channel (or of any other file, directory or stream).
+// FILE_CLOSE is never sent: KWAST_CLOSED says it.
+//
+// Over the link, a handle names an open file or directory. The client chooses its number when it
+// opens one, so that a client that gave up waiting for the answer can close it all the same:
+// requests are served in the order in which they were sent. Handles below FILE_ROOTS_MAX are
+// directories that the server has opened beforehand, and cannot be closed.
 //
 // A path is relative, is not NUL-terminated and has no NUL inside. The server follows no path out
 // of the directory that the handle was opened for: not by "..", not by a symbolic link, whatever

@@ -104,6 +104,7 @@ enum cpu_level : u8 {
     CPU_NATIVE,   // all that this CPU has
     CPU_AVX_ONLY, // x86-64-v2 and AVX, if it has that
     CPU_BASELINE, // x86-64-v2, which every CPU has that the engine runs on
+    CPU_LEVEL_COUNT
 };
 
 // Its name for people: native, avx, baseline. The way back is false when `name` is none of them.

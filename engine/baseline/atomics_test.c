@@ -1,52 +1,25 @@
 // Atomic accesses, by running them on one thread: results, alignment, bounds, waiting.
 
-#include "tests/embedder.h"
-
-#include "base/string.h"
+#include "tests/fixture.h"
 
 static const u8 atomics_wasm[] = {
 #embed "wat/atomics.wasm"
 };
 
-static struct embedder e;
-static struct instance *instance;
+static struct fixture f;
 
 #define PAGE      65536u
 #define BOUNDS    TRAP_MEMORY_BOUNDS
 #define UNALIGNED TRAP_UNALIGNED_ATOMIC
 
-// A call of an export and what comes of it. A function without a result leaves its first argument.
-struct call_case {
-    const char *name;
-    u64 args[6];
-    u64 result;
-    enum trap trap;
-};
-
 static int setup(void **state) {
     (void)state;
-    embedder_init(&e);
-    instance = embedder_instance(&e, (struct bytes){atomics_wasm, sizeof atomics_wasm}, NULL);
-    return 0;
+    return fixture_init(&f, atomics_wasm, sizeof atomics_wasm);
 }
 
 static int teardown(void **state) {
     (void)state;
-    embedder_fini(&e);
-    return 0;
-}
-
-static void run_cases(const struct call_case *cases, usize count) {
-    for (usize i = 0; i < count; i++) {
-        const struct call_case *c = &cases[i];
-        u64 values[8] = {0};
-        memcpy(values, c->args, sizeof c->args);
-        enum trap trap = embedder_call(&e, instance, c->name, values);
-        if (trap != c->trap || (trap == TRAP_NONE && values[0] != c->result))
-            fail_msg("%s (case %zu): trap %s, result 0x%llx, expected %s, 0x%llx", c->name, i,
-                     trap_text(trap), (unsigned long long)values[0], trap_text(c->trap),
-                     (unsigned long long)c->result);
-    }
+    return fixture_fini(&f);
 }
 
 static void accesses_are_aligned_and_in_bounds(void **state) {
@@ -73,7 +46,7 @@ static void accesses_are_aligned_and_in_bounds(void **state) {
         {"load1", {12}, 0, UNALIGNED},
         {"store1", {PAGE, 5}, 0, BOUNDS},
     };
-    run_cases(cases, COUNT_OF(cases));
+    fixture_run(&f, cases, COUNT_OF(cases));
 }
 
 static void changes_give_what_was_there(void **state) {
@@ -100,7 +73,7 @@ static void changes_give_what_was_there(void **state) {
         {"cas_self", {128}, 0, 0},
         {"fence", {7}, 7, 0},
     };
-    run_cases(cases, COUNT_OF(cases));
+    fixture_run(&f, cases, COUNT_OF(cases));
 }
 
 static void waits_on_one_thread(void **state) {
@@ -123,7 +96,7 @@ static void waits_on_one_thread(void **state) {
         {"notify1", {0, 1}, 0, 0},
         {"notify1", {PAGE, 1}, 0, BOUNDS},
     };
-    run_cases(cases, COUNT_OF(cases));
+    fixture_run(&f, cases, COUNT_OF(cases));
 }
 
 int main(void) {

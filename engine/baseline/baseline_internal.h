@@ -173,8 +173,9 @@ struct baseline {
     // Locals.
     u32 local_capacity;
     struct local {
-        i32 home; // from rbp
-        u8 reg;   // or NO_REG
+        i32 home;         // from rbp
+        u8 reg;           // or NO_REG
+        u32 temporary_of; // loop_stamp of the loop, or 0
     } *local;
 
     // Operands.
@@ -186,6 +187,8 @@ struct baseline {
     u32 block_count;
     u32 block_capacity;
     struct block *blocks;
+    u32 temporary_block; // of the loop that has temporaries, or 0: see loop.c
+    u32 loop_stamp;      // its number
 
     u32 trap_count;
     u32 trap_capacity;
@@ -342,6 +345,11 @@ void locals_spill(struct baseline *c);
 // A call destroyed all registers: locals are at home, operands were popped or spilled.
 void state_clobber(struct baseline *c);
 
+// Puts the locals in `regs` home; they are in no register any more.
+void locals_evict(struct baseline *c, u32 regs);
+// The local's value is of no use any more.
+void local_drop(struct baseline *c, u32 local);
+void local_attach(struct baseline *c, u32 local, u8 reg, bool clean);
 // Clean locals are at home only from now on.
 void locals_forget(struct baseline *c);
 // Takes a local that is at home into a register as well.
@@ -369,6 +377,8 @@ void moves_emit(struct baseline *c);
 
 // Where a loop begins: reads ahead and brings its locals where they are best.
 void loop_prepare(struct baseline *c);
+// Where that loop ends: its temporaries are locals like others.
+void loop_end(struct baseline *c);
 
 // -- frame.c ------------------------------------------------------------------------------------
 
@@ -396,6 +406,9 @@ void merge_decide(struct baseline *c, struct merge *m, u32 count);
 bool merge_arrive(struct baseline *c, struct merge *m, u32 height, u32 count, bool bound);
 // Emits what merge_arrive found. The current state is not changed: the branch may not be taken.
 void merge_moves(struct baseline *c, const struct merge *m, u32 height, u32 count);
+// The same behind a branch back to `m` that may not have been taken: with the temporaries, and with
+// all operands at home.
+void merge_adopt_back(struct baseline *c, const struct merge *m);
 // Makes `m` the current state.
 void merge_adopt(struct baseline *c, const struct merge *m, u32 height, u32 count,
                  const enum value_type *types);

@@ -135,6 +135,18 @@ static void emit_clause(struct baseline *c, struct block *block, struct catch_cl
     emit_br(c, clause.label + 1);
 }
 
+// The operands below a try_table, which a landing has written over from `from` on: they are where
+// they were, at home, as below every block.
+static void restore_below(struct baseline *c, u32 from, u32 height) {
+    for (u32 i = from; i < height; i++) {
+        struct operand *x = &c->operands[i];
+        x->kind = SLOT_HOME;
+        x->reg = NO_REG;
+        x->type = c->validator.operands[i];
+        x->slot = operand_slot(c, i);
+    }
+}
+
 // [moves; jmp end;] landings
 void try_table_end(struct baseline *c, struct block *block) {
     u32 outer = c->blocks[c->block_count - 2].guard;
@@ -143,8 +155,11 @@ void try_table_end(struct baseline *c, struct block *block) {
     if (c->reachable)
         emit_br(c, 0);
     const u8 *at = block->catches;
-    for (u32 i = 0; i < block->catch_count && insn_reserve(c); i++)
-        emit_clause(c, block, insn_next_catch(&at));
+    for (u32 i = 0; i < block->catch_count && insn_reserve(c); i++) {
+        struct catch_clause clause = insn_next_catch(&at);
+        emit_clause(c, block, clause);
+        restore_below(c, block_at(c, clause.label + 1)->height, block->height);
+    }
     c->reachable = false;
 }
 

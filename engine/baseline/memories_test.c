@@ -1,69 +1,36 @@
 // Accesses that are checked, by running them: memories other than the first, and those of 64 bits.
 // What is in bounds and what is not, around the end of the memory, 2^32 and 2^64.
 
-#include "tests/embedder.h"
-
-#include "base/string.h"
+#include "tests/fixture.h"
 
 static const u8 memories_wasm[] = {
 #embed "wat/memories.wasm"
 };
 
-static struct embedder e;
-static struct instance *instance;
+static struct fixture f;
 
 #define PAGE   65536u
 #define BOUNDS TRAP_MEMORY_BOUNDS
 #define ALL    UINT64_MAX
 
-// A call of an export and what comes of it. A function without a result leaves its first argument.
-struct call_case {
-    const char *name;
-    u64 args[6];
-    u64 result;
-    enum trap trap;
-};
-
 static int setup(void **state) {
     (void)state;
-    embedder_init(&e);
-    instance = embedder_instance(&e, (struct bytes){memories_wasm, sizeof memories_wasm}, NULL);
-    return 0;
+    return fixture_init(&f, memories_wasm, sizeof memories_wasm);
 }
 
 static int teardown(void **state) {
     (void)state;
-    embedder_fini(&e);
-    return 0;
-}
-
-static u8 *memory_bytes(const char *name) {
-    struct extern_ref ref;
-    assert_true(instance_export(instance, bytes_of(name), &ref));
-    return (u8 *)ref.memory->base;
+    return fixture_fini(&f);
 }
 
 // The first eight bytes and the last eight of each memory tell it from the others.
 static void mark(void) {
     static const char *const names[] = {"m0", "m1", "m2"};
     for (u32 i = 0; i < COUNT_OF(names); i++) {
-        u8 *bytes = memory_bytes(names[i]);
+        u8 *bytes = fixture_memory(&f, names[i]);
         memset(bytes, 0, PAGE);
         memset(bytes, 0x10 + (int)i, 8);
         memset(bytes + PAGE - 8, 0x80 + (int)i, 8);
-    }
-}
-
-static void run_cases(const struct call_case *cases, usize count) {
-    for (usize i = 0; i < count; i++) {
-        const struct call_case *c = &cases[i];
-        u64 values[8] = {0};
-        memcpy(values, c->args, sizeof c->args);
-        enum trap trap = embedder_call(&e, instance, c->name, values);
-        if (trap != c->trap || (trap == TRAP_NONE && values[0] != c->result))
-            fail_msg("%s (case %zu): trap %s, result 0x%llx, expected %s, 0x%llx", c->name, i,
-                     trap_text(trap), (unsigned long long)values[0], trap_text(c->trap),
-                     (unsigned long long)c->result);
     }
 }
 
@@ -119,7 +86,7 @@ static void loads_stop_at_the_end(void **state) {
         {"m2_64", {PAGE - 8}, HIGH(2), 0},
         {"m2_64", {PAGE}, 0, BOUNDS},
     };
-    run_cases(cases, COUNT_OF(cases));
+    fixture_run(&f, cases, COUNT_OF(cases));
 }
 
 static void stores_stop_at_the_end(void **state) {
@@ -148,7 +115,7 @@ static void stores_stop_at_the_end(void **state) {
         {"m1_crowded", {1, 2, 3, 4, PAGE - 10, 4}, 3 + 10 + 21 + 36 + 0x07 + 14, 0},
         {"m1_crowded", {1, 2, 3, 4, PAGE - 10, 5}, 0, BOUNDS},
     };
-    run_cases(cases, COUNT_OF(cases));
+    fixture_run(&f, cases, COUNT_OF(cases));
 }
 
 static void ranges_are_checked_in_both_memories(void **state) {
@@ -191,7 +158,7 @@ static void ranges_are_checked_in_both_memories(void **state) {
         {"init2", {ALL - 7, 0, 8}, 0, BOUNDS},
         {"init2", {0, 1, 8}, 0, BOUNDS},
     };
-    run_cases(cases, COUNT_OF(cases));
+    fixture_run(&f, cases, COUNT_OF(cases));
 }
 
 static void growing_moves_the_end_of_one_memory(void **state) {
@@ -212,7 +179,7 @@ static void growing_moves_the_end_of_one_memory(void **state) {
         {"m2_64", {3 * PAGE - 8}, 0, 0},
         {"m2_64", {3 * PAGE - 7}, 0, BOUNDS},
     };
-    run_cases(cases, COUNT_OF(cases));
+    fixture_run(&f, cases, COUNT_OF(cases));
 }
 
 // (memory i64 1) (func (export "f") (param i64) (result i32)
@@ -227,9 +194,9 @@ static enum trap load_at(u64 offset, u64 index) {
     for (u32 i = 0; i < 10; i++, offset >>= 7) // padded, so that the sizes are fixed
         *at++ = (u8)((offset & 0x7f) | (i < 9 ? 0x80 : 0));
     *at = 0x0b;
-    struct instance *made = embedder_instance(&e, (struct bytes){wasm, sizeof wasm}, NULL);
+    struct instance *made = embedder_instance(&f.e, (struct bytes){wasm, sizeof wasm}, NULL);
     u64 value = index;
-    return embedder_call(&e, made, "f", &value);
+    return embedder_call(&f.e, made, "f", &value);
 }
 
 static void offsets_up_to_two_to_the_64(void **state) {

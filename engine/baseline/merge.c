@@ -61,6 +61,13 @@ static bool merge_needs_local(struct baseline *c, struct merge *m, u8 reg, bool 
     return now != reg || (want_clean && !clean);
 }
 
+// Whether the local in `reg` is a temporary of the loop that has state `m`, which every iteration
+// sets before anything else. It need not be home then, if the register is not wanted otherwise.
+static bool is_dead_at(const struct baseline *c, const struct merge *m, u8 reg) {
+    return c->temporary_block != 0 && m == &c->blocks[c->temporary_block].merge &&
+           c->local[c->local_of[reg]].temporary_of == c->loop_stamp && (m->locals & bit(reg)) == 0;
+}
+
 bool merge_arrive(struct baseline *c, struct merge *m, u32 height, u32 count, bool bound) {
     ASSERT(m->decided);
     ASSERT(c->window >= height);
@@ -70,9 +77,11 @@ bool merge_arrive(struct baseline *c, struct merge *m, u32 height, u32 count, bo
 
     // Dirty locals that the state wants at home.
     for (u32 left = c->locals & ~c->clean; left != 0; left &= left - 1) {
-        u32 reg = (u32)__builtin_ctz(left);
+        u8 reg = (u8)__builtin_ctz(left);
+        if (is_dead_at(c, m, reg))
+            continue;
         // In the state, but elsewhere: seen above.
-        needed |= (m->locals & bit((u8)reg)) == 0 || m->local_of[reg] != c->local_of[reg];
+        needed |= (m->locals & bit(reg)) == 0 || m->local_of[reg] != c->local_of[reg];
     }
 
     u32 base = c->operand_count - count;
@@ -99,6 +108,8 @@ static void merge_store_locals(struct baseline *c, const struct merge *m) {
     }
     for (u32 left = c->locals & ~c->clean & ~kept; left != 0; left &= left - 1) {
         u8 reg = (u8)__builtin_ctz(left);
+        if (is_dead_at(c, m, reg))
+            continue;
         u32 local = c->local_of[reg];
         value_store(c, c->validator.locals[local], local_home(c, local), reg);
     }
@@ -176,4 +187,20 @@ void merge_adopt(struct baseline *c, const struct merge *m, u32 height, u32 coun
     }
     c->operand_count = height + count;
     c->window = count > MERGE_CARRIED ? c->operand_count - MERGE_CARRIED : height;
+}
+
+void merge_adopt_back(struct baseline *c, const struct merge *m) {
+    u32 temporaries = 0;
+    u16 local_of[REG_COUNT];
+    for (u32 left = c->locals & ~c->clean; left != 0; left &= left - 1) {
+        u8 reg = (u8)__builtin_ctz(left);
+        if (is_dead_at(c, m, reg))
+            temporaries |= bit(reg);
+        local_of[reg] = c->local_of[reg];
+    }
+    merge_adopt(c, m, c->operand_count, 0, NULL);
+    for (u32 left = temporaries; left != 0; left &= left - 1) {
+        u8 reg = (u8)__builtin_ctz(left);
+        local_attach(c, local_of[reg], reg, false);
+    }
 }

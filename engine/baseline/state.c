@@ -94,7 +94,7 @@ static void local_detach(struct baseline *c, u8 reg) {
     c->clean &= ~bit(reg);
 }
 
-static void local_attach(struct baseline *c, u32 local, u8 reg, bool clean) {
+void local_attach(struct baseline *c, u32 local, u8 reg, bool clean) {
     ASSERT((c->locals & bit(reg)) == 0);
     ASSERT(c->local[local].reg == NO_REG);
     c->local[local].reg = reg;
@@ -134,6 +134,20 @@ void operands_spill(struct baseline *c, u32 below) {
 void locals_spill(struct baseline *c) {
     for (u32 dirty = c->locals & ~c->clean; dirty != 0; dirty &= dirty - 1)
         local_write_home(c, (u8)__builtin_ctz(dirty));
+}
+
+void locals_evict(struct baseline *c, u32 regs) {
+    ASSERT((regs & ~c->locals) == 0);
+    for (u32 left = regs; left != 0; left &= left - 1) {
+        u8 reg = (u8)__builtin_ctz(left);
+        local_write_home(c, reg);
+        local_detach(c, reg);
+    }
+}
+
+void local_drop(struct baseline *c, u32 local) {
+    if (c->local[local].reg != NO_REG)
+        local_detach(c, c->local[local].reg);
 }
 
 void locals_forget(struct baseline *c) {

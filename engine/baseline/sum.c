@@ -37,13 +37,18 @@ u8 sum_own_reg(const struct baseline *c, const struct operand *x) {
 void operand_settle(struct baseline *c, struct operand *x) {
     if (x->kind != SLOT_SUM)
         return;
-    struct mem sum = sum_mem(x);
     u8 to = sum_own_reg(c, x);
-    operand_release(c, x);
     if (to == NO_REG)
         to = reg_alloc(c, GPR_MASK);
     else
         reg_retain(c, to);
+    // Looking for a register may have sent the sum home, where it is on the stack.
+    if (x->kind != SLOT_SUM) {
+        reg_release(c, to);
+        return;
+    }
+    struct mem sum = sum_mem(x);
+    operand_release(c, x);
     asm_lea(c->a, W32, as_gpr(to), sum);
     x->kind = SLOT_REG;
     x->reg = to;

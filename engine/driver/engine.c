@@ -31,6 +31,8 @@ static u32 cpu_mask(enum cpu_level level) {
         return CPU_AVX;
     case CPU_BASELINE:
         return 0;
+    case CPU_LEVEL_COUNT:
+        break;
     }
     UNREACHABLE();
 }

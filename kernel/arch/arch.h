@@ -283,6 +283,7 @@ struct fault {
     enum fault_class class;
     enum fault_access access; // FAULT_PAGE
     struct virt_addr address; // FAULT_PAGE
+    bool is_present;          // FAULT_PAGE: a page is mapped there, and that is not what is wrong
     u64 pc;
     u64 fp;
     u64 sp;

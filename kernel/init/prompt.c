@@ -150,13 +150,14 @@ static void run_mem(const struct boot_state *boot, const struct command_line *li
     (void)line;
     struct frame_stats frames;
     struct heap_stats heap;
+    heap_trim();
     frame_stats(&frames);
     heap_stats(&heap);
     say("kernel    %8llu of %8llu KiB free\n", frames.free[ZONE_KERNEL] * PAGE_SIZE / KIB,
         frames.total[ZONE_KERNEL] * PAGE_SIZE / KIB);
     say("programs  %8llu of %8llu KiB free\n", frames.free[ZONE_PROGRAM] * PAGE_SIZE / KIB,
         frames.total[ZONE_PROGRAM] * PAGE_SIZE / KIB);
-    say("heap      %8llu KiB in use\n", heap.bytes_used / KIB);
+    say("heap      %8llu KiB in use (%lu bytes)\n", heap.bytes_used / KIB, heap.bytes_used);
 }
 
 struct find {
@@ -210,6 +211,17 @@ static void run_log(const struct boot_state *boot, const struct command_line *li
     kfree(text, size);
 }
 
+#ifndef NDEBUG
+static void run_fail(const struct boot_state *boot, const struct command_line *line) {
+    (void)boot;
+    u64 n;
+    if (line->count != 2 || !parse_number(line->words[1], &n))
+        say("usage: fail NUMBER\n");
+    else
+        heap_fail_nth(n);
+}
+#endif
+
 static void run_poweroff(const struct boot_state *boot, const struct command_line *line) {
     (void)boot;
     (void)line;
@@ -226,6 +238,9 @@ static const struct command commands[] = {
     {"mem", "memory", run_mem},
     {"kill", "NUMBER: end a process", run_kill},
     {"log", "what the kernel said", run_log},
+#ifndef NDEBUG
+    {"fail", "NUMBER: that allocation of the kernel's heap from now on fails", run_fail},
+#endif
     {"poweroff", "stop the machine", run_poweroff},
 };
 

@@ -34,10 +34,16 @@ static bool is_in_slots(struct virt_addr address) {
     return address.value - slots.start.value < slots.bytes;
 }
 
+// Whether a page may be what is missing. Where one is mapped, with all rights, as always in the
+// slots, a page table is broken: trying again would go on for ever.
+static bool is_missing_page(const struct fault *fault) {
+    return fault->class == FAULT_PAGE && !fault->is_present && is_in_slots(fault->address);
+}
+
 // A guarded copy. Its program's side is checked to be in the program's memory, and is in the slots;
 // anything else that faults here is the kernel's own mistake, which must not pass for EFAULT.
 static struct fault_result copy_fault(const struct fault *fault) {
-    if (fault->class != FAULT_PAGE || !is_in_slots(fault->address))
+    if (!is_missing_page(fault))
         return (struct fault_result){.action = FAULT_BUG};
     enum status status = aspace_fault(aspace_kernel(), fault->address, fault->access);
     if (status == OK)
@@ -56,13 +62,19 @@ static enum fault_kind kind_of(const struct fault *fault) {
     }
 }
 
-// A fault of generated code: a page to commit, or a trap.
+// A fault of generated code: a page to commit, or a trap. An address outside of what is the
+// process's own must not have been formed: the sandbox has a hole, and what reached it is not to
+// run on.
 static struct fault_result program_fault(const struct fault *fault, struct thread *thread) {
     enum trap access_trap = TRAP_MEMORY_BOUNDS;
-    if (fault->class == FAULT_PAGE && is_in_slots(fault->address)) {
-        enum status status = aspace_fault(aspace_kernel(), fault->address, fault->access);
+    if (is_missing_page(fault)) {
+        const struct process *process = thread->owner;
+        enum status status = aspace_fault_own(aspace_kernel(), fault->address, fault->access,
+                                              process == NULL ? NULL : &process->account);
         if (status == OK)
             return (struct fault_result){.action = FAULT_RETRY};
+        if (status == ERR_DENIED)
+            return (struct fault_result){.action = FAULT_BUG};
         if (status == ERR_NO_MEMORY)
             access_trap = TRAP_OUT_OF_MEMORY;
     } else if (fault->class == FAULT_PAGE || fault->class == FAULT_OTHER) {

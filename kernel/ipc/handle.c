@@ -32,7 +32,10 @@ enum status handle_table_init(struct handle_table *table, u32 limit) {
     if (table->capacity == 0)
         return OK;
     table->slots = kmalloc(table->capacity * sizeof *table->slots);
-    return table->slots == NULL ? ERR_NO_MEMORY : OK;
+    if (table->slots != NULL)
+        return OK;
+    table->capacity = 0; // so that it may be finished like any other
+    return ERR_NO_MEMORY;
 }
 
 void handle_table_fini(struct handle_table *table) {

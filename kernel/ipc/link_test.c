@@ -381,6 +381,7 @@ static void a_killed_opener_closes_what_it_asked_for(void) {
         .argument = NULL,
         .stack_bytes = 5 * PAGE_SIZE,
         .stack_committed = 4 * PAGE_SIZE,
+        .priority = PRIORITY_NORMAL,
     };
     struct object *root;
     struct thread_config with_root = config;

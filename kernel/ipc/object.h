@@ -57,6 +57,7 @@ enum poll_events { POLL_READABLE = 1, POLL_WRITABLE = 2, POLL_HANGUP = 4 };
 
 struct object;
 struct path_ops;
+struct remote_call;
 struct wait_queue;
 
 // Takes the entries of a directory, one by one; false: no more, this one was not taken.
@@ -104,6 +105,10 @@ struct object_ops {
 
     // The target of a symbolic link; lives as long as the object. [ERR_NOT_LINK]
     enum status (*read_link)(struct object *object, struct bytes *out);
+
+    // Sends a message of the file protocol to the object's server, and waits for the answer
+    // (remote_file.h). [the operations above need none]
+    enum status (*remote_call)(struct remote_call *call);
 
     // What would not block now; never blocks. *available: bytes to read. [always ready]
     u32 (*poll)(struct object *object, u64 *available);

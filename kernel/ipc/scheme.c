@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/math.h"
+#include "kernel/ipc/remote_file.h"
 #include "kernel/mm/heap.h"
 
 struct server_end {
@@ -199,13 +200,39 @@ static void channel_destroy(struct object *object) {
         channel_free(channel);
 }
 
-static const struct object_ops channel_ops = {
+// What a channel is to its holder decides what can be done with it besides calling.
+static const struct object_ops plain_channel_ops = {
     .destroy = channel_destroy,
     .stat = scheme_end_stat,
 };
 
+static const struct object_ops file_channel_ops = {
+    .destroy = channel_destroy,
+    .remote_call = scheme_remote_call,
+    REMOTE_FILE_OPS,
+};
+
+static const struct object_ops directory_channel_ops = {
+    .destroy = channel_destroy,
+    .remote_call = scheme_remote_call,
+    .paths = &scheme_paths,
+    REMOTE_DIRECTORY_OPS,
+};
+
+static const struct object_ops *channel_ops_of(enum object_type type) {
+    switch (type) {
+    case OBJECT_FILE:
+    case OBJECT_STREAM:
+        return &file_channel_ops;
+    case OBJECT_DIRECTORY:
+        return &directory_channel_ops;
+    default:
+        return &plain_channel_ops;
+    }
+}
+
 bool scheme_is_channel(const struct object *object) {
-    return object->ops == &channel_ops;
+    return object->ops->destroy == channel_destroy;
 }
 
 static enum status channel_create(struct scheme *scheme, u64 value, u64 epoch,
@@ -213,7 +240,7 @@ static enum status channel_create(struct scheme *scheme, u64 value, u64 epoch,
     struct channel *channel = kmalloc(sizeof *channel);
     if (channel == NULL)
         return ERR_NO_MEMORY;
-    object_init(&channel->object, &channel_ops, type);
+    object_init(&channel->object, channel_ops_of(type), type);
     channel->scheme = scheme;
     channel->value = value;
     channel->epoch = epoch;

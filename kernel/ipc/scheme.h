@@ -47,8 +47,9 @@ struct grant {
 // `name` is for people: reports and traces. *server is a reference to the server end.
 MUST_USE enum status scheme_create(struct bytes name, struct object **server);
 
-// A new client's end. `value` is what the server knows the opened object by, it comes with every
-// call; `type` is what the channel is to its holder. The root channel has the value 0.
+// A new client's end; a file, directory or stream can be used as one, its server speaks the file
+// protocol (abi/kwast/file.h). `value` is what the server knows the opened object by, it comes with
+// every call; `type` is what the channel is to its holder. The root channel has the value 0.
 MUST_USE enum status scheme_channel(struct object *server, u64 value, enum object_type type,
                                     struct object **channel);
 MUST_USE enum status scheme_root(struct object *server, enum object_type type,

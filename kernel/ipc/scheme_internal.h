@@ -87,3 +87,7 @@ void channels_free(struct list *channels);
 
 // Takes a call out of its slot, which stays with its serving.
 struct scheme_call *slot_detach_locked(struct call_slot *slot);
+
+// Files and directories (scheme_file.c).
+extern const struct path_ops scheme_paths;
+enum status scheme_remote_call(struct remote_call *call);

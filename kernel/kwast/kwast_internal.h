@@ -25,8 +25,7 @@ MUST_USE enum status kwast_object(struct process *process, u64 number, object_te
 
 // Puts a handle into the process's table and its number to `out`, or neither. Takes over the
 // reference in either case.
-MUST_USE enum status kwast_give(struct process *process, struct object *object, u64 rights,
-                                u64 out);
+MUST_USE enum status kwast_give(struct process *process, const struct handle *handle, u64 out);
 
 // Copies out of and into the process's memory.
 MUST_USE enum status kwast_get(struct process *process, u64 from, void *to, u64 len);

@@ -8,11 +8,14 @@
 enum status kwast_notification_create(struct process *process, const u64 *args) {
     struct object *object;
     enum status status = notification_create(&object);
-    return status != OK ? status
-                        : kwast_give(process, object,
-                                     KWAST_RIGHT_SIGNAL | KWAST_RIGHT_WAIT | WASI_RIGHT_FD_READ |
-                                         WASI_RIGHT_POLL_FD_READWRITE,
-                                     args[0]);
+    if (status != OK)
+        return status;
+    const struct handle handle = {
+        .object = object,
+        .rights = KWAST_RIGHT_SIGNAL | KWAST_RIGHT_WAIT | WASI_RIGHT_FD_READ |
+                  WASI_RIGHT_POLL_FD_READWRITE,
+    };
+    return kwast_give(process, &handle, args[0]);
 }
 
 // (handle, bits)

@@ -256,7 +256,8 @@ enum status kwast_process_spawn(struct process *process, const u64 *args) {
     struct object *object;
     status = process_object_create(child, &object);
     if (status == OK)
-        status = kwast_give(process, object, ALL_RIGHTS, args[1]);
+        status =
+            kwast_give(process, &(struct handle){.object = object, .rights = ALL_RIGHTS}, args[1]);
     if (status != OK)
         process_kill(child); // nobody would know of it
     process_release(child);

@@ -60,14 +60,13 @@ enum status kwast_object(struct process *process, u64 number, object_test is, u6
     return status;
 }
 
-enum status kwast_give(struct process *process, struct object *object, u64 rights, u64 out) {
+enum status kwast_give(struct process *process, const struct handle *handle, u64 out) {
     u32 number;
     enum status status = kwast_check(process, out, sizeof number);
     if (status == OK)
-        status = handle_insert(&process->handles,
-                               &(struct handle){.object = object, .rights = rights}, &number);
+        status = handle_insert(&process->handles, handle, &number);
     if (status != OK) {
-        object_release(object);
+        object_release(handle->object);
         return status;
     }
     status = kwast_put(process, out, &number, sizeof number);

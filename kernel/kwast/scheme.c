@@ -4,6 +4,7 @@
 #include "abi/wasi/preview1.h"
 #include "base/math.h"
 #include "kernel/kwast/kwast_internal.h"
+#include "kernel/wasi/wasi.h"
 
 STATIC_ASSERT(KWAST_WORDS == SCHEME_WORDS, "abi");
 STATIC_ASSERT(KWAST_BYTES_MAX == SCHEME_BYTES_MAX, "abi");
@@ -29,60 +30,74 @@ static struct grant own_memory(struct process *process, u64 address, u64 len,
 // (name, len, out)
 enum status kwast_scheme_create(struct process *process, const u64 *args) {
     u8 name[SCHEME_NAME_MAX];
+    struct handle handle = {
+        .rights = KWAST_RIGHT_SERVE | WASI_RIGHT_FD_READ | WASI_RIGHT_POLL_FD_READWRITE,
+    };
     enum status status = kwast_get_text(process, args[0], args[1], sizeof name, name);
-    struct object *server;
     if (status == OK)
-        status = scheme_create((struct bytes){name, args[1]}, &server);
-    return status != OK
-               ? status
-               : kwast_give(process, server,
-                            KWAST_RIGHT_SERVE | WASI_RIGHT_FD_READ | WASI_RIGHT_POLL_FD_READWRITE,
-                            args[2]);
+        status = scheme_create((struct bytes){name, args[1]}, &handle.object);
+    return status == OK ? kwast_give(process, &handle, args[2]) : status;
 }
 
-static enum status object_type_of(u64 kind, enum object_type *type) {
+// What a channel of each kind is, and what its first holder may do with it.
+static enum status channel_handle(u64 kind, struct handle *out) {
+    *out = (struct handle){.rights = KWAST_RIGHT_CALL};
+    switch (kind) {
+    case KWAST_KIND_PLAIN:
+        return OK;
+    case KWAST_KIND_STREAM:
+        out->rights |= wasi_stream_rights(true, true);
+        return OK;
+    case KWAST_KIND_FILE:
+        out->rights |= wasi_inheriting_rights();
+        return OK;
+    case KWAST_KIND_DIRECTORY:
+        out->rights |= wasi_directory_rights();
+        out->rights_inheriting = wasi_inheriting_rights();
+        return OK;
+    default:
+        return ERR_INVALID;
+    }
+}
+
+static enum object_type object_type_of(u64 kind) {
     static const enum object_type types[] = {
         [KWAST_KIND_PLAIN] = OBJECT_PLAIN,
         [KWAST_KIND_STREAM] = OBJECT_STREAM,
         [KWAST_KIND_FILE] = OBJECT_FILE,
         [KWAST_KIND_DIRECTORY] = OBJECT_DIRECTORY,
     };
-    if (kind >= COUNT_OF(types))
-        return ERR_INVALID;
-    *type = types[kind];
-    return OK;
+    return types[kind];
 }
 
 // (server, value, kind, out)
 enum status kwast_scheme_channel(struct process *process, const u64 *args) {
     struct object *server;
-    struct object *channel;
-    enum object_type type;
+    struct handle channel;
     enum status status =
         kwast_object(process, args[0], scheme_is_server, KWAST_RIGHT_SERVE, &server);
     if (status != OK)
         return status;
-    status = object_type_of(args[2], &type);
+    status = channel_handle(args[2], &channel);
     if (status == OK)
-        status = scheme_channel(server, args[1], type, &channel);
+        status = scheme_channel(server, args[1], object_type_of(args[2]), &channel.object);
     object_release(server);
-    return status == OK ? kwast_give(process, channel, KWAST_RIGHT_CALL, args[3]) : status;
+    return status == OK ? kwast_give(process, &channel, args[3]) : status;
 }
 
 // (server, kind, out)
 enum status kwast_scheme_root(struct process *process, const u64 *args) {
     struct object *server;
-    struct object *channel;
-    enum object_type type;
+    struct handle channel;
     enum status status =
         kwast_object(process, args[0], scheme_is_server, KWAST_RIGHT_SERVE, &server);
     if (status != OK)
         return status;
-    status = object_type_of(args[1], &type);
+    status = channel_handle(args[1], &channel);
     if (status == OK)
-        status = scheme_root(server, type, &channel);
+        status = scheme_root(server, object_type_of(args[1]), &channel.object);
     object_release(server);
-    return status == OK ? kwast_give(process, channel, KWAST_RIGHT_CALL, args[2]) : status;
+    return status == OK ? kwast_give(process, &channel, args[2]) : status;
 }
 
 // -- Calling ------------------------------------------------------------------------------------

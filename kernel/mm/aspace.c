@@ -311,6 +311,16 @@ enum status aspace_fault(struct aspace *as, struct virt_addr address, enum fault
     return status == ERR_BUSY ? OK : status;
 }
 
+enum status aspace_fault_own(struct aspace *as, struct virt_addr address, enum fault_access access,
+                             const struct memory_account *account) {
+    spin_lock(&as->lock);
+    const struct area *area = area_of(vma_find(&as->slots, address.value));
+    bool is_own = area != NULL && area->account == account;
+    spin_unlock(&as->lock);
+    // Nobody else takes away or gives an area while its code runs, so this stays true.
+    return is_own ? aspace_fault(as, address, access) : ERR_DENIED;
+}
+
 // -- Checking ----------------------------------------------------------------------------------
 
 static void area_check(const struct aspace *as, const struct area *area) {

@@ -62,4 +62,10 @@ void area_destroy(struct aspace *as, struct area *area);
 MUST_USE enum status aspace_fault(struct aspace *as, struct virt_addr address,
                                   enum fault_access access);
 
+// The same for code that may reach only what is charged to `account` (NULL: the kernel's own).
+// ERR_DENIED: the address is in no such area, so the code should not have been able to form it.
+MUST_USE enum status aspace_fault_own(struct aspace *as, struct virt_addr address,
+                                      enum fault_access access,
+                                      const struct memory_account *account);
+
 void aspace_check(const struct aspace *as);

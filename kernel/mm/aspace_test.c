@@ -215,6 +215,35 @@ static void faults_are_repaired_only_where_accessible(void **) {
     }
 }
 
+// Generated code of one process at an address of another's, or of nobody's.
+static void a_fault_is_repaired_only_for_the_owner(void **) {
+    struct aspace *as = start(1 * GIB);
+    struct memory_account other = {.limit = 1 * GIB};
+    struct area *area;
+    assert_int_equal(area_create(as, AREA_MEMORY, SLOT, &account, &area), OK);
+    assert_int_equal(area_grow(as, area, 2 * RUN), OK);
+    const struct {
+        u64 address;
+        const struct memory_account *account;
+        enum status status;
+    } cases[] = {
+        {area->vma.start, &other, ERR_DENIED},    {area->vma.start, NULL, ERR_DENIED},
+        {area->vma.end - 1, &other, ERR_DENIED}, // the guard
+        {area->vma.end, &account, ERR_DENIED},    {area->vma.start - 1, &account, ERR_DENIED},
+        {area->vma.end - 1, &account, ERR_FAULT}, {area->vma.start, &account, OK},
+    };
+    u64 mapped = fake_mapped_pages();
+    for (usize i = 0; i < COUNT_OF(cases); i++) {
+        assert_int_equal(fake_mapped_pages(), mapped);
+        arch_irq_state irq = arch_irq_save();
+        enum status status = aspace_fault_own(as, (struct virt_addr){cases[i].address}, FAULT_READ,
+                                              cases[i].account);
+        arch_irq_restore(irq);
+        assert_int_equal(status, cases[i].status);
+    }
+    area_destroy(as, area);
+}
+
 static void running_out_of_frames_is_an_answer(void **) {
     struct aspace *as = start(1 * GIB);
     struct level before = level_now();
@@ -496,6 +525,7 @@ int main(void) {
         cmocka_unit_test(partly_mapped_runs_are_completed_in_smaller_ones),
         cmocka_unit_test(fragmented_memory_is_still_committed),
         cmocka_unit_test(faults_are_repaired_only_where_accessible),
+        cmocka_unit_test(a_fault_is_repaired_only_for_the_owner),
         cmocka_unit_test(running_out_of_frames_is_an_answer),
         cmocka_unit_test(two_faults_at_once_commit_once),
         cmocka_unit_test(a_fault_in_a_vanishing_area_commits_nothing),

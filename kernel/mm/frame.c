@@ -23,6 +23,9 @@
 //   3. a block that is not entirely RAM has a fixed zone: the kernel's below the port's limit, the
 //      programs' above. It can never be free as a whole, and only such blocks move;
 //   4. the counts are right.
+// Single frames come from and go to the CPUs' magazines (frame_magazine.c), where they are neither
+// used nor free; frame_check empties them.
+//
 // On the programs' list of blocks, those that the kernel cannot use come first, so that programs
 // take them first and the kernel looks at the last.
 
@@ -30,6 +33,7 @@
 
 #include "base/assert.h"
 #include "base/math.h"
+#include "kernel/mm/frame_internal.h"
 #include "kernel/sync/spinlock.h"
 
 #define RUN_ORDERS     FRAME_ORDER_MAX // the orders of runs smaller than a block
@@ -42,7 +46,7 @@
 
 STATIC_ASSERT(BLOCK_BYTES == ARCH_ZONE_BLOCK_BYTES, "blocks move between zones whole");
 
-enum frame_state : u8 { FRAME_ABSENT, FRAME_USED, FRAME_FREE, FRAME_FREE_TAIL };
+enum frame_state : u8 { FRAME_ABSENT, FRAME_USED, FRAME_IN_MAGAZINE, FRAME_FREE, FRAME_FREE_TAIL };
 
 struct frame {
     u32 next; // frame numbers, circular; FRAME_FREE only
@@ -75,6 +79,8 @@ static struct {
     u32 runs[ZONE_COUNT][RUN_ORDERS]; // lists of free runs: a frame number, or NONE
     u32 free_blocks[ZONE_COUNT];      // lists of free blocks: a block index, or NONE
     struct frame_stats stats;
+
+    // Atomic:
     u64 fail_countdown;
 } frames;
 
@@ -197,7 +203,8 @@ static void release_locked(u32 number, u32 order) {
     while (order < FRAME_ORDER_MAX) {
         u32 buddy = number ^ (1u << order);
         const struct frame *other = frame_at(buddy);
-        if (other->state != FRAME_FREE || other->order != order)
+        // Atomic: its owner, if it has one, may be putting it into a magazine.
+        if (__atomic_load_n(&other->state, __ATOMIC_RELAXED) != FRAME_FREE || other->order != order)
             break;
         run_take(buddy);
         number &= ~(1u << order);
@@ -280,11 +287,61 @@ static bool zone_refill_locked(enum zone zone) {
 
 // -- Allocation --------------------------------------------------------------------------------
 
-static bool injected_failure_locked(void) {
-    if (frames.fail_countdown == 0)
+// For tests, which run on one CPU.
+static bool injected_failure(void) {
+    u64 countdown = __atomic_load_n(&frames.fail_countdown, __ATOMIC_RELAXED);
+    if (countdown == 0)
         return false;
-    frames.fail_countdown--;
-    return frames.fail_countdown == 0;
+    __atomic_store_n(&frames.fail_countdown, countdown - 1, __ATOMIC_RELAXED);
+    return countdown == 1;
+}
+
+static bool take_or_refill_locked(enum zone zone, u32 order, u32 *number) {
+    return take_locked(zone, order, number) ||
+           (zone_refill_locked(zone) && take_locked(zone, order, number));
+}
+
+static bool take(enum zone zone, u32 order, u32 *number) {
+    spin_lock(&frames.lock);
+    bool found = take_or_refill_locked(zone, order, number);
+    spin_unlock(&frames.lock);
+    return found;
+}
+
+// Marks a frame that goes into a magazine or comes out. The exchange finds two CPUs that free it at
+// the same time; it orders nothing.
+static void state_change(u32 number, enum frame_state from, enum frame_state to) {
+    CHECK(__atomic_exchange_n(&frame_at(number)->state, to, __ATOMIC_RELAXED) == from);
+}
+
+u32 frame_take_many(enum zone zone, u32 count, u32 *numbers) {
+    u32 taken = 0;
+    spin_lock(&frames.lock);
+    while (taken < count && take_or_refill_locked(zone, 0, &numbers[taken]))
+        state_change(numbers[taken++], FRAME_USED, FRAME_IN_MAGAZINE);
+    spin_unlock(&frames.lock);
+    return taken;
+}
+
+void frame_give_many(const u32 *numbers, u32 count) {
+    spin_lock(&frames.lock);
+    for (u32 i = 0; i < count; i++) {
+        state_change(numbers[i], FRAME_IN_MAGAZINE, FRAME_USED);
+        release_locked(numbers[i], 0);
+    }
+    spin_unlock(&frames.lock);
+}
+
+static bool alloc(enum zone zone, u32 order, u32 *number) {
+    if (order == 0 && frame_magazine_take(zone, number)) {
+        state_change(*number, FRAME_IN_MAGAZINE, FRAME_USED);
+        return true;
+    }
+    if (order != 0 && take(zone, order, number))
+        return true;
+    // What the magazines keep may be what is missing, or keeps blocks from joining.
+    frame_magazines_drain();
+    return take(zone, order, number);
 }
 
 enum status frame_alloc(enum zone zone, u32 order, struct phys_addr *out) {
@@ -292,13 +349,7 @@ enum status frame_alloc(enum zone zone, u32 order, struct phys_addr *out) {
     ASSERT(order <= FRAME_ORDER_MAX);
 
     u32 number;
-    spin_lock(&frames.lock);
-    bool found = !injected_failure_locked() &&
-                 (take_locked(zone, order, &number) ||
-                  (zone_refill_locked(zone) && take_locked(zone, order, &number)));
-    spin_unlock(&frames.lock);
-
-    if (!found)
+    if (injected_failure() || !alloc(zone, order, &number))
         return ERR_NO_MEMORY;
     *out = address_of(number);
     return OK;
@@ -323,8 +374,13 @@ void frame_free(struct phys_addr frame, u32 order) {
     fill_with_junk(frame, order);
 
     u32 number = number_of(frame);
+    CHECK(!block_of(number)->is_free); // and it stays so as long as the caller has a frame of it
+    if (order == 0) {
+        state_change(number, FRAME_USED, FRAME_IN_MAGAZINE);
+        frame_magazine_put(block_of(number)->zone, number);
+        return;
+    }
     spin_lock(&frames.lock);
-    CHECK(!block_of(number)->is_free);
     for (u32 i = 0; i < 1u << order; i++)
         CHECK(frame_at(number + i)->state == FRAME_USED);
     release_locked(number, order);
@@ -371,12 +427,11 @@ void frame_stats(struct frame_stats *out) {
     spin_lock(&frames.lock);
     *out = frames.stats;
     spin_unlock(&frames.lock);
+    frame_magazines_count(out->free);
 }
 
 void frame_fail_nth(u64 n) {
-    spin_lock(&frames.lock);
-    frames.fail_countdown = n;
-    spin_unlock(&frames.lock);
+    __atomic_store_n(&frames.fail_countdown, n, __ATOMIC_RELAXED);
 }
 
 // -- Start -------------------------------------------------------------------------------------
@@ -565,6 +620,7 @@ enum status frame_init(const struct boot_info *boot) {
     struct runs runs = {0};
     memset(&frames, 0, sizeof frames);
     spin_init(&frames.lock, LOCK_FRAMES, "frames");
+    frame_magazines_init();
     memset(frames.runs, 0xff, sizeof frames.runs); // NONE
     memset(frames.free_blocks, 0xff, sizeof frames.free_blocks);
     runs_collect(&runs, boot);
@@ -667,6 +723,7 @@ static u64 block_list_length(enum zone zone) {
 void frame_check(void) {
     struct counts counts = {0};
 
+    frame_magazines_drain();
     spin_lock(&frames.lock);
     for (u32 i = 0; i < frames.block_count; i++) {
         const struct block *block = &frames.blocks[i];

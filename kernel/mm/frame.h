@@ -32,7 +32,7 @@ struct frame_stats {
 };
 void frame_stats(struct frame_stats *out);
 
-// Asserts every invariant; O(frames).
+// Asserts every invariant, with the CPUs' magazines emptied; O(frames). Nobody allocates meanwhile.
 void frame_check(void);
 
 // Tests: the n-th allocation from now on fails, once (0: never).

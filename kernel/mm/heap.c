@@ -23,6 +23,10 @@ static struct {
     // Atomic, figures for people:
     u64 bytes_used;
     u64 page_frames;
+
+#ifndef NDEBUG
+    u64 until_failure; // atomic; 0: far away
+#endif
 } heap;
 
 void heap_init(void) {
@@ -81,7 +85,27 @@ static void pages_free(void *memory, usize bytes) {
     __atomic_fetch_sub(&heap.page_frames, pages_for(bytes), __ATOMIC_RELAXED);
 }
 
+#ifndef NDEBUG
+void heap_fail_nth(u64 n) {
+    __atomic_store_n(&heap.until_failure, n, __ATOMIC_RELAXED);
+}
+
+static bool is_to_fail(void) {
+    u64 left = __atomic_load_n(&heap.until_failure, __ATOMIC_RELAXED);
+    while (left != 0 && !__atomic_compare_exchange_n(&heap.until_failure, &left, left - 1, true,
+                                                     __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+    return left == 1;
+}
+#else
+static bool is_to_fail(void) {
+    return false;
+}
+#endif
+
 void *kmalloc(usize bytes) {
+    if (is_to_fail())
+        return NULL;
     struct slab_cache *class = class_for(bytes);
     void *memory = class != NULL ? slab_alloc(class) : pages_alloc(bytes);
     if (memory == NULL)
@@ -109,6 +133,12 @@ void heap_stats(struct heap_stats *out) {
         .bytes_used = __atomic_load_n(&heap.bytes_used, __ATOMIC_RELAXED),
         .frames = slab_frames() + __atomic_load_n(&heap.page_frames, __ATOMIC_RELAXED),
     };
+}
+
+void heap_trim(void) {
+    for (u32 i = 0; i < CLASS_COUNT; i++)
+        slab_drain(heap.classes[i]);
+    heap_large_trim();
 }
 
 void heap_check(void) {

@@ -19,6 +19,11 @@ void slab_cache_destroy(struct slab_cache *cache);
 // or NULL.
 MUST_USE void *slab_alloc(struct slab_cache *cache);
 void slab_free(struct slab_cache *cache, void *object); // NULL is allowed
+
+// Gives back the objects that CPUs keep at hand for their next allocations.
+void slab_drain(struct slab_cache *cache);
+
+// Asserts every invariant, with nothing kept at hand. Nobody uses the cache meanwhile.
 void slab_check(const struct slab_cache *cache);
 
 void heap_init(void);
@@ -30,9 +35,17 @@ void heap_init(void);
 MUST_USE void *kmalloc(usize bytes);
 void kfree(void *memory, usize bytes); // `bytes` as asked for; NULL is allowed
 
+#ifndef NDEBUG
+// For tests: the n-th kmalloc from now on gives NULL, once. 0: none does.
+void heap_fail_nth(u64 n);
+#endif
+
 struct heap_stats {
     u64 bytes_used; // as asked for
     u64 frames;     // that the heap holds
 };
 void heap_stats(struct heap_stats *out);
+
+// Gives back what CPUs keep at hand for their next allocations, as far as that frees frames.
+void heap_trim(void);
 void heap_check(void);

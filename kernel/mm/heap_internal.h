@@ -13,4 +13,5 @@ void heap_large_init(void);
 // Zeroed pages at contiguous addresses, or NULL. Thread context.
 MUST_USE void *heap_large_alloc(u64 pages);
 void heap_large_free(void *memory, u64 pages); // `pages` as asked for
+void heap_large_trim(void);
 void heap_large_check(void);

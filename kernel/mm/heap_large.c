@@ -144,6 +144,10 @@ void heap_large_free(void *memory, u64 pages) {
     piece_destroy(piece, pages);
 }
 
+void heap_large_trim(void) {
+    slab_drain(large.cache);
+}
+
 void heap_large_check(void) {
     spin_lock(&large.lock);
     vma_check(&large.pieces);

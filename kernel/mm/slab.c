@@ -5,12 +5,19 @@
 // objects: whoever writes to a freed object harms nobody's bookkeeping, and a double free is found
 // at once.
 //
+// Each CPU keeps some free objects of a cache at hand in a magazine, so that allocating and freeing
+// takes no lock that others want; one that is empty or full exchanges half of what it holds with
+// the slabs. For the slabs these objects are taken; a second bitmap says which of them are in a
+// magazine.
+//
 // Invariants, checked by slab_check:
 //   1. a slab's `used` is the number of bits in its bitmap, and no bit is beyond its capacity;
 //   2. a slab is on `partial` when it has a free object, on no list when it is full;
-//   3. at most one slab of a cache is empty; more are given back.
+//   3. at most one slab of a cache is empty; more are given back;
+//   4. once the magazines are empty, no object is marked as being in one.
 //
-// Locks: cache.lock (LOCK_SLAB) for all of a cache; frames are taken and given back under it.
+// Locks: magazine.lock (LOCK_SLAB_MAGAZINE), then cache.lock (LOCK_SLAB) for the slabs; frames are
+// taken and given back under it.
 
 #include "base/assert.h"
 #include "base/list.h"
@@ -24,8 +31,19 @@
 #define SLAB_OBJECTS_MAX 256u
 #define SLAB_OBJECTS_MIN                                                                           \
     7u // with fewer, a larger block is used; a power of two loses one to the header
-#define SLAB_ORDER_MAX 3u
-#define SLAB_MAGIC     0x6b77736cu
+#define SLAB_ORDER_MAX   3u
+#define SLAB_MAGIC       0x6b77736cu
+
+#define MAGAZINE_OBJECTS 8u
+#define BATCH_OBJECTS    (MAGAZINE_OBJECTS / 2)
+
+struct magazine {
+    struct spinlock lock;
+
+    // Under lock:
+    u32 count;
+    void *objects[MAGAZINE_OBJECTS];
+};
 
 struct slab_cache {
     struct spinlock lock;
@@ -41,7 +59,9 @@ struct slab_cache {
     struct list partial;
     u32 slab_count;
     u32 empty_count;
-    u64 object_count;
+    u64 object_count; // with those in magazines
+
+    struct magazine magazines[ARCH_CPUS_MAX];
 };
 
 struct slab {
@@ -49,7 +69,8 @@ struct slab {
     u32 used;
     struct slab_cache *cache;
     struct list link;
-    u64 taken[SLAB_OBJECTS_MAX / 64];
+    u64 taken[SLAB_OBJECTS_MAX / 64]; // atomic for `keep`, which looks without the lock
+    u64 kept[SLAB_OBJECTS_MAX / 64];  // atomic: in a magazine
 };
 
 STATIC_ASSERT(sizeof(struct slab) % 16 == 0, "objects behind it are aligned");
@@ -74,6 +95,8 @@ static bool cache_layout(struct slab_cache *cache, const char *name, usize size)
         return false;
     spin_init(&cache->lock, LOCK_SLAB, name);
     list_init(&cache->partial);
+    for (u32 cpu = 0; cpu < ARCH_CPUS_MAX; cpu++)
+        spin_init(&cache->magazines[cpu].lock, LOCK_SLAB_MAGAZINE, name);
     return true;
 }
 
@@ -148,6 +171,7 @@ struct slab_cache *slab_cache_create(const char *name, usize size) {
 }
 
 void slab_cache_destroy(struct slab_cache *cache) {
+    slab_drain(cache);
     spin_lock(&cache->lock);
     CHECK(cache->object_count == 0);
     while (!list_is_empty(&cache->partial))
@@ -157,24 +181,120 @@ void slab_cache_destroy(struct slab_cache *cache) {
     slab_free(&cache_cache, cache);
 }
 
-void *slab_alloc(struct slab_cache *cache) {
-    spin_lock(&cache->lock);
-    if (list_is_empty(&cache->partial) && !slab_add_locked(cache)) {
-        spin_unlock(&cache->lock);
+static void *take_locked(struct slab_cache *cache) {
+    if (list_is_empty(&cache->partial) && !slab_add_locked(cache))
         return NULL;
-    }
-
     struct slab *slab = container_of(cache->partial.next, struct slab, link);
     u32 index = first_free(slab);
     ASSERT(index < cache->capacity);
-    slab->taken[index / 64] |= 1ull << (index % 64);
+    __atomic_fetch_or(&slab->taken[index / 64], 1ull << (index % 64), __ATOMIC_RELAXED);
     cache->empty_count -= slab->used == 0;
     cache->object_count++;
     if (++slab->used == cache->capacity)
         list_remove(&slab->link);
-    spin_unlock(&cache->lock);
+    return object_at(slab, index);
+}
 
-    void *object = object_at(slab, index);
+// Finds the slab of an object that is allocated from this cache, and its place there.
+static struct slab *slab_find(const struct slab_cache *cache, const void *object, u32 *index) {
+    struct slab *slab = slab_of(object, cache->order);
+    CHECK(slab->magic == SLAB_MAGIC);
+    CHECK(slab->cache == cache);
+    usize offset = (usize)((const u8 *)object - object_at(slab, 0));
+    *index = (u32)(offset / cache->object_bytes);
+    CHECK(offset % cache->object_bytes == 0);
+    CHECK(*index < cache->capacity);
+    return slab;
+}
+
+static void give_locked(struct slab_cache *cache, void *object) {
+    u32 index;
+    struct slab *slab = slab_find(cache, object, &index);
+    u64 bit = 1ull << (index % 64);
+    CHECK((slab->taken[index / 64] & bit) != 0);
+    __atomic_fetch_and(&slab->taken[index / 64], ~bit, __ATOMIC_RELAXED);
+    cache->object_count--;
+    if (slab->used-- == cache->capacity)
+        list_push_back(&cache->partial, &slab->link);
+    if (slab->used == 0 && ++cache->empty_count > 1)
+        slab_return_locked(cache, slab);
+}
+
+// -- Magazines ---------------------------------------------------------------------------------
+
+// Marks an object that goes into a magazine or comes out. Relaxed: the mark orders nothing. Being
+// marked already is a double free; and so is not being taken, as far as the owner can see it.
+static void keep(struct slab_cache *cache, void *object) {
+    u32 index;
+    struct slab *slab = slab_find(cache, object, &index);
+    u64 bit = 1ull << (index % 64);
+    CHECK((__atomic_load_n(&slab->taken[index / 64], __ATOMIC_RELAXED) & bit) != 0);
+    CHECK((__atomic_fetch_or(&slab->kept[index / 64], bit, __ATOMIC_RELAXED) & bit) == 0);
+}
+
+static void unkeep(struct slab_cache *cache, void *object) {
+    u32 index;
+    struct slab *slab = slab_find(cache, object, &index);
+    u64 bit = 1ull << (index % 64);
+    CHECK((__atomic_fetch_and(&slab->kept[index / 64], ~bit, __ATOMIC_RELAXED) & bit) != 0);
+}
+
+static void fill_locked(struct slab_cache *cache, struct magazine *magazine) {
+    spin_lock(&cache->lock);
+    while (magazine->count < BATCH_OBJECTS) {
+        void *object = take_locked(cache);
+        if (object == NULL)
+            break;
+        keep(cache, object);
+        magazine->objects[magazine->count++] = object;
+    }
+    spin_unlock(&cache->lock);
+}
+
+// Gives the `count` objects that have been there longest back.
+static void empty_locked(struct slab_cache *cache, struct magazine *magazine, u32 count) {
+    spin_lock(&cache->lock);
+    for (u32 i = 0; i < count; i++) {
+        unkeep(cache, magazine->objects[i]);
+        give_locked(cache, magazine->objects[i]);
+    }
+    spin_unlock(&cache->lock);
+    magazine->count -= count;
+    memmove(magazine->objects, magazine->objects + count,
+            magazine->count * sizeof *magazine->objects);
+}
+
+void slab_drain(struct slab_cache *cache) {
+    for (u32 cpu = 0; cpu < ARCH_CPUS_MAX; cpu++) {
+        struct magazine *magazine = &cache->magazines[cpu];
+        spin_lock(&magazine->lock);
+        if (magazine->count != 0)
+            empty_locked(cache, magazine, magazine->count);
+        spin_unlock(&magazine->lock);
+    }
+}
+
+static void *magazine_take(struct slab_cache *cache) {
+    arch_irq_state irq = arch_irq_save(); // stays on this CPU
+    struct magazine *magazine = &cache->magazines[arch_cpu_id()];
+    spin_lock(&magazine->lock);
+    if (magazine->count == 0)
+        fill_locked(cache, magazine);
+    void *object = magazine->count == 0 ? NULL : magazine->objects[--magazine->count];
+    spin_unlock(&magazine->lock);
+    arch_irq_restore(irq);
+    return object;
+}
+
+void *slab_alloc(struct slab_cache *cache) {
+    void *object = magazine_take(cache);
+    if (object == NULL) {
+        slab_drain(cache); // others may have some
+        object = magazine_take(cache);
+    }
+    if (object == NULL)
+        return NULL;
+    unkeep(cache, object);
     memory_allow(object, cache->object_bytes);
     memset(object, 0, cache->object_bytes);
     return object;
@@ -183,36 +303,29 @@ void *slab_alloc(struct slab_cache *cache) {
 void slab_free(struct slab_cache *cache, void *object) {
     if (object == NULL)
         return;
-
-    struct slab *slab = slab_of(object, cache->order);
-    CHECK(slab->magic == SLAB_MAGIC);
-    CHECK(slab->cache == cache);
-    usize offset = (usize)((u8 *)object - object_at(slab, 0));
-    u32 index = (u32)(offset / cache->object_bytes);
-    CHECK(offset % cache->object_bytes == 0);
-    CHECK(index < cache->capacity);
+    u32 index;
+    (void)slab_find(cache, object, &index);
     memory_allow(object, cache->object_bytes); // kmalloc has forbidden what nobody asked for
 #ifndef NDEBUG
     memset(object, HEAP_JUNK, cache->object_bytes);
 #endif
     memory_forbid(object, cache->object_bytes);
-
-    spin_lock(&cache->lock);
-    u64 bit = 1ull << (index % 64);
-    CHECK((slab->taken[index / 64] & bit) != 0);
-    slab->taken[index / 64] &= ~bit;
-    cache->object_count--;
-    if (slab->used-- == cache->capacity)
-        list_push_back(&cache->partial, &slab->link);
-    if (slab->used == 0 && ++cache->empty_count > 1)
-        slab_return_locked(cache, slab);
-    spin_unlock(&cache->lock);
+    keep(cache, object);
+    arch_irq_state irq = arch_irq_save();
+    struct magazine *magazine = &cache->magazines[arch_cpu_id()];
+    spin_lock(&magazine->lock);
+    if (magazine->count == MAGAZINE_OBJECTS)
+        empty_locked(cache, magazine, BATCH_OBJECTS);
+    magazine->objects[magazine->count++] = object;
+    spin_unlock(&magazine->lock);
+    arch_irq_restore(irq);
 }
 
 void slab_check(const struct slab_cache *const_cache) {
     struct slab_cache *cache = (struct slab_cache *)const_cache; // its lock changes
     u32 empty = 0;
 
+    slab_drain(cache);
     spin_lock(&cache->lock);
     LIST_FOR_EACH(node, &cache->partial) {
         const struct slab *slab = container_of(node, struct slab, link);
@@ -223,6 +336,7 @@ void slab_check(const struct slab_cache *const_cache) {
             bool taken = (slab->taken[i / 64] >> (i % 64) & 1) != 0;
             ASSERT(!taken || i < cache->capacity);
             used += taken;
+            ASSERT((slab->kept[i / 64] >> (i % 64) & 1) == 0);
         }
         ASSERT(used == slab->used);
         ASSERT(used < cache->capacity);

@@ -20,7 +20,9 @@ enum lock_rank : u8 {
     LOCK_WAIT_SET = 75,
     LOCK_RUN_QUEUE = 80,
     LOCK_ENGINE_REGISTRY = 90,
+    LOCK_SLAB_MAGAZINE = 98,
     LOCK_SLAB = 100,
+    LOCK_FRAME_MAGAZINE = 105,
     LOCK_FRAMES = 110,
     LOCK_LOG = 120,
 };

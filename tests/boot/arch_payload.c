@@ -4,6 +4,7 @@
 // The last test overflows a stack: it ends in a double fault, and the machine is switched off from
 // upcall_panic.
 
+#include "tests/boot/arch_payload.h"
 #include "base/fmt.h"
 #include "base/math.h"
 #include "kernel/arch/arch.h"
@@ -40,7 +41,7 @@ static struct {
 
 // -- Reporting ----------------------------------------------------------------------------------
 
-static void print(const char *format, ...) {
+void payload_print(const char *format, ...) {
     char line[256];
     va_list args;
     va_start(args, format);
@@ -49,10 +50,15 @@ static void print(const char *format, ...) {
     arch_console_write(line, strlen(line));
 }
 
-static void check(bool ok, const char *name) {
+void payload_check(bool ok, const char *name) {
     test.number++;
     test.failed += !ok;
-    print("%s %u %s\n", ok ? "ok" : "not ok", test.number, name);
+    payload_print("%s %u %s\n", ok ? "ok" : "not ok", test.number, name);
+}
+
+enum status payload_copy_status(void) {
+    test.copy_status = ERR_FAULT;
+    return ERR_FAULT;
 }
 
 // -- Upcalls ------------------------------------------------------------------------------------
@@ -135,20 +141,20 @@ u64 upcall_interrupt_return(u64 pc, UNUSED u64 fp) {
 }
 
 void upcall_log(const char *text) {
-    print("# %s\n", text);
+    payload_print("# %s\n", text);
 }
 
 void upcall_panic(const char *why) {
-    print("# panic: %s\n", why);
+    payload_print("# panic: %s\n", why);
     bool expected = strlen(why) > 12 && memcmp(why, "double fault", 12) == 0;
-    check(expected, "a stack overflow is a double fault on its own stack");
+    payload_check(expected, "a stack overflow is a double fault on its own stack");
     arch_backtrace_print(arch_frame_address());
-    print("1..%u\n# %s\n", test.number, test.failed == 0 ? "all passed" : "FAILED");
+    payload_print("1..%u\n# %s\n", test.number, test.failed == 0 ? "all passed" : "FAILED");
     arch_power_off(test.failed != 0);
 }
 
 void assert_failed(const char *file, int line, const char *what) {
-    print("# %s:%d: %s\n", file, line, what);
+    payload_print("# %s:%d: %s\n", file, line, what);
     upcall_panic("assertion failed");
 }
 
@@ -204,31 +210,31 @@ static bool execute_faults(u64 address) {
 static void boot_info_tests(void) {
     const struct boot_info *boot = test.boot;
     u64 tsc = __builtin_readcyclecounter();
-    print("# kernel_main after %llu us of the port, TSC %llu\n",
-          (unsigned long long)arch_clock_ns() / 1000, (unsigned long long)tsc);
-    print("# %s, started by %s\n", boot->machine, boot->boot_loader);
-    print("# command line '%s', %llu KiB\n", boot->command_line, boot->ram_bytes / KIB);
+    payload_print("# kernel_main after %llu us of the port, TSC %llu\n",
+                  (unsigned long long)arch_clock_ns() / 1000, (unsigned long long)tsc);
+    payload_print("# %s, started by %s\n", boot->machine, boot->boot_loader);
+    payload_print("# command line '%s', %llu KiB\n", boot->command_line, boot->ram_bytes / KIB);
     bool sane = boot->free_count != 0 && boot->cpu_count != 0;
     u64 end = 0;
     for (u32 i = 0; i < boot->free_count; i++) {
         const struct phys_range *range = &boot->free[i];
-        print("# free %09lx + %lx\n", range->start.value, range->bytes);
+        payload_print("# free %09lx + %lx\n", range->start.value, range->bytes);
         sane = sane && range->start.value >= end && range->bytes != 0 &&
                is_aligned(range->start.value | range->bytes, PAGE_SIZE);
         end = range->start.value + range->bytes;
     }
-    check(sane, "free ranges are sorted, disjoint, whole pages");
+    payload_check(sane, "free ranges are sorted, disjoint, whole pages");
 
     static const u8 seed[] = {0x00, 0xff, 0xa5};
     bool taken = bytes_equal(boot->seed, (struct bytes){seed, sizeof seed}) &&
                  strcmp(boot->command_line, "before after") == 0;
-    check(taken, "the seed is taken out of the command line");
+    payload_check(taken, "the seed is taken out of the command line");
 
     struct bytes module = boot->modules[0];
     bool found = boot->module_count == 1 && module.len > 16 &&
                  memcmp(module.data, "the boot archive", 16) == 0;
-    check(found, "the boot module is mapped");
-    check(!found || write_faults((uptr)module.data), "the boot module is read-only");
+    payload_check(found, "the boot module is mapped");
+    payload_check(!found || write_faults((uptr)module.data), "the boot module is read-only");
 }
 
 static void count_frame(void *context, UNUSED struct phys_addr frame) {
@@ -253,7 +259,7 @@ static void mapping_tests(void) {
     struct phys_addr frames;
     CHECK(upcall_frames_alloc(4, &frames));
     // Four pages over the border of two page tables.
-    check(arch_map(as, page, frames, 4, PAGE_READ | PAGE_WRITE) == OK, "a run is mapped");
+    payload_check(arch_map(as, page, frames, 4, PAGE_READ | PAGE_WRITE) == OK, "a run is mapped");
     bool same = true;
     for (u64 i = 0; i < 4; i++) {
         *(u64 *)(page.value + i * PAGE_SIZE) = 0x1000 + i;
@@ -263,24 +269,26 @@ static void mapping_tests(void) {
                arch_translate(as, (struct virt_addr){page.value + i * PAGE_SIZE + 9}, &found) &&
                found.value == frame.value + 9;
     }
-    check(same, "what is mapped is the frames that were given");
-    check(read_faults(page.value - 1) && read_faults(page.value + 4 * PAGE_SIZE),
-          "nothing is mapped beside a run");
-    check(execute_faults(page.value), "data is not executable");
-    check(!write_faults(page.value), "data is writable");
+    payload_check(same, "what is mapped is the frames that were given");
+    payload_check(read_faults(page.value - 1) && read_faults(page.value + 4 * PAGE_SIZE),
+                  "nothing is mapped beside a run");
+    payload_check(execute_faults(page.value), "data is not executable");
+    payload_check(!write_faults(page.value), "data is writable");
 
     memcpy((void *)page.value, jump_back, sizeof jump_back);
     arch_protect(as, page, 4, PAGE_READ | PAGE_EXEC);
-    check(!execute_faults(page.value) && write_faults(page.value), "code runs and is not writable");
+    payload_check(!execute_faults(page.value) && write_faults(page.value),
+                  "code runs and is not writable");
     arch_protect(as, page, 4, PAGE_READ);
-    check(execute_faults(page.value) && write_faults(page.value) && !read_faults(page.value),
-          "constants are neither");
+    payload_check(execute_faults(page.value) && write_faults(page.value) &&
+                      !read_faults(page.value),
+                  "constants are neither");
 
     u64 visited = 0;
     arch_unmap(as, (struct virt_addr){page.value - 8 * PAGE_SIZE}, 4 * GIB / PAGE_SIZE, count_frame,
                &visited);
-    check(visited == 4 && read_faults(page.value), "unmapping visits each frame once");
-    check(test.in_use == before + 4, "empty page tables are given back");
+    payload_check(visited == 4 && read_faults(page.value), "unmapping visits each frame once");
+    payload_check(test.in_use == before + 4, "empty page tables are given back");
     for (u64 i = 0; i < 4; i++)
         upcall_frame_free((struct phys_addr){frames.value + i * PAGE_SIZE});
 }
@@ -299,8 +307,9 @@ static void out_of_memory_tests(void) {
                  test.in_use == before && read_faults(page.value);
     }
     test.fail_after = 5;
-    check(undone, "mapping without memory for tables is undone");
-    check(arch_map(as, page, frames, 2, PAGE_READ) == OK, "and works when there is just enough");
+    payload_check(undone, "mapping without memory for tables is undone");
+    payload_check(arch_map(as, page, frames, 2, PAGE_READ) == OK,
+                  "and works when there is just enough");
     test.fail_after = -1;
     arch_unmap(as, page, 2, release_frame, NULL);
 }
@@ -308,11 +317,11 @@ static void out_of_memory_tests(void) {
 static void image_tests(void) {
     static const u8 constant = 1;
     static u8 variable[] = {0xff, 0xe2};
-    check(write_faults((uptr)&boot_info_tests), "kernel code is not writable");
-    check(write_faults((uptr)&constant), "kernel constants are not writable");
-    check(execute_faults((uptr)variable) && execute_faults((uptr)&constant),
-          "kernel data is not executable");
-    check(read_faults(0) && read_faults(0x100000), "low addresses are not mapped");
+    payload_check(write_faults((uptr)&boot_info_tests), "kernel code is not writable");
+    payload_check(write_faults((uptr)&constant), "kernel constants are not writable");
+    payload_check(execute_faults((uptr)variable) && execute_faults((uptr)&constant),
+                  "kernel data is not executable");
+    payload_check(read_faults(0) && read_faults(0x100000), "low addresses are not mapped");
 }
 
 // The highest block that is free as a whole; the frames of test.next_frame lie below.
@@ -332,8 +341,8 @@ static void zone_tests(void) {
     u64 *word = arch_frame_pointer((struct phys_addr){block.value + 3 * MIB});
     *word = 0x123456789abcdef0;
     arch_zone_unmap(block, ARCH_ZONE_BLOCK_BYTES);
-    check(read_faults((uptr)word) && read_faults((uptr)arch_frame_pointer(block)),
-          "a block that leaves the kernel's zone is not mapped");
+    payload_check(read_faults((uptr)word) && read_faults((uptr)arch_frame_pointer(block)),
+                  "a block that leaves the kernel's zone is not mapped");
 
     struct phys_addr frame = {block.value + 3 * MIB};
     u64 *window = arch_frame_window_open(frame, ARCH_WINDOW_PAGES);
@@ -341,18 +350,18 @@ static void zone_tests(void) {
     u64 *inner = arch_frame_window_open((struct phys_addr){frame.value + PAGE_SIZE}, 1);
     *inner = 77;
     same = same && window[PAGE_SIZE / sizeof *window] == 77;
-    check(same && inner != window, "windows show frames, and nest");
-    check(execute_faults((uptr)window), "a window is not executable");
-    check(read_faults((uptr)inner + PAGE_SIZE), "a window ends where it ends");
+    payload_check(same && inner != window, "windows show frames, and nest");
+    payload_check(execute_faults((uptr)window), "a window is not executable");
+    payload_check(read_faults((uptr)inner + PAGE_SIZE), "a window ends where it ends");
     arch_frame_window_close(inner);
-    check(read_faults((uptr)inner), "a closed window is gone");
+    payload_check(read_faults((uptr)inner), "a closed window is gone");
     window[ARCH_WINDOW_PAGES * PAGE_SIZE / sizeof *window - 1] = 78;
     arch_frame_window_close(window);
-    check(read_faults((uptr)window), "and so is the outer one");
+    payload_check(read_faults((uptr)window), "and so is the outer one");
 
     arch_zone_map(block, ARCH_ZONE_BLOCK_BYTES);
-    check(*word == 0x123456789abcdef0 && word[PAGE_SIZE / sizeof *word] == 77,
-          "a block that comes back has its contents");
+    payload_check(*word == 0x123456789abcdef0 && word[PAGE_SIZE / sizeof *word] == 77,
+                  "a block that comes back has its contents");
 }
 
 // -- Copies -------------------------------------------------------------------------------------
@@ -365,31 +374,32 @@ static void copy_tests(void) {
     const char text[] = "the quick brown fox";
     char back[sizeof text] = {};
 
-    check(arch_copy_to(page, text, sizeof text) == OK &&
-              arch_copy_from(back, page, sizeof text) == OK && memcmp(text, back, sizeof text) == 0,
-          "copies in and out");
+    payload_check(arch_copy_to(page, text, sizeof text) == OK &&
+                      arch_copy_from(back, page, sizeof text) == OK &&
+                      memcmp(text, back, sizeof text) == 0,
+                  "copies in and out");
     struct virt_addr middle = {page.value + 100};
-    check(arch_copy_between(middle, page, sizeof text) == OK &&
-              memcmp((void *)middle.value, text, sizeof text) == 0,
-          "copies between");
-    check(arch_fill(page, 0xab, 13) == OK && *(u8 *)(page.value + 12) == 0xab &&
-              *(char *)(page.value + 13) == text[13],
-          "fills, and not beyond");
+    payload_check(arch_copy_between(middle, page, sizeof text) == OK &&
+                      memcmp((void *)middle.value, text, sizeof text) == 0,
+                  "copies between");
+    payload_check(arch_fill(page, 0xab, 13) == OK && *(u8 *)(page.value + 12) == 0xab &&
+                      *(char *)(page.value + 13) == text[13],
+                  "fills, and not beyond");
 
     test.copy_status = ERR_FAULT;
-    check(arch_copy_to(late, text, sizeof text) == ERR_FAULT,
-          "a copy that leaves the mapping fails with the status it is told");
+    payload_check(arch_copy_to(late, text, sizeof text) == ERR_FAULT,
+                  "a copy that leaves the mapping fails with the status it is told");
     test.copy_status = ERR_NO_MEMORY;
-    check(arch_copy_from(back, late, sizeof text) == ERR_NO_MEMORY &&
-              arch_copy_between(page, late, 8) == ERR_NO_MEMORY &&
-              arch_fill(late, 0, 64) == ERR_NO_MEMORY,
-          "whichever copy it is");
-    check(test.fault.in_copy && test.fault.access == FAULT_WRITE, "the fault says so");
+    payload_check(arch_copy_from(back, late, sizeof text) == ERR_NO_MEMORY &&
+                      arch_copy_between(page, late, 8) == ERR_NO_MEMORY &&
+                      arch_fill(late, 0, 64) == ERR_NO_MEMORY,
+                  "whichever copy it is");
+    payload_check(test.fault.in_copy && test.fault.access == FAULT_WRITE, "the fault says so");
 
     test.repair_page = page.value + PAGE_SIZE;
     bool ok = arch_copy_to(late, text, sizeof text) == OK;
-    check(ok && memcmp((void *)late.value, text, sizeof text) == 0,
-          "a copy goes on after its fault is repaired");
+    payload_check(ok && memcmp((void *)late.value, text, sizeof text) == 0,
+                  "a copy goes on after its fault is repaired");
     arch_unmap(as, page, 2, release_frame, NULL);
 }
 
@@ -403,7 +413,7 @@ static void exception_tests(void) {
                      : "=m"(test.resume_pc)
                      :
                      : "rax", "memory");
-    check(test.resume_pc == 0 && test.fault.class == FAULT_UNDEFINED, "ud2 is redirected");
+    payload_check(test.resume_pc == 0 && test.fault.class == FAULT_UNDEFINED, "ud2 is redirected");
     u64 kept = 0;
     __asm__ volatile("leaq 1f(%%rip), %%rax\n\t"
                      "movq %%rax, %0\n\t"
@@ -415,8 +425,8 @@ static void exception_tests(void) {
                      : "=m"(test.resume_pc), "=r"(kept)
                      :
                      : "rax", "rcx", "rdx", "memory");
-    check(test.resume_pc == 0 && test.fault.class == FAULT_ARITHMETIC && kept == 0x1234,
-          "a division by zero is redirected with its registers");
+    payload_check(test.resume_pc == 0 && test.fault.class == FAULT_ARITHMETIC && kept == 0x1234,
+                  "a division by zero is redirected with its registers");
     __asm__ volatile("leaq 1f(%%rip), %%rax\n\t"
                      "movq %%rax, %0\n\t"
                      "movabsq $0x1234567812345678, %%rax\n\t"
@@ -425,8 +435,8 @@ static void exception_tests(void) {
                      : "=m"(test.resume_pc)
                      :
                      : "rax", "memory");
-    check(test.resume_pc == 0 && test.fault.class == FAULT_OTHER,
-          "an address that is none is a general protection fault");
+    payload_check(test.resume_pc == 0 && test.fault.class == FAULT_OTHER,
+                  "an address that is none is a general protection fault");
 }
 
 // -- Time ---------------------------------------------------------------------------------------
@@ -439,10 +449,10 @@ static void clock_tests(void) {
         monotonic = monotonic && now >= last && now != 0;
         last = now;
     }
-    check(monotonic && arch_clock_resolution_ns() != 0, "the clock does not go back");
+    payload_check(monotonic && arch_clock_resolution_ns() != 0, "the clock does not go back");
     // 2024 to 2100.
     u64 years = (arch_wall_offset_ns() / 1000000000 / 86400 - 19723) / 366;
-    check(years < 76, "the wall clock shows this century");
+    payload_check(years < 76, "the wall clock shows this century");
 }
 
 // Waits for `count` timer interrupts in arch_cpu_idle.
@@ -457,14 +467,14 @@ static void timer_tests(void) {
     arch_timer_arm(start + 3000000);
     idle_for_ticks(1);
     u64 passed = arch_clock_ns() - start;
-    check(passed >= 3000000, "the timer does not come early");
-    check(test.ticks == 1 && !arch_irq_enabled(), "it comes once, and idling ends with it");
+    payload_check(passed >= 3000000, "the timer does not come early");
+    payload_check(test.ticks == 1 && !arch_irq_enabled(), "it comes once, and idling ends with it");
 
     test.period_ns = 200000;
     arch_timer_arm(arch_clock_ns() + test.period_ns);
     idle_for_ticks(10);
     test.period_ns = 0;
-    check(true, "it comes again when it is armed again");
+    payload_check(true, "it comes again when it is armed again");
 
     test.ticks = 0;
     arch_timer_arm(arch_clock_ns() + 1000);
@@ -474,11 +484,11 @@ static void timer_tests(void) {
     while (arch_clock_ns() < until)
         arch_cpu_relax();
     arch_irq_save();
-    check(test.ticks == 0, "a timer that was stopped does not come");
+    payload_check(test.ticks == 0, "a timer that was stopped does not come");
 
     arch_timer_arm(1);
     idle_for_ticks(1);
-    check(test.ticks == 1, "a deadline in the past comes at once");
+    payload_check(test.ticks == 1, "a deadline in the past comes at once");
 }
 
 // -- Contexts -----------------------------------------------------------------------------------
@@ -521,7 +531,7 @@ static void switch_tests(void) {
     bool kept = true;
     for (u32 i = 0; i < 100; i++)
         kept = kept && registers_survive(go_and_return);
-    check(kept && threads.switches == 100, "a context switch keeps registers");
+    payload_check(kept && threads.switches == 100, "a context switch keeps registers");
 }
 
 static void spin_thread(void *argument) {
@@ -565,7 +575,7 @@ static bool avx_enabled(void) {
 
 static void preemption_tests(void) {
     threads.use_avx = avx_enabled();
-    print("# vector registers: %s\n", threads.use_avx ? "256 bits" : "128 bits");
+    payload_print("# vector registers: %s\n", threads.use_avx ? "256 bits" : "128 bits");
     for (u64 i = 0; i < 2; i++)
         arch_context_init(&threads.thread[i], (uptr)threads.stacks[i] + STACK_BYTES, spin_thread,
                           (void *)i);
@@ -580,11 +590,11 @@ static void preemption_tests(void) {
     test.period_ns = 0;
     arch_timer_arm(UINT64_MAX);
     test.on_return = NULL;
-    check(threads.switches >= 40, "threads are preempted");
-    check(threads.mismatches[0] == 0 && threads.mismatches[1] == 0,
-          "preemption keeps vector registers");
-    check(threads.base_seen[0] == 0xaaaa && threads.base_seen[1] == 0xbbbb,
-          "each thread keeps its segment base");
+    payload_check(threads.switches >= 40, "threads are preempted");
+    payload_check(threads.mismatches[0] == 0 && threads.mismatches[1] == 0,
+                  "preemption keeps vector registers");
+    payload_check(threads.base_seen[0] == 0xaaaa && threads.base_seen[1] == 0xbbbb,
+                  "each thread keeps its segment base");
 }
 
 static u64 loop_exit_pc;
@@ -610,7 +620,7 @@ static void redirect_tests(void) {
                      : "rax", "memory");
     test.on_return = NULL;
     test.want_switch = false;
-    check(kept == 0x77, "an endless loop is redirected at an interrupt");
+    payload_check(kept == 0x77, "an endless loop is redirected at an interrupt");
 }
 
 static volatile u32 returns_seen;
@@ -637,8 +647,8 @@ static void window_preemption_tests(void) {
     while (returns_seen == 0 && arch_clock_ns() < until)
         arch_cpu_relax();
     arch_irq_save();
-    check(deferred, "an open window puts a switch off");
-    check(returns_seen == 1, "closing it makes up for it");
+    payload_check(deferred, "an open window puts a switch off");
+    payload_check(returns_seen == 1, "closing it makes up for it");
     test.on_return = NULL;
     test.want_switch = false;
     upcall_frame_free(frame);
@@ -652,17 +662,17 @@ static void random_tests(void) {
     u32 bits = 0;
     for (u32 i = 0; i < sizeof bytes; i++)
         bits += (u32)__builtin_popcount(bytes[i]);
-    print("# random: %zu bytes, %u bits set\n", got, bits);
-    check(got == 0 || (got == sizeof bytes && bits > 80 && bits < 216),
-          "random bytes look random, or there are none");
+    payload_print("# random: %zu bytes, %u bits set\n", got, bits);
+    payload_check(got == 0 || (got == sizeof bytes && bits > 80 && bits < 216),
+                  "random bytes look random, or there are none");
 }
 
 static void console_tests(void) {
     arch_devices_start();
-    print("# type: ok\n");
+    payload_print("# type: ok\n");
     while (test.typed != ('o' << 8 | 'k'))
         arch_cpu_idle();
-    check(true, "what is typed comes by interrupt");
+    payload_check(true, "what is typed comes by interrupt");
 }
 
 [[gnu::noinline]] static void overflow_stack(void) {
@@ -699,6 +709,7 @@ void kernel_main(const struct boot_info *boot) {
     redirect_tests();
     window_preemption_tests();
     random_tests();
+    payload_cpu_tests(boot->cpu_count);
     console_tests();
     overflow_stack();
     UNREACHABLE();

@@ -128,6 +128,7 @@ def pvh(module_path, *arguments):
         ["-machine", "q35,hpet=off", "-cpu", "max"],
         ["-machine", "q35,hpet=off", "-cpu", "max", "-icount", "shift=0"],
         ["-machine", "q35", "-cpu", "max", "-smp", "4", "-m", "32"],
+        ["-machine", "pc", "-cpu", "Nehalem", "-smp", "2"],
     ],
     ids=lambda arguments: " ".join(arguments[1:]),
 )

@@ -20,16 +20,25 @@ def build():
     subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "all", "test-programs"], cwd=ROOT, check=True)
 
 
-def run(machine, name, tmp_path):
-    module = BUILD / "programs" / f"{name}.wasm"
-    (tmp_path / module.name).write_bytes(module.read_bytes())
+def run(machine, name, tmp_path, *args):
+    """Runs a program with all of them in a directory /bin of its own."""
+    for module in (BUILD / "programs").glob("*.wasm"):
+        if module.stem in (name, "names"):
+            (tmp_path / module.name).write_bytes(module.read_bytes())
     return subprocess.run([BUILD / "kwast", "run", "--machine", machine, "--dir", f"{tmp_path}::/bin",
-                           module], capture_output=True, text=True, timeout=LIMIT_SECONDS)
+                           BUILD / "programs" / f"{name}.wasm", *args],
+                          capture_output=True, text=True, timeout=LIMIT_SECONDS)
 
 
 @pytest.mark.parametrize("machine", ["qemu", "hosted"])
-@pytest.mark.parametrize("name", ["ipc", "spawn"])
-def test_program_finds_nothing_wrong(machine, name, tmp_path):
-    done = run(machine, name, tmp_path)
+@pytest.mark.parametrize("command", ["ipc", "spawn", "example /bin/names.wasm"])
+def test_program_finds_nothing_wrong(machine, command, tmp_path):
+    name, *args = command.split()
+    done = run(machine, name, tmp_path, *args)
     assert done.stdout.endswith("all right\n") and "wrong" not in done.stdout, done.stdout + done.stderr
     assert done.returncode == 0
+
+
+def test_example_service_ends_as_its_client_does(tmp_path):
+    done = run("hosted", "example", tmp_path, "/bin/nothing.wasm")
+    assert done.returncode == 1 and "/bin/nothing.wasm" in done.stderr

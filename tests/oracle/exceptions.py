@@ -1,19 +1,12 @@
-#!/usr/bin/env python3
-"""Compares the engine with another one (node's) on random programs that throw and catch.
+"""Random programs that throw and catch, for run.py.
 
-    exceptions.py PROGRAM COUNT [SEED]
-
-PROGRAM is the built exports.c. binaryen makes no catches worth the name, so the programs are written
-here, in the older form of exceptions, which that node knows: functions that call those behind them,
-loops with fuel, and in them throws, tries, catches, delegates and rethrows at any depth, with locals of
-all types that change on the way. The first module that differs is kept; exit status 1."""
+binaryen makes no catches worth the name, so the programs are written here, in the older form of
+exceptions, as text: functions that call those behind them, loops with fuel, and in them throws,
+tries, catches, delegates and rethrows at any depth, with locals of all types that change on the
+way."""
 
 import random
 import subprocess
-import sys
-from pathlib import Path
-
-from compare import SCRIPT, compare, run
 
 TAGS = [["i32"], ["i64", "f64"], [], ["i32", "f32", "i64", "i32", "f64", "i32", "i32", "i32"]]
 LOCALS = {"$a": "i32", "$b": "i64", "$c": "f64", "$d": "f32", "$e": "i32", "$f": "i32", "$g": "i64"}
@@ -165,31 +158,9 @@ def module(rng):
             f'(func (export "sum") (result i64) (global.get $sum)))\n')
 
 
-def main():
-    program, count = sys.argv[1], int(sys.argv[2])
-    seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 32)
-    folder = Path("build/oracle")
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = caught = 0
-    for number in range(count):
-        path = folder / f"exceptions-{seed}-{number}.wasm"
-        text = path.with_suffix(".wat")
-        text.write_text(module(random.Random(f"{seed}/{number}")))
-        subprocess.run(["wat2wasm", "--enable-exceptions", "--enable-tail-call", "--debug-names",
-                        text, "-o", path], check=True)
-        ours, theirs = run([program], path), run(["node", SCRIPT], path)
-        verdict = compare(ours, theirs)
-        if verdict is not None:
-            print(f"{text}:\n{verdict}")
-            return 1
-        lines += len(ours)
-        caught += sum("uncaught" not in line for line in ours)
-        path.unlink()
-        text.unlink()
-    print(f"oracle: exceptions: seed {seed}: {count} programs alike, {lines} lines, "
-          f"{caught} of them not of an uncaught exception")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def make(seed, path):
+    """Writes the program of a seed."""
+    text = path.with_suffix(".wat")
+    text.write_text(module(random.Random(seed)))
+    subprocess.run(["wat2wasm", "--enable-exceptions", "--enable-tail-call", "--debug-names",
+                    text, "-o", path], check=True)

@@ -215,28 +215,38 @@ def test_killed_processes_are_gone(at_prompt):
 # -- Several CPUs ---------------------------------------------------------------------------------
 
 
-def cpus(machine):
+def cpus(machine, count):
     """What each CPU has done and runs: (switches, name) by number. The command checks the run
     queues as well."""
-    start = machine.position
     machine.type("cpus\n")
-    machine.expect(PROMPT)
-    rows = re.findall(r"^ *(\d+) .* (\d+) switches .* ready  (\S+)$",
-                      machine.text[start:machine.position], re.MULTILINE)
-    return {int(cpu): (int(switches), name) for cpu, switches, name in rows}
+    row = r" +\d+ ms busy .* (\d+) switches .* ready  (\S+)$"
+    rows = [machine.expect(rf"^ *{cpu}{row}") for cpu in range(count)]
+    return {cpu: (int(row[1]), row[2]) for cpu, row in enumerate(rows)}
+
+
+def said(machine, words, times):
+    """Waits until something was said so often, wherever: programs' lines come in any order."""
+    while machine.text.count(words) < times:
+        machine.expect(re.escape(words))
+
+
+def running(machine):
+    """The names of all processes."""
+    machine.type("ps\nlog-end\n")
+    start = machine.position
+    machine.expect("log-end: no such command")
+    return re.findall(r"^ +\d+ +\d+ KiB  (\S+)$", machine.text[start:machine.position], re.MULTILINE)
 
 
 def test_two_processes_compute_at_the_same_time(at_prompt):
     """Each is seen on a CPU of its own twice, and neither CPU has switched in between: so both ran
     all the time from the later of the first looks to the earlier of the second ones."""
     with at_prompt("one=spin", "two=spin", cpus=4) as machine:
-        for name in ("one", "two"):
-            machine.type(f"start {name}\n")
-            machine.expect("spinning")
-        before = cpus(machine)
-        assert sorted(before) == [0, 1, 2, 3]
+        machine.type("start one\nstart two\n")
+        said(machine, "spinning", 2)
+        before = cpus(machine, 4)
         for _ in range(SOON):
-            now = cpus(machine)
+            now = cpus(machine, 4)
             stayed = {name for cpu, (switches, name) in now.items()
                       if before[cpu] == (switches, name)}
             if {"one.wasm", "two.wasm"} <= stayed:
@@ -249,15 +259,12 @@ def test_more_processes_than_cpus_all_get_on(at_prompt):
     """Five that print and three that spin on two CPUs: everybody's lines come."""
     names = [f"tick{n}" for n in range(5)]
     with at_prompt("spin", *(f"{name}=ticker" for name in names), cpus=2) as machine:
-        for _ in range(3):
-            machine.type("start spin\n")
-            machine.expect("spinning")
+        machine.type("start spin\n" * 3)
+        said(machine, "spinning", 3)
         for name in names:
             machine.type(f"start {name}\n")
-        start = machine.position
-        while machine.text.count("still here 5\n", start) < len(names):
-            machine.expect("still here 5\n")
-        cpus(machine)
+        said(machine, "still here 5\n", len(names))
+        cpus(machine, 2)
 
 
 def test_a_storm_of_processes_on_four_cpus_leaves_nothing(at_prompt):
@@ -266,32 +273,24 @@ def test_a_storm_of_processes_on_four_cpus_leaves_nothing(at_prompt):
         kernel = machine.expect(r"kernel +(\d+) of").group(1)
         programs = machine.expect(r"programs +(\d+) of").group(1)
         heap = machine.expect(r"heap +(\d+) KiB").group(1)
-        machine.expect(PROMPT)
         return int(kernel) + int(programs), int(heap)
 
     def storm():
-        for number in range(40):
+        for number in range(24):
             machine.type(("start first\n", "start trap g\n", "run first\n")[number % 3])
-        for _ in range(40):
-            machine.expect(PROMPT)
         for _ in range(SOON):
-            machine.type("ps\n")
-            start = machine.position
-            machine.expect(PROMPT)
-            if not re.search(r"first|trap\.wasm$", machine.text[start:machine.position],
-                             re.MULTILINE):
+            if running(machine) == ["spin.wasm"] * 2:
                 return
         raise AssertionError(f"some never end\n{machine.text}")
 
     with at_prompt("first", "trap", "spin", cpus=4) as machine:
-        for _ in range(2):
-            machine.type("start spin\n")
-            machine.expect("spinning")
+        machine.type("start spin\n" * 2)
+        said(machine, "spinning", 2)
         storm()
         before = free()
-        for _ in range(3):
+        for _ in range(2):
             storm()
-            cpus(machine)
+            cpus(machine, 4)
         for _ in range(SOON):
             if free() == before:
                 return
@@ -300,16 +299,12 @@ def test_a_storm_of_processes_on_four_cpus_leaves_nothing(at_prompt):
 
 def test_a_process_that_computes_on_another_cpu_is_killed(at_prompt):
     with at_prompt("spin", cpus=4) as machine:
-        for _ in range(20):
+        for count in range(1, 11):
             machine.type("start spin\n")
             number = machine.expect(r"started as process (\d+)").group(1)
-            machine.expect("spinning")
+            said(machine, "spinning", count)
             machine.type(f"kill {number}\n")
-            machine.expect(PROMPT)
         for _ in range(SOON):
-            machine.type("ps\n")
-            start = machine.position
-            machine.expect(PROMPT)
-            if "spin" not in machine.text[start:machine.position]:
+            if not running(machine):
                 return
         raise AssertionError(f"some never end\n{machine.text}")

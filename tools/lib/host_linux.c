@@ -59,6 +59,7 @@ static struct host_linux {
     _Atomic bool has_failed;
     _Atomic u64 charged;
     _Atomic u64 charge_limit;
+    u64 neighbour_bytes;
 } host = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .code_fd = -1,
@@ -138,14 +139,22 @@ void host_refund(void *owner, u64 bytes) {
 
 // -- Linear memories ------------------------------------------------------------------------------
 
+void host_linux_neighbours(u64 bytes) {
+    host.neighbour_bytes = align_up(bytes, PAGE_SIZE);
+}
+
 enum status host_memory_reserve(void *owner, u64 *base_out) {
     (void)owner;
     if (must_fail())
         return ERR_NO_MEMORY;
-    void *base = mmap(NULL, MEMORY_SLOT_BYTES, PROT_NONE,
+    u64 beside = host.neighbour_bytes;
+    int rights = beside != 0 ? PROT_READ | PROT_WRITE : PROT_NONE;
+    void *base = mmap(NULL, MEMORY_SLOT_BYTES + 2 * beside, rights,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
         return ERR_NO_MEMORY;
+    base = (u8 *)base + beside;
+    CHECK(beside == 0 || mprotect(base, MEMORY_SLOT_BYTES, PROT_NONE) == 0);
     host.live_count++;
     *base_out = (u64)base;
     return OK;
@@ -166,7 +175,8 @@ enum status host_memory_grow(void *owner, u64 base, u64 old_bytes, u64 new_bytes
 void host_memory_release(void *owner, u64 base, u64 bytes) {
     (void)owner;
     (void)bytes;
-    CHECK(munmap((void *)base, MEMORY_SLOT_BYTES) == 0);
+    u64 beside = host.neighbour_bytes;
+    CHECK(munmap((void *)(base - beside), MEMORY_SLOT_BYTES + 2 * beside) == 0);
     host.live_count--;
 }
 

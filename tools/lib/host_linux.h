@@ -28,5 +28,9 @@ bool host_linux_has_failed(void);
 void host_linux_charge_limit(u64 bytes);
 u64 host_linux_charged(void);
 
+// Puts `bytes` of accessible memory before and behind every slot from now on, so that an access
+// that leaves its slot does not happen to fault. For tests; before any memory is reserved.
+void host_linux_neighbours(u64 bytes);
+
 // What is allocated and not yet freed: heap blocks, memory slots and code ranges.
 u64 host_linux_live_count(void);

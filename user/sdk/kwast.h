@@ -7,6 +7,7 @@
 // Every kwast_* function returns 0 or a WASI error number, as errno has them.
 
 #include <string.h>
+#include <wasi/api.h>
 
 #include "abi/kwast/calls.h"
 
@@ -73,4 +74,60 @@ static inline u32 kwast_serve(kwast_handle server, kwast_serve_func serve, void 
                     : kwast_scheme_receive(server, &request, bytes, sizeof bytes, -1);
     }
     return error;
+}
+
+// -- Spawning
+// --------------------------------------------------------------------------------------
+
+// A copy of `handle` with all its rights for a child, as its descriptor `number`; `preopen` is the
+// directory's name there, or NULL.
+static inline struct kwast_given kwast_give(kwast_handle handle, u32 number, const char *preopen) {
+    __wasi_fdstat_t stat = {0};
+    if (__wasi_fd_fdstat_get((int)handle, &stat) != 0)
+        stat = (__wasi_fdstat_t){0}; // spawning will say that there is no such handle
+    return (struct kwast_given){
+        .handle = handle,
+        .number = number,
+        .rights = stat.fs_rights_base,
+        .inheriting = stat.fs_rights_inheriting,
+        .name = (u32)(uptr)preopen,
+        .name_len = preopen == NULL ? 0 : (u32)strlen(preopen),
+    };
+}
+
+// What spawning takes besides the arguments.
+struct kwast_start {
+    kwast_handle module; // a file
+    const char *name;
+    const struct kwast_given *given;
+    u32 given_count;
+    char reason[KWAST_REASON_BYTES]; // why the module was refused
+};
+
+// Starts a process with these arguments, no environment, and this process's limits. E2BIG: more
+// than KWAST_BYTES_MAX bytes of arguments.
+static inline u32 kwast_start(struct kwast_start *start, int argc, char *const *argv,
+                              kwast_handle *out) {
+    char args[KWAST_BYTES_MAX];
+    usize len = 0;
+    for (int i = 0; i < argc; i++) {
+        usize bytes = strlen(argv[i]) + 1;
+        if (bytes > sizeof args - len)
+            return __WASI_ERRNO_2BIG;
+        memcpy(args + len, argv[i], bytes);
+        len += bytes;
+    }
+    start->reason[0] = 0;
+    const struct kwast_spawn spawn = {
+        .module = start->module,
+        .name = (u32)(uptr)start->name,
+        .name_len = (u32)strlen(start->name),
+        .args = (u32)(uptr)args,
+        .args_len = (u32)len,
+        .given = (u32)(uptr)start->given,
+        .given_count = start->given_count,
+        .reason = (u32)(uptr)start->reason,
+        .reason_len = sizeof start->reason,
+    };
+    return kwast_process_spawn(&spawn, out);
 }

@@ -19,15 +19,17 @@
 #include "base/fmt.h"
 #include "kernel/arch/hosted/hosted.h"
 
-#define STACK_BYTES       (128 * KIB)
-#define PAGE_FAULT_WRITE  (1u << 1)
-#define PAGE_FAULT_FETCH  (1u << 4)
+#define STACK_BYTES         (128 * KIB)
+#define PAGE_FAULT_PRESENT  (1u << 0)
+#define PAGE_FAULT_WRITE    (1u << 1)
+#define PAGE_FAULT_RESERVED (1u << 3)
+#define PAGE_FAULT_FETCH    (1u << 4)
 
-#define VECTOR_DIVIDE     0
-#define VECTOR_UNDEFINED  6
-#define VECTOR_PAGE_FAULT 14
-#define VECTOR_X87        16
-#define VECTOR_SIMD       19
+#define VECTOR_DIVIDE       0
+#define VECTOR_UNDEFINED    6
+#define VECTOR_PAGE_FAULT   14
+#define VECTOR_X87          16
+#define VECTOR_SIMD         19
 
 static struct {
     ALIGNED(16) u8 signals[STACK_BYTES];
@@ -243,6 +245,7 @@ static struct fault fault_of(int number, const greg_t *registers, u64 fixup) {
     };
     if (fault.class == FAULT_PAGE) {
         fault.address.value = (u64)registers[REG_CR2];
+        fault.is_present = (error & (PAGE_FAULT_PRESENT | PAGE_FAULT_RESERVED)) != 0;
         fault.access = (error & PAGE_FAULT_FETCH)   ? FAULT_EXEC
                        : (error & PAGE_FAULT_WRITE) ? FAULT_WRITE
                                                     : FAULT_READ;

@@ -25,11 +25,13 @@ struct PACKED gate {
 };
 STATIC_ASSERT(sizeof(struct gate) == 16, "as the CPU reads it");
 
-#define GATE_INTERRUPT   0x8e // present, ring 0, interrupts off
-#define RFLAGS_INTERRUPT (1ull << 9)
+#define GATE_INTERRUPT      0x8e // present, ring 0, interrupts off
+#define RFLAGS_INTERRUPT    (1ull << 9)
 
-#define PAGE_FAULT_WRITE (1u << 1)
-#define PAGE_FAULT_FETCH (1u << 4)
+#define PAGE_FAULT_PRESENT  (1u << 0)
+#define PAGE_FAULT_WRITE    (1u << 1)
+#define PAGE_FAULT_RESERVED (1u << 3)
+#define PAGE_FAULT_FETCH    (1u << 4)
 
 static struct {
     struct gate gates[256];
@@ -160,6 +162,7 @@ static struct fault fault_of(const struct trap_frame *frame, u64 cr2, u64 fixup)
     };
     if (fault.class == FAULT_PAGE) {
         fault.address.value = cr2;
+        fault.is_present = (frame->error_code & (PAGE_FAULT_PRESENT | PAGE_FAULT_RESERVED)) != 0;
         fault.access = (frame->error_code & PAGE_FAULT_FETCH)   ? FAULT_EXEC
                        : (frame->error_code & PAGE_FAULT_WRITE) ? FAULT_WRITE
                                                                 : FAULT_READ;

@@ -1,0 +1,95 @@
+// Single frames that each CPU keeps at hand, so that taking and freeing one takes no lock that
+// others want: magazines, after Bonwick. A magazine that is empty or full exchanges half of what it
+// holds with the allocator.
+//
+// Each has a lock all the same: when memory is short, whoever is out of it empties all of them.
+// What is in a magazine counts as free.
+//
+// Locks: magazine.lock (LOCK_FRAME_MAGAZINE), then the allocator's.
+
+#include "base/assert.h"
+#include "kernel/mm/frame_internal.h"
+#include "kernel/sync/spinlock.h"
+
+#define MAGAZINE_FRAMES 64u
+#define BATCH_FRAMES    (MAGAZINE_FRAMES / 2)
+
+struct magazine {
+    struct spinlock lock;
+
+    // Atomic, changed under lock:
+    u32 count;
+
+    // Under lock:
+    u32 numbers[MAGAZINE_FRAMES];
+};
+
+static struct magazine magazines[ARCH_CPUS_MAX][ZONE_COUNT];
+
+void frame_magazines_init(void) {
+    for (u32 cpu = 0; cpu < ARCH_CPUS_MAX; cpu++) {
+        for (u32 zone = 0; zone < ZONE_COUNT; zone++) {
+            spin_init(&magazines[cpu][zone].lock, LOCK_FRAME_MAGAZINE, "frame magazine");
+            magazines[cpu][zone].count = 0;
+        }
+    }
+}
+
+static void count_set_locked(struct magazine *magazine, u32 count) {
+    __atomic_store_n(&magazine->count, count, __ATOMIC_RELAXED); // for frame_magazines_count
+}
+
+bool frame_magazine_take(enum zone zone, u32 *number) {
+    arch_irq_state irq = arch_irq_save(); // stays on this CPU
+    struct magazine *magazine = &magazines[arch_cpu_id()][zone];
+    spin_lock(&magazine->lock);
+    u32 count = magazine->count;
+    if (count == 0)
+        count = frame_take_many(zone, BATCH_FRAMES, magazine->numbers);
+    bool found = count != 0;
+    if (found)
+        *number = magazine->numbers[--count];
+    count_set_locked(magazine, count);
+    spin_unlock(&magazine->lock);
+    arch_irq_restore(irq);
+    return found;
+}
+
+void frame_magazine_put(enum zone zone, u32 number) {
+    arch_irq_state irq = arch_irq_save();
+    struct magazine *magazine = &magazines[arch_cpu_id()][zone];
+    spin_lock(&magazine->lock);
+    u32 count = magazine->count;
+    if (count == MAGAZINE_FRAMES) {
+        // The coldest go.
+        frame_give_many(magazine->numbers, BATCH_FRAMES);
+        count -= BATCH_FRAMES;
+        memmove(magazine->numbers, magazine->numbers + BATCH_FRAMES,
+                count * sizeof *magazine->numbers);
+    }
+    magazine->numbers[count++] = number;
+    count_set_locked(magazine, count);
+    spin_unlock(&magazine->lock);
+    arch_irq_restore(irq);
+}
+
+void frame_magazines_drain(void) {
+    for (u32 cpu = 0; cpu < ARCH_CPUS_MAX; cpu++) {
+        for (u32 zone = 0; zone < ZONE_COUNT; zone++) {
+            struct magazine *magazine = &magazines[cpu][zone];
+            if (__atomic_load_n(&magazine->count, __ATOMIC_RELAXED) == 0)
+                continue;
+            spin_lock(&magazine->lock);
+            frame_give_many(magazine->numbers, magazine->count);
+            count_set_locked(magazine, 0);
+            spin_unlock(&magazine->lock);
+        }
+    }
+}
+
+void frame_magazines_count(u64 free[ZONE_COUNT]) {
+    for (u32 cpu = 0; cpu < ARCH_CPUS_MAX; cpu++) {
+        for (u32 zone = 0; zone < ZONE_COUNT; zone++)
+            free[zone] += __atomic_load_n(&magazines[cpu][zone].count, __ATOMIC_RELAXED);
+    }
+}

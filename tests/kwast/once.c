@@ -1,0 +1,95 @@
+// Does one of each thing that makes the kernel allocate: a scheme, a process that serves it, calls
+// with handles and bytes, a channel that is opened and closed, a file, a directory, a notification,
+// a poll. Whatever fails ends it with an error number, and nothing of it may stay behind.
+//
+//   once           with itself as /bin/once.wasm; the status is the error number, or 0
+//   once server    serves the scheme at descriptor 3
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "user/sdk/kwast.h"
+
+#define OP_OPEN KWAST_FIRST_OPERATION
+
+static bool serve(void *context, const struct kwast_request *request, const void *bytes,
+                  struct kwast_reply *reply) {
+    (void)bytes;
+    for (u32 i = 0; i < request->handle_count; i++)
+        close((int)request->handles[i]);
+    if (request->operation == OP_OPEN)
+        reply->answer =
+            kwast_scheme_channel(*(kwast_handle *)context, 1, KWAST_KIND_FILE, &reply->handle);
+    return true;
+}
+
+static kwast_handle child = KWAST_NO_HANDLE;
+
+static void need(u32 error) {
+    if (error == 0)
+        return;
+    if (child != KWAST_NO_HANDLE)
+        kwast_process_kill(child); // it would serve for ever
+    exit((int)error);
+}
+
+static void need_errno(bool is_fine) {
+    need(is_fine ? 0 : (u32)errno);
+}
+
+static void call_once(kwast_handle root) {
+    kwast_handle out = 1;
+    struct kwast_call call = {
+        .operation = OP_OPEN,
+        .bytes = (u32) "path",
+        .bytes_len = 4,
+        .handles = (u32)&out,
+        .handle_count = 1,
+    };
+    need(kwast_scheme_call(root, &call, -1));
+    need(call.answer);
+    need_errno(close((int)call.handle) == 0);
+}
+
+static void use_files(void) {
+    DIR *directory = opendir("/bin");
+    need_errno(directory != NULL);
+    while (readdir(directory) != NULL)
+        ;
+    need_errno(closedir(directory) == 0);
+    char text[4];
+    int file = open("/bin/once.wasm", O_RDONLY);
+    need_errno(file >= 0 && read(file, text, sizeof text) == 4 && close(file) == 0);
+}
+
+int main(int argc, char **argv) {
+    kwast_handle server = 3, root, notification;
+    if (argc == 2)
+        return (int)kwast_serve(server, serve, &server);
+    need(kwast_scheme_create("once", 4, &server));
+    need(kwast_scheme_root(server, KWAST_KIND_PLAIN, &root));
+    const struct kwast_given given[] = {kwast_give(1, 1, NULL), kwast_give(server, 3, NULL)};
+    int module = open("/bin/once.wasm", O_RDONLY);
+    need_errno(module >= 0);
+    struct kwast_start start = {
+        .module = (u32)module, .name = "server", .given = given, .given_count = 2};
+    char *args[] = {argv[0], "server"};
+    need(kwast_start(&start, 2, args, &child));
+    need_errno(close((int)server) == 0); // only the child serves
+    call_once(root);
+    use_files();
+    need(kwast_notification_create(&notification));
+    need(kwast_notification_signal(notification, 1));
+    struct pollfd event = {.fd = (int)notification, .events = POLLRDNORM};
+    need_errno(poll(&event, 1, -1) == 1);
+    need(kwast_process_kill(child));
+    struct kwast_status status;
+    need(kwast_process_wait(child, -1, &status));
+    puts("all of it");
+    return 0;
+}
