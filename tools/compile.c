@@ -12,18 +12,23 @@
 
 #include "base/math.h"
 #include "engine/api/engine.h"
+#include "tools/disassemble.h"
 #include "tools/kwast.h"
 #include "tools/lib/report.h"
 
 static const char compile_help[] =
-    "usage: kwast compile [--cpu LEVEL] PROGRAM.wasm\n"
+    "usage: kwast compile [--cpu LEVEL] [--disassemble[=FUNCTION]] PROGRAM.wasm\n"
     "\n"
     "Decodes, validates and compiles a module, and prints its sizes, the CPU time that took,\n"
     "and how much memory it took at its peak besides the module and the code.\n"
     "\n"
-    "  --cpu LEVEL    what the code may use: native, all that this CPU has (the default); avx;\n"
-    "                 or baseline, x86-64-v2\n"
-    "  --tier TIER    baseline, or auto (which is baseline so far)\n";
+    "  --cpu LEVEL             what the code may use: native, all that this CPU has (the\n"
+    "                          default); avx; or baseline, x86-64-v2\n"
+    "  --tier TIER             baseline, or auto (which is baseline so far)\n"
+    "  --disassemble[=FUNCTION]\n"
+    "                          print the code instead, of all functions or of the one with this\n"
+    "                          name or number; beside accesses, calls and traps, the offset and\n"
+    "                          name of the WebAssembly instruction\n";
 
 static bool file_map(const char *path, struct bytes *out) {
     struct stat info;
@@ -95,7 +100,15 @@ static void print_report(usize module_bytes, const struct module_stats *stats, d
            (unsigned long long)over_bytes);
 }
 
-static int compile_bytes(struct engine *engine, const char *path, struct bytes wasm) {
+struct compile_options {
+    const char *path;
+    bool disassemble;
+    const char *func; // to disassemble; NULL: all
+    enum cpu_level cpu;
+};
+
+static int compile_bytes(struct engine *engine, const struct compile_options *options,
+                         struct bytes wasm) {
     struct module *module;
     struct module_error error = {.func = NO_FUNC};
     u64 bytes_before = status_bytes("VmRSS");
@@ -105,30 +118,35 @@ static int compile_bytes(struct engine *engine, const char *path, struct bytes w
     if (status != OK) {
         if (error.text[0] == '\0')
             snprintf(error.text, sizeof(error.text), "%s", status_text(status));
-        return report_refusal(path, &error);
+        return report_refusal(options->path, &error);
     }
 
     u64 peak_bytes = status_bytes("VmHWM");
-    struct module_stats stats;
-    module_stats(module, &stats);
-    print_report(wasm.len, &stats, seconds, peak_bytes - min_u64(peak_bytes, bytes_before));
+    int exit_code = EXIT_OK;
+    if (options->disassemble) {
+        exit_code = disassemble(module, wasm, options->func);
+    } else {
+        struct module_stats stats;
+        module_stats(module, &stats);
+        print_report(wasm.len, &stats, seconds, peak_bytes - min_u64(peak_bytes, bytes_before));
+    }
     module_release(module);
-    return EXIT_OK;
+    return exit_code;
 }
 
-static int compile_file(const char *path, enum cpu_level cpu) {
+static int compile_file(const struct compile_options *options) {
     struct bytes wasm;
-    if (!file_map(path, &wasm))
+    if (!file_map(options->path, &wasm))
         return EXIT_ERROR;
     struct engine *engine;
     struct engine_config config = {
-        .segment = SEGMENT_GS, .features = FEATURES_SUPPORTED, .cpu = cpu};
+        .segment = SEGMENT_GS, .features = FEATURES_SUPPORTED, .cpu = options->cpu};
     enum status status = engine_create(&config, &engine);
     if (status != OK) {
         report_error("engine", "%s", status_text(status));
         return EXIT_ERROR;
     }
-    int exit_code = compile_bytes(engine, path, wasm);
+    int exit_code = compile_bytes(engine, options, wasm);
     engine_destroy(engine);
     if (wasm.len != 0)
         munmap((void *)wasm.data, wasm.len);
@@ -136,7 +154,7 @@ static int compile_file(const char *path, enum cpu_level cpu) {
 }
 
 // The value of the option `name` at argv[*at], "" where it is missing; NULL when another is there.
-static const char *option_value(int argc, char **argv, int *at, const char *name) {
+static const char *option_value(char **argv, int argc, int *at, const char *name) {
     usize len = strlen(name);
     if (strncmp(argv[*at], name, len) != 0)
         return NULL;
@@ -147,38 +165,41 @@ static const char *option_value(int argc, char **argv, int *at, const char *name
     return *at + 1 < argc ? argv[++*at] : "";
 }
 
-static bool tier_is_known(const char *tier) {
-    return strcmp(tier, "baseline") == 0 || strcmp(tier, "auto") == 0;
+// The option at argv[*at], or the path; false when it is not understood.
+static bool parse_argument(char **argv, int argc, int *at, struct compile_options *out) {
+    const char *argument = argv[*at];
+    const char *tier = option_value(argv, argc, at, "--tier");
+    if (tier != NULL)
+        return strcmp(tier, "baseline") == 0 || strcmp(tier, "auto") == 0;
+    const char *level = option_value(argv, argc, at, "--cpu");
+    if (level != NULL)
+        return cpu_level_named(bytes_of(level), &out->cpu);
+    if (strcmp(argument, "--disassemble") == 0 || strncmp(argument, "--disassemble=", 14) == 0) {
+        out->disassemble = true;
+        out->func = argument[13] == '=' ? argument + 14 : NULL;
+        return true;
+    }
+    if (argument[0] == '-' || out->path != NULL)
+        return false;
+    out->path = argument;
+    return true;
 }
 
 int compile_main(int argc, char **argv) {
-    const char *path = NULL;
-    enum cpu_level cpu = CPU_NATIVE;
+    struct compile_options options = {0};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             fputs(compile_help, stdout);
             return EXIT_OK;
         }
-        const char *option = argv[i];
-        const char *tier = option_value(argc, argv, &i, "--tier");
-        const char *level = tier == NULL ? option_value(argc, argv, &i, "--cpu") : NULL;
-        bool fine;
-        if (tier != NULL)
-            fine = tier_is_known(tier);
-        else if (level != NULL)
-            fine = cpu_level_named(bytes_of(level), &cpu);
-        else
-            fine = option[0] != '-' && path == NULL;
-        if (!fine) {
+        if (!parse_argument(argv, argc, &i, &options)) {
             report_error("compile", "%s: not understood; see kwast compile --help", argv[i]);
             return EXIT_USAGE;
         }
-        if (tier == NULL && level == NULL)
-            path = option;
     }
-    if (path == NULL) {
+    if (options.path == NULL) {
         report_error("compile", "no program given; see kwast compile --help");
         return EXIT_USAGE;
     }
-    return compile_file(path, cpu);
+    return compile_file(&options);
 }

@@ -222,20 +222,13 @@ static const struct option {
     option_setter set;
     bool has_value;
 } run_option_table[] = {
-    {"--machine", set_machine, true},
-    {"--dir", set_dir, true},
-    {"--env", set_env, true},
-    {"--argv0", set_argv0, true},
-    {"--memory", set_memory, true},
-    {"--invoke", set_invoke, true},
-    {"--timeout", set_timeout, true},
-    {"--cpus", set_cpus, true},
-    {"--cpu", set_cpu, true},
-    {"--isolation", set_isolation, true},
-    {"--tier", set_tier, true},
-    {"--symbols", set_symbols, true},
-    {"--time", set_time, false},
-    {"--verbose", set_verbose, false},
+    {"--machine", set_machine, true}, {"--dir", set_dir, true},
+    {"--env", set_env, true},         {"--argv0", set_argv0, true},
+    {"--memory", set_memory, true},   {"--invoke", set_invoke, true},
+    {"--timeout", set_timeout, true}, {"--cpus", set_cpus, true},
+    {"--cpu", set_cpu, true},         {"--isolation", set_isolation, true},
+    {"--tier", set_tier, true},       {"--symbols", set_symbols, true},
+    {"--time", set_time, false},      {"--verbose", set_verbose, false},
 };
 
 // Finds the option whose name `arg` is, or starts with before '='.

@@ -210,7 +210,8 @@ STATIC_ASSERT(offsetof(struct func_ref, host_code) == FUNC_REF_HOST_CODE, "thunk
 STATIC_ASSERT(offsetof(struct func_ref, host_context) == FUNC_REF_HOST_CONTEXT, "thunks");
 STATIC_ASSERT(sizeof(struct func_ref) == FUNC_REF_BYTES, "instance layout");
 
-// The parts of a linear memory that generated code reads. `bytes` changes under memory.grow.
+// The parts of a linear memory that generated code reads. `bytes` changes under memory.grow, of a
+// shared memory at any time: it only grows, and C reads it by memory_bytes.
 struct memory {
     u64 base;
     u64 bytes;     // current size, a multiple of WASM_PAGE_BYTES
@@ -225,6 +226,11 @@ struct memory {
 #define MEMORY_BYTES 8
 STATIC_ASSERT(offsetof(struct memory, base) == MEMORY_BASE, "generated code");
 STATIC_ASSERT(offsetof(struct memory, bytes) == MEMORY_BYTES, "generated code");
+
+static inline u64 memory_bytes(const struct memory *memory) {
+    return __atomic_load_n(&memory->bytes,
+                           __ATOMIC_ACQUIRE); // pairs with the release in memory_grow
+}
 
 // A table of references, eight bytes each (struct func_ref * or an external value).
 struct table {

@@ -8,7 +8,8 @@
 //
 // No function here keeps a pointer that its contract does not say it keeps. The engine has no
 // global variables; thread-safety: engine and module calls may be made by any thread, a store is
-// used by one thread at a time (running code in it apart).
+// used by one thread at a time (running code in it apart). Threads of one program are instances of
+// its module, in a store for each, which import a shared memory from a store that outlives them.
 
 #include "base/status.h"
 #include "base/string.h"
@@ -203,6 +204,11 @@ struct func_code {
 // The module's own functions, in order of address.
 u32 module_code_count(const struct module *module);
 void module_code(const struct module *module, u32 index, struct func_code *out);
+
+// Which instructions some places in that code came from: those that may trap, and calls. Stores at
+// most `capacity` of them, offsets counting from the function's first byte; returns how many there
+// are.
+u32 module_code_sites(const struct module *module, u32 index, struct code_site *out, u32 capacity);
 
 // The name that a tag is imported by, else exported by, or empty.
 struct bytes module_tag_name(const struct module *module, u32 tag);

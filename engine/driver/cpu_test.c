@@ -1,7 +1,5 @@
 // CPU levels: their names, and that code has no instruction beyond its engine's.
 
-#define _GNU_SOURCE // memmem
-
 #include <string.h>
 
 #include "engine/runtime/entry.h"

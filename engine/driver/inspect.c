@@ -71,6 +71,18 @@ void module_code(const struct module *module, u32 index, struct func_code *out) 
     };
 }
 
+u32 module_code_sites(const struct module *module, u32 index, struct code_site *out, u32 capacity) {
+    ASSERT(index < module_code_count(module));
+    const struct code_func *func = &module->code->funcs[index];
+    struct site_reader r = {.at = func->sites, .end = func->sites + func->site_bytes};
+    u32 count = 0;
+    for (; site_next(&r); count++) {
+        if (count < capacity)
+            out[count] = r.site;
+    }
+    return count;
+}
+
 struct bytes module_tag_name(const struct module *module, u32 tag) {
     const struct module_decl *decl = module->decl;
     for (u32 i = 0; i < decl->import_count; i++) {

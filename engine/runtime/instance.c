@@ -27,7 +27,7 @@ enum trap instance_data_init(struct instance *instance, u32 memory_index, u32 se
     struct bytes bytes = decl->datas[segment].bytes;
     usize len = instance->state->data_dropped[segment] ? 0 : bytes.len;
     if (!range_fits(range.from, range.count, len) ||
-        !range_fits(range.to, range.count, memory->bytes))
+        !range_fits(range.to, range.count, memory_bytes(memory)))
         return TRAP_MEMORY_BOUNDS;
     if (range.count == 0)
         return TRAP_NONE;
@@ -99,7 +99,7 @@ static const char *find_unfit_segment(struct instance *instance) {
     for (u32 i = 0; i < decl->data_count; i++) {
         const struct data_segment *data = &decl->datas[i];
         if (!range_fits(instance_const(instance, &data->offset), data->bytes.len,
-                        (*instance_memory_ptr(instance, data->memory))->bytes))
+                        memory_bytes(*instance_memory_ptr(instance, data->memory))))
             return "data segment does not fit";
     }
     return NULL;

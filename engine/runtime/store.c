@@ -3,7 +3,7 @@
 // Invariant: everything that an instance of the store points to (memories, tables, globals,
 // tags, function references) belongs to the same store, to a host function of the engine, or to a
 // module that an instance of the store keeps alive. So freeing it all at once leaves nothing
-// dangling.
+// dangling. Memories may also belong to a store that goes later: threads share them.
 
 #include "engine/runtime/store.h"
 

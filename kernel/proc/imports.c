@@ -125,14 +125,15 @@ enum status imports_resolve(const struct module *module, struct module_error *er
         struct import_info info;
         struct func_ref *func = NULL;
         module_import(module, i, &info);
-        enum status status = ERR_NOT_FOUND;
+        bool is_memory = info.kind == EXTERN_MEMORY && info.memory.is_shared;
+        enum status status = is_memory ? OK : ERR_NOT_FOUND;
         if (info.kind == EXTERN_FUNC)
             status = find_import(info.module, info.name, &func);
         if (status != OK) {
             kfree(refs, count * sizeof *refs);
             return refuse(error, status == ERR_NOT_FOUND ? ERR_UNLINKABLE : status, &info);
         }
-        refs[i] = (struct extern_ref){.kind = EXTERN_FUNC, .func = func};
+        refs[i] = (struct extern_ref){.kind = info.kind, .func = func};
     }
     *out = refs;
     return OK;
