@@ -100,23 +100,17 @@ static void channels_close(struct channels *channels) {
     }
 }
 
-// The kernel's command line.
-static void append_text(const struct machine_config *config, char *out, usize size) {
-    snprintf(out, size, "%s cpu=%s", config->append, cpu_level_name(config->cpu));
-}
-
 static void become_qemu(const struct machine_config *config, const char *kernel, int link_fd) {
     char memory[32];
     char cpus[16];
     char link[64];
     char archive[64];
-    char append[APPEND_BYTES];
+    // What the CPU lacks, the kernel finds out.
     static const char *const models[] = {
         [CPU_NATIVE] = "max",
         [CPU_AVX_ONLY] = "max,avx2=off,fma=off,bmi1=off,bmi2=off,abm=off",
         [CPU_BASELINE] = "max,avx=off,f16c=off,avx2=off,fma=off,bmi1=off,bmi2=off,abm=off",
     };
-    append_text(config, append, sizeof(append));
     snprintf(memory, sizeof(memory), "%lluM", (unsigned long long)(config->ram_bytes / MIB));
     snprintf(cpus, sizeof(cpus), "%u", config->cpus);
     snprintf(link, sizeof(link), "socket,id=link,fd=%d", link_fd);
@@ -126,7 +120,7 @@ static void become_qemu(const struct machine_config *config, const char *kernel,
            "-no-reboot",                                                               //
            "-chardev", "file,id=serial,path=/dev/stdout", "-serial", "chardev:serial", //
            "-chardev", link, "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=link",
-           "-kernel", kernel, "-initrd", archive, "-append", append, NULL);
+           "-kernel", kernel, "-initrd", archive, "-append", config->append, NULL);
 }
 
 static void become_hosted(const struct machine_config *config, const char *kernel, int link_fd) {
@@ -135,7 +129,7 @@ static void become_hosted(const struct machine_config *config, const char *kerne
     char link[16];
     char archive[16];
     char append[APPEND_BYTES];
-    append_text(config, append, sizeof(append));
+    snprintf(append, sizeof(append), "%s cpu=%s", config->append, cpu_level_name(config->cpu));
     snprintf(memory, sizeof(memory), "%llu", (unsigned long long)(config->ram_bytes / MIB));
     snprintf(cpus, sizeof(cpus), "%u", config->cpus);
     snprintf(link, sizeof(link), "%d", link_fd);
