@@ -127,8 +127,18 @@ void engine_destroy(struct engine *engine);
 u32 engine_features(const struct engine *engine);
 void engine_set_features(struct engine *engine, u32 features);
 
-// Makes a host function that modules can import. It lives as long as the engine; making the same
-// one again makes a second. `type` is copied.
+// What a host function is made from. `type` is copied.
+struct host_func_decl {
+    struct func_type type;
+    host_func code;
+    void *context;
+};
+
+// Makes host functions that modules can import. They live as long as the engine; making the same
+// one again makes a second. Types that had no host function yet get code here, which takes whole
+// pages for each call: so those that are known together should be made together. All or none.
+MUST_USE enum status engine_host_funcs(struct engine *engine, const struct host_func_decl *decls,
+                                       u32 count, struct func_ref **out);
 MUST_USE enum status engine_host_func(struct engine *engine, const struct func_type *type,
                                       host_func code, void *context, struct func_ref **out);
 
@@ -148,6 +158,7 @@ struct module_stats {
     u32 func_count;
     u64 wasm_code_bytes;
     u64 code_bytes;
+    u64 held_bytes; // of memory that are given back with the module, the code's pages included
 };
 
 // Decodes, validates and compiles a copy of `wasm`. On failure `*error` says why.

@@ -7,6 +7,7 @@
 
 #include "base/math.h"
 #include "engine/api/host.h"
+#include "engine/decode/callconv.h"
 #include "engine/runtime/store.h"
 
 // -- Constants and segments ---------------------------------------------------------------------
@@ -253,13 +254,18 @@ static struct func_ref make_func_ref(struct instance *instance, u32 func) {
         return ref;
     }
     const struct code_object *code = module->code;
-    u32 type_id = module->type_ids[decl->funcs[func].type];
+    const struct cross_thunks *thunks = &module->engine->cross_thunks;
+    const struct func_type *type = decl_func_type(decl, func);
+    u32 param_slots = callconv_param_slots(type);
+    u32 area_slots = callconv_area_slots(type);
     return (struct func_ref){
         .code = (const void *)(code->address + code->funcs[func - decl->func_import_count].entry),
-        .cross_code = type_registry_cross_thunk(&module->engine->types, type_id),
+        .cross_code = area_slots == 0 ? thunks->plain : thunks->stacked,
         .instance = instance,
-        .type_id = type_id,
+        .type_id = module->type_ids[decl->funcs[func].type],
         .func_index = func,
+        .stack_params = param_slots,
+        .stack_results = area_slots - param_slots,
     };
 }
 

@@ -40,6 +40,7 @@ void store_rollback(struct store *store, const struct store *mark) {
     while (store->tags != mark->tags) {
         struct store_tag *tag = store->tags;
         store->tags = tag->next;
+        type_registry_release(&store->engine->types, tag->tag.type_id);
         host_free(tag, sizeof *tag);
     }
     while (store->instances != mark->instances) {

@@ -80,6 +80,8 @@ static void release_resources(struct process *process) {
     release_imports(process, process->module);
     module_release(process->module);
     process->module = NULL;
+    account_refund(&process->account, process->module_bytes);
+    process->module_bytes = 0;
     scheme_party_fini(&process->party);
     handle_table_fini(&process->handles);
     object_release(process->error_stream);
@@ -210,6 +212,17 @@ static enum status instantiate(struct process *process, struct module *module,
     return process_check_entry(process, error);
 }
 
+// Each process pays for all of its module, though others may share it: so what the kernel holds for
+// it is within its limit, whoever else goes first.
+static enum status charge_module(struct process *process, const struct module *module) {
+    struct module_stats stats;
+    module_stats(module, &stats);
+    enum status status = account_charge(&process->account, stats.held_bytes);
+    if (status == OK)
+        process->module_bytes = stats.held_bytes;
+    return status;
+}
+
 // On failure the references are still the caller's: the table forgets them.
 static void forget_handles(struct process *process) {
     if (process->handles.slots != NULL)
@@ -272,6 +285,9 @@ enum status process_spawn(const struct process_config *config, struct module_err
     init_process(process, config);
 
     enum status status = copy_config(process, config);
+    if (status != OK)
+        goto fail_copy;
+    status = charge_module(process, config->module);
     if (status != OK)
         goto fail_copy;
     status = instantiate(process, config->module, error);

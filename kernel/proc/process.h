@@ -52,6 +52,7 @@ struct process {
     struct handle_table handles;
     struct scheme_party party; // what it has received as a server
     struct memory_account account;
+    u64 module_bytes; // charged to it, while it has the module
     struct string_list args;
     struct string_list env;
     struct object *error_stream; // where a trap report goes; may be NULL
@@ -93,7 +94,7 @@ struct process_config {
     struct string_list args;
     struct string_list env;
     struct process *parent;       // NULL: the kernel
-    u64 memory_limit;             // bytes, stacks included; 0: the default
+    u64 memory_limit;             // bytes, with stacks and module; 0: the default
     u64 stack_limit;              // bytes; 0: the default
     u32 handle_limit;             // 0: the default
     u32 thread_limit;             // 0: the default
