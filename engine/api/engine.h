@@ -99,9 +99,23 @@ const char *feature_name(u32 feature);
 
 enum memory_segment { SEGMENT_FS, SEGMENT_GS };
 
+// Which instructions generated code may have. What a program computes depends on it only where
+// WebAssembly leaves a choice: in relaxed vector instructions (docs/engine.md).
+enum cpu_level : u8 {
+    CPU_NATIVE,   // all that this CPU has
+    CPU_AVX_ONLY, // x86-64-v2 and AVX, if it has that
+    CPU_BASELINE, // x86-64-v2, which every CPU has that the engine runs on
+    CPU_LEVEL_COUNT
+};
+
+// Its name for people: native, avx, baseline. The way back is false when `name` is none of them.
+const char *cpu_level_name(enum cpu_level level);
+MUST_USE bool cpu_level_named(struct bytes name, enum cpu_level *out);
+
 struct engine_config {
     enum memory_segment segment;
-    u32 features; // enum feature bits
+    u32 features;       // enum feature bits
+    enum cpu_level cpu; // zero is CPU_NATIVE
 };
 
 MUST_USE enum status engine_create(const struct engine_config *config, struct engine **out);
@@ -253,6 +267,14 @@ MUST_USE enum status store_tag(struct store *store, const struct func_type *type
 MUST_USE enum status instance_create(struct store *store, struct module *module,
                                      const struct extern_ref *imports, struct module_error *error,
                                      enum trap *trap, struct instance **out);
+
+// Whether instance_reset is possible: all memories are imported, or there are none.
+bool instance_can_reset(const struct instance *instance);
+
+// Makes the instance what instance_create made it, for another to use: globals, tables and segments
+// of its own; imported memories stay, and active segments are written again. No code of it runs.
+// Returns the trap of a segment that does not fit.
+MUST_USE enum trap instance_reset(struct instance *instance);
 
 // The start function, or NULL.
 struct func_ref *instance_start_func(struct instance *instance);
