@@ -23,7 +23,7 @@ void slab_free(struct slab_cache *cache, void *object); // NULL is allowed
 // Gives back the objects that CPUs keep at hand for their next allocations.
 void slab_drain(struct slab_cache *cache);
 
-// Asserts every invariant, with nothing kept at hand. Nobody uses the cache meanwhile.
+// Asserts every invariant. Others may use the cache meanwhile.
 void slab_check(const struct slab_cache *cache);
 
 void heap_init(void);
@@ -48,4 +48,4 @@ void heap_stats(struct heap_stats *out);
 
 // Gives back what CPUs keep at hand for their next allocations, as far as that frees frames.
 void heap_trim(void);
-void heap_check(void);
+void heap_check(void); // likewise, of the whole heap
