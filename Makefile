@@ -227,11 +227,12 @@ $(out)/unit/gen/%.c.o: $(out)/gen/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(unit_flags) -c $< -o $@
 
-# As for use, without assertions: what benchmarks measure.
+# As for use, without assertions: what benchmarks measure. The engine in it is compiled like the
+# kernel's, which is not position-independent.
 $(out)/release/host/%.o: % | $(ready)
 	$(call say,CC,$< (release))
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(host_flags) -DNDEBUG -c $< -o $@
+	$(Q)$(CC) $(host_flags) -DNDEBUG -fno-pic -c $< -o $@
 
 $(out)/host/gen/%.c.o: $(out)/gen/%.c
 	$(call say,CC,$<)
@@ -471,11 +472,12 @@ wasm_flags := $(wasm_target) -I. -O2 -Wall -Wextra -Werror
 wasm_link := $(wasm_target) -Wl,--strip-debug
 program_sources := $(foreach e,c cc rs,$(wildcard user/programs/*.$(e)))
 test_program_sources := $(foreach e,c cc rs wat,$(wildcard tests/programs/*.$(e) tests/kwast/*.$(e) user/services/*.$(e)))
+thread_program_sources := $(foreach e,c wat,$(wildcard tests/threads/*.$(e)))
 program_files = $(addprefix $(out)/programs/,$(addsuffix .wasm,$(basename $(notdir $(1)))))
 
 .PHONY: programs test-programs
 programs: $(call program_files,$(program_sources))
-test-programs: $(call program_files,$(test_program_sources)) real-programs
+test-programs: $(call program_files,$(test_program_sources) $(thread_program_sources)) real-programs
 
 define program_rules
 $(out)/programs/%.wasm: $(1)/%.c | $$(ready)
@@ -500,6 +502,19 @@ $(eval $(call program_rules,user/programs))
 $(eval $(call program_rules,tests/programs))
 $(eval $(call program_rules,tests/kwast))
 $(eval $(call program_rules,user/services))
+
+# Programs with threads import their memory; no library, for Debian's is not made for that.
+thread_flags := -std=c23 -matomics -mbulk-memory -fno-builtin
+thread_link := $(wasm_link) -nostdlib -Wl,--import-memory,--shared-memory,--max-memory=33554432
+$(out)/programs/%.wasm: tests/threads/%.c | $(ready)
+	$(call say,WASM,$<)
+	@mkdir -p $(@D)
+	$(Q)clang-19 $(wasm_flags) $(thread_flags) -c $< -o $(@D)/.$(@F).o && \
+	    clang-19 $(thread_link) $(@D)/.$(@F).o -o $@
+$(out)/programs/%.wasm: tests/threads/%.wat | $(ready)
+	$(call say,WASM,$<)
+	@mkdir -p $(@D)
+	$(Q)wat2wasm --debug-names --enable-threads $< -o $@
 
 # Larger programs from Debian's sources, for tests. Where no source can be had they are left out, and
 # the tests say so.

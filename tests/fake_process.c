@@ -121,7 +121,9 @@ static void set_up(void) {
     memory = (struct memory){.base = area->vma.start, .bytes = FAKE_MEMORY_BYTES};
     instance = (struct instance){.memory = &memory, .owner = &fake_process};
     memset(&fake_process, 0, sizeof fake_process);
-    fake_process.instance = &instance;
+    fake_process.memory = &memory;
+    list_init(&fake_process.threads);
+    spin_init(&fake_process.lock, LOCK_PROCESS, "process");
     status = handle_table_init(&fake_process.handles, 64);
     CHECK(status == OK);
     status = string_list_add(&fake_process.args, bytes_of("prog"));

@@ -12,16 +12,21 @@
 
 #include "base/math.h"
 #include "engine/api/engine.h"
+#include "tools/disassemble.h"
 #include "tools/kwast.h"
 #include "tools/lib/report.h"
 
 static const char compile_help[] =
-    "usage: kwast compile PROGRAM.wasm\n"
+    "usage: kwast compile [--disassemble[=FUNCTION]] PROGRAM.wasm\n"
     "\n"
     "Decodes, validates and compiles a module, and prints its sizes, the CPU time that took,\n"
     "and how much memory it took at its peak besides the module and the code.\n"
     "\n"
-    "  --tier TIER    baseline, or auto (which is baseline so far)\n";
+    "  --tier TIER             baseline, or auto (which is baseline so far)\n"
+    "  --disassemble[=FUNCTION]\n"
+    "                          print the code instead, of all functions or of the one with this\n"
+    "                          name or number; beside accesses, calls and traps, the offset and\n"
+    "                          name of the WebAssembly instruction\n";
 
 static bool file_map(const char *path, struct bytes *out) {
     struct stat info;
@@ -93,7 +98,14 @@ static void print_report(usize module_bytes, const struct module_stats *stats, d
            (unsigned long long)over_bytes);
 }
 
-static int compile_bytes(struct engine *engine, const char *path, struct bytes wasm) {
+struct compile_options {
+    const char *path;
+    bool disassemble;
+    const char *func; // to disassemble; NULL: all
+};
+
+static int compile_bytes(struct engine *engine, const struct compile_options *options,
+                         struct bytes wasm) {
     struct module *module;
     struct module_error error = {.func = NO_FUNC};
     u64 bytes_before = status_bytes("VmRSS");
@@ -103,20 +115,25 @@ static int compile_bytes(struct engine *engine, const char *path, struct bytes w
     if (status != OK) {
         if (error.text[0] == '\0')
             snprintf(error.text, sizeof(error.text), "%s", status_text(status));
-        return report_refusal(path, &error);
+        return report_refusal(options->path, &error);
     }
 
     u64 peak_bytes = status_bytes("VmHWM");
-    struct module_stats stats;
-    module_stats(module, &stats);
-    print_report(wasm.len, &stats, seconds, peak_bytes - min_u64(peak_bytes, bytes_before));
+    int exit_code = EXIT_OK;
+    if (options->disassemble) {
+        exit_code = disassemble(module, wasm, options->func);
+    } else {
+        struct module_stats stats;
+        module_stats(module, &stats);
+        print_report(wasm.len, &stats, seconds, peak_bytes - min_u64(peak_bytes, bytes_before));
+    }
     module_release(module);
-    return EXIT_OK;
+    return exit_code;
 }
 
-static int compile_file(const char *path) {
+static int compile_file(const struct compile_options *options) {
     struct bytes wasm;
-    if (!file_map(path, &wasm))
+    if (!file_map(options->path, &wasm))
         return EXIT_ERROR;
     struct engine *engine;
     struct engine_config config = {.segment = SEGMENT_GS, .features = FEATURES_SUPPORTED};
@@ -125,36 +142,49 @@ static int compile_file(const char *path) {
         report_error("engine", "%s", status_text(status));
         return EXIT_ERROR;
     }
-    int exit_code = compile_bytes(engine, path, wasm);
+    int exit_code = compile_bytes(engine, options, wasm);
     engine_destroy(engine);
     if (wasm.len != 0)
         munmap((void *)wasm.data, wasm.len);
     return exit_code;
 }
 
+// The option at argv[*at], or the path; false when it is not understood.
+static bool parse_argument(char **argv, int argc, int *at, struct compile_options *out) {
+    const char *argument = argv[*at];
+    const char *tier = NULL;
+    if (strncmp(argument, "--tier=", 7) == 0)
+        tier = argument + 7;
+    else if (strcmp(argument, "--tier") == 0)
+        tier = *at + 1 < argc ? argv[++*at] : "";
+    if (tier != NULL)
+        return strcmp(tier, "baseline") == 0 || strcmp(tier, "auto") == 0;
+    if (strcmp(argument, "--disassemble") == 0 || strncmp(argument, "--disassemble=", 14) == 0) {
+        out->disassemble = true;
+        out->func = argument[13] == '=' ? argument + 14 : NULL;
+        return true;
+    }
+    if (argument[0] == '-' || out->path != NULL)
+        return false;
+    out->path = argument;
+    return true;
+}
+
 int compile_main(int argc, char **argv) {
-    const char *path = NULL;
+    struct compile_options options = {0};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             fputs(compile_help, stdout);
             return EXIT_OK;
         }
-        const char *tier = NULL;
-        if (strncmp(argv[i], "--tier=", 7) == 0)
-            tier = argv[i] + 7;
-        else if (strcmp(argv[i], "--tier") == 0)
-            tier = i + 1 < argc ? argv[++i] : "";
-        bool bad_tier = tier != NULL && strcmp(tier, "baseline") != 0 && strcmp(tier, "auto") != 0;
-        if (bad_tier || (tier == NULL && (argv[i][0] == '-' || path != NULL))) {
+        if (!parse_argument(argv, argc, &i, &options)) {
             report_error("compile", "%s: not understood; see kwast compile --help", argv[i]);
             return EXIT_USAGE;
         }
-        if (tier == NULL)
-            path = argv[i];
     }
-    if (path == NULL) {
+    if (options.path == NULL) {
         report_error("compile", "no program given; see kwast compile --help");
         return EXIT_USAGE;
     }
-    return compile_file(path);
+    return compile_file(&options);
 }

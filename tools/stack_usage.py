@@ -23,19 +23,20 @@ SINKS = ["console_sink", "say_sink", "buffer_sink"]
 STREAM_QUEUES = ["link_poll_queue", "console_poll_queue", "server_end_poll_queue",
                  "notification_poll_queue", "process_object_poll_queue"]
 INDIRECT = {
-    "call_import": ["call_entry", "kwast_entry", "wasi_proc_exit", "wasi_proc_raise"],
+    "call_import": ["call_entry", "kwast_entry", "wasi_proc_exit", "wasi_proc_raise", "wasi_thread_spawn"],
     "call_entry": [f"wasi_{call}" for call in re.findall(
         r"^WASI_CALL\((\w+)", (ROOT / "kernel/wasi/calls.def").read_text(), re.MULTILINE)],
     "at_position": ["run_read", "run_write"],
+    "run_file": ["run_read", "run_write"],
     "at_offset": ["run_read", "run_write"],
     "kwast_entry": [f"kwast_{call}" for call in re.findall(
         r"^KWAST_CALL\((\w+)", (ROOT / "kernel/kwast/calls.def").read_text(), re.MULTILINE)],
     "kwast_handle": ["is_file", "scheme_is_server", "scheme_is_channel", "notification_is", "process_object_is"],
     "kwast_object": ["is_file", "scheme_is_server", "scheme_is_channel", "notification_is", "process_object_is"],
     "transfer_run": ["read_step", "write_step"],
-    "object_read": ["node_read", "console_read", "stdin_read", "remote_read"],
+    "object_read": ["node_read", "console_read", "stdin_read", "snapshot_read", "remote_read"],
     "object_write": ["console_write", "stdout_write", "stderr_write", "remote_write"],
-    "object_stat": ["node_stat", "console_stat", "stream_stat", "scheme_end_stat", "notification_stat",
+    "object_stat": ["node_stat", "console_stat", "stream_stat", "scheme_end_stat", "notification_stat", "snapshot_stat", "kernel_directory_stat",
                     "process_object_stat", "remote_stat"],
     "object_append": ["remote_append"],
     "object_set_size": ["remote_set_size"],
@@ -50,13 +51,13 @@ INDIRECT = {
     **{f"remote_{name}": ["link_remote_call", "scheme_remote_call"] for name in
        "send read write append set_size allocate sync stat set_times at_stat at_set_times at_read_link at_rename "
        "at_link at_make_link".split()},
-    "object_lookup": ["node_lookup"],
-    "object_read_entry": ["node_read_entry"],
+    "object_lookup": ["node_lookup", "kernel_directory_lookup"],
+    "object_read_entry": ["node_read_entry", "kernel_directory_read_entry"],
     "object_read_link": ["node_read_link"],
-    "object_walk": ["node_lookup", "node_read_link"],
+    "object_walk": ["node_lookup", "kernel_directory_lookup", "node_read_link"],
     "object_poll": ["console_poll", "stdin_poll", "output_poll", "server_end_poll", "notification_poll",
                     "process_object_poll"],
-    "object_release": ["server_end_destroy", "channel_destroy", "notification_destroy", "process_object_destroy",
+    "object_release": ["server_end_destroy", "channel_destroy", "notification_destroy", "process_object_destroy", "snapshot_destroy",
                        "file_destroy", "root_destroy"],
     **{f"path_{name}": [f"tree_{name}", f"remote_at_{name}"] for name in
        "stat set_times read_link remove_directory unlink rename link make_link".split()},
@@ -87,7 +88,9 @@ INDIRECT = {
     "log_flush_to_link": ["send"],
     "prompt_run": [f"run_{command}" for command in
                    "help ls run start ps cpus mem kill log fail poweroff".split()],
-    "process_for_each": ["print_process", "find_process"],
+    "process_for_each": ["put_process", "find_process"],
+    **{name: ["write_cpus", "write_log", "write_memory", "write_processes"]
+       for name in ("kernel_file_text", "kernel_directory_lookup")},
 }
 
 # Calls that are there but are not taken in full: the caller's situation decides, as the reason says.

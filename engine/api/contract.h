@@ -192,7 +192,13 @@ struct func_ref {
     u32 type_id;               // engine-wide canonical type number
     u32 func_index;            // in its module; for messages
     const void *host_code;     // host_func, or NULL: this is what tells a host function
-    void *host_context;        // host function only
+    union {
+        void *host_context; // host function only
+        struct {            // others: what its type passes on the stack, in slots, for `cross_code`
+            u32 stack_params;
+            u32 stack_results;
+        };
+    };
 };
 
 #define FUNC_REF_CODE         0
@@ -201,6 +207,7 @@ struct func_ref {
 #define FUNC_REF_TYPE_ID      24
 #define FUNC_REF_HOST_CODE    32
 #define FUNC_REF_HOST_CONTEXT 40
+#define FUNC_REF_STACK_PARAMS 40 // and results behind, as one eight-byte word
 #define FUNC_REF_BYTES        48
 STATIC_ASSERT(offsetof(struct func_ref, code) == FUNC_REF_CODE, "generated code");
 STATIC_ASSERT(offsetof(struct func_ref, cross_code) == FUNC_REF_CROSS_CODE, "generated code");
@@ -208,9 +215,12 @@ STATIC_ASSERT(offsetof(struct func_ref, instance) == FUNC_REF_INSTANCE, "generat
 STATIC_ASSERT(offsetof(struct func_ref, type_id) == FUNC_REF_TYPE_ID, "generated code");
 STATIC_ASSERT(offsetof(struct func_ref, host_code) == FUNC_REF_HOST_CODE, "thunks");
 STATIC_ASSERT(offsetof(struct func_ref, host_context) == FUNC_REF_HOST_CONTEXT, "thunks");
+STATIC_ASSERT(offsetof(struct func_ref, stack_params) == FUNC_REF_STACK_PARAMS, "thunks");
+STATIC_ASSERT(offsetof(struct func_ref, stack_results) == FUNC_REF_STACK_PARAMS + 4, "thunks");
 STATIC_ASSERT(sizeof(struct func_ref) == FUNC_REF_BYTES, "instance layout");
 
-// The parts of a linear memory that generated code reads. `bytes` changes under memory.grow.
+// The parts of a linear memory that generated code reads. `bytes` changes under memory.grow, of a
+// shared memory at any time: it only grows, and C reads it by memory_bytes.
 struct memory {
     u64 base;
     u64 bytes;     // current size, a multiple of WASM_PAGE_BYTES
@@ -225,6 +235,11 @@ struct memory {
 #define MEMORY_BYTES 8
 STATIC_ASSERT(offsetof(struct memory, base) == MEMORY_BASE, "generated code");
 STATIC_ASSERT(offsetof(struct memory, bytes) == MEMORY_BYTES, "generated code");
+
+static inline u64 memory_bytes(const struct memory *memory) {
+    return __atomic_load_n(&memory->bytes,
+                           __ATOMIC_ACQUIRE); // pairs with the release in memory_grow
+}
 
 // A table of references, eight bytes each (struct func_ref * or an external value).
 struct table {

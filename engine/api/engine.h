@@ -8,7 +8,8 @@
 //
 // No function here keeps a pointer that its contract does not say it keeps. The engine has no
 // global variables; thread-safety: engine and module calls may be made by any thread, a store is
-// used by one thread at a time (running code in it apart).
+// used by one thread at a time (running code in it apart). Threads of one program are instances of
+// its module, in a store for each, which import a shared memory from a store that outlives them.
 
 #include "base/status.h"
 #include "base/string.h"
@@ -112,8 +113,18 @@ void engine_destroy(struct engine *engine);
 u32 engine_features(const struct engine *engine);
 void engine_set_features(struct engine *engine, u32 features);
 
-// Makes a host function that modules can import. It lives as long as the engine; making the same
-// one again makes a second. `type` is copied.
+// What a host function is made from. `type` is copied.
+struct host_func_decl {
+    struct func_type type;
+    host_func code;
+    void *context;
+};
+
+// Makes host functions that modules can import. They live as long as the engine; making the same
+// one again makes a second. Types that had no host function yet get code here, which takes whole
+// pages for each call: so those that are known together should be made together. All or none.
+MUST_USE enum status engine_host_funcs(struct engine *engine, const struct host_func_decl *decls,
+                                       u32 count, struct func_ref **out);
 MUST_USE enum status engine_host_func(struct engine *engine, const struct func_type *type,
                                       host_func code, void *context, struct func_ref **out);
 
@@ -133,6 +144,7 @@ struct module_stats {
     u32 func_count;
     u64 wasm_code_bytes;
     u64 code_bytes;
+    u64 held_bytes; // of memory that are given back with the module, the code's pages included
 };
 
 // Decodes, validates and compiles a copy of `wasm`. On failure `*error` says why.
@@ -189,6 +201,11 @@ struct func_code {
 // The module's own functions, in order of address.
 u32 module_code_count(const struct module *module);
 void module_code(const struct module *module, u32 index, struct func_code *out);
+
+// Which instructions some places in that code came from: those that may trap, and calls. Stores at
+// most `capacity` of them, offsets counting from the function's first byte; returns how many there
+// are.
+u32 module_code_sites(const struct module *module, u32 index, struct code_site *out, u32 capacity);
 
 // The name that a tag is imported by, else exported by, or empty.
 struct bytes module_tag_name(const struct module *module, u32 tag);

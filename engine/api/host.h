@@ -30,6 +30,10 @@ MUST_USE enum status host_memory_reserve(void *owner, u64 *base_out);
 // committed on first touch. ERR_LIMIT or ERR_NO_MEMORY change nothing.
 MUST_USE enum status host_memory_grow(void *owner, u64 base, u64 old_bytes, u64 new_bytes);
 
+// Excludes others who grow the shared memory at `base`, for a growth. May block; not nested.
+void host_memory_lock(u64 base);
+void host_memory_unlock(u64 base);
+
 // Gives the slot and its `bytes` of memory back.
 void host_memory_release(void *owner, u64 base, u64 bytes);
 

@@ -21,9 +21,15 @@
 #include "engine/api/host.h"
 #include "engine/decode/callconv.h"
 
-// What one instruction can add at most.
+// What one instruction can add at most: those of control, and others.
 #define PUSH_MAX      (LIMIT_RESULTS + 8)
 #define CONSTANTS_MAX 8
+
+// Between two looks at how much room there is lie at most so many instructions, none of control.
+#define STEPS          64
+
+#define OPERANDS_ROOM  (PUSH_MAX + STEPS)
+#define CONSTANTS_ROOM (CONSTANTS_MAX * STEPS)
 
 // -- Growing memory -----------------------------------------------------------------------------
 
@@ -45,21 +51,24 @@ static void table_reserve(struct baseline *c, void **table, u32 *capacity, u64 n
     *capacity = (u32)wanted;
 }
 
-// Whether one more instruction needs no more memory than there is.
-static inline bool insn_has_room(const struct baseline *c) {
-    return c->operand_count + PUSH_MAX <= c->operand_capacity &&
-           c->block_count < c->block_capacity &&
-           c->constant_count + CONSTANTS_MAX <= c->constant_capacity && c->a->status == OK;
-}
-
 bool insn_reserve(struct baseline *c) {
-    table_reserve(c, (void **)&c->operands, &c->operand_capacity, (u64)c->operand_count + PUSH_MAX,
-                  sizeof(*c->operands));
+    table_reserve(c, (void **)&c->operands, &c->operand_capacity,
+                  (u64)c->operand_count + OPERANDS_ROOM, sizeof(*c->operands));
     table_reserve(c, (void **)&c->blocks, &c->block_capacity, (u64)c->block_count + 1,
                   sizeof(*c->blocks));
     table_reserve(c, (void **)&c->constants, &c->constant_capacity,
-                  (u64)c->constant_count + CONSTANTS_MAX, sizeof(*c->constants));
+                  (u64)c->constant_count + CONSTANTS_ROOM, sizeof(*c->constants));
     return c->status == OK && c->a->status == OK;
+}
+
+// Looks whether the next steps have room; mostly they do.
+static inline bool steps_begin(struct baseline *c) {
+    c->steps = STEPS;
+    if (c->operand_count + OPERANDS_ROOM <= c->operand_capacity &&
+        c->block_count < c->block_capacity &&
+        c->constant_count + CONSTANTS_ROOM <= c->constant_capacity && c->a->status == OK)
+        return true;
+    return insn_reserve(c);
 }
 
 struct baseline *baseline_create(const struct module_decl *decl,
@@ -101,12 +110,6 @@ struct label *trap_label(struct baseline *c, enum trap trap) {
     struct trap_stub *stub = &c->traps[c->trap_count++];
     *stub = (struct trap_stub){.wasm_offset = c->insn.offset, .trap = trap};
     return &stub->label;
-}
-
-void site_here(struct baseline *c, enum trap trap) {
-    if (trap == TRAP_NONE)
-        c->calls = true;
-    code_unit_site(c->unit, c->a->len, c->insn.offset, trap);
 }
 
 void outgoing_reserve(struct baseline *c, u32 slots) {
@@ -238,6 +241,7 @@ static void function_finish(struct baseline *c) {
 
 // Unreachable code is validated only; but its blocks are followed to find where it ends.
 static void compile_unreachable(struct baseline *c) {
+    c->steps = 0;
     switch (c->insn.op) {
     case OP_BLOCK:
     case OP_LOOP:
@@ -265,6 +269,7 @@ static void compile_unreachable(struct baseline *c) {
 }
 
 static void compile_control(struct baseline *c) {
+    c->steps = 0;
     switch (c->insn.op) {
     case OP_BLOCK:
     case OP_LOOP:
@@ -323,8 +328,6 @@ static void compile_variable(struct baseline *c) {
         return emit_global_get(c);
     case OP_GLOBAL_SET:
         return emit_global_set(c);
-    case OP_I32_CONST:
-        return push_const(c, VALUE_I32, (u32)c->insn.i32);
     case OP_I64_CONST:
         return push_const(c, VALUE_I64, (u64)c->insn.i64);
     case OP_F32_CONST:
@@ -469,6 +472,8 @@ static void compile_insn(struct baseline *c) {
     case OP_UNREACHABLE ... OP_CATCH_ALL:
     case OP_TRY_TABLE:
         return compile_control(c);
+    case OP_I32_CONST:
+        return push_const(c, VALUE_I32, (u32)c->insn.i32);
     case OP_LOCAL_GET:
         return local_get(c, c->insn.index);
     case OP_LOCAL_SET:
@@ -513,10 +518,11 @@ static void compile_insn(struct baseline *c) {
 
 static void compile_body(struct baseline *c) {
     struct validator *v = &c->validator;
-    while (!validator_done(v)) {
+    c->steps = 0;
+    while (v->control_count != 0) {
         if (!validator_next(v, &c->insn))
             return;
-        if (!insn_has_room(c) && !insn_reserve(c))
+        if (c->steps-- == 0 && !steps_begin(c))
             return;
         if (c->reachable)
             compile_insn(c);

@@ -139,6 +139,7 @@ struct baseline {
     struct code_unit *unit;
     struct assembler *a;
     struct insn insn;
+    u32 steps; // instructions that may follow before the next look at what room is left
     const struct func_type *type;
     bool reachable;
     u32 body_offset; // of the body in the module
@@ -173,8 +174,9 @@ struct baseline {
     // Locals.
     u32 local_capacity;
     struct local {
-        i32 home; // from rbp
-        u8 reg;   // or NO_REG
+        i32 home;         // from rbp
+        u8 reg;           // or NO_REG
+        u32 temporary_of; // loop_stamp of the loop, or 0
     } *local;
 
     // Operands.
@@ -186,6 +188,8 @@ struct baseline {
     u32 block_count;
     u32 block_capacity;
     struct block *blocks;
+    u32 temporary_block; // of the loop that has temporaries, or 0: see loop.c
+    u32 loop_stamp;      // its number
 
     u32 trap_count;
     u32 trap_capacity;
@@ -266,8 +270,6 @@ void state_check(const struct baseline *c);
 
 // Takes a register of `mask`, pinned, spilling what must be. Emits moves only: flags survive.
 u8 reg_alloc(struct baseline *c, u32 mask);
-void reg_retain(struct baseline *c, u8 reg);
-void reg_release(struct baseline *c, u8 reg);
 // Moves locals and stacked operands out of `reg`; what is pinned in it stays. `avoid`: registers
 // that they may not move to.
 void reg_claim(struct baseline *c, u8 reg, u32 avoid);
@@ -281,29 +283,20 @@ static inline struct mem slot_home(const struct baseline *c, u32 slot) {
     return mem_at(RBP, -8 * (i32)(c->home_slots + slot));
 }
 struct mem operand_home(const struct baseline *c, const struct operand *x);
-// The slot where the home of operand `index` begins.
-u32 operand_slot(const struct baseline *c, u32 index);
 // Notes that `x` has a home in the frame.
 void operand_slots_reserve(struct baseline *c, const struct operand *x);
 struct mem local_home(const struct baseline *c, u32 local);
 
-void push_reg(struct baseline *c, enum value_type type, u8 reg); // takes over a pin
-void push_const(struct baseline *c, enum value_type type, u64 value);
-void push_flags(struct baseline *c, struct flags flags);
 void push_sum(struct baseline *c, const struct operand *sum); // takes over its pins
 void push_load(struct baseline *c, enum value_type type, const struct operand *index); // likewise
-// Pops an operand that is no sum (any more), or one that may be.
-struct operand pop(struct baseline *c);
-struct operand pop_sum(struct baseline *c);
-void operand_release(struct baseline *c, const struct operand *x);
-// Makes sure that `x` is in a register (of `mask`).
-void operand_load(struct baseline *c, struct operand *x);
+// Gives back the registers of a SLOT_SUM or SLOT_LOAD.
+void operand_release_sum(struct baseline *c, const struct operand *x);
+// Makes sure that `x` is in a register of `mask`.
 void operand_load_in(struct baseline *c, struct operand *x, u32 mask);
 // Makes sure that `x` is in a register that may be overwritten; `keep` (may be NULL) is not in it.
 void operand_own(struct baseline *c, struct operand *x, const struct operand *keep);
 // Moves `x` to exactly `reg`, which the caller has claimed, and owns it.
 void operand_move_to(struct baseline *c, struct operand *x, u8 reg);
-bool operand_is_own(const struct baseline *c, const struct operand *x);
 // Whether nothing but a local shares x's register, and the next instruction sets that local.
 bool operand_is_replaced(const struct baseline *c, const struct operand *x);
 
@@ -338,6 +331,11 @@ void locals_spill(struct baseline *c);
 // A call destroyed all registers: locals are at home, operands were popped or spilled.
 void state_clobber(struct baseline *c);
 
+// Puts the locals in `regs` home; they are in no register any more.
+void locals_evict(struct baseline *c, u32 regs);
+// The local's value is of no use any more.
+void local_drop(struct baseline *c, u32 local);
+void local_attach(struct baseline *c, u32 local, u8 reg, bool clean);
 // Clean locals are at home only from now on.
 void locals_forget(struct baseline *c);
 // Takes a local that is at home into a register as well.
@@ -365,6 +363,8 @@ void moves_emit(struct baseline *c);
 
 // Where a loop begins: reads ahead and brings its locals where they are best.
 void loop_prepare(struct baseline *c);
+// Where that loop ends: its temporaries are locals like others.
+void loop_end(struct baseline *c);
 
 // -- frame.c ------------------------------------------------------------------------------------
 
@@ -392,6 +392,9 @@ void merge_decide(struct baseline *c, struct merge *m, u32 count);
 bool merge_arrive(struct baseline *c, struct merge *m, u32 height, u32 count, bool bound);
 // Emits what merge_arrive found. The current state is not changed: the branch may not be taken.
 void merge_moves(struct baseline *c, const struct merge *m, u32 height, u32 count);
+// The same behind a branch back to `m` that may not have been taken: with the temporaries, and with
+// all operands at home.
+void merge_adopt_back(struct baseline *c, const struct merge *m);
 // Makes `m` the current state.
 void merge_adopt(struct baseline *c, const struct merge *m, u32 height, u32 count,
                  const enum value_type *types);
@@ -402,8 +405,6 @@ void merge_adopt(struct baseline *c, const struct merge *m, u32 height, u32 coun
 bool insn_reserve(struct baseline *c);
 // The label of the cold ud2 for a trap of the current instruction. Valid until the next call.
 struct label *trap_label(struct baseline *c, enum trap trap);
-// Notes that the next instruction in the code may fault with `trap`.
-void site_here(struct baseline *c, enum trap trap);
 void outgoing_reserve(struct baseline *c, u32 slots);
 // Whether the next instruction takes the truth value that the current one leaves in the flags.
 bool next_takes_flags(const struct baseline *c);
@@ -534,3 +535,5 @@ void emit_table_get(struct baseline *c);
 void emit_table_set(struct baseline *c);
 void emit_table_size(struct baseline *c);
 void emit_table_op(struct baseline *c, enum wasm_op op); // grow, fill, copy, init, elem.drop
+
+#include "engine/baseline/stack.h"

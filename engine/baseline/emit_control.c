@@ -169,7 +169,8 @@ void emit_end(struct baseline *c) {
             branch_moves(c, block);
         block_resume(c, block);
     }
-    c->block_count--;
+    if (--c->block_count == c->temporary_block)
+        loop_end(c);
 }
 
 // -- Branches -----------------------------------------------------------------------------------
@@ -193,7 +194,7 @@ static bool branch_back(struct baseline *c, struct flags condition, struct block
     if (block->op != OP_LOOP || c->window != c->operand_count || label_count(block) != 0)
         return false;
     branch_moves(c, block);
-    merge_adopt(c, &block->merge, c->operand_count, 0, NULL);
+    merge_adopt_back(c, &block->merge);
     jump_if(c, condition, &block->label);
     return true;
 }

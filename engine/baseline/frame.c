@@ -66,6 +66,7 @@ static void place_locals(struct baseline *c) {
         enum value_type type = c->validator.locals[i];
         struct local *local = &c->local[i];
         local->reg = NO_REG;
+        local->temporary_of = 0;
         struct place place = {.kind = PLACE_GPR};
         if (i < c->type->param_count) {
             place = callconv_param(&cc, type);
@@ -102,6 +103,8 @@ void frame_begin(struct baseline *c) {
     c->operand_slots = 0;
     c->outgoing_max = 0;
     c->calls = false;
+    c->temporary_block = 0;
+    c->loop_stamp = 0;
     c->assigned = 0;
     c->read_unassigned = 0;
     place_locals(c);

@@ -218,6 +218,58 @@ static void locals_are_zero_until_set(void **state) {
     check_dirty("unset_vector", 0, 0, 0);
 }
 
+static void loops_have_temporaries(void **state) {
+    (void)state;
+    for (u32 n = 1; n < 40; n++) {
+        for (u32 b = 0; b < 5; b++) {
+            check("temporary", n, b, 3 * (n * (n + 1) / 2) + 3 * b);
+            u32 x = n;
+            u32 t = 0;
+            u32 s = 0;
+            u32 a = 0;
+            u32 last = 0;
+            do {
+                t = 5 * x;
+                a = last;
+                last = t + s;
+                s ^= a;
+            } while (--x != 0);
+            check("temporary_moved", n, b, s + last + a + t * b);
+            check("temporary_exit_after", n, b, (n < 3 ? n : 2 - n % 2) + b);
+            check("exit_before", n, b, 1 + b);
+            check("exit_by_table", n, b, 1 + b);
+
+            u32 y = b;
+            t = b;
+            for (x = n; x != 0; x--) {
+                if (x % 2 == 0)
+                    t = x + y;
+                y = t + 1;
+            }
+            check("set_in_block", n, b, y);
+
+            y = b;
+            for (x = n; x != 0; x--)
+                y = (y + 7) ^ x;
+            check("two_loops", n, b, 1 + b + y);
+
+            i32 z = (i32)n;
+            t = s = 0;
+            bool again = true;
+            while (again) {
+                s += t;
+                do {
+                    t = (u32)z-- + b;
+                    again = (z & 3) == 1;
+                } while (!again && z > 0);
+            }
+            check("to_outer_loop", n, b, 10 * s + t);
+        }
+    }
+    check("exit_before", 0, 9, 9);
+    check("exit_by_table", 0, 9, 9);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_wrap_around),
@@ -226,6 +278,7 @@ int main(void) {
         cmocka_unit_test(branches_back),
         cmocka_unit_test(loads_are_folded),
         cmocka_unit_test(locals_are_zero_until_set),
+        cmocka_unit_test(loops_have_temporaries),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

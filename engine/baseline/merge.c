@@ -7,15 +7,14 @@
 
 #include "engine/baseline/baseline_internal.h"
 
+#include "base/string.h"
+
 void merge_decide(struct baseline *c, struct merge *m, u32 count) {
     ASSERT(!m->decided);
     m->decided = true;
     m->locals = c->locals;
     m->clean = c->clean;
-    for (u32 left = c->locals; left != 0; left &= left - 1) {
-        u32 reg = (u32)__builtin_ctz(left);
-        m->local_of[reg] = c->local_of[reg];
-    }
+    memcpy(m->local_of, c->local_of, sizeof(m->local_of));
 
     // A carried value keeps its register when it shares it with nobody.
     u32 taken = c->locals | c->used;
@@ -61,19 +60,40 @@ static bool merge_needs_local(struct baseline *c, struct merge *m, u8 reg, bool 
     return now != reg || (want_clean && !clean);
 }
 
+// The registers that hold the same local in both states, found four at a time.
+static inline u32 merge_same(const struct baseline *c, const struct merge *m) {
+    u32 same = c->locals & m->locals;
+    for (u32 first = 0; first < REG_COUNT && same >> first != 0; first += 4) {
+        u64 now;
+        u64 then;
+        memcpy(&now, &c->local_of[first], sizeof(now));
+        memcpy(&then, &m->local_of[first], sizeof(then));
+        u32 reg = first;
+        for (u64 differ = now ^ then; differ != 0; differ >>= 16)
+            same &= ~((u32)((differ & 0xffff) != 0) << reg++);
+    }
+    return same;
+}
+
+// Whether the local in `reg` is a temporary of the loop that has state `m`, which every iteration
+// sets before anything else. It need not be home then, if the register is not wanted otherwise.
+static bool is_dead_at(const struct baseline *c, const struct merge *m, u8 reg) {
+    return c->temporary_block != 0 && m == &c->blocks[c->temporary_block].merge &&
+           c->local[c->local_of[reg]].temporary_of == c->loop_stamp && (m->locals & bit(reg)) == 0;
+}
+
 bool merge_arrive(struct baseline *c, struct merge *m, u32 height, u32 count, bool bound) {
     ASSERT(m->decided);
     ASSERT(c->window >= height);
-    bool needed = false;
-    for (u32 left = m->locals; left != 0; left &= left - 1)
+    u32 same = merge_same(c, m);
+    if (!bound)
+        m->clean &= c->clean | ~same;
+    bool needed = (same & m->clean & ~c->clean) != 0;
+    for (u32 left = m->locals & ~same; left != 0; left &= left - 1)
         needed |= merge_needs_local(c, m, (u8)__builtin_ctz(left), bound);
-
-    // Dirty locals that the state wants at home.
-    for (u32 left = c->locals & ~c->clean; left != 0; left &= left - 1) {
-        u32 reg = (u32)__builtin_ctz(left);
-        // In the state, but elsewhere: seen above.
-        needed |= (m->locals & bit((u8)reg)) == 0 || m->local_of[reg] != c->local_of[reg];
-    }
+    // Dirty locals that the state wants elsewhere or at home.
+    for (u32 left = c->locals & ~c->clean & ~same; left != 0; left &= left - 1)
+        needed |= !is_dead_at(c, m, (u8)__builtin_ctz(left));
 
     u32 base = c->operand_count - count;
     for (u32 i = 0; i < count; i++) {
@@ -99,6 +119,8 @@ static void merge_store_locals(struct baseline *c, const struct merge *m) {
     }
     for (u32 left = c->locals & ~c->clean & ~kept; left != 0; left &= left - 1) {
         u8 reg = (u8)__builtin_ctz(left);
+        if (is_dead_at(c, m, reg))
+            continue;
         u32 local = c->local_of[reg];
         value_store(c, c->validator.locals[local], local_home(c, local), reg);
     }
@@ -146,7 +168,8 @@ void merge_adopt(struct baseline *c, const struct merge *m, u32 height, u32 coun
                  const enum value_type *types) {
     ASSERT(m->decided);
     c->zero_flag_reg = NO_REG;
-    for (u32 left = c->locals; left != 0; left &= left - 1) {
+    u32 same = merge_same(c, m);
+    for (u32 left = c->locals & ~same; left != 0; left &= left - 1) {
         u32 reg = (u32)__builtin_ctz(left);
         c->local[c->local_of[reg]].reg = NO_REG;
         c->local_of[reg] = NO_LOCAL;
@@ -157,7 +180,7 @@ void merge_adopt(struct baseline *c, const struct merge *m, u32 height, u32 coun
     c->used = 0;
     c->locals = m->locals;
     c->clean = m->clean;
-    for (u32 left = m->locals; left != 0; left &= left - 1) {
+    for (u32 left = m->locals & ~same; left != 0; left &= left - 1) {
         u32 reg = (u32)__builtin_ctz(left);
         c->local_of[reg] = m->local_of[reg];
         c->local[m->local_of[reg]].reg = (u8)reg;
@@ -176,4 +199,20 @@ void merge_adopt(struct baseline *c, const struct merge *m, u32 height, u32 coun
     }
     c->operand_count = height + count;
     c->window = count > MERGE_CARRIED ? c->operand_count - MERGE_CARRIED : height;
+}
+
+void merge_adopt_back(struct baseline *c, const struct merge *m) {
+    u32 temporaries = 0;
+    u16 local_of[REG_COUNT];
+    for (u32 left = c->locals & ~c->clean; left != 0; left &= left - 1) {
+        u8 reg = (u8)__builtin_ctz(left);
+        if (is_dead_at(c, m, reg))
+            temporaries |= bit(reg);
+        local_of[reg] = c->local_of[reg];
+    }
+    merge_adopt(c, m, c->operand_count, 0, NULL);
+    for (u32 left = temporaries; left != 0; left &= left - 1) {
+        u8 reg = (u8)__builtin_ctz(left);
+        local_attach(c, local_of[reg], reg, false);
+    }
 }

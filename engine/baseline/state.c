@@ -50,13 +50,6 @@ struct mem operand_home(const struct baseline *c, const struct operand *x) {
     return mem_at(RBP, -8 * (i32)(c->home_slots + x->slot + value_type_slots(x->type)));
 }
 
-u32 operand_slot(const struct baseline *c, u32 index) {
-    if (index == 0)
-        return 0;
-    const struct operand *below = &c->operands[index - 1];
-    return below->slot + value_type_slots(below->type);
-}
-
 void operand_slots_reserve(struct baseline *c, const struct operand *x) {
     u32 end = x->slot + value_type_slots(x->type);
     if (end > c->operand_slots)
@@ -73,18 +66,6 @@ static enum value_type local_type(const struct baseline *c, u32 local) {
 
 // -- Registers ----------------------------------------------------------------------------------
 
-void reg_retain(struct baseline *c, u8 reg) {
-    ASSERT(c->refs[reg] < 0xff);
-    c->refs[reg]++;
-    c->used |= bit(reg);
-}
-
-void reg_release(struct baseline *c, u8 reg) {
-    ASSERT(c->refs[reg] != 0);
-    if (--c->refs[reg] == 0)
-        c->used &= ~bit(reg);
-}
-
 // The local in `reg` is there no more; its home must be up to date or its value dead.
 static void local_detach(struct baseline *c, u8 reg) {
     ASSERT((c->locals & bit(reg)) != 0);
@@ -94,7 +75,7 @@ static void local_detach(struct baseline *c, u8 reg) {
     c->clean &= ~bit(reg);
 }
 
-static void local_attach(struct baseline *c, u32 local, u8 reg, bool clean) {
+void local_attach(struct baseline *c, u32 local, u8 reg, bool clean) {
     ASSERT((c->locals & bit(reg)) == 0);
     ASSERT(c->local[local].reg == NO_REG);
     c->local[local].reg = reg;
@@ -122,7 +103,7 @@ static void operand_write_home(struct baseline *c, struct operand *x) {
     x->kind = SLOT_HOME;
 }
 
-void operands_spill(struct baseline *c, u32 below) {
+[[gnu::noinline]] void operands_spill(struct baseline *c, u32 below) {
     ASSERT(below <= c->operand_count);
     for (; c->window < below; c->window++) {
         struct operand *x = &c->operands[c->window];
@@ -134,6 +115,20 @@ void operands_spill(struct baseline *c, u32 below) {
 void locals_spill(struct baseline *c) {
     for (u32 dirty = c->locals & ~c->clean; dirty != 0; dirty &= dirty - 1)
         local_write_home(c, (u8)__builtin_ctz(dirty));
+}
+
+void locals_evict(struct baseline *c, u32 regs) {
+    ASSERT((regs & ~c->locals) == 0);
+    for (u32 left = regs; left != 0; left &= left - 1) {
+        u8 reg = (u8)__builtin_ctz(left);
+        local_write_home(c, reg);
+        local_detach(c, reg);
+    }
+}
+
+void local_drop(struct baseline *c, u32 local) {
+    if (c->local[local].reg != NO_REG)
+        local_detach(c, c->local[local].reg);
 }
 
 void locals_forget(struct baseline *c) {
@@ -264,31 +259,6 @@ u8 reg_result(struct baseline *c, u32 mask, const struct operand *x) {
 
 // -- Operands -----------------------------------------------------------------------------------
 
-static struct operand *push(struct baseline *c, enum slot_kind kind, enum value_type type) {
-    ASSERT(c->operand_count < c->operand_capacity);
-    if (c->operand_count - c->window >= WINDOW_MAX)
-        operands_spill(c, c->window + 1);
-    struct operand *x = &c->operands[c->operand_count];
-    x->kind = kind;
-    x->type = type;
-    x->slot = operand_slot(c, c->operand_count++);
-    return x;
-}
-
-void push_reg(struct baseline *c, enum value_type type, u8 reg) {
-    ASSERT(c->refs[reg] != 0);
-    push(c, SLOT_REG, type)->reg = reg;
-}
-
-void push_const(struct baseline *c, enum value_type type, u64 value) {
-    ASSERT(type != VALUE_V128);
-    push(c, SLOT_CONST, type)->value = value;
-}
-
-void push_flags(struct baseline *c, struct flags flags) {
-    push(c, SLOT_FLAGS, VALUE_I32)->flags = flags;
-}
-
 void push_sum(struct baseline *c, const struct operand *sum) {
     ASSERT(sum->kind == SLOT_SUM);
     struct operand *x = push(c, SLOT_SUM, VALUE_I32);
@@ -304,34 +274,11 @@ void push_load(struct baseline *c, enum value_type type, const struct operand *i
     x->index = index->kind == SLOT_SUM ? index->index : NO_REG;
 }
 
-struct operand pop_sum(struct baseline *c) {
-    ASSERT(c->operand_count != 0);
-    c->operand_count--;
-    if (c->window > c->operand_count)
-        c->window = c->operand_count;
-    return c->operands[c->operand_count];
-}
-
-struct operand pop(struct baseline *c) {
-    struct operand x = pop_sum(c);
-    if (x.kind == SLOT_SUM)
-        operand_settle(c, &x);
-    return x;
-}
-
-void operand_release(struct baseline *c, const struct operand *x) {
-    if (x->kind == SLOT_REG) {
+void operand_release_sum(struct baseline *c, const struct operand *x) {
+    if (x->reg != NO_REG)
         reg_release(c, x->reg);
-    } else if (x->kind == SLOT_SUM || x->kind == SLOT_LOAD) {
-        if (x->reg != NO_REG)
-            reg_release(c, x->reg);
-        if (x->index != NO_REG)
-            reg_release(c, x->index);
-    }
-}
-
-bool operand_is_own(const struct baseline *c, const struct operand *x) {
-    return x->kind == SLOT_REG && c->refs[x->reg] == 1 && (c->locals & bit(x->reg)) == 0;
+    if (x->index != NO_REG)
+        reg_release(c, x->index);
 }
 
 bool operand_is_replaced(const struct baseline *c, const struct operand *x) {
@@ -362,11 +309,6 @@ void operand_load_in(struct baseline *c, struct operand *x, u32 mask) {
         reg_release(c, x->reg);
         x->reg = reg;
     }
-}
-
-void operand_load(struct baseline *c, struct operand *x) {
-    if (x->kind != SLOT_REG)
-        operand_load_in(c, x, type_mask(x->type));
 }
 
 void operand_own(struct baseline *c, struct operand *x, const struct operand *keep) {
@@ -411,7 +353,7 @@ void operand_move_to(struct baseline *c, struct operand *x, u8 reg) {
 // -- Locals -------------------------------------------------------------------------------------
 
 // mov r, [home]
-void local_load(struct baseline *c, u32 local) {
+[[gnu::noinline]] void local_load(struct baseline *c, u32 local) {
     enum value_type type = local_type(c, local);
     u8 reg = reg_empty(c, type_mask(type));
     value_load(c, type, reg, local_home(c, local));

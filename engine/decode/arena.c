@@ -44,6 +44,13 @@ void arena_destroy(struct arena *arena) {
     host_free(arena, sizeof(*arena));
 }
 
+u64 arena_bytes(const struct arena *arena) {
+    u64 bytes = sizeof *arena;
+    for (const struct chunk *chunk = arena->chunks; chunk != NULL; chunk = chunk->next)
+        bytes += chunk->bytes;
+    return bytes;
+}
+
 static struct chunk *chunk_create(struct arena *arena, u64 need) {
     u64 bytes = need + sizeof(struct chunk);
     bool is_large = bytes > arena->next_bytes / 2;

@@ -7,6 +7,7 @@
 #include "engine/decode/insn.h"
 
 #include "engine/api/host.h"
+#include "engine/decode/quick.h"
 #include "engine/decode/refuse.h"
 
 // The block types that need no row in the type section.
@@ -20,13 +21,11 @@ static const struct func_type shorthand_results[] = {
     {0, 1, &shorthand_types[6]}, {0, 1, &shorthand_types[7]},
 };
 STATIC_ASSERT(COUNT_OF(shorthand_types) == COUNT_OF(shorthand_results), "one for each");
-static const struct func_type shorthand_empty = {0, 0, shorthand_types};
-
-#define BLOCK_TYPE_EMPTY 0x40
+const struct func_type insn_empty_type = {0, 0, shorthand_types};
 
 static void read_block_type(struct reader *r, const struct module_decl *decl,
                             struct block_type *out) {
-    out->type = &shorthand_empty;
+    out->type = &insn_empty_type;
     if (reader_left(r) != 0 && *r->at == BLOCK_TYPE_EMPTY) {
         r->at++;
         return;
@@ -315,7 +314,25 @@ static enum wasm_op read_prefixed(struct reader *r, const u8 *where, u8 prefix) 
     return r->status == OK ? op : OP_UNREACHABLE;
 }
 
-void insn_read(struct reader *r, const struct module_decl *decl, struct insn *out) {
+// Reads what has no prefix and a common immediate.
+static inline bool read_quick(struct reader *r, const struct module_decl *decl, struct insn *out) {
+    if (reader_left(r) < QUICK_BYTES)
+        return false;
+    u16 found = wasm_op_by_slot[*r->at];
+    if (found == 0)
+        return false;
+    const struct wasm_op_types *types = &wasm_op_types[found - 1];
+    const u8 *at = r->at + 1;
+    if ((types->feature & ~decl->features) != 0 ||
+        !quick_immediate(decl, types->immediate, &at, out))
+        return false;
+    out->op = (enum wasm_op)(found - 1);
+    out->offset = reader_offset(r);
+    r->at = at;
+    return true;
+}
+
+static void read_any(struct reader *r, const struct module_decl *decl, struct insn *out) {
     const u8 *where = r->at;
     out->offset = reader_offset(r);
     u8 code = reader_u8(r);
@@ -329,10 +346,13 @@ void insn_read(struct reader *r, const struct module_decl *decl, struct insn *ou
 
     const struct wasm_op_types *types = &wasm_op_types[out->op];
     reader_require(r, where, decl->features, types->feature);
-    if (types->immediate == IMM_LOCAL)
-        out->index = reader_leb_u32(r);
-    else if (types->immediate != IMM_NONE)
+    if (types->immediate != IMM_NONE)
         read_immediate(r, decl, types->immediate, out);
+}
+
+void insn_read(struct reader *r, const struct module_decl *decl, struct insn *out) {
+    if (!read_quick(r, decl, out))
+        read_any(r, decl, out);
 }
 
 static void types_fill(enum value_type *at, enum value_type type, u32 count) {

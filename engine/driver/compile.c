@@ -33,38 +33,9 @@ static enum status intern_types(struct module *module) {
             type_registry_intern(&module->engine->types, &decl->types[i], &module->type_ids[i]);
         if (status != OK)
             return status;
+        module->type_id_count++;
     }
     return OK;
-}
-
-// Marks in `wanted` the types of own functions that have a reference: another instance can enter
-// only these.
-static void mark_cross_types(const struct module_decl *decl, bool *wanted) {
-    for (u32 i = decl->func_import_count; i < decl->func_count; i++) {
-        if (decl->funcs[i].ref_index != NO_REF)
-            wanted[decl->funcs[i].type] = true;
-    }
-}
-
-static enum status make_cross_thunks(struct module *module) {
-    const struct module_decl *decl = module->decl;
-    usize wanted_bytes = array_bytes(decl->type_count, sizeof(bool));
-    usize ids_bytes = array_bytes(decl->type_count, sizeof(u32));
-    bool *wanted = host_alloc(wanted_bytes);
-    u32 *type_ids = host_alloc(ids_bytes);
-    enum status status = ERR_NO_MEMORY;
-    if (wanted != NULL && type_ids != NULL) {
-        u32 count = 0;
-        mark_cross_types(decl, wanted);
-        for (u32 i = 0; i < decl->type_count; i++) {
-            if (wanted[i])
-                type_ids[count++] = module->type_ids[i];
-        }
-        status = thunks_ensure(module->engine, THUNK_CROSS, type_ids, count);
-    }
-    host_free(wanted, wanted_bytes);
-    host_free(type_ids, ids_bytes);
-    return status;
 }
 
 static enum status compile_funcs(struct module *module, const struct compile_target *target,
@@ -119,6 +90,8 @@ static enum status make_code(struct module *module, struct module_error *error) 
 
 static void module_destroy(struct module *module) {
     code_unpublish(module->engine, module->code);
+    for (u32 i = 0; i < module->type_id_count; i++)
+        type_registry_release(&module->engine->types, module->type_ids[i]);
     if (module->type_ids != NULL)
         host_free(module->type_ids, array_bytes(module->decl->type_count, sizeof(u32)));
     module_decl_destroy(module->decl);
@@ -138,13 +111,7 @@ static enum status module_build(struct module *module, struct module_error *erro
     status = intern_types(module);
     if (status != OK)
         return fail(error, status);
-    if (own_func_count(decl) != 0) {
-        status = make_code(module, error);
-        if (status != OK)
-            return status;
-    }
-    status = make_cross_thunks(module);
-    return status == OK ? OK : fail(error, status);
+    return own_func_count(decl) == 0 ? OK : make_code(module, error);
 }
 
 // Decodes and compiles `wasm`, which stays as it is. Ends the module on failure.

@@ -3,12 +3,6 @@
 
 #include "engine/runtime/runtime.h"
 
-// A host function, in the engine's list.
-struct host_func_entry {
-    struct func_ref ref;
-    struct host_func_entry *next;
-};
-
 // -- image.c ------------------------------------------------------------------------------------
 
 // Takes the object out of the registry and frees it; nothing runs in it. NULL is allowed.
@@ -16,12 +10,10 @@ void code_unpublish(struct engine *engine, struct code_object *object);
 
 // -- thunks.c -----------------------------------------------------------------------------------
 
-enum thunk_kind : u8 {
-    THUNK_HOST,  // for calls of host functions
-    THUNK_CROSS, // for calls of another instance's functions
-};
+// Makes engine->cross_thunks.
+MUST_USE enum status thunks_make_cross(struct engine *engine);
 
-// Makes the missing thunks of `kind` for the given canonical types, in one code object that lives
-// as long as the engine.
-MUST_USE enum status thunks_ensure(struct engine *engine, enum thunk_kind kind, const u32 *type_ids,
-                                   u32 count);
+// Makes the missing thunks of host functions of the given canonical types, in one code object,
+// which has to live as long as the engine. *out is NULL when none was missing.
+MUST_USE enum status thunks_make_host(struct engine *engine, const u32 *type_ids, u32 count,
+                                      struct code_object **out);

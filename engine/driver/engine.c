@@ -4,6 +4,22 @@
 #include "engine/driver/driver_internal.h"
 #include "engine/runtime/entry.h"
 
+// Host functions that were made together.
+struct host_batch {
+    struct host_batch *next;
+    struct code_object *thunks; // those of their types that nobody had made; may be NULL
+    u32 count;
+    u32 held; // how many hold their type
+    struct func_ref funcs[];
+};
+
+static void batch_free(struct engine *engine, struct host_batch *batch) {
+    code_unpublish(engine, batch->thunks);
+    for (u32 i = 0; i < batch->held; i++)
+        type_registry_release(&engine->types, batch->funcs[i].type_id);
+    host_free(batch, sizeof *batch + batch->count * sizeof batch->funcs[0]);
+}
+
 enum status engine_create(const struct engine_config *config, struct engine **out) {
     struct engine *engine = host_alloc(sizeof *engine);
     if (engine == NULL)
@@ -12,6 +28,11 @@ enum status engine_create(const struct engine_config *config, struct engine **ou
     engine->cpu = engine_cpu_features();
     type_registry_init(&engine->types);
     code_registry_init(&engine->codes);
+    enum status status = thunks_make_cross(engine);
+    if (status != OK) {
+        engine_destroy(engine);
+        return status;
+    }
     *out = engine;
     return OK;
 }
@@ -19,16 +40,12 @@ enum status engine_create(const struct engine_config *config, struct engine **ou
 void engine_destroy(struct engine *engine) {
     if (engine == NULL)
         return;
-    while (engine->host_funcs != NULL) {
-        struct host_func_entry *entry = engine->host_funcs;
-        engine->host_funcs = entry->next;
-        host_free(entry, sizeof *entry);
+    while (engine->host_batches != NULL) {
+        struct host_batch *batch = engine->host_batches;
+        engine->host_batches = batch->next;
+        batch_free(engine, batch);
     }
-    while (engine->thunks != NULL) {
-        struct code_object *thunks = engine->thunks;
-        engine->thunks = thunks->next;
-        code_unpublish(engine, thunks);
-    }
+    code_unpublish(engine, engine->cross_code);
     code_registry_fini(&engine->codes);
     type_registry_fini(&engine->types);
     host_free(engine, sizeof *engine);
@@ -43,37 +60,62 @@ void engine_set_features(struct engine *engine, u32 features) {
     __atomic_store_n(&engine->config.features, features, __ATOMIC_RELAXED); // a word of its own
 }
 
+// Takes the types, and makes their thunks.
+static enum status batch_make_thunks(struct engine *engine, struct host_batch *batch,
+                                     const struct host_func_decl *decls) {
+    u32 count = batch->count;
+    u32 *type_ids = host_alloc(count * sizeof *type_ids);
+    if (type_ids == NULL)
+        return ERR_NO_MEMORY;
+    enum status status = OK;
+    for (u32 i = 0; i < count && status == OK; i++) {
+        status = type_registry_intern(&engine->types, &decls[i].type, &type_ids[i]);
+        if (status != OK)
+            break;
+        batch->funcs[i].type_id = type_ids[i];
+        batch->held++;
+    }
+    if (status == OK)
+        status = thunks_make_host(engine, type_ids, count, &batch->thunks);
+    host_free(type_ids, count * sizeof *type_ids);
+    return status;
+}
+
+enum status engine_host_funcs(struct engine *engine, const struct host_func_decl *decls, u32 count,
+                              struct func_ref **out) {
+    ASSERT(count != 0);
+    struct host_batch *batch = host_alloc(sizeof *batch + count * sizeof batch->funcs[0]);
+    if (batch == NULL)
+        return ERR_NO_MEMORY;
+    batch->count = count;
+    enum status status = batch_make_thunks(engine, batch, decls);
+    if (status != OK) {
+        batch_free(engine, batch);
+        return status;
+    }
+    for (u32 i = 0; i < count; i++) {
+        ASSERT(decls[i].code != NULL);
+        u32 type_id = batch->funcs[i].type_id;
+        const void *thunk = type_registry_host_thunk(&engine->types, type_id);
+        batch->funcs[i] = (struct func_ref){
+            .code = thunk,
+            .cross_code = thunk,
+            .type_id = type_id,
+            .func_index = NO_FUNC,
+            .host_code = (const void *)decls[i].code,
+            .host_context = decls[i].context,
+        };
+        out[i] = &batch->funcs[i];
+    }
+    host_registry_lock();
+    batch->next = engine->host_batches;
+    engine->host_batches = batch;
+    host_registry_unlock();
+    return OK;
+}
+
 enum status engine_host_func(struct engine *engine, const struct func_type *type, host_func code,
                              void *context, struct func_ref **out) {
-    ASSERT(code != NULL);
-    struct host_func_entry *entry = host_alloc(sizeof *entry);
-    if (entry == NULL)
-        return ERR_NO_MEMORY;
-    u32 type_id;
-    enum status status = type_registry_intern(&engine->types, type, &type_id);
-    if (status != OK)
-        goto fail;
-    status = thunks_ensure(engine, THUNK_HOST, &type_id, 1);
-    if (status != OK)
-        goto fail;
-
-    const void *thunk = type_registry_host_thunk(&engine->types, type_id);
-    entry->ref = (struct func_ref){
-        .code = thunk,
-        .cross_code = thunk,
-        .type_id = type_id,
-        .func_index = NO_FUNC,
-        .host_code = (const void *)code,
-        .host_context = context,
-    };
-    host_registry_lock();
-    entry->next = engine->host_funcs;
-    engine->host_funcs = entry;
-    host_registry_unlock();
-    *out = &entry->ref;
-    return OK;
-
-fail:
-    host_free(entry, sizeof *entry);
-    return status;
+    const struct host_func_decl decl = {.type = *type, .code = code, .context = context};
+    return engine_host_funcs(engine, &decl, 1, out);
 }

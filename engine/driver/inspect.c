@@ -1,6 +1,22 @@
 // What an embedder can ask a module about.
 
+#include "base/math.h"
+#include "engine/decode/arena.h"
 #include "engine/driver/driver_internal.h"
+
+static u64 code_held_bytes(const struct code_object *code) {
+    u64 bytes = align_up(code->bytes, PAGE_SIZE) + sizeof *code;
+    return bytes + code->func_count * sizeof *code->funcs + arena_bytes(code->arena);
+}
+
+// Types that other modules hold too count in full for each.
+static u64 held_bytes(const struct module *module) {
+    u64 bytes = sizeof *module + module->copy.len + arena_bytes(module->decl->arena);
+    for (u32 i = 0; i < module->type_id_count; i++)
+        bytes += type_registry_bytes(&module->engine->types, module->type_ids[i]);
+    bytes += module->type_id_count * sizeof *module->type_ids;
+    return module->code == NULL ? bytes : bytes + code_held_bytes(module->code);
+}
 
 void module_stats(const struct module *module, struct module_stats *out) {
     const struct module_decl *decl = module->decl;
@@ -8,6 +24,7 @@ void module_stats(const struct module *module, struct module_stats *out) {
         .func_count = decl->func_count - decl->func_import_count,
         .wasm_code_bytes = decl->code_bytes,
         .code_bytes = module->code != NULL ? module->code->bytes : 0,
+        .held_bytes = held_bytes(module),
     };
 }
 
@@ -69,6 +86,18 @@ void module_code(const struct module *module, u32 index, struct func_code *out) 
         .address = code->address + entry,
         .bytes = end - entry,
     };
+}
+
+u32 module_code_sites(const struct module *module, u32 index, struct code_site *out, u32 capacity) {
+    ASSERT(index < module_code_count(module));
+    const struct code_func *func = &module->code->funcs[index];
+    struct site_reader r = {.at = func->sites, .end = func->sites + func->site_bytes};
+    u32 count = 0;
+    for (; site_next(&r); count++) {
+        if (count < capacity)
+            out[count] = r.site;
+    }
+    return count;
 }
 
 struct bytes module_tag_name(const struct module *module, u32 tag) {

@@ -42,11 +42,11 @@ static void a_module_is_made_whole_or_not_at_all(void **state) {
     }
 }
 
-static void a_failed_module_leaves_only_types(void **state) {
+static void a_failed_module_leaves_nothing(void **state) {
     (void)state;
     struct embedder e;
     embedder_init(&e);
-    // Once the types and thunks are there, a failure leaves exactly what was before.
+    // Once the registries are as large as they have to be.
     module_release(embedder_module(&e, modules[1]));
     u64 live = host_linux_live_count();
     bool failed = true;
@@ -59,6 +59,7 @@ static void a_failed_module_leaves_only_types(void **state) {
         if (status == OK)
             module_release(module);
         assert_int_equal(host_linux_live_count(), live);
+        assert_int_equal(e.engine->types.count, 0);
     }
     host_linux_fail_nth(0);
     embedder_fini(&e);
@@ -120,21 +121,25 @@ static enum trap do_nothing(struct instance *caller, u64 *values, void *context)
     return TRAP_NONE;
 }
 
-static void an_engine_with_a_host_function_too(void **state) {
+static void an_engine_with_host_functions_too(void **state) {
     (void)state;
     static const enum value_type types[2] = {VALUE_I64, VALUE_F32};
-    static const struct func_type type = {1, 1, types};
+    static const struct host_func_decl decls[] = {
+        {.type = {1, 1, types}, .code = do_nothing},
+        {.type = {2, 0, types}, .code = do_nothing},
+        {.type = {1, 1, types}, .code = do_nothing},
+    };
     u64 live = host_linux_live_count();
     bool failed = true;
     for (u64 nth = 1; failed; nth++) {
         struct engine_config config = {.segment = SEGMENT_GS, .features = FEATURES_SUPPORTED};
         struct engine *engine = NULL;
         struct store *store = NULL;
-        struct func_ref *func;
+        struct func_ref *funcs[COUNT_OF(decls)];
         host_linux_fail_nth(nth);
         enum status status = engine_create(&config, &engine);
         if (status == OK)
-            status = engine_host_func(engine, &type, do_nothing, NULL, &func);
+            status = engine_host_funcs(engine, decls, COUNT_OF(decls), funcs);
         if (status == OK)
             status = store_create(engine, NULL, &store);
         failed = host_linux_has_failed();
@@ -176,10 +181,10 @@ static void a_call_that_needs_a_large_area_can_fail(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_module_is_made_whole_or_not_at_all),
-        cmocka_unit_test(a_failed_module_leaves_only_types),
+        cmocka_unit_test(a_failed_module_leaves_nothing),
         cmocka_unit_test(an_instance_is_made_whole_or_not_at_all),
         cmocka_unit_test(what_an_instance_takes_is_charged),
-        cmocka_unit_test(an_engine_with_a_host_function_too),
+        cmocka_unit_test(an_engine_with_host_functions_too),
         cmocka_unit_test(a_call_that_needs_a_large_area_can_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

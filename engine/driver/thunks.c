@@ -1,9 +1,11 @@
-// The two thunks of a function type, emitted: for calls of host functions, and for calls from one
-// instance into another. Both are entered with the struct func_ref in rax and the caller's instance
-// in r15, keep a frame like any function, and change no register that generated code relies on.
+// Thunks, emitted: one for each type of host functions, and two for calls from one instance into
+// another, whatever the type. All are entered with the struct func_ref in rax and the caller's
+// instance in r15, keep a frame like any function, and change no register that generated code
+// relies on.
 //
-// Scratch registers: r10 and r11 carry neither parameters nor results. A frame of more than
-// STACK_SLACK_BYTES checks the stack limit as a prologue does; a smaller one lives in the headroom.
+// Scratch registers: r10 and r11 carry neither parameters nor results. A frame that may be more
+// than STACK_SLACK_BYTES checks the stack limit as a prologue does; a smaller one lives in the
+// headroom.
 
 #include "base/math.h"
 #include "engine/api/host.h"
@@ -13,9 +15,6 @@
 #include "engine/x64/asm_vec.h"
 
 static const enum gpr param_gprs[CALLCONV_GPRS] = {RDI, RSI, RDX, RCX, R8, R9};
-
-// Stack slots are copied one by one up to this many, then by a loop.
-#define UNROLLED_SLOTS 8u
 
 static struct mem helper_at(enum gpr helpers, enum helper helper) {
     return mem_at(helpers, 8 * (i32)helper);
@@ -49,9 +48,7 @@ static void emit_return(struct assembler *a, u32 param_slots) {
         asm_ret(a);
 }
 
-// Goes to `overflow` unless `bytes` of stack can be had. Keeps rax.
-//     mov r11, rax
-//     lea rax, [rsp - bytes]
+// Goes to `overflow` unless rsp can go down to rax; then rax is what r11 is.
 //     cmp rax, [r14 + THREAD_STACK_LIMIT]
 //     jae enough
 //     mov r10, [r15 + INSTANCE_HELPERS]
@@ -60,10 +57,8 @@ static void emit_return(struct assembler *a, u32 param_slots) {
 //     jne overflow
 // enough:
 //     mov rax, r11
-static void emit_stack_check(struct assembler *a, u32 bytes, struct label *overflow) {
+static void emit_stack_check(struct assembler *a, struct label *overflow) {
     struct label enough = {0};
-    asm_mov_rr(a, W64, R11, RAX);
-    asm_lea(a, W64, RAX, mem_at(RSP, -(i32)bytes));
     asm_alu_rm(a, ALU_CMP, W64, RAX, mem_at(R14, THREAD_STACK_LIMIT));
     asm_jcc(a, COND_AE, &enough);
     asm_load(a, W64, R10, mem_at(R15, INSTANCE_HELPERS));
@@ -155,6 +150,7 @@ static void emit_load_results(struct assembler *a, const struct func_type *type,
 
 //     push rbp
 //     mov rbp, rsp
+//     check the stack, if the values are many
 //     sub rsp, values
 //     mov [rsp + 8 * i], parameter i             for each
 //     mov rdi, r15
@@ -180,8 +176,11 @@ static void emit_host_thunk(struct code_unit *unit, const struct func_type *type
     callconv_begin(&cc);
 
     emit_frame(a);
-    if (is_large)
-        emit_stack_check(a, frame_bytes, &overflow);
+    if (is_large) {
+        asm_mov_rr(a, W64, R11, RAX);
+        asm_lea(a, W64, RAX, mem_at(RSP, -(i32)frame_bytes));
+        emit_stack_check(a, &overflow);
+    }
     if (frame_bytes != 0)
         asm_alu_ri(a, ALU_SUB, W64, RSP, (i32)frame_bytes);
     emit_store_params(a, type, &cc);
@@ -202,46 +201,12 @@ static void emit_host_thunk(struct code_unit *unit, const struct func_type *type
         emit_overflow(unit, &overflow);
 }
 
-// -- Other instances' functions
-// ---------------------------------------------------------------------
+// -- Other instances' functions ------------------------------------------------------------------
 
-// Copies `count` slots of the outgoing area from the caller's to our own.
-//     mov r11d, count
-// next:
-//     mov r10, [caller + 8 * r11 - 8]
-//     mov [own + 8 * r11 - 8], r10
-//     sub r11, 1
-//     jne next
-// Copying up is the same with the two addresses exchanged.
-enum copy_direction { COPY_DOWN, COPY_UP };
-
-static void emit_slot_copy(struct assembler *a, enum copy_direction direction, struct mem caller,
-                           struct mem own) {
-    asm_load(a, W64, R10, direction == COPY_DOWN ? caller : own);
-    asm_store(a, W64, direction == COPY_DOWN ? own : caller, R10);
-}
-
-static void emit_copy_slots(struct assembler *a, enum copy_direction direction, struct mem caller,
-                            struct mem own, u32 count) {
-    if (count <= UNROLLED_SLOTS) {
-        for (u32 i = 0; i < count; i++) {
-            emit_slot_copy(a, direction, caller, own);
-            caller.disp += 8;
-            own.disp += 8;
-        }
-        return;
-    }
-    struct label next = {0};
-    asm_mov_ri(a, R11, count);
-    asm_bind(a, &next);
-    caller.index = own.index = R11;
-    caller.scale = own.scale = 3;
-    caller.disp -= 8;
-    own.disp -= 8;
-    emit_slot_copy(a, direction, caller, own);
-    asm_alu_ri(a, ALU_SUB, W64, R11, 1);
-    asm_jcc(a, COND_NE, &next);
-}
+// The caller's instance, and how many slots of stack parameters and results there are.
+#define CROSS_INSTANCE (-8)
+#define CROSS_PARAMS   (-16)
+#define CROSS_RESULTS  (-12)
 
 // What HELPER_TAIL_CALL looks for at a return address.
 //     nop dword [rax + disp32]
@@ -275,89 +240,165 @@ static void emit_segment_switch(struct assembler *a) {
 //     push rbp
 //     mov rbp, rsp
 //     push r15
-//     sub rsp, 8 + area
-//     copy stack parameters down
+static void emit_cross_frame(struct assembler *a) {
+    emit_frame(a);
+    asm_push(a, R15);
+}
+
 //     mov r10, [r15 + INSTANCE_MEMORY_BASE]
 //     mov r15, [rax + FUNC_REF_INSTANCE]
 //     switch the segment
 //     call [rax + FUNC_REF_CODE]
 //     the mark
-//     copy stack results up, from where rsp is now
-//     mov r10, [r15 + INSTANCE_MEMORY_BASE]
-//     mov r15, [rbp - 8]
-//     switch the segment
-//     mov rsp, rbp
-//     pop rbp
-//     ret 8 * parameter slots
-static void emit_cross_thunk(struct code_unit *unit, const struct func_type *type) {
-    struct assembler *a = &unit->code;
-    struct label overflow = {0};
-    u32 param_slots = callconv_param_slots(type);
-    u32 area_slots = callconv_area_slots(type);
-    u32 frame_bytes = 8 + (u32)align_up(8ull * area_slots, 16);
-    bool is_large = frame_bytes > STACK_SLACK_BYTES;
-
-    emit_frame(a);
-    asm_push(a, R15);
-    if (is_large)
-        emit_stack_check(a, frame_bytes, &overflow);
-    asm_alu_ri(a, ALU_SUB, W64, RSP, (i32)frame_bytes);
-    emit_copy_slots(a, COPY_DOWN, caller_slot(0), own_slot(0), param_slots);
+static void emit_cross_call(struct assembler *a) {
     asm_load(a, W64, R10, mem_at(R15, INSTANCE_MEMORY_BASE));
     asm_load(a, W64, R15, mem_at(RAX, FUNC_REF_INSTANCE));
     emit_segment_switch(a);
     asm_call_m(a, mem_at(RAX, FUNC_REF_CODE));
     emit_return_mark(a);
-    emit_copy_slots(a, COPY_UP, caller_slot(param_slots), own_slot(0), area_slots - param_slots);
+}
+
+//     mov r10, [r15 + INSTANCE_MEMORY_BASE]
+//     mov r15, [rbp + CROSS_INSTANCE]
+//     switch the segment
+static void emit_switch_back(struct assembler *a) {
     asm_load(a, W64, R10, mem_at(R15, INSTANCE_MEMORY_BASE));
-    asm_load(a, W64, R15, mem_at(RBP, -8));
+    asm_load(a, W64, R15, mem_at(RBP, CROSS_INSTANCE));
     emit_segment_switch(a);
-    emit_return(a, param_slots);
-    if (is_large)
-        emit_overflow(unit, &overflow);
 }
 
-// -- Batches
-// ----------------------------------------------------------------------------------------
-
-static const void *thunk_of(const struct engine *engine, enum thunk_kind kind, u32 type_id) {
-    return kind == THUNK_HOST ? type_registry_host_thunk(&engine->types, type_id)
-                              : type_registry_cross_thunk(&engine->types, type_id);
+// For types with everything in registers.
+//     the frame
+//     sub rsp, 8
+//     the call
+//     switch back
+//     mov rsp, rbp
+//     pop rbp
+//     ret
+static void emit_cross_plain(struct assembler *a) {
+    emit_cross_frame(a);
+    asm_alu_ri(a, ALU_SUB, W64, RSP, 8);
+    emit_cross_call(a);
+    emit_switch_back(a);
+    emit_return(a, 0);
 }
 
-static void set_thunk(struct engine *engine, enum thunk_kind kind, u32 type_id, const void *thunk) {
-    if (kind == THUNK_HOST)
-        type_registry_set_host_thunk(&engine->types, type_id, thunk);
-    else
-        type_registry_set_cross_thunk(&engine->types, type_id, thunk);
+// Copies slots [0 .. r11) between two areas, the last first; goes on at once where r11d is zero.
+//     test r11d, r11d
+//     je done
+// next:
+//     mov r10, [from + 8 * r11 - 8]
+//     mov [to + 8 * r11 - 8], r10
+//     sub r11, 1
+//     jne next
+// done:
+static void emit_copy_slots(struct assembler *a, struct mem to, struct mem from) {
+    struct label next = {0};
+    struct label done = {0};
+    to.index = from.index = R11;
+    to.scale = from.scale = 3;
+    to.disp -= 8;
+    from.disp -= 8;
+    asm_test_rr(a, W32, R11, R11);
+    asm_jcc(a, COND_E, &done);
+    asm_bind(a, &next);
+    asm_load(a, W64, R10, from);
+    asm_store(a, W64, to, R10);
+    asm_alu_ri(a, ALU_SUB, W64, R11, 1);
+    asm_jcc(a, COND_NE, &next);
+    asm_bind(a, &done);
 }
 
-#define NO_ENTRY UINT32_MAX
-
-// Emits what is missing; entries[i] is NO_ENTRY where nothing was.
-static void emit_missing(struct engine *engine, enum thunk_kind kind, const u32 *type_ids,
-                         u32 count, struct code_unit *unit, u32 *entries) {
-    for (u32 i = 0; i < count; i++) {
-        entries[i] = NO_ENTRY;
-        if (thunk_of(engine, kind, type_ids[i]) != NULL)
-            continue;
-        struct func_type type = type_registry_type(&engine->types, type_ids[i]);
-        asm_align(&unit->code, 16);
-        entries[i] = unit->code.len;
-        if (kind == THUNK_HOST)
-            emit_host_thunk(unit, &type);
-        else
-            emit_cross_thunk(unit, &type);
-    }
+// Makes room for what goes over the stack: parameters and results, to a multiple of sixteen bytes.
+//     mov r10d, [rbp + CROSS_PARAMS]
+//     add r10d, [rbp + CROSS_RESULTS]
+//     lea r10, [8 * r10 + 8]
+//     and r10, -16
+//     mov r11, rax
+//     mov rax, rsp
+//     sub rax, r10
+//     check the stack
+//     the first four again, as the check may have changed r10
+//     sub rsp, r10
+static void emit_area_bytes(struct assembler *a) {
+    struct mem eight_times = {.base = NO_GPR, .index = R10, .scale = 3, .disp = 8};
+    asm_load(a, W32, R10, mem_at(RBP, CROSS_PARAMS));
+    asm_alu_rm(a, ALU_ADD, W32, R10, mem_at(RBP, CROSS_RESULTS));
+    asm_lea(a, W64, R10, eight_times);
+    asm_alu_ri(a, ALU_AND, W64, R10, -16);
 }
 
-static enum status publish_batch(struct engine *engine, const struct code_unit *unit,
-                                 struct code_object **out) {
+static void emit_area(struct assembler *a, struct label *overflow) {
+    emit_area_bytes(a);
+    asm_mov_rr(a, W64, R11, RAX);
+    asm_mov_rr(a, W64, RAX, RSP);
+    asm_alu_rr(a, ALU_SUB, W64, RAX, R10);
+    emit_stack_check(a, overflow);
+    emit_area_bytes(a);
+    asm_alu_rr(a, ALU_SUB, W64, RSP, R10);
+}
+
+// Returns, and pops the stack parameters: their number is not known here, so the return address
+// moves up over them.
+//     mov ecx, [rbp + CROSS_PARAMS]
+//     lea rcx, [rbp + 8 * rcx + 8]
+//     mov r11, [rbp + 8]
+//     mov rbp, [rbp]
+//     mov [rcx], r11
+//     mov rsp, rcx
+//     ret
+static void emit_return_over_params(struct assembler *a) {
+    struct mem above = {.base = RBP, .index = RCX, .scale = 3, .disp = 8};
+    asm_load(a, W32, RCX, mem_at(RBP, CROSS_PARAMS));
+    asm_lea(a, W64, RCX, above);
+    asm_load(a, W64, R11, mem_at(RBP, 8));
+    asm_load(a, W64, RBP, mem_at(RBP, 0));
+    asm_store(a, W64, mem_at(RCX, 0), R11);
+    asm_mov_rr(a, W64, RSP, RCX);
+    asm_ret(a);
+}
+
+// For all other types: the reference tells how much goes over the stack. Behind the call, rcx is
+// free: neither results nor anything else is in it.
+//     the frame
+//     push [rax + FUNC_REF_STACK_PARAMS]         both numbers
+//     the area
+//     mov r11d, [rbp + CROSS_PARAMS]
+//     copy the parameters down
+//     the call
+//     mov ecx, [rbp + CROSS_PARAMS]
+//     lea rcx, [rbp + 8 * rcx + 16]
+//     mov r11d, [rbp + CROSS_RESULTS]
+//     copy the results up, from where rsp is now
+//     switch back
+//     return
+static void emit_cross_stacked(struct code_unit *unit) {
+    struct assembler *a = &unit->code;
+    struct label overflow = {0};
+    struct mem results = {.base = RBP, .index = RCX, .scale = 3, .disp = 16};
+    emit_cross_frame(a);
+    asm_push_m(a, mem_at(RAX, FUNC_REF_STACK_PARAMS));
+    emit_area(a, &overflow);
+    asm_load(a, W32, R11, mem_at(RBP, CROSS_PARAMS));
+    emit_copy_slots(a, own_slot(0), caller_slot(0));
+    emit_cross_call(a);
+    asm_load(a, W32, RCX, mem_at(RBP, CROSS_PARAMS));
+    asm_lea(a, W64, RCX, results);
+    asm_load(a, W32, R11, mem_at(RBP, CROSS_RESULTS));
+    emit_copy_slots(a, mem_at(RCX, 0), own_slot(0));
+    emit_switch_back(a);
+    emit_return_over_params(a);
+    emit_overflow(unit, &overflow);
+}
+
+// -- Making them ---------------------------------------------------------------------------------
+
+// Publishes what was emitted, as one function.
+static enum status publish(struct engine *engine, const struct code_unit *unit,
+                           struct code_object **out) {
     if (unit->code.status != OK)
         return unit->code.status;
-    if (unit->code.len == 0)
-        return OK;
-    struct code_image image; // the batch is one function to it
+    struct code_image image;
     enum status status = image_init(&image, 1);
     if (status == OK)
         status = image_add(&image, unit, 0);
@@ -365,35 +406,73 @@ static enum status publish_batch(struct engine *engine, const struct code_unit *
         image_fini(&image);
         return status;
     }
-    status = image_publish(&image, engine, out);
+    return image_publish(&image, engine, out);
+}
+
+enum status thunks_make_cross(struct engine *engine) {
+    struct code_unit unit;
+    code_unit_init(&unit);
+    emit_cross_plain(&unit.code);
+    asm_align(&unit.code, 16);
+    u32 stacked = unit.code.len;
+    emit_cross_stacked(&unit);
+    enum status status = publish(engine, &unit, &engine->cross_code);
+    code_unit_fini(&unit);
     if (status != OK)
         return status;
-    host_registry_lock();
-    (*out)->next = engine->thunks;
-    engine->thunks = *out;
-    host_registry_unlock();
+    u64 address = engine->cross_code->address;
+    engine->cross_thunks.plain = (const void *)address;
+    engine->cross_thunks.stacked = (const void *)(address + stacked);
     return OK;
 }
 
-enum status thunks_ensure(struct engine *engine, enum thunk_kind kind, const u32 *type_ids,
-                          u32 count) {
-    if (count == 0)
-        return OK;
+#define NO_ENTRY UINT32_MAX
+
+static bool contains(const u32 *type_ids, u32 count, u32 type_id) {
+    for (u32 i = 0; i < count; i++) {
+        if (type_ids[i] == type_id)
+            return true;
+    }
+    return false;
+}
+
+// Emits what is missing; entries[i] is NO_ENTRY where nothing was.
+static void emit_missing(const struct type_registry *types, const u32 *type_ids, u32 count,
+                         struct code_unit *unit, u32 *entries) {
+    for (u32 i = 0; i < count; i++) {
+        entries[i] = NO_ENTRY;
+        if (type_registry_host_thunk(types, type_ids[i]) != NULL ||
+            contains(type_ids, i, type_ids[i]))
+            continue;
+        struct func_type type = type_registry_type(types, type_ids[i]);
+        asm_align(&unit->code, 16);
+        entries[i] = unit->code.len;
+        emit_host_thunk(unit, &type);
+    }
+}
+
+static void set_thunks(struct type_registry *types, const u32 *type_ids, u32 count, u64 address,
+                       const u32 *entries) {
+    for (u32 i = 0; i < count; i++) {
+        if (entries[i] != NO_ENTRY)
+            type_registry_set_host_thunk(types, type_ids[i], (const void *)(address + entries[i]));
+    }
+}
+
+enum status thunks_make_host(struct engine *engine, const u32 *type_ids, u32 count,
+                             struct code_object **out) {
+    *out = NULL;
     u32 *entries = host_alloc(count * sizeof *entries);
     if (entries == NULL)
         return ERR_NO_MEMORY;
     struct code_unit unit;
     code_unit_init(&unit);
-    emit_missing(engine, kind, type_ids, count, &unit, entries);
-
-    struct code_object *object = NULL;
-    enum status status = publish_batch(engine, &unit, &object);
-    if (status == OK && object != NULL) {
-        for (u32 i = 0; i < count; i++) {
-            if (entries[i] != NO_ENTRY)
-                set_thunk(engine, kind, type_ids[i], (const void *)(object->address + entries[i]));
-        }
-    }
+    emit_missing(&engine->types, type_ids, count, &unit, entries);
+    enum status status = unit.code.status;
+    if (status == OK && unit.code.len != 0)
+        status = publish(engine, &unit, out);
+    if (status == OK && *out != NULL)
+        set_thunks(&engine->types, type_ids, count, (*out)->address, entries);
     code_unit_fini(&unit);
     host_free(entries, count * sizeof *entries);
     return status;

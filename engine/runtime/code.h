@@ -12,7 +12,7 @@ struct code_func {
     const u8 *sites; // packed; code offsets count from the entry
 };
 
-// The code of one module (or the engine's thunks), published.
+// The code of one module (or thunks), published.
 struct code_object {
     u64 address;
     u32 bytes;
@@ -29,8 +29,6 @@ struct code_object {
     struct code_try *tries;
     u32 catch_count;
     struct code_catch *catches;
-
-    struct code_object *next; // in the engine's list of thunks
 };
 
 // All published code, by address. Under host_registry_lock.

@@ -17,8 +17,11 @@
 // against what had to be looked through: so a throw costs the same on average, however many there
 // are. When it cannot grow, and no cell is free, the throw is the trap "out of memory".
 //
-// Several threads may run instances of one store when it has a shared memory. As other threads'
+// Several threads may run instances of one store when it owns a shared memory. As other threads'
 // stacks are not seen, nothing is taken back then before the store goes, and the pool only grows.
+// An embedder who gives each thread a store of its own, with an imported memory, does not meet
+// this: references cannot leave a store through a memory, so its own thread's stack is all there
+// is to see.
 //
 // A reference that func_call returns to C is good until code of the store runs again.
 

@@ -34,8 +34,8 @@ static struct helper_result outcome(enum trap trap) {
 static struct helper_result helper_memory_grow(struct instance *instance, u64 memory_index,
                                                u64 pages) {
     struct memory *memory = *instance_memory_ptr(instance, (u32)memory_index);
-    u64 old_pages = memory->bytes / WASM_PAGE_BYTES;
-    return value(memory_grow(memory, pages) ? old_pages : grow_failed(memory->is64));
+    u64 old_pages;
+    return value(memory_grow(memory, pages, &old_pages) ? old_pages : grow_failed(memory->is64));
 }
 
 // The convention of generated code: operands in registers, hence the six of them here and below.
@@ -97,7 +97,7 @@ static struct helper_result helper_elem_drop(struct instance *instance, u64 segm
 static enum trap atomic_address(const struct memory *memory, u64 offset, u64 index, u32 bytes,
                                 u64 *out) {
     u64 at;
-    if (__builtin_add_overflow(index, offset, &at) || !range_fits(at, bytes, memory->bytes))
+    if (__builtin_add_overflow(index, offset, &at) || !range_fits(at, bytes, memory_bytes(memory)))
         return TRAP_MEMORY_BOUNDS;
     if (at % bytes != 0)
         return TRAP_UNALIGNED_ATOMIC;

@@ -7,6 +7,7 @@
 
 #include "base/math.h"
 #include "engine/api/host.h"
+#include "engine/decode/callconv.h"
 #include "engine/runtime/store.h"
 
 // -- Constants and segments ---------------------------------------------------------------------
@@ -27,7 +28,7 @@ enum trap instance_data_init(struct instance *instance, u32 memory_index, u32 se
     struct bytes bytes = decl->datas[segment].bytes;
     usize len = instance->state->data_dropped[segment] ? 0 : bytes.len;
     if (!range_fits(range.from, range.count, len) ||
-        !range_fits(range.to, range.count, memory->bytes))
+        !range_fits(range.to, range.count, memory_bytes(memory)))
         return TRAP_MEMORY_BOUNDS;
     if (range.count == 0)
         return TRAP_NONE;
@@ -99,7 +100,7 @@ static const char *find_unfit_segment(struct instance *instance) {
     for (u32 i = 0; i < decl->data_count; i++) {
         const struct data_segment *data = &decl->datas[i];
         if (!range_fits(instance_const(instance, &data->offset), data->bytes.len,
-                        (*instance_memory_ptr(instance, data->memory))->bytes))
+                        memory_bytes(*instance_memory_ptr(instance, data->memory))))
             return "data segment does not fit";
     }
     return NULL;
@@ -253,13 +254,18 @@ static struct func_ref make_func_ref(struct instance *instance, u32 func) {
         return ref;
     }
     const struct code_object *code = module->code;
-    u32 type_id = module->type_ids[decl->funcs[func].type];
+    const struct cross_thunks *thunks = &module->engine->cross_thunks;
+    const struct func_type *type = decl_func_type(decl, func);
+    u32 param_slots = callconv_param_slots(type);
+    u32 area_slots = callconv_area_slots(type);
     return (struct func_ref){
         .code = (const void *)(code->address + code->funcs[func - decl->func_import_count].entry),
-        .cross_code = type_registry_cross_thunk(&module->engine->types, type_id),
+        .cross_code = area_slots == 0 ? thunks->plain : thunks->stacked,
         .instance = instance,
-        .type_id = type_id,
+        .type_id = module->type_ids[decl->funcs[func].type],
         .func_index = func,
+        .stack_params = param_slots,
+        .stack_results = area_slots - param_slots,
     };
 }
 

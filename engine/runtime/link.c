@@ -12,7 +12,8 @@ static bool limits_match(u64 size, bool has_max, u64 max, const struct limits *w
 }
 
 static bool func_matches(const struct module *module, u32 func, const struct func_ref *given) {
-    return given->type_id == module->type_ids[module->decl->funcs[func].type];
+    u32 wanted = module->type_ids[module->decl->funcs[func].type];
+    return type_registry_is_subtype(&module->engine->types, given->type_id, wanted);
 }
 
 static bool table_matches(const struct table_type *wanted, const struct table *given) {

@@ -3,6 +3,9 @@
 // Invariant: bytes is a multiple of WASM_PAGE_BYTES and at most max_pages and MEMORY_MAX_PAGES
 // pages; the slot beyond it is inaccessible, which is what replaces bounds checks in generated
 // code. A memory of 64 bits has a slot of the same size, so that is what it can grow to.
+//
+// A shared memory grows while other threads use it: growths are one after the other, and what lies
+// below `bytes` is accessible whenever somebody reads it.
 
 #include "base/math.h"
 #include "engine/api/host.h"
@@ -43,19 +46,28 @@ fail_reserve:
     return status;
 }
 
-bool memory_grow(struct memory *memory, u64 pages) {
-    u64 old_pages = memory->bytes / WASM_PAGE_BYTES;
+static bool grow_alone(struct memory *memory, u64 pages, u64 *old_pages) {
+    *old_pages = memory->bytes / WASM_PAGE_BYTES;
     u64 max_pages = min_u64(memory->max_pages, MEMORY_MAX_PAGES);
-    ASSERT(old_pages <= max_pages);
-    if (pages > max_pages - old_pages)
+    ASSERT(*old_pages <= max_pages);
+    if (pages > max_pages - *old_pages)
         return false;
     if (pages == 0)
         return true;
     u64 bytes = memory->bytes + pages * WASM_PAGE_BYTES;
     if (host_memory_grow(memory->owner, memory->base, memory->bytes, bytes) != OK)
         return false;
-    memory->bytes = bytes;
+    __atomic_store_n(&memory->bytes, bytes, __ATOMIC_RELEASE); // pairs with memory_bytes
     return true;
+}
+
+bool memory_grow(struct memory *memory, u64 pages, u64 *old_pages) {
+    if (!memory->is_shared)
+        return grow_alone(memory, pages, old_pages);
+    host_memory_lock(memory->base);
+    bool has_grown = grow_alone(memory, pages, old_pages);
+    host_memory_unlock(memory->base);
+    return has_grown;
 }
 
 void memory_fini(struct memory *memory) {

@@ -6,15 +6,23 @@
 #include "engine/runtime/code.h"
 #include "engine/runtime/types.h"
 
+// Entries of the thunks for calls of another instance's functions, in engine->cross_code: `plain`
+// for types that pass nothing on the stack, `stacked` for all others.
+struct cross_thunks {
+    const void *plain;
+    const void *stacked;
+};
+
 struct engine {
     struct engine_config config;
     struct type_registry types;
     struct code_registry codes;
     u32 cpu; // enum cpu_feature bits
 
-    // Under the registry lock; freed with the engine:
-    struct host_func_entry *host_funcs;
-    struct code_object *thunks;
+    struct code_object *cross_code;
+    struct cross_thunks cross_thunks;
+
+    struct host_batch *host_batches; // under the registry lock; freed with the engine
 };
 
 // A compiled module. Immutable but for the count.
@@ -25,5 +33,6 @@ struct module {
     struct module_decl *decl;
     struct instance_layout layout;
     u32 *type_ids;            // canonical number of each type
+    u32 type_id_count;        // how many of these are held
     struct code_object *code; // NULL when the module has no own functions
 };

@@ -18,7 +18,7 @@ enum kind { KIND_CALL, KIND_MEMORY_BOUNDS, KIND_OTHER };
 #define KIND_BITS  2
 #define DELTA_MORE 63u
 
-static u8 *put_leb(u8 *at, u32 value) {
+static inline u8 *put_leb(u8 *at, u32 value) {
     for (; value >= 0x80; value >>= 7)
         *at++ = (u8)(value | 0x80);
     *at++ = (u8)value;
@@ -44,20 +44,28 @@ static enum kind kind_of(enum trap trap) {
 
 usize sites_pack(const struct code_site *sites, u32 count, u8 *out) {
     u8 *at = out;
-    struct code_site last = {0};
+    u32 code_offset = 0;
+    u32 wasm_offset = 0;
     for (u32 i = 0; i < count; i++) {
-        struct code_site site = sites[i];
-        ASSERT(site.code_offset >= last.code_offset);
-        u32 further = site.code_offset - last.code_offset;
-        enum kind kind = kind_of(site.trap);
+        const struct code_site *site = &sites[i];
+        ASSERT(site->code_offset >= code_offset);
+        u32 further = site->code_offset - code_offset;
+        u32 moved = site->wasm_offset - wasm_offset;
+        moved = moved << 1 ^ ((moved & 1u << 31) != 0 ? UINT32_MAX : 0);
+        enum kind kind = kind_of(site->trap);
+        code_offset = site->code_offset;
+        wasm_offset = site->wasm_offset;
+        if (further < DELTA_MORE && kind != KIND_OTHER && moved < 0x80) { // nearly all
+            *at++ = (u8)(further << KIND_BITS | kind);
+            *at++ = (u8)moved;
+            continue;
+        }
         *at++ = (u8)((further < DELTA_MORE ? further : DELTA_MORE) << KIND_BITS | kind);
         if (further >= DELTA_MORE)
             at = put_leb(at, further - DELTA_MORE);
         if (kind == KIND_OTHER)
-            *at++ = (u8)site.trap;
-        u32 moved = site.wasm_offset - last.wasm_offset;
-        at = put_leb(at, moved << 1 ^ ((moved & 1u << 31) != 0 ? UINT32_MAX : 0));
-        last = site;
+            *at++ = (u8)site->trap;
+        at = put_leb(at, moved);
     }
     return (usize)(at - out);
 }

@@ -3,7 +3,7 @@
 // Invariant: everything that an instance of the store points to (memories, tables, globals,
 // tags, function references) belongs to the same store, to a host function of the engine, or to a
 // module that an instance of the store keeps alive. So freeing it all at once leaves nothing
-// dangling.
+// dangling. Memories may also belong to a store that goes later: threads share them.
 
 #include "engine/runtime/store.h"
 
@@ -40,6 +40,7 @@ void store_rollback(struct store *store, const struct store *mark) {
     while (store->tags != mark->tags) {
         struct store_tag *tag = store->tags;
         store->tags = tag->next;
+        type_registry_release(&store->engine->types, tag->tag.type_id);
         host_free(tag, sizeof *tag);
     }
     while (store->instances != mark->instances) {

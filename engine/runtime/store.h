@@ -53,9 +53,9 @@ void store_rollback(struct store *store, const struct store *mark);
 
 // -- memory.c, table.c --------------------------------------------------------------------------
 
-// Grows by `pages`. False, changing nothing, when the maximum, the owner's limit or the machine
-// does not allow it.
-MUST_USE bool memory_grow(struct memory *memory, u64 pages);
+// Grows by `pages`, from *old_pages. False, changing nothing, when the maximum, the owner's limit
+// or the machine does not allow it. Several threads may grow a shared memory.
+MUST_USE bool memory_grow(struct memory *memory, u64 pages, u64 *old_pages);
 void memory_fini(struct memory *memory);
 
 // Grows by `count` elements of value `value`.

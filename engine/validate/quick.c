@@ -6,57 +6,8 @@
 //
 // Near the end of a body there is nothing quick, so that reading needs no checks.
 
+#include "engine/decode/quick.h"
 #include "engine/validate/validate_internal.h"
-
-// More than an opcode and the longest immediates that are read here.
-#define QUICK_BYTES 16
-
-// A number of up to three bytes; false when it has more.
-[[gnu::always_inline]] static inline bool quick_leb_u32(const u8 **at, u32 *value) {
-    const u8 *p = *at;
-    u32 low = p[0];
-    u32 len = 1;
-    if (low >= 0x80) {
-        low = (low & 0x7f) | (u32)p[1] << 7;
-        len = 2;
-        if (low >= 0x80 << 7) {
-            low = (low & 0x3fff) | (u32)p[2] << 14;
-            len = 3;
-            if (low >= 0x80 << 14)
-                return false;
-        }
-    }
-    *value = low;
-    *at = p + len;
-    return true;
-}
-
-// The same, signed.
-[[gnu::always_inline]] static inline bool quick_leb_i32(const u8 **at, i32 *value) {
-    const u8 *start = *at;
-    u32 bits;
-    if (!quick_leb_u32(at, &bits))
-        return false;
-    u32 unused = 32 - 7 * (u32)(*at - start);
-    *value = (i32)(bits << unused) >> unused;
-    return true;
-}
-
-// A memarg without a memory index, of an access whose natural alignment is `natural_align`.
-[[gnu::always_inline]] static inline bool quick_memarg(const struct validator *v, const u8 **at,
-                                                       u32 natural_align, struct insn *insn) {
-    u8 align = *(*at)++;
-    u32 offset;
-    if (align > natural_align || v->decl->memory_count == 0 || v->decl->has_address64 ||
-        !quick_leb_u32(at, &offset))
-        return false;
-    insn->mem.offset = offset;
-    insn->mem.memory = 0;
-    insn->mem.align = align;
-    insn->mem.lane = 0;
-    insn->mem.is64 = false;
-    return true;
-}
 
 [[gnu::always_inline]] static inline bool quick_local(struct validator *v,
                                                       const struct insn *insn) {
@@ -95,40 +46,6 @@
     return true;
 }
 
-// Reads an immediate; false when it takes insn_read.
-[[gnu::always_inline]] static inline bool quick_immediate(const struct validator *v,
-                                                          enum immediate immediate, const u8 **at,
-                                                          struct insn *insn) {
-    switch (immediate) {
-    case IMM_NONE:
-        return true;
-    case IMM_LOCAL:
-    case IMM_LABEL:
-    case IMM_FUNC:
-    case IMM_GLOBAL:
-        return quick_leb_u32(at, &insn->index);
-    case IMM_I32:
-        return quick_leb_i32(at, &insn->i32);
-    case IMM_I64: {
-        i32 value;
-        if (!quick_leb_i32(at, &value))
-            return false;
-        insn->i64 = value;
-        return true;
-    }
-    case IMM_MEM1:
-    case IMM_MEM2:
-    case IMM_MEM4:
-    case IMM_MEM8:
-        return quick_memarg(v, at, immediate - IMM_MEM1, insn);
-    default:
-        return false;
-    }
-}
-
-STATIC_ASSERT(IMM_MEM2 == IMM_MEM1 + 1 && IMM_MEM4 == IMM_MEM1 + 2 && IMM_MEM8 == IMM_MEM1 + 3,
-              "the difference is the natural alignment");
-
 // Not inline: what the quick way calls, it calls last, and so has nothing to save.
 [[gnu::noinline]] static bool general_next(struct validator *v, struct insn *insn) {
     insn_read(&v->reader, v->decl, insn);
@@ -148,7 +65,7 @@ bool validator_next(struct validator *v, struct insn *insn) {
     insn->offset = (u32)(start - r->start);
     const u8 *at = start + 1;
     if ((types->feature & ~v->decl->features) != 0 ||
-        !quick_immediate(v, types->immediate, &at, insn))
+        !quick_immediate(v->decl, types->immediate, &at, insn))
         return general_next(v, insn);
 
     if (types->immediate == IMM_LOCAL) {

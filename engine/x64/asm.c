@@ -160,10 +160,10 @@ u8 *asm_put_indexed(u8 *at, struct opcode op, u8 reg, struct mem m) {
     ASSERT(m.scale <= 3);
     ASSERT(m.index != NO_GPR || m.scale == 0);
     m = shortest(m);
-    if (m.base != NO_GPR && m.index == NO_GPR)
-        return put_rm(at, op, reg, m);
-
     at = put_segment(at, m);
+    if (m.base != NO_GPR && m.index == NO_GPR)
+        return put_unindexed(at, op, reg, m);
+
     u8 rex = (u8)((reg >> 3) << 2);
     if (m.index != NO_GPR)
         rex |= (u8)((m.index >> 3) << 1);

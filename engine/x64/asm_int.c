@@ -72,7 +72,7 @@ void asm_load(struct assembler *a, enum width w, enum gpr to, struct mem from) {
     if (is_full(w))
         emit_rm(a, opcode_full(w, MAP_ONE_BYTE, 0x8b), to, from);
     else
-        emit_rm(a, movzx_opcode(w), to, from);
+        asm_emit_rm(a, movzx_opcode(w), to, from);
 }
 
 void asm_load_sx(struct assembler *a, enum width to_width, enum width from_width, enum gpr to,
@@ -81,9 +81,13 @@ void asm_load_sx(struct assembler *a, enum width to_width, enum width from_width
 }
 
 void asm_store(struct assembler *a, enum width w, struct mem to, enum gpr from) {
+    if (is_full(w)) {
+        emit_rm(a, opcode_full(w, MAP_ONE_BYTE, 0x89), from, to);
+        return;
+    }
     struct opcode op = opcode_pair(w, 0x88);
     op.byte_reg = w == W8;
-    emit_rm(a, op, from, to);
+    asm_emit_rm(a, op, from, to);
 }
 
 void asm_store_i(struct assembler *a, enum width w, struct mem to, i32 value) {

@@ -149,15 +149,32 @@ INLINED u8 *put_based(u8 *at, u8 reg, enum gpr base, i32 disp) {
     return at + (mod == 2 ? 4 : mod);
 }
 
-INLINED u8 *put_rm(u8 *at, struct opcode op, u8 reg, struct mem m) {
-    ASSERT(reg < 16);
-    if (m.index != NO_GPR || m.base == NO_GPR)
-        return asm_put_indexed(at, op, reg, m);
+// Whether there is nothing to an address but a base and a displacement: most are homes in the
+// frame.
+INLINED bool mem_is_plain(struct mem m) {
+    u64 head;
+    STATIC_ASSERT(offsetof(struct mem, addr32) == 4 && offsetof(struct mem, disp) == 8,
+                  "base, index, scale, segment and addr32 are the first five bytes");
+    memcpy(&head, &m, sizeof(head));
+    return (head & 0xffffffff00) == (u64)NO_GPR << 8 && m.base != NO_GPR;
+}
+
+// The rest of an instruction whose address has a base and no index, behind the segment's prefix.
+INLINED u8 *put_unindexed(u8 *at, struct opcode op, u8 reg, struct mem m) {
     ASSERT(m.base < 16);
-    at = put_segment(at, m);
     u8 rex = (u8)((reg >> 3) << 2 | m.base >> 3);
     at = put_opcode(at, op, rex, op.byte_reg && byte_needs_rex(reg));
     return put_based(at, reg, m.base, m.disp);
+}
+
+INLINED u8 *put_rm(u8 *at, struct opcode op, u8 reg, struct mem m) {
+    ASSERT(reg < 16);
+    if (!mem_is_plain(m)) {
+        if (m.index != NO_GPR || m.base == NO_GPR)
+            return asm_put_indexed(at, op, reg, m);
+        at = put_segment(at, m);
+    }
+    return put_unindexed(at, op, reg, m);
 }
 
 // -- Whole instructions -------------------------------------------------------------------------

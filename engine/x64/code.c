@@ -53,17 +53,14 @@ void code_unit_reset(struct code_unit *unit) {
     unit->catch_count = 0;
 }
 
-void code_unit_site(struct code_unit *unit, u32 code_offset, u32 wasm_offset, enum trap trap) {
+void code_unit_site_slow(struct code_unit *unit, struct code_site site) {
     if (unit->code.status != OK)
         return;
-    if (unit->site_count == unit->site_capacity) {
-        void *sites = grown(unit, unit->sites, &unit->site_capacity, sizeof(*unit->sites));
-        if (sites == NULL)
-            return;
-        unit->sites = sites;
-    }
-    ASSERT(unit->site_count == 0 || unit->sites[unit->site_count - 1].code_offset <= code_offset);
-    unit->sites[unit->site_count++] = (struct code_site){code_offset, wasm_offset, trap};
+    void *sites = grown(unit, unit->sites, &unit->site_capacity, sizeof(*unit->sites));
+    if (sites == NULL)
+        return;
+    unit->sites = sites;
+    unit->sites[unit->site_count++] = site;
 }
 
 void code_unit_call(struct code_unit *unit, u32 code_offset, u32 func) {

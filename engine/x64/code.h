@@ -42,7 +42,15 @@ void code_unit_reset(struct code_unit *unit); // empties it, keeping memory
 
 // Running out of memory shows in unit->code.status. Sites are added in the order of the code; a
 // call and the instruction behind it may have sites at one offset.
-void code_unit_site(struct code_unit *unit, u32 code_offset, u32 wasm_offset, enum trap trap);
+void code_unit_site_slow(struct code_unit *unit, struct code_site site);
+static inline void code_unit_site(struct code_unit *unit, u32 code_offset, u32 wasm_offset,
+                                  enum trap trap) {
+    struct code_site site = {code_offset, wasm_offset, trap};
+    if (unit->site_count < unit->site_capacity)
+        unit->sites[unit->site_count++] = site;
+    else
+        code_unit_site_slow(unit, site);
+}
 void code_unit_call(struct code_unit *unit, u32 code_offset, u32 func);
 
 // Adds a try without catches that guards nothing yet; NO_TRY when out of memory. `outer` may be

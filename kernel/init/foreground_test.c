@@ -36,8 +36,9 @@ static void a_request_before_the_process_is_told_once(void **) {
 static void kill_body(void) {
     foreground_init();
     fake_process.ref_count = 1; // the test's own
-    spin_init(&fake_process.lock, LOCK_PROCESS, "process");
-    fake_process.thread = thread_current();
+    fake_process.first.thread = thread_current();
+    list_init(&fake_process.first.link);
+    list_push_back(&fake_process.threads, &fake_process.first.link);
     foreground_set(&fake_process);
     fake_interrupt_at(arch_clock_ns() + MS, foreground_interrupt);
     sleeper_was_killed = thread_sleep_until(arch_clock_ns() + 1000 * MS) == ERR_KILLED;

@@ -3,6 +3,7 @@
 #include "base/fmt.h"
 #include "base/math.h"
 #include "kernel/init/init.h"
+#include "kernel/init/kernel_files.h"
 #include "kernel/init/log.h"
 #include "kernel/init/say.h"
 #include "kernel/ipc/stream.h"
@@ -122,44 +123,38 @@ static void run_start(const struct boot_state *boot, const struct command_line *
     process_release(process);
 }
 
-// -- ps, cpus, mem, kill, log, poweroff
-// ---------------------------------------------------------------
+// -- ps, cpus, mem, kill, log, poweroff ---------------------------------------------------------
 
-static void print_process(struct process *process, void *context) {
-    (void)context;
-    say("%5u  %8llu KiB  %s\n", process->id, process->account.committed / KIB, process->name);
+// Prints one of the kernel's own files.
+static void show(const char *name) {
+    struct bytes text;
+    usize size;
+    enum status status = kernel_file_text(bytes_of(name), &text, &size);
+    if (status != OK) {
+        say("%s: %s\n", name, status_text(status));
+        return;
+    }
+    arch_console_write((const char *)text.data, text.len);
+    kfree((void *)(uptr)text.data, size);
 }
 
 static void run_ps(const struct boot_state *boot, const struct command_line *line) {
     (void)boot;
     (void)line;
-    process_for_each(print_process, NULL);
+    show("processes");
 }
 
 static void run_cpus(const struct boot_state *boot, const struct command_line *line) {
     (void)boot;
     (void)line;
-    struct cpu_stats stats;
-    for (u32 cpu = 0; sched_cpu_stats(cpu, &stats); cpu++)
-        say("%3u  %10lu ms busy  %10lu ms idle  %8lu switches  %6lu taken  %4u ready  %s\n", cpu,
-            stats.busy_ns / 1000000, stats.idle_ns / 1000000, stats.switches, stats.taken,
-            stats.ready, stats.running);
+    show("cpus");
     sched_check();
 }
 
 static void run_mem(const struct boot_state *boot, const struct command_line *line) {
     (void)boot;
     (void)line;
-    struct frame_stats frames;
-    struct heap_stats heap;
-    heap_trim();
-    frame_stats(&frames);
-    heap_stats(&heap);
-    say("kernel    %8llu of %8llu KiB free\n", frames.free[ZONE_KERNEL] * PAGE_SIZE / KIB,
-        frames.total[ZONE_KERNEL] * PAGE_SIZE / KIB);
-    say("programs  %8llu of %8llu KiB free\n", frames.free[ZONE_PROGRAM] * PAGE_SIZE / KIB,
-        frames.total[ZONE_PROGRAM] * PAGE_SIZE / KIB);
-    say("heap      %8llu KiB in use (%lu bytes)\n", heap.bytes_used / KIB, heap.bytes_used);
+    show("memory");
 }
 
 struct find {
@@ -205,12 +200,7 @@ static void run_kill(const struct boot_state *boot, const struct command_line *l
 static void run_log(const struct boot_state *boot, const struct command_line *line) {
     (void)boot;
     (void)line;
-    usize size = 32 * KIB;
-    char *text = kmalloc(size);
-    if (text == NULL)
-        return;
-    arch_console_write(text, log_read(text, size));
-    kfree(text, size);
+    show("log");
 }
 
 #ifndef NDEBUG

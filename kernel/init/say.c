@@ -3,6 +3,7 @@
 #include "kernel/init/say.h"
 
 #include "base/fmt.h"
+#include "kernel/init/kernel_files.h"
 #include "kernel/ipc/stream.h"
 
 #define TEXT_BYTES 256u
@@ -53,13 +54,18 @@ static void say_error(const char *name, const struct module_error *error) {
 
 static enum status spawn(const struct boot_state *boot, const char *name, struct module *module,
                          const struct string_list *args, struct process **out) {
-    struct handle handles[STANDARD_HANDLES + 1];
+    struct handle handles[STANDARD_HANDLES + 2];
     struct object *console = console_stream();
     program_streams(console, console, console, handles);
     u32 count = STANDARD_HANDLES;
     struct module_error error;
     object_retain(boot->root);
     enum status status = program_preopen(boot->root, bytes_of("/"), &handles[count]);
+    if (status == OK) {
+        count++;
+        object_retain(kernel_directory());
+        status = program_preopen(kernel_directory(), bytes_of("/kernel"), &handles[count]);
+    }
     if (status == OK)
         count++;
     const struct process_config config = {

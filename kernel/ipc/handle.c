@@ -26,6 +26,8 @@ static struct handle *slot_at(struct handle_table *table, u32 number) {
 enum status handle_table_init(struct handle_table *table, u32 limit) {
     ASSERT(limit <= HANDLES_MAX);
     spin_init(&table->lock, LOCK_HANDLES, "handles");
+    wait_queue_init(&table->moved);
+    table->moved_count = 0;
     table->capacity = (u32)min_u64(FIRST_CAPACITY, limit);
     table->limit = limit;
     table->slots = NULL;
@@ -105,12 +107,23 @@ enum status handle_insert_at(struct handle_table *table, const struct handle *ha
     return status;
 }
 
+u32 handle_count(struct handle_table *table) {
+    u32 count = 0;
+    spin_lock(&table->lock);
+    for (u32 i = 0; i < table->capacity; i++)
+        count += table->slots[i].object != NULL;
+    spin_unlock(&table->lock);
+    return count;
+}
+
 enum status handle_get(struct handle_table *table, u32 number, struct handle *out) {
     spin_lock(&table->lock);
     struct handle *slot = slot_at(table, number);
     if (slot != NULL) {
         *out = *slot;
         out->preopen = (struct bytes){NULL, 0};
+        out->is_moving = false;
+        out->is_move_awaited = false;
         object_retain(slot->object);
     }
     spin_unlock(&table->lock);
@@ -155,6 +168,8 @@ enum status handle_renumber(struct handle_table *table, u32 from, u32 to) {
     if (both_open && source != target) {
         closed = *target;
         *target = *source;
+        target->is_moving = false; // who has taken the position finds it gone
+        target->is_move_awaited = false;
         *source = (struct handle){.object = NULL};
     }
     spin_unlock(&table->lock);
@@ -165,14 +180,75 @@ enum status handle_renumber(struct handle_table *table, u32 from, u32 to) {
     return OK;
 }
 
-enum status handle_set_position(struct handle_table *table, u32 number, u64 position) {
-    spin_lock(&table->lock);
+// -- Positions ----------------------------------------------------------------------------------
+// A position that is taken is marked in its slot. Who finds the mark notes that he waits, and
+// sleeps until `moved_count` is another than it was before the look: it grows when the position is
+// put back, or found to be gone.
+
+static struct handle *slot_of(struct handle_table *table, u32 number, const struct object *object) {
     struct handle *slot = slot_at(table, number);
-    if (slot != NULL)
-        slot->position = position;
-    spin_unlock(&table->lock);
-    return slot == NULL ? ERR_BAD_HANDLE : OK;
+    return slot != NULL && slot->object == object ? slot : NULL;
 }
+
+static enum status try_take(struct handle_table *table, u32 number, const struct object *object,
+                            u64 *position) {
+    spin_lock(&table->lock);
+    struct handle *slot = slot_of(table, number, object);
+    enum status status = slot == NULL ? ERR_BAD_HANDLE : slot->is_moving ? ERR_BUSY : OK;
+    if (status == ERR_BUSY)
+        slot->is_move_awaited = true;
+    if (status == OK) {
+        slot->is_moving = true;
+        *position = slot->position;
+    }
+    spin_unlock(&table->lock);
+    return status;
+}
+
+static enum status wait_for_move(struct handle_table *table, u32 seen) {
+    enum status status = OK;
+    wait_lock(&table->moved);
+    while (table->moved_count == seen && status == OK)
+        status = wait_locked(&table->moved, WAIT_FOREVER);
+    wait_unlock(&table->moved);
+    return status;
+}
+
+enum status handle_position_take(struct handle_table *table, u32 number,
+                                 const struct object *object, u64 *position) {
+    for (;;) {
+        // Before the look at the slot; the lock's release in between pairs with the one here.
+        u32 seen = __atomic_load_n(&table->moved_count, __ATOMIC_ACQUIRE);
+        enum status status = try_take(table, number, object, position);
+        if (status == ERR_BUSY)
+            status = wait_for_move(table, seen);
+        else
+            return status;
+        if (status != OK)
+            return status;
+    }
+}
+
+void handle_position_put(struct handle_table *table, u32 number, const struct object *object,
+                         u64 position) {
+    spin_lock(&table->lock);
+    struct handle *slot = slot_of(table, number, object);
+    bool is_awaited = slot == NULL || slot->is_move_awaited;
+    if (slot != NULL) {
+        slot->position = position;
+        slot->is_moving = false;
+        slot->is_move_awaited = false;
+    }
+    spin_unlock(&table->lock);
+    if (!is_awaited)
+        return;
+    wait_lock(&table->moved);
+    __atomic_store_n(&table->moved_count, table->moved_count + 1, __ATOMIC_RELEASE);
+    wake_all_locked(&table->moved);
+    wait_unlock(&table->moved);
+}
+
+// -- Flags and rights ---------------------------------------------------------------------------
 
 enum status handle_set_flags(struct handle_table *table, u32 number, u16 flags) {
     spin_lock(&table->lock);

@@ -2,7 +2,7 @@
 // Handle tables: small integers with rights, naming kernel objects. A file descriptor is a handle.
 
 #include "kernel/ipc/object.h"
-#include "kernel/sync/spinlock.h"
+#include "kernel/sched/wait.h"
 
 #define HANDLES_MAX 4096u
 
@@ -13,6 +13,8 @@ struct handle {
     u64 rights_inheriting;
     u64 position;         // of files
     u16 flags;            // WASI fdflags
+    bool is_moving;       // somebody has taken the position
+    bool is_move_awaited; // and somebody else waits for it
     struct bytes preopen; // its name when it is a preopened directory (owned), else empty
 };
 
@@ -23,6 +25,9 @@ struct handle_table {
     struct handle *slots;
     u32 capacity;
     u32 limit;
+
+    struct wait_queue moved; // where threads wait for a position
+    u32 moved_count;         // atomic; grows under moved.lock
 };
 
 MUST_USE enum status handle_table_init(struct handle_table *table, u32 limit);
@@ -36,6 +41,9 @@ MUST_USE enum status handle_insert(struct handle_table *table, const struct hand
 // The same at a given number, which must be free. ERR_EXISTS.
 MUST_USE enum status handle_insert_at(struct handle_table *table, const struct handle *handle,
                                       u32 number);
+
+// How many are open.
+u32 handle_count(struct handle_table *table);
 
 // Copies a handle out, with a new reference to its object (release it) and without its preopen
 // name, which lives only as long as the slot is open. ERR_BAD_HANDLE.
@@ -51,8 +59,17 @@ MUST_USE enum status handle_close(struct handle_table *table, u32 number);
 // Moves `from` to `to`, closing what was there; both must be open. Onto itself: nothing happens.
 MUST_USE enum status handle_renumber(struct handle_table *table, u32 from, u32 to);
 
-// Position and flags of an open handle. ERR_BAD_HANDLE when it was closed meanwhile.
-MUST_USE enum status handle_set_position(struct handle_table *table, u32 number, u64 position);
+// Takes the position of an open handle, so that threads which share it move on one after the other;
+// waits until nobody else has it. The handle is still one of `object`. ERR_BAD_HANDLE: it is not.
+// ERR_KILLED.
+MUST_USE enum status handle_position_take(struct handle_table *table, u32 number,
+                                          const struct object *object, u64 *position);
+
+// Puts back what was taken, changed or not. Nothing happens when the handle was closed meanwhile.
+void handle_position_put(struct handle_table *table, u32 number, const struct object *object,
+                         u64 position);
+
+// Flags of an open handle. ERR_BAD_HANDLE when it was closed meanwhile.
 MUST_USE enum status handle_set_flags(struct handle_table *table, u32 number, u16 flags);
 // Narrows the rights; ERR_DENIED when a right is not held.
 MUST_USE enum status handle_set_rights(struct handle_table *table, u32 number, u64 rights,

@@ -91,7 +91,8 @@ static void closed_and_wild_numbers_are_refused(void **) {
         assert_int_equal(handle_renumber(&table, 0, numbers[i]), ERR_BAD_HANDLE);
         assert_int_equal(handle_renumber(&table, numbers[i], 0), ERR_BAD_HANDLE);
         assert_int_equal(handle_renumber(&table, numbers[i], numbers[i]), ERR_BAD_HANDLE);
-        assert_int_equal(handle_set_position(&table, numbers[i], 1), ERR_BAD_HANDLE);
+        u64 position;
+        assert_int_equal(handle_position_take(&table, numbers[i], NULL, &position), ERR_BAD_HANDLE);
         assert_int_equal(handle_set_flags(&table, numbers[i], 1), ERR_BAD_HANDLE);
         assert_int_equal(handle_set_rights(&table, numbers[i], 0, 0), ERR_BAD_HANDLE);
     }
@@ -136,19 +137,59 @@ static void state_is_kept_and_rights_only_shrink(void **) {
     struct handle handle;
     start(10);
     insert();
-    assert_int_equal(handle_set_position(&table, 0, 1234), OK);
     assert_int_equal(handle_set_flags(&table, 0, 5), OK);
     assert_int_equal(handle_set_rights(&table, 0, 0x100, 0), ERR_DENIED);
     assert_int_equal(handle_set_rights(&table, 0, 0, 0x10), ERR_DENIED);
     assert_int_equal(handle_set_rights(&table, 0, 0xf0, 0x03), OK);
     assert_int_equal(handle_set_rights(&table, 0, 0xff, 0x03), ERR_DENIED); // not back
     assert_int_equal(handle_get(&table, 0, &handle), OK);
-    assert_int_equal(handle.position, 1234);
     assert_int_equal(handle.flags, 5);
     assert_int_equal(handle.rights, 0xf0);
     assert_int_equal(handle.rights_inheriting, 0x03);
     object_release(handle.object);
     finish(1);
+}
+
+static u64 take(u32 number, const struct object *object) {
+    u64 position = 0;
+    assert_int_equal(handle_position_take(&table, number, object, &position), OK);
+    return position;
+}
+
+static u64 position_of(u32 number) {
+    struct handle handle;
+    assert_int_equal(handle_get(&table, number, &handle), OK);
+    object_release(handle.object);
+    return handle.position;
+}
+
+static void a_position_is_put_back_where_it_was_taken(void **) {
+    u64 position;
+    start(10);
+    insert();
+    insert();
+    const struct object *first = table.slots[0].object;
+    const struct object *second = table.slots[1].object;
+    assert_int_equal(take(0, first), 0);
+    assert_int_equal(take(1, second), 0);
+    handle_position_put(&table, 0, first, 1234);
+    handle_position_put(&table, 1, second, 5);
+    assert_int_equal(position_of(0), 1234);
+    assert_int_equal(position_of(1), 5);
+    assert_int_equal(take(0, first), 1234); // and can be taken again
+    handle_position_put(&table, 0, first, 1235);
+    // Of another object: it was closed meanwhile, and something else opened.
+    assert_int_equal(handle_position_take(&table, 0, second, &position), ERR_BAD_HANDLE);
+    handle_position_put(&table, 0, second, 9);
+    assert_int_equal(position_of(0), 1235);
+    // Renumbered while it was taken: nobody has it there, and it stays what it was.
+    assert_int_equal(take(0, first), 1235);
+    assert_int_equal(handle_renumber(&table, 0, 1), OK);
+    handle_position_put(&table, 0, first, 77);
+    assert_int_equal(take(1, first), 1235);
+    handle_position_put(&table, 1, first, 1236);
+    assert_int_equal(position_of(1), 1236);
+    finish(2);
 }
 
 static void preopen_names_go_with_their_handle(void **) {
@@ -190,6 +231,7 @@ int main(void) {
         cmocka_unit_test(renumbering_moves_and_closes),
         cmocka_unit_test(a_copy_keeps_the_object_alive),
         cmocka_unit_test(state_is_kept_and_rights_only_shrink),
+        cmocka_unit_test(a_position_is_put_back_where_it_was_taken),
         cmocka_unit_test(preopen_names_go_with_their_handle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -167,6 +167,7 @@ static enum status limit_of(u64 wished, u64 parents, u64 *out) {
 static enum status get_limits(struct spawn *spawn) {
     const struct kwast_spawn *given = &spawn->given;
     u64 handles;
+    u64 threads;
     if (given->isolation != KWAST_ISOLATION_SIP)
         return given->isolation == KWAST_ISOLATION_DOMAIN ? ERR_UNSUPPORTED : ERR_INVALID;
     enum status status =
@@ -175,6 +176,10 @@ static enum status get_limits(struct spawn *spawn) {
         status = limit_of(given->handle_limit, spawn->parent->handles.limit, &handles);
     if (status == OK)
         spawn->config.handle_limit = (u32)handles;
+    if (status == OK)
+        status = limit_of(given->thread_limit, spawn->parent->thread_limit, &threads);
+    if (status == OK)
+        spawn->config.thread_limit = (u32)threads;
     return status;
 }
 
@@ -275,6 +280,7 @@ static enum status put_status(struct process *process, struct process *of, u64 t
     struct kwast_status status = {
         .id = of->id,
         .memory_bytes = __atomic_load_n(&of->account.charged, __ATOMIC_RELAXED),
+        .cpu_ns = process_cpu_time_ns(of),
     };
     if (process_has_ended(of)) {
         status.outcome = outcomes[of->outcome];

@@ -19,18 +19,20 @@
 
 STATIC_ASSERT(MEMORY_SLOT_BYTES % PAGE_SIZE == 0, "slots are whole pages");
 
+#define GROWING_COUNT 16u
+
 static struct {
     struct spinlock registry_lock;
 
-    // Where threads wait in shared memories. Its lock protects:
-    struct wait_queue waits;
-    struct list waiters; // of struct waiter, the one that waits longest first
+    // Whoever grows a shared memory holds the one that its address falls to.
+    struct mutex growing[GROWING_COUNT];
 } host;
 
 void engine_host_init(void) {
     spin_init(&host.registry_lock, LOCK_ENGINE_REGISTRY, "engine registry");
-    wait_queue_init(&host.waits);
-    list_init(&host.waiters);
+    for (u32 i = 0; i < GROWING_COUNT; i++)
+        mutex_init(&host.growing[i]);
+    memory_wait_init();
 }
 
 // -- Areas --------------------------------------------------------------------------------------
@@ -87,6 +89,18 @@ enum status host_memory_grow(void *owner, u64 base, u64 old_bytes, u64 new_bytes
     return area_grow(aspace_kernel(), area, new_bytes);
 }
 
+static struct mutex *growing_of(u64 base) {
+    return &host.growing[base / PAGE_SIZE * 0x9e3779b97f4a7c15 >> 60];
+}
+
+void host_memory_lock(u64 base) {
+    mutex_lock(growing_of(base));
+}
+
+void host_memory_unlock(u64 base) {
+    mutex_unlock(growing_of(base));
+}
+
 void host_memory_release(void *owner, u64 base, u64 bytes) {
     (void)owner;
     struct area *area = area_at(base);
@@ -102,73 +116,6 @@ enum status host_memory_write(void *owner, u64 address, const void *from, usize 
 enum status host_memory_read(void *owner, void *to, u64 address, usize len) {
     (void)owner;
     return arch_copy_from(to, (struct virt_addr){address}, len);
-}
-
-// -- Waiting in shared memories ------------------------------------------------------------------
-// A thread is on the list before it reads the value, because reading may block: so a notify that
-// follows the write of another value finds it. All wait in one queue; who is woken is in the list.
-
-struct waiter {
-    struct list node; // linked until woken
-    u64 address;
-};
-
-static enum status value_read(void *owner, const struct host_wait *wait, u64 *value) {
-    *value = 0;
-    return host_memory_read(owner, value, wait->address, wait->bytes);
-}
-
-static u64 deadline_after(i64 timeout_ns) {
-    u64 deadline;
-    if (timeout_ns < 0 || __builtin_add_overflow(arch_clock_ns(), (u64)timeout_ns, &deadline))
-        return WAIT_FOREVER;
-    return deadline;
-}
-
-enum trap host_memory_wait(void *owner, const struct host_wait *wait,
-                           enum host_wait_result *result) {
-    u64 deadline = deadline_after(wait->timeout_ns);
-    struct waiter waiter = {.address = wait->address};
-    list_init(&waiter.node);
-    wait_lock(&host.waits);
-    list_push_back(&host.waiters, &waiter.node);
-    wait_unlock(&host.waits);
-
-    u64 value;
-    enum status status = value_read(owner, wait, &value);
-    bool is_equal = status == OK && value == wait->expected;
-    wait_lock(&host.waits);
-    while (is_equal && status == OK && !list_is_empty(&waiter.node))
-        status = wait_locked(&host.waits, deadline);
-    bool is_woken = list_is_empty(&waiter.node);
-    if (!is_woken)
-        list_remove(&waiter.node);
-    wait_unlock(&host.waits);
-
-    if (status == ERR_KILLED)
-        return TRAP_KILLED;
-    if (status == ERR_NO_MEMORY)
-        return TRAP_OUT_OF_MEMORY;
-    *result = is_woken ? WAIT_WOKEN : is_equal ? WAIT_TIMED_OUT : WAIT_NOT_EQUAL;
-    return TRAP_NONE;
-}
-
-u32 host_memory_notify(void *owner, u64 address, u32 count) {
-    (void)owner;
-    u32 woken = 0;
-    wait_lock(&host.waits);
-    for (struct list *node = host.waiters.next; node != &host.waiters && woken < count;) {
-        struct waiter *waiter = container_of(node, struct waiter, node);
-        node = node->next;
-        if (waiter->address != address)
-            continue;
-        list_remove(&waiter->node);
-        woken++;
-    }
-    if (woken != 0)
-        wake_all_locked(&host.waits);
-    wait_unlock(&host.waits);
-    return woken;
 }
 
 // -- Code ---------------------------------------------------------------------------------------

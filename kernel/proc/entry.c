@@ -98,7 +98,7 @@ static usize slot_bytes(const struct func_type *type) {
 enum status process_check_entry(struct process *process, struct module_error *error) {
     struct extern_ref entry;
     struct bytes name = entry_name(process);
-    if (!instance_export(process->instance, name, &entry) || entry.kind != EXTERN_FUNC)
+    if (!instance_export(process->first.instance, name, &entry) || entry.kind != EXTERN_FUNC)
         return refuse(error, "the module exports no function", name);
     struct func_type type;
     func_ref_type(process_engine(), entry.func, &type);
@@ -155,7 +155,7 @@ static enum trap invoke(struct process *process, struct func_ref *func) {
     struct module_error ignored;
     enum status status = parse_arguments(process, &type, values, &ignored);
     CHECK(status == OK); // process_check_entry has seen the same arguments
-    enum trap trap = func_call(process_engine(), &process->block, func, values);
+    enum trap trap = func_call(process_engine(), &process->first.block, func, values);
     const u64 *result = values;
     for (u32 i = 0; trap == TRAP_NONE && i < type.result_count; i++) {
         enum value_type result_type = type.types[type.param_count + i];
@@ -169,7 +169,7 @@ static enum trap invoke(struct process *process, struct func_ref *func) {
 // A reactor (a module without _start) sets itself up in _initialize, before anything is invoked.
 static enum trap run_initialize(struct process *process) {
     struct extern_ref init;
-    if (!instance_export(process->instance, bytes_of("_initialize"), &init) ||
+    if (!instance_export(process->first.instance, bytes_of("_initialize"), &init) ||
         init.kind != EXTERN_FUNC)
         return TRAP_NONE;
     struct func_type type;
@@ -177,17 +177,17 @@ static enum trap run_initialize(struct process *process) {
     if (type.param_count != 0 || type.result_count != 0)
         return TRAP_NONE;
     u64 none[1] = {0};
-    return func_call(process_engine(), &process->block, init.func, none);
+    return func_call(process_engine(), &process->first.block, init.func, none);
 }
 
 enum trap process_run_entry(struct process *process) {
     struct extern_ref entry;
-    bool found = instance_export(process->instance, entry_name(process), &entry);
+    bool found = instance_export(process->first.instance, entry_name(process), &entry);
     CHECK(found && entry.kind == EXTERN_FUNC); // process_check_entry
     if (process->invoke != NULL) {
         enum trap trap = run_initialize(process);
         return trap == TRAP_NONE ? invoke(process, entry.func) : trap;
     }
     u64 none[1] = {0};
-    return func_call(process_engine(), &process->block, entry.func, none);
+    return func_call(process_engine(), &process->first.block, entry.func, none);
 }

@@ -1,6 +1,6 @@
 // What programs can import: tables of host functions, found by module and name when a process is
-// linked. Each is made known to the engine when the first program imports it, because the engine
-// makes code for it, and most programs import few.
+// linked. A table is made known to the engine when the first program imports something from it: all
+// of it together, because the engine makes code for each type and packs what comes together.
 
 #include "base/assert.h"
 #include "base/fmt.h"
@@ -13,12 +13,13 @@
 
 struct import_table {
     const struct host_import *imports;
-    struct func_ref **funcs; // one per import; NULL until it is needed. Under known.mutex
+    struct func_ref **funcs; // one per import, once the table is known
     u32 count;
+    bool is_known; // under known.mutex
 };
 
 static struct {
-    // Fixed after boot:
+    // Fixed after boot, but for what a table says of itself:
     struct engine *engine;
     struct import_table tables[TABLES_MAX];
     u32 table_count;
@@ -68,31 +69,52 @@ enum status process_register_imports(const struct host_import *imports, u32 coun
     struct func_ref **funcs = kmalloc(count * sizeof *funcs);
     if (funcs == NULL)
         return ERR_NO_MEMORY;
-    memset(funcs, 0, count * sizeof *funcs);
-    known.tables[known.table_count++] = (struct import_table){imports, funcs, count};
+    known.tables[known.table_count++] =
+        (struct import_table){.imports = imports, .funcs = funcs, .count = count};
     return OK;
 }
 
-static enum status make_known(const struct host_import *import, struct func_ref **func) {
+struct signature {
     enum value_type types[SIGNATURE_MAX];
-    struct func_type type;
-    parse_signature(import->signature, types, &type);
-    return engine_host_func(known.engine, &type, call_import, (void *)(uptr)import, func);
+};
+
+static enum status make_known_locked(struct import_table *table) {
+    u32 count = table->count;
+    struct host_func_decl *decls = kmalloc(count * sizeof *decls);
+    struct signature *signatures = kmalloc(count * sizeof *signatures);
+    enum status status = ERR_NO_MEMORY;
+    if (decls != NULL && signatures != NULL) {
+        for (u32 i = 0; i < count; i++) {
+            const struct host_import *import = &table->imports[i];
+            parse_signature(import->signature, signatures[i].types, &decls[i].type);
+            decls[i].code = call_import;
+            decls[i].context = (void *)(uptr)import;
+        }
+        status = engine_host_funcs(known.engine, decls, count, table->funcs);
+    }
+    kfree(decls, count * sizeof *decls);
+    kfree(signatures, count * sizeof *signatures);
+    return status;
+}
+
+static enum status make_known(struct import_table *table) {
+    mutex_lock(&known.mutex);
+    enum status status = table->is_known ? OK : make_known_locked(table);
+    table->is_known = status == OK;
+    mutex_unlock(&known.mutex);
+    return status;
 }
 
 // ERR_NOT_FOUND, or what kept it from becoming known.
 static enum status find_import(struct bytes module, struct bytes name, struct func_ref **out) {
     for (u32 t = 0; t < known.table_count; t++) {
-        const struct import_table *table = &known.tables[t];
+        struct import_table *table = &known.tables[t];
         for (u32 i = 0; i < table->count; i++) {
             if (!bytes_equal_text(name, table->imports[i].name) ||
                 !bytes_equal_text(module, table->imports[i].module))
                 continue;
-            mutex_lock(&known.mutex);
-            enum status status =
-                table->funcs[i] == NULL ? make_known(&table->imports[i], &table->funcs[i]) : OK;
+            enum status status = make_known(table);
             *out = table->funcs[i];
-            mutex_unlock(&known.mutex);
             return status;
         }
     }
@@ -125,14 +147,15 @@ enum status imports_resolve(const struct module *module, struct module_error *er
         struct import_info info;
         struct func_ref *func = NULL;
         module_import(module, i, &info);
-        enum status status = ERR_NOT_FOUND;
+        bool is_memory = info.kind == EXTERN_MEMORY && info.memory.is_shared;
+        enum status status = is_memory ? OK : ERR_NOT_FOUND;
         if (info.kind == EXTERN_FUNC)
             status = find_import(info.module, info.name, &func);
         if (status != OK) {
             kfree(refs, count * sizeof *refs);
             return refuse(error, status == ERR_NOT_FOUND ? ERR_UNLINKABLE : status, &info);
         }
-        refs[i] = (struct extern_ref){.kind = EXTERN_FUNC, .func = func};
+        refs[i] = (struct extern_ref){.kind = info.kind, .func = func};
     }
     *out = refs;
     return OK;

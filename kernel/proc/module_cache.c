@@ -15,7 +15,7 @@ struct cached {
     struct list link; // in cache.entries
     struct sha256 hash;
     struct module *module; // a reference of the cache's own
-    u64 bytes;
+    u64 bytes;             // that it holds
 };
 
 static struct {
@@ -67,7 +67,7 @@ static void put(const struct sha256 *hash, struct module *module) {
     if (cached == NULL)
         return;
     module_stats(module, &stats);
-    *cached = (struct cached){.hash = *hash, .module = module, .bytes = stats.code_bytes};
+    *cached = (struct cached){.hash = *hash, .module = module, .bytes = stats.held_bytes};
     list_init(&cached->link);
     mutex_lock(&cache.lock);
     if (find_locked(hash) != NULL) {

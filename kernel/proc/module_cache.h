@@ -5,7 +5,7 @@
 
 #include "engine/api/engine.h"
 
-// Compiled code of modules that nobody but the cache needs: at most this.
+// The modules in the cache take at most this: their code, and what was declared.
 #define MODULE_CACHE_BYTES (32 * MIB)
 
 void module_cache_init(void);

@@ -1,11 +1,10 @@
 // Processes.
 //
-// A process is counted: whoever spawned it holds a reference, and its thread holds one while it
-// runs. Everything that can fail happens in process_spawn, on the spawner's thread; then the
-// thread runs the program and takes the instance, the memory and the handles down at its end, so
-// what is left for the last reference is the exit status.
-//
-// Locks: the table's, then process.lock, which guards only `thread`: killing races with ending.
+// A process is counted: whoever spawned it holds a reference, and each of its threads holds one
+// while it runs. Everything that can fail happens in process_spawn, on the spawner's thread; then
+// the first thread runs the program. At its end it waits until the other threads (threads.c) have
+// left, and takes the instance, the memory and the handles down, so what is left for the last
+// reference is the exit status.
 
 #include "kernel/proc/process.h"
 
@@ -16,9 +15,7 @@
 #include "kernel/proc/proc_internal.h"
 #include "kernel/proc/symbols.h"
 
-#define STACK_COMMITTED_FIRST (2ull * STACK_HEADROOM_BYTES)
-#define STACK_LIMIT_MIN       (64 * KIB)
-#define REPORT_LINE_BYTES     256u
+#define STACK_LIMIT_MIN (64 * KIB)
 
 static struct {
     struct engine *engine; // fixed after boot
@@ -52,74 +49,13 @@ struct process *process_current(void) {
 }
 
 struct guest_memory process_memory(const struct process *process) {
-    const struct memory *memory = instance_memory(process->instance);
+    const struct memory *memory = process->memory;
     if (memory == NULL)
         return (struct guest_memory){.bytes = 0};
-    return (struct guest_memory){{memory->base}, memory->bytes};
+    return (struct guest_memory){{memory->base}, memory_bytes(memory)};
 }
 
-enum trap process_exit(struct process *process, u32 status) {
-    process->exit_status = status;
-    return TRAP_EXIT;
-}
-
-// -- Reports ------------------------------------------------------------------------------------
-
-static void PRINTF_LIKE(2, 3) report_line(struct process *process, const char *format, ...) {
-    char line[REPORT_LINE_BYTES];
-    va_list args;
-    va_start(args, format);
-    usize len = fmt_string_va(line, sizeof line, format, args);
-    va_end(args);
-    if (len >= sizeof line) {
-        len = sizeof line - 1;
-        line[len - 1] = '\n';
-    }
-    usize put;
-    enum status status = object_write(process->error_stream, 0, line, len, &put);
-    (void)status; // a report that nobody takes is lost
-}
-
-static void report_frame(struct process *process, u32 index, const struct trap_frame *frame) {
-    struct bytes name = symbols_func_name(frame->module, frame->func);
-    if (name.len != 0)
-        report_line(process, "  %u: %.*s (module offset 0x%x)\n", index,
-                    (int)min_u64(name.len, REPORT_LINE_BYTES / 2), (const char *)name.data,
-                    frame->wasm_offset);
-    else
-        report_line(process, "  %u: function %u (module offset 0x%x)\n", index, frame->func,
-                    frame->wasm_offset);
-}
-
-static void report_trap(struct process *process, enum trap trap) {
-    if (process->error_stream == NULL)
-        return;
-    const struct trap_report *report = &process->report;
-    struct bytes tag = {0};
-    if (trap == TRAP_EXCEPTION && report->tag != NO_TAG && report->frame_count != 0)
-        tag = module_tag_name(report->frames[0].module, report->tag);
-    report_line(process, "kwast: %s: trap: %s%s%.*s\n", process->name, trap_text(trap),
-                tag.len != 0 ? ": " : "", (int)tag.len, (const char *)tag.data);
-    for (u32 i = 0; i < report->frame_count; i++)
-        report_frame(process, i, &report->frames[i]);
-    if (report->frames_total > report->frame_count)
-        report_line(process, "  ... and %u more\n", report->frames_total - report->frame_count);
-}
-
-// -- The process's thread -----------------------------------------------------------------------
-
-static enum trap run(struct process *process) {
-    if (process->trap != TRAP_NONE) // an active segment did not fit
-        return process->trap;
-    struct func_ref *start = instance_start_func(process->instance);
-    if (start != NULL) {
-        u64 none[1] = {0};
-        enum trap trap = func_call(table.engine, &process->block, start, none);
-        if (trap != TRAP_NONE)
-            return trap;
-    }
-    return process_run_entry(process);
-}
+// -- The first thread ---------------------------------------------------------------------------
 
 static enum process_outcome outcome_of(enum trap trap) {
     if (trap == TRAP_NONE || trap == TRAP_EXIT)
@@ -127,31 +63,29 @@ static enum process_outcome outcome_of(enum trap trap) {
     return trap == TRAP_KILLED ? PROCESS_KILLED : PROCESS_TRAPPED;
 }
 
-// Takes down what only the running program needed.
+static void release_imports(struct process *process, const struct module *module) {
+    if (process->imports != NULL)
+        kfree(process->imports, module_import_count(module) * sizeof *process->imports);
+    process->imports = NULL;
+    store_destroy(process->shared);
+    process->shared = NULL;
+}
+
+// Takes down what only the running program needed. Its other threads have left.
 static void release_resources(struct process *process) {
-    store_destroy(process->store);
-    process->store = NULL;
-    process->instance = NULL;
+    process->memory = NULL;
+    store_destroy(process->first.store);
+    process->first.store = NULL;
+    process->first.instance = NULL;
+    release_imports(process, process->module);
     module_release(process->module);
     process->module = NULL;
+    account_refund(&process->account, process->module_bytes);
+    process->module_bytes = 0;
     scheme_party_fini(&process->party);
     handle_table_fini(&process->handles);
     object_release(process->error_stream);
     process->error_stream = NULL;
-}
-
-// Cuts the thread loose from the process, which it outlives by a moment.
-static void detach_thread(struct process *process) {
-    struct thread *thread = thread_current();
-    spin_lock(&process->lock);
-    process->thread = NULL;
-    spin_unlock(&process->lock);
-    preempt_disable();
-    thread->owner = NULL;
-    thread->block = NULL;
-    thread->name = "ended";
-    preempt_enable();
-    stack_charge_kernel(thread->stack);
 }
 
 // -- The tree -----------------------------------------------------------------------------------
@@ -191,24 +125,23 @@ void process_set_init(struct process *process) {
 
 static void process_main(void *argument) {
     struct process *process = argument;
-    struct thread *thread = thread_current();
-    process->block.owner = thread;
-    process->block.report = &process->report;
-    thread_block_set_limit(&process->block, thread->stack);
+    struct process_thread *thread = &process->first;
+    process_thread_enter(thread);
 
     u64 began_ns = arch_clock_ns();
-    enum trap trap = thread_is_killed(thread) ? TRAP_KILLED : run(process);
+    enum trap trap = process_thread_begin(thread);
+    if (trap == TRAP_NONE)
+        trap = process_run_entry(process);
     process->times.run_ns = arch_clock_ns() - began_ns;
-    if (outcome_of(trap) == PROCESS_TRAPPED)
-        report_trap(process, trap);
+    process_thread_finish(thread, trap);
+    process_threads_wait(process);
 
     release_resources(process);
     leave_table(process);
-    detach_thread(process);
+    process_thread_leave(thread);
 
     wait_lock(&process->ended);
-    process->trap = trap;
-    process->outcome = outcome_of(trap);
+    process->outcome = outcome_of(process->trap);
     process->has_ended = true;
     wake_all_locked(&process->ended);
     wait_unlock(&process->ended);
@@ -243,18 +176,51 @@ static void free_process(struct process *process) {
     kfree(process, sizeof *process);
 }
 
+// Makes the memories that the module imports, in a store that outlives those of all threads.
+static enum status make_shared(struct process *process, struct module *module) {
+    enum status status = OK;
+    for (u32 i = 0; status == OK && i < module_import_count(module); i++) {
+        if (process->imports[i].kind != EXTERN_MEMORY)
+            continue;
+        struct import_info info;
+        module_import(module, i, &info);
+        if (process->shared == NULL)
+            status = store_create(table.engine, process, &process->shared);
+        if (status == OK)
+            status = store_memory(process->shared, info.memory, &process->imports[i].memory);
+    }
+    return status;
+}
+
 static enum status instantiate(struct process *process, struct module *module,
                                struct module_error *error) {
-    struct extern_ref *imports;
-    enum status status = imports_resolve(module, error, &imports);
+    enum status status = imports_resolve(module, error, &process->imports);
     if (status != OK)
         return status;
     u64 began_ns = arch_clock_ns();
-    status =
-        instance_create(process->store, module, imports, error, &process->trap, &process->instance);
+    struct process_thread *thread = &process->first;
+    status = make_shared(process, module);
+    if (status == OK)
+        status = store_create(table.engine, process, &thread->store);
+    if (status == OK)
+        status = instance_create(thread->store, module, process->imports, error, &thread->trap,
+                                 &thread->instance);
     process->times.instantiate_ns = arch_clock_ns() - began_ns;
-    kfree(imports, module_import_count(module) * sizeof *imports);
-    return status == OK ? process_check_entry(process, error) : status;
+    if (status != OK)
+        return status;
+    process->memory = instance_memory(thread->instance);
+    return process_check_entry(process, error);
+}
+
+// Each process pays for all of its module, though others may share it: so what the kernel holds for
+// it is within its limit, whoever else goes first.
+static enum status charge_module(struct process *process, const struct module *module) {
+    struct module_stats stats;
+    module_stats(module, &stats);
+    enum status status = account_charge(&process->account, stats.held_bytes);
+    if (status == OK)
+        process->module_bytes = stats.held_bytes;
+    return status;
 }
 
 // On failure the references are still the caller's: the table forgets them.
@@ -277,25 +243,6 @@ static enum status insert_handles(struct process *process, const struct process_
     return status;
 }
 
-static enum status create_thread(struct process *process, u64 stack_limit) {
-    u64 stack_bytes =
-        max_u64(stack_limit == 0 ? PROCESS_STACK_DEFAULT : stack_limit, STACK_LIMIT_MIN);
-    const struct thread_config config = {
-        .name = process->name,
-        .entry = process_main,
-        .argument = process,
-        .owner = process,
-        .account = &process->account,
-        .stack_bytes = align_up(stack_bytes, PAGE_SIZE) + PAGE_SIZE, // and a guard
-        .stack_committed = STACK_COMMITTED_FIRST,
-        .priority = PRIORITY_NORMAL,
-    };
-    enum status status = thread_create(&config, &process->thread);
-    if (status == OK)
-        process->thread->block = &process->block;
-    return status;
-}
-
 // Nothing fails any more.
 static void start(struct process *process, const struct process_config *config) {
     module_retain(config->module);
@@ -304,8 +251,29 @@ static void start(struct process *process, const struct process_config *config) 
     if (process->error_stream != NULL)
         object_retain(process->error_stream);
     process->ref_count = 2; // the caller's and the thread's
+    list_push_back(&process->threads, &process->first.link);
+    process->thread_count = 1;
     enter_table(process, config->parent);
-    thread_start(process->thread);
+    thread_start(process->first.thread);
+}
+
+static void init_process(struct process *process, const struct process_config *config) {
+    spin_init(&process->lock, LOCK_PROCESS, "process");
+    wait_queue_init(&process->gone);
+    wait_queue_init(&process->ended);
+    list_init(&process->threads);
+    list_init(&process->table_link);
+    list_init(&process->children);
+    list_init(&process->child_link);
+    scheme_party_init(&process->party, &process->handles);
+    process->account.limit =
+        config->memory_limit == 0 ? PROCESS_MEMORY_DEFAULT : config->memory_limit;
+    process->thread_limit =
+        config->thread_limit == 0 ? PROCESS_THREADS_DEFAULT : config->thread_limit;
+    u64 stack_bytes = config->stack_limit == 0 ? PROCESS_STACK_DEFAULT : config->stack_limit;
+    process->stack_bytes = align_up(max_u64(stack_bytes, STACK_LIMIT_MIN), PAGE_SIZE) + PAGE_SIZE;
+    process->first.process = process;
+    list_init(&process->first.link);
 }
 
 enum status process_spawn(const struct process_config *config, struct module_error *error,
@@ -314,19 +282,12 @@ enum status process_spawn(const struct process_config *config, struct module_err
     struct process *process = kmalloc(sizeof *process);
     if (process == NULL)
         return ERR_NO_MEMORY;
-    spin_init(&process->lock, LOCK_PROCESS, "process");
-    wait_queue_init(&process->ended);
-    list_init(&process->table_link);
-    list_init(&process->children);
-    list_init(&process->child_link);
-    scheme_party_init(&process->party, &process->handles);
-    process->account.limit =
-        config->memory_limit == 0 ? PROCESS_MEMORY_DEFAULT : config->memory_limit;
+    init_process(process, config);
 
     enum status status = copy_config(process, config);
     if (status != OK)
         goto fail_copy;
-    status = store_create(table.engine, process, &process->store);
+    status = charge_module(process, config->module);
     if (status != OK)
         goto fail_copy;
     status = instantiate(process, config->module, error);
@@ -335,7 +296,7 @@ enum status process_spawn(const struct process_config *config, struct module_err
     status = insert_handles(process, config);
     if (status != OK)
         goto fail_instance;
-    status = create_thread(process, config->stack_limit);
+    status = process_thread_create(&process->first, process_main, process);
     if (status != OK)
         goto fail_thread;
 
@@ -346,7 +307,8 @@ enum status process_spawn(const struct process_config *config, struct module_err
 fail_thread:
     forget_handles(process);
 fail_instance:
-    store_destroy(process->store);
+    store_destroy(process->first.store);
+    release_imports(process, config->module);
 fail_copy:
     free_process(process);
     if (error->text[0] == 0)
@@ -384,13 +346,6 @@ bool process_has_ended(struct process *process) {
     bool has_ended = process->has_ended;
     wait_unlock(&process->ended);
     return has_ended;
-}
-
-void process_kill(struct process *process) {
-    spin_lock(&process->lock);
-    if (process->thread != NULL)
-        thread_kill(process->thread);
-    spin_unlock(&process->lock);
 }
 
 void process_for_each(void (*visit)(struct process *process, void *context), void *context) {

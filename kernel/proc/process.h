@@ -1,5 +1,6 @@
 #pragma once
-// Processes: one instance of a module, a handle table, limits, a thread, an exit status.
+// Processes: instances of a module, one for each thread, with a handle table, limits, an exit
+// status.
 
 #include "engine/api/engine.h"
 #include "kernel/ipc/handle.h"
@@ -23,32 +24,61 @@ struct string_list {
     char *data;
 };
 
+// A thread of a process, with an instance of the module in a store of its own.
+struct process_thread {
+    struct process *process;
+    u32 id;       // what the program knows it by; 0: the first
+    u32 argument; // of wasi_thread_start
+    struct store *store;
+    struct instance *instance;
+    struct func_ref *entry; // wasi_thread_start; of the first thread NULL
+    enum trap trap;         // of an active segment that did not fit, or TRAP_NONE
+    struct thread_block block;
+    struct trap_report report;
+
+    // Under process.lock:
+    struct thread *thread; // NULL once it has ended
+    struct list link;      // in process.threads
+};
+
 struct process {
     u32 id;
     u32 ref_count; // atomic
     char name[32];
     struct module *module;
-    struct store *store;
-    struct instance *instance;
-    struct thread_block block;
-    struct trap_report report;
+    struct memory *memory;      // memory 0 of every thread; NULL: none
+    struct extern_ref *imports; // what instances are linked against, one for each of the module's
+    struct store *shared;       // owns the memories among them; NULL: there are none
     struct handle_table handles;
     struct scheme_party party; // what it has received as a server
     struct memory_account account;
+    u64 module_bytes; // charged to it, while it has the module
     struct string_list args;
     struct string_list env;
     struct object *error_stream; // where a trap report goes; may be NULL
     char *invoke;                // export to call, NULL: _start
+    u64 stack_bytes;             // of each thread, with a guard
+    u32 thread_limit;
+    struct process_thread first;
 
     struct spinlock lock;
-    struct thread *thread; // under lock; NULL once it has ended
+
+    // Under lock:
+    struct list threads; // that have not ended
+    u32 last_thread_id;
+    u64 ended_cpu_ns; // of those that have
+    bool is_ending;   // how is decided: trap and exit_status stay from then on
+    enum trap trap;
+    u32 exit_status;
+
+    // Under `gone.lock`:
+    struct wait_queue gone; // the first thread waits here until it is the last
+    u32 thread_count;
 
     // Under `ended.lock`:
     struct wait_queue ended;
     bool has_ended;
     enum process_outcome outcome;
-    u32 exit_status;
-    enum trap trap;
     struct process_times times;
 
     // Under the process table's lock:
@@ -64,17 +94,19 @@ struct process_config {
     struct string_list args;
     struct string_list env;
     struct process *parent;       // NULL: the kernel
-    u64 memory_limit;             // bytes, stacks included; 0: the default
+    u64 memory_limit;             // bytes, with stacks and module; 0: the default
     u64 stack_limit;              // bytes; 0: the default
     u32 handle_limit;             // 0: the default
+    u32 thread_limit;             // 0: the default
     const struct handle *handles; // numbered from 0, object NULL: none; references (and names of
     u32 handle_count;             // preopens) are taken over on OK
     struct object *error_stream;
     const char *invoke;
 };
 
-#define PROCESS_MEMORY_DEFAULT (1 * GIB)
-#define PROCESS_STACK_DEFAULT  (1 * MIB)
+#define PROCESS_MEMORY_DEFAULT  (1 * GIB)
+#define PROCESS_STACK_DEFAULT   (1 * MIB)
+#define PROCESS_THREADS_DEFAULT 64u
 
 // The engine's host comes first: an engine needs it to be made.
 void process_early_init(void);
@@ -109,11 +141,22 @@ static inline struct process *process_of(struct instance *instance) {
 }
 struct process *process_current(void); // of the running thread, or NULL
 
-// The process's memory 0 as it is now.
+// The process's memory 0 as it is now. All its threads have the same.
 struct guest_memory process_memory(const struct process *process);
 
-// Ends the running process: host functions return what this returns.
+// CPU time of all its threads, those that have ended too. Exact for the running thread; of another
+// that runs at the moment the time since it was last charged, at most a slice, is not in it.
+u64 process_cpu_time_ns(struct process *process);
+
+// Ends the running process, unless that is under way already: host functions return what this
+// returns.
 enum trap process_exit(struct process *process, u32 status);
+
+// Starts a thread of the running process: a new instance of the module, which shares the imported
+// memory, and in which wasi_thread_start(*id, argument) is called. ERR_UNSUPPORTED: the module is
+// not made for threads (it imports no shared memory as memory 0, or exports no such function).
+// ERR_LIMIT, ERR_NO_MEMORY, ERR_KILLED: nothing has changed.
+MUST_USE enum status process_thread_start(struct process *process, u32 argument, u32 *id);
 
 // Registration of what programs can import: kernel/wasi calls it at start.
 struct host_import {

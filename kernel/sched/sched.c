@@ -117,7 +117,7 @@ static void add_relaxed(u64 *counter, u64 amount) {
 static void account(struct cpu *cpu, u64 now_ns) {
     struct thread *thread = cpu->current;
     u64 used_ns = now_ns > thread->switched_in_ns ? now_ns - thread->switched_in_ns : 0;
-    thread->cpu_time_ns += used_ns;
+    add_relaxed(&thread->cpu_time_ns, used_ns);
     thread->switched_in_ns = now_ns;
     thread->slice_left_ns -= min_u64(thread->slice_left_ns, max_u64(used_ns, STAY_NS_MIN));
     add_relaxed(is_idle(cpu, thread) ? &cpu->idle_ns : &cpu->busy_ns, used_ns);
@@ -129,6 +129,10 @@ u64 thread_cpu_time_ns(void) {
     u64 used_ns = thread->cpu_time_ns + (arch_clock_ns() - thread->switched_in_ns);
     arch_irq_restore(irq);
     return used_ns;
+}
+
+u64 thread_charged_ns(const struct thread *thread) {
+    return __atomic_load_n(&thread->cpu_time_ns, __ATOMIC_RELAXED);
 }
 
 // Has the timer ring for what comes first; earlier only where that saves arming it.

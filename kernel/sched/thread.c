@@ -72,6 +72,11 @@ void thread_start(struct thread *thread) {
     preempt_enable();
 }
 
+void thread_discard(struct thread *thread) {
+    area_destroy(aspace_kernel(), thread->stack);
+    kfree(thread, sizeof *thread);
+}
+
 // -- Ending -------------------------------------------------------------------------------------
 
 void thread_exit(void) {
@@ -109,8 +114,7 @@ static struct thread *next_dead(void) {
 static void reaper_main(void *) {
     for (;;) {
         struct thread *thread = next_dead();
-        area_destroy(aspace_kernel(), thread->stack);
-        kfree(thread, sizeof *thread);
+        thread_discard(thread);
     }
 }
 

@@ -66,7 +66,7 @@ struct thread {
 
     // Owned by the CPU that runs it, with interrupts off:
     u64 slice_left_ns;
-    u64 cpu_time_ns; // up to switched_in_ns
+    u64 cpu_time_ns; // up to switched_in_ns; written atomically, for others to read
     u64 switched_in_ns;
 
     // Under the reaper's lock:
@@ -96,6 +96,7 @@ struct thread_config {
 };
 MUST_USE enum status thread_create(const struct thread_config *config, struct thread **out);
 void thread_start(struct thread *thread);
+void thread_discard(struct thread *thread); // one that was not started
 
 // Ends the running thread. Its memory is freed by the scheduler afterwards.
 [[noreturn]] void thread_exit(void);
@@ -108,6 +109,10 @@ MUST_USE enum status thread_sleep_until(u64 deadline_ns);
 
 // CPU time that the running thread has used.
 u64 thread_cpu_time_ns(void);
+
+// CPU time that a thread was charged for so far, at the end of its last slice or stay on a CPU. The
+// caller sees to it that the thread does not exit meanwhile.
+u64 thread_charged_ns(const struct thread *thread);
 
 // Asks a thread to end: one that waits wakes with ERR_KILLED, and every later wait fails with it;
 // one that runs generated code is redirected at its next interrupt. The caller sees to it that the

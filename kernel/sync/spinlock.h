@@ -14,6 +14,7 @@ enum lock_rank : u8 {
     LOCK_OBJECT = 40,
     LOCK_PARTY = 45,
     LOCK_ASPACE = 50,
+    LOCK_MEMORY_WAIT = 55,
     LOCK_TIMERS = 60,
     LOCK_WAIT_QUEUE = 70,
     LOCK_CALL = 73,

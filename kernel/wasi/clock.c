@@ -1,8 +1,8 @@
-// Clocks. A process has one thread, so both CPU clocks are the same.
+// Clocks.
 
 #include "kernel/wasi/wasi_internal.h"
 
-enum wasi_errno wasi_clock_now(u64 clock, u64 *out) {
+enum wasi_errno wasi_clock_now(struct process *process, u64 clock, u64 *out) {
     switch (clock) {
     case WASI_CLOCK_REALTIME:
         *out = arch_wall_offset_ns() + arch_clock_ns();
@@ -11,6 +11,8 @@ enum wasi_errno wasi_clock_now(u64 clock, u64 *out) {
         *out = arch_clock_ns();
         return WASI_ESUCCESS;
     case WASI_CLOCK_PROCESS_CPUTIME:
+        *out = process_cpu_time_ns(process);
+        return WASI_ESUCCESS;
     case WASI_CLOCK_THREAD_CPUTIME:
         *out = thread_cpu_time_ns();
         return WASI_ESUCCESS;
@@ -29,6 +31,6 @@ enum wasi_errno wasi_clock_res_get(struct process *process, const u64 *args) {
 // (clock, precision, time out): the precision is a hint, and ours is always the best.
 enum wasi_errno wasi_clock_time_get(struct process *process, const u64 *args) {
     u64 now;
-    enum wasi_errno error = wasi_clock_now(args[0], &now);
+    enum wasi_errno error = wasi_clock_now(process, args[0], &now);
     return error == WASI_ESUCCESS ? wasi_put_u64(process, args[2], now) : error;
 }

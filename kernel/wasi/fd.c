@@ -25,8 +25,8 @@ static enum wasi_errno seek_target(const struct handle *handle, i64 delta, u64 w
     return WASI_ESUCCESS;
 }
 
-static enum wasi_errno seek(struct process *process, struct handle *handle, const u64 *args) {
-    u64 target;
+static enum wasi_errno check_seek(struct process *process, const struct handle *handle,
+                                  const u64 *args) {
     bool only_tells = args[2] == WASI_WHENCE_CUR && args[1] == 0;
     u64 right = only_tells ? WASI_RIGHT_FD_TELL : WASI_RIGHT_FD_SEEK;
     if (handle->object->type == OBJECT_STREAM)
@@ -35,13 +35,24 @@ static enum wasi_errno seek(struct process *process, struct handle *handle, cons
         return WASI_ENOTCAPABLE;
     if (args[2] > WASI_WHENCE_END)
         return WASI_EINVAL;
-    enum wasi_errno error = wasi_check(process, args[3], sizeof(u64));
-    if (error == WASI_ESUCCESS)
-        error = seek_target(handle, (i64)args[1], args[2], &target);
+    return wasi_check(process, args[3], sizeof(u64));
+}
+
+static enum wasi_errno seek(struct process *process, struct handle *handle, const u64 *args) {
+    enum wasi_errno error = check_seek(process, handle, args);
+    if (error != WASI_ESUCCESS)
+        return error;
+    u32 fd = (u32)args[0];
+    enum status status =
+        handle_position_take(&process->handles, fd, handle->object, &handle->position);
+    if (status != OK)
+        return wasi_errno_of(status);
+    u64 target;
+    error = seek_target(handle, (i64)args[1], args[2], &target);
     if (error == WASI_ESUCCESS)
         error = wasi_put_u64(process, args[3], target);
-    if (error == WASI_ESUCCESS)
-        error = wasi_errno_of(handle_set_position(&process->handles, (u32)args[0], target));
+    handle_position_put(&process->handles, fd, handle->object,
+                        error == WASI_ESUCCESS ? target : handle->position);
     return error;
 }
 

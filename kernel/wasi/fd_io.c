@@ -141,6 +141,22 @@ static enum wasi_errno run_write(struct transfer *t) {
     return transfer_run(t, write_step);
 }
 
+// Threads that share a descriptor go on where the one before them stopped.
+static enum wasi_errno run_file(struct transfer *t, u32 fd,
+                                enum wasi_errno (*run)(struct transfer *t)) {
+    struct handle_table *handles = &t->process->handles;
+    u64 position;
+    enum status status = handle_position_take(handles, fd, t->handle.object, &position);
+    if (status != OK)
+        return wasi_errno_of(status);
+    t->offset = position;
+    t->appends = (t->handle.flags & WASI_FDFLAG_APPEND) != 0;
+    enum wasi_errno error = run(t);
+    bool has_moved = error == WASI_ESUCCESS && t->done != 0;
+    handle_position_put(handles, fd, t->handle.object, has_moved ? t->offset : position);
+    return error;
+}
+
 // Reads or writes at the handle's own position and moves it on.
 static enum wasi_errno at_position(struct process *process, const u64 *args, u64 rights,
                                    enum wasi_errno (*run)(struct transfer *t)) {
@@ -148,12 +164,7 @@ static enum wasi_errno at_position(struct process *process, const u64 *args, u64
     enum wasi_errno error = transfer_begin(&t, args, rights, args[3], false);
     if (error != WASI_ESUCCESS)
         return error;
-    bool is_file = t.handle.object->type == OBJECT_FILE;
-    t.offset = t.handle.position;
-    t.appends = is_file && (t.handle.flags & WASI_FDFLAG_APPEND) != 0;
-    error = run(&t);
-    if (error == WASI_ESUCCESS && is_file && t.done != 0)
-        error = wasi_errno_of(handle_set_position(&process->handles, (u32)args[0], t.offset));
+    error = t.handle.object->type == OBJECT_FILE ? run_file(&t, (u32)args[0], run) : run(&t);
     if (error == WASI_ESUCCESS)
         error = wasi_put_u32(process, args[3], (u32)t.done);
     transfer_end(&t);

@@ -1,7 +1,7 @@
 // Registers every call of preview 1 with the process layer.
 //
-// All but proc_exit and proc_raise return an error number and share one entry, which finds the call
-// in the context that it was registered with.
+// All but proc_exit, proc_raise and thread-spawn return an error number and share one entry, which
+// finds the call in the context that it was registered with.
 
 #include "kernel/wasi/wasi.h"
 
@@ -22,10 +22,10 @@ static const struct wasi_call calls[] = {
 #undef WASI_CALL
 };
 
-#define CALL_COUNT COUNT_OF(calls)
-#define EXIT_COUNT 2u
+#define CALL_COUNT  COUNT_OF(calls)
+#define APART_COUNT 3u
 
-static struct host_import imports[CALL_COUNT + EXIT_COUNT];
+static struct host_import imports[CALL_COUNT + APART_COUNT];
 
 enum status wasi_register(void) {
     for (u32 i = 0; i < CALL_COUNT; i++)
@@ -40,5 +40,7 @@ enum status wasi_register(void) {
         (struct host_import){MODULE_NAME, "proc_exit", "i:", wasi_proc_exit, NULL};
     imports[CALL_COUNT + 1] =
         (struct host_import){MODULE_NAME, "proc_raise", "i:i", wasi_proc_raise, NULL};
+    imports[CALL_COUNT + 2] =
+        (struct host_import){"wasi", "thread-spawn", "i:i", wasi_thread_spawn, NULL};
     return process_register_imports(imports, COUNT_OF(imports));
 }

@@ -18,13 +18,14 @@ struct wasi_call {
     wasi_func func;
 };
 
-// The families. Each is listed in calls.def, and proc_exit apart.
+// The families. Each is listed in calls.def; those that return no error number are apart.
 #define WASI_CALL(name, parameters)                                                                \
     enum wasi_errno wasi_##name(struct process *process, const u64 *args);
 #include "kernel/wasi/calls.def"
 #undef WASI_CALL
 enum trap wasi_proc_exit(struct instance *caller, u64 *values, void *context);
 enum trap wasi_proc_raise(struct instance *caller, u64 *values, void *context);
+enum trap wasi_thread_spawn(struct instance *caller, u64 *values, void *context);
 
 enum wasi_errno wasi_errno_of(enum status status);
 
@@ -76,5 +77,5 @@ enum wasi_errno wasi_times_of(u64 accessed_ns, u64 modified_ns, u64 flags,
 
 // -- Clocks (clock.c) ---------------------------------------------------------------------------
 
-// Nanoseconds of a clock, now.
-enum wasi_errno wasi_clock_now(u64 clock, u64 *out);
+// Nanoseconds of a clock, now; of the process, for its CPU time.
+enum wasi_errno wasi_clock_now(struct process *process, u64 clock, u64 *out);

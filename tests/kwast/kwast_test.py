@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, LIMIT_SECONDS, ROOT  # noqa: E402
+from machine import BUILD, LIMIT_SECONDS, ROOT, Machine  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -42,3 +42,19 @@ def test_program_finds_nothing_wrong(machine, command, tmp_path):
 def test_example_service_ends_as_its_client_does(tmp_path):
     done = run("hosted", "example", tmp_path, "/bin/nothing.wasm")
     assert done.returncode == 1 and "/bin/nothing.wasm" in done.stderr
+
+
+@pytest.mark.parametrize("start", [Machine.pvh, Machine.hosted], ids=["qemu", "hosted"])
+def test_kernel_tells_about_itself_in_files(start):
+    files = {f"bin/{name}.wasm": BUILD / f"programs/{name}.wasm" for name in ("kernel", "spin")}
+    with start(files) as machine:
+        machine.expect(r"^kwast> ")
+        machine.type("start spin\n")
+        number = machine.expect(r"started as process (\d+)").group(1)
+        machine.expect("spinning")
+        machine.type("run kernel /kernel\n")
+        machine.expect(r"-- /kernel/cpus\ncpu +busy ms")
+        machine.expect(r"^ +0 +\d+ +\d+ +\d+")
+        machine.expect(r"-- /kernel/log\n")
+        machine.expect(r"-- /kernel/memory\nkernel +\d+ of +\d+ KiB free\nprograms .*\nheap ")
+        machine.expect(rf"-- /kernel/processes\n +id +parent.*\n +{number} +0 +\d+ +\d+ +5 +spin.wasm\n")

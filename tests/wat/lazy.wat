@@ -247,4 +247,78 @@
   (func (export "unset_vector") (param i32 i32) (result i64) (local f32 v128 i32)
     (i64.add (i64.extend_i32_u (i32.add (local.get 4) (i32.reinterpret_f32 (local.get 2))))
              (i64.add (i64x2.extract_lane 0 (local.get 3)) (i64x2.extract_lane 1 (local.get 3)))))
+
+  ;; Locals that each iteration of an innermost loop sets first: their values leave the loop all the
+  ;; same; and locals that only seem to be such keep theirs from one iteration to the next.
+  (func (export "temporary") (param i32 i32) (result i32) (local $t i32) (local $s i32)
+    (loop $next
+      (local.set $t (i32.mul (local.get 0) (i32.const 3)))
+      (local.set $s (i32.add (local.get $s) (local.get $t)))
+      (br_if $next (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    (i32.add (local.get $s) (i32.mul (local.get $t) (local.get 1))))
+  (func (export "temporary_moved") (param i32 i32) (result i32)
+    (local $t i32) (local $s i32) (local $a i32) (local $b i32)
+    (loop $next
+      (local.set $t (i32.mul (local.get 0) (i32.const 5)))
+      (local.set $a (local.get $b))
+      (local.set $b (i32.add (local.get $t) (local.get $s)))
+      (local.set $s (i32.xor (local.get $s) (local.get $a)))
+      (br_if $next (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    (i32.add (i32.add (local.get $s) (local.get $b))
+             (i32.add (local.get $a) (i32.mul (local.get $t) (local.get 1)))))
+  (func (export "temporary_exit_after") (param i32 i32) (result i32) (local $t i32)
+    (block $out
+      (loop $next
+        (local.set $t (i32.add (local.get 0) (local.get 1)))
+        (br_if $out (i32.lt_u (local.get 0) (i32.const 3)))
+        (local.set 0 (i32.sub (local.get 0) (i32.const 2)))
+        (br $next)))
+    (local.get $t))
+  (func (export "exit_before") (param i32 i32) (result i32) (local $t i32)
+    (local.set $t (local.get 1))
+    (block $out
+      (loop $next
+        (br_if $out (i32.eqz (local.get 0)))
+        (local.set $t (i32.add (local.get 0) (local.get 1)))
+        (local.set 0 (i32.shr_u (local.get 0) (i32.const 1)))
+        (br $next)))
+    (local.get $t))
+  (func (export "exit_by_table") (param i32 i32) (result i32) (local $t i32)
+    (local.set $t (local.get 1))
+    (block $out
+      (loop $next
+        (block $on (br_table $on $out (i32.eqz (local.get 0))))
+        (local.set $t (i32.add (local.get 0) (local.get 1)))
+        (local.set 0 (i32.shr_u (local.get 0) (i32.const 1)))
+        (br $next)))
+    (local.get $t))
+  (func (export "set_in_block") (param i32 i32) (result i32) (local $t i32)
+    (local.set $t (local.get 1))
+    (loop $next
+      (block $on
+        (br_if $on (i32.and (local.get 0) (i32.const 1)))
+        (local.set $t (i32.add (local.get 0) (local.get 1))))
+      (local.set 1 (i32.add (local.get $t) (i32.const 1)))
+      (br_if $next (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    (local.get 1))
+  (func (export "two_loops") (param i32 i32) (result i32) (local $t i32) (local $n i32)
+    (local.set $n (local.get 0))
+    (loop $next
+      (local.set $t (i32.add (local.get $n) (local.get 1)))
+      (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    ;; Here $t only sleeps, in a register.
+    (loop $again
+      (local.set 1 (i32.add (local.get 1) (i32.const 7)))
+      (local.set 1 (i32.xor (local.get 1) (local.get 0)))
+      (br_if $again (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    (i32.add (local.get $t) (local.get 1)))
+  (func (export "to_outer_loop") (param i32 i32) (result i32) (local $t i32) (local $s i32)
+    (loop $outer
+      (local.set $s (i32.add (local.get $s) (local.get $t)))
+      (loop $inner
+        (local.set $t (i32.add (local.get 0) (local.get 1)))
+        (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
+        (br_if $outer (i32.eq (i32.and (local.get 0) (i32.const 3)) (i32.const 1)))
+        (br_if $inner (i32.gt_s (local.get 0) (i32.const 0)))))
+    (i32.add (i32.mul (local.get $s) (i32.const 10)) (local.get $t)))
 )

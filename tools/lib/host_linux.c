@@ -172,6 +172,18 @@ enum status host_memory_grow(void *owner, u64 base, u64 old_bytes, u64 new_bytes
     return OK;
 }
 
+static pthread_mutex_t growing = PTHREAD_MUTEX_INITIALIZER;
+
+void host_memory_lock(u64 base) {
+    (void)base; // one for all: growing is rare
+    pthread_mutex_lock(&growing);
+}
+
+void host_memory_unlock(u64 base) {
+    (void)base;
+    pthread_mutex_unlock(&growing);
+}
+
 void host_memory_release(void *owner, u64 base, u64 bytes) {
     (void)owner;
     (void)bytes;

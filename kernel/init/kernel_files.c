@@ -1,0 +1,211 @@
+// The kernel's own files. Each is written by one function below, into a buffer that is made larger
+// and written again until it fits: what is told changes all the time, so nobody can say beforehand.
+
+#include "kernel/init/kernel_files.h"
+
+#include "base/assert.h"
+#include "base/fmt.h"
+#include "base/math.h"
+#include "kernel/init/log.h"
+#include "kernel/mm/frame.h"
+#include "kernel/mm/heap.h"
+#include "kernel/proc/process.h"
+
+#define FIRST_BYTES 4096u
+#define MOST_BYTES  (16 * MIB)
+
+// Where a file is written to. What does not fit is counted and lost.
+struct writer {
+    char *data;
+    usize size;
+    usize len;
+};
+
+static void PRINTF_LIKE(2, 3) put(struct writer *to, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    usize room = to->len < to->size ? to->size - to->len : 0;
+    char none[1];
+    to->len +=
+        fmt_string_va(room != 0 ? to->data + to->len : none, room != 0 ? room : 1, format, args);
+    va_end(args);
+}
+
+// -- What there is to tell ----------------------------------------------------------------------
+
+static void put_process(struct process *process, void *context) {
+    put(context, "%5u  %6u  %10llu  %10llu  %7u  %s\n", process->id,
+        process->parent == NULL ? 0 : process->parent->id,
+        __atomic_load_n(&process->account.committed, __ATOMIC_RELAXED) / KIB,
+        __atomic_load_n(&process->account.charged, __ATOMIC_RELAXED) / KIB,
+        handle_count(&process->handles), process->name);
+}
+
+static void write_processes(struct writer *to) {
+    put(to, "   id  parent  memory KiB     may KiB  handles  name\n");
+    process_for_each(put_process, to);
+}
+
+static void write_cpus(struct writer *to) {
+    struct cpu_stats stats;
+    put(to, "cpu     busy ms     idle ms  switches   taken  ready  runs\n");
+    for (u32 cpu = 0; sched_cpu_stats(cpu, &stats); cpu++)
+        put(to, "%3u  %10lu  %10lu  %8lu  %6lu  %5u  %s\n", cpu, stats.busy_ns / 1000000,
+            stats.idle_ns / 1000000, stats.switches, stats.taken, stats.ready, stats.running);
+}
+
+static void write_memory(struct writer *to) {
+    static const char *const zones[ZONE_COUNT] = {
+        [ZONE_KERNEL] = "kernel", [ZONE_PROGRAM] = "programs"};
+    struct frame_stats frames;
+    struct heap_stats heap;
+    heap_trim();
+    frame_stats(&frames);
+    heap_stats(&heap);
+    for (u32 zone = 0; zone < ZONE_COUNT; zone++)
+        put(to, "%-9s %8llu of %8llu KiB free\n", zones[zone], frames.free[zone] * PAGE_SIZE / KIB,
+            frames.total[zone] * PAGE_SIZE / KIB);
+    put(to, "heap      %8llu KiB in use (%lu bytes)\n", heap.bytes_used / KIB, heap.bytes_used);
+}
+
+static void write_log(struct writer *to) {
+    if (to->len < to->size)
+        to->len += log_read(to->data + to->len, to->size - to->len);
+}
+
+static const struct kernel_file {
+    const char *name;
+    void (*write)(struct writer *to);
+} files[] = {
+    {"cpus", write_cpus},
+    {"log", write_log},
+    {"memory", write_memory},
+    {"processes", write_processes},
+};
+
+static const struct kernel_file *find(struct bytes name) {
+    for (u32 i = 0; i < COUNT_OF(files); i++) {
+        if (bytes_equal_text(name, files[i].name))
+            return &files[i];
+    }
+    return NULL;
+}
+
+enum status kernel_file_text(struct bytes name, struct bytes *text, usize *size) {
+    const struct kernel_file *file = find(name);
+    if (file == NULL)
+        return ERR_NOT_FOUND;
+    for (usize bytes = FIRST_BYTES; bytes <= MOST_BYTES; bytes *= 2) {
+        struct writer writer = {.data = kmalloc(bytes), .size = bytes};
+        if (writer.data == NULL)
+            return ERR_NO_MEMORY;
+        file->write(&writer);
+        if (writer.len < bytes) {
+            *text = (struct bytes){(const u8 *)writer.data, writer.len};
+            *size = bytes;
+            return OK;
+        }
+        kfree(writer.data, bytes);
+    }
+    return ERR_NO_MEMORY;
+}
+
+// -- As objects ---------------------------------------------------------------------------------
+
+struct snapshot {
+    struct object object;
+    u64 inode;
+    struct bytes text;
+    usize size;
+};
+
+static struct snapshot *snapshot_of(struct object *object) {
+    return container_of(object, struct snapshot, object);
+}
+
+static void snapshot_destroy(struct object *object) {
+    struct snapshot *snapshot = snapshot_of(object);
+    kfree((void *)(uptr)snapshot->text.data, snapshot->size);
+    kfree(snapshot, sizeof *snapshot);
+}
+
+static enum status snapshot_read(struct object *object, u64 offset, void *to, usize len,
+                                 usize *got) {
+    const struct snapshot *snapshot = snapshot_of(object);
+    usize left = offset < snapshot->text.len ? snapshot->text.len - offset : 0;
+    *got = min_u64(len, left);
+    if (*got != 0)
+        memcpy(to, snapshot->text.data + offset, *got);
+    return OK;
+}
+
+static enum status snapshot_stat(struct object *object, struct object_stat *out) {
+    const struct snapshot *snapshot = snapshot_of(object);
+    *out = (struct object_stat){
+        .type = OBJECT_FILE,
+        .device = 4,
+        .inode = snapshot->inode,
+        .link_count = 1,
+        .size = snapshot->text.len,
+        .modified_ns = arch_wall_offset_ns() + arch_clock_ns(),
+    };
+    return OK;
+}
+
+static const struct object_ops snapshot_ops = {
+    .destroy = snapshot_destroy,
+    .read = snapshot_read,
+    .stat = snapshot_stat,
+};
+
+static enum status kernel_directory_stat(struct object *object, struct object_stat *out) {
+    *out = (struct object_stat){.type = object->type, .device = 4, .inode = 1, .link_count = 1};
+    return OK;
+}
+
+static enum status kernel_directory_lookup(struct object *object, struct bytes name,
+                                           struct object **out) {
+    (void)object;
+    struct snapshot *snapshot = kmalloc(sizeof *snapshot);
+    if (snapshot == NULL)
+        return ERR_NO_MEMORY;
+    enum status status = kernel_file_text(name, &snapshot->text, &snapshot->size);
+    if (status != OK) {
+        kfree(snapshot, sizeof *snapshot);
+        return status;
+    }
+    object_init(&snapshot->object, &snapshot_ops, OBJECT_FILE);
+    snapshot->inode = (u64)(find(name) - files) + 2;
+    *out = &snapshot->object;
+    return OK;
+}
+
+static enum status kernel_directory_read_entry(struct object *object, u64 cookie,
+                                               struct object_entry *out) {
+    (void)object;
+    if (cookie >= COUNT_OF(files))
+        return ERR_NOT_FOUND;
+    *out = (struct object_entry){
+        .inode = cookie + 2,
+        .type = OBJECT_FILE,
+        .next_cookie = cookie + 1,
+        .name = bytes_of(files[cookie].name),
+    };
+    return OK;
+}
+
+static const struct object_ops kernel_directory_ops = {
+    .stat = kernel_directory_stat,
+    .lookup = kernel_directory_lookup,
+    .read_entry = kernel_directory_read_entry,
+};
+
+static struct object directory = {
+    .ops = &kernel_directory_ops,
+    .ref_count = 1, // the kernel's own: it never goes
+    .type = OBJECT_DIRECTORY,
+};
+
+struct object *kernel_directory(void) {
+    return &directory;
+}

@@ -1,0 +1,282 @@
+// Threads of a process.
+//
+// All threads run the same module, each in an instance of its own, which has its own globals and
+// tables; what they share is the memory that the module imports. Everything that can fail happens
+// in process_thread_start, on the thread that asks; what the new one does is run, release its
+// instance and leave.
+//
+// How a process ends is decided once, by the first of: a thread that traps or exits, the first
+// thread's return, a kill. Who decides has all the others killed; then each leaves by itself, and
+// the first thread, which stays to the last, takes the process down.
+//
+// Invariants:
+//   1. thread_count is how many threads there are or are being made by one that is counted, so when
+//      it is 1 the first thread is alone and stays so;
+//   2. a thread in process.threads has not ended: who holds process.lock may kill it;
+//   3. no thread joins process.threads once the process is ending.
+//
+// Locks: process.lock, then what thread_kill takes; gone.lock by itself.
+
+#include "base/math.h"
+#include "kernel/mm/heap.h"
+#include "kernel/proc/proc_internal.h"
+
+#define STACK_COMMITTED_FIRST (2ull * STACK_HEADROOM_BYTES)
+#define THREAD_ID_MAX         0x1fffffffu
+
+// -- Ending -------------------------------------------------------------------------------------
+
+static void kill_all_locked(struct process *process, const struct thread *but) {
+    LIST_FOR_EACH(node, &process->threads) {
+        struct thread *thread = container_of(node, struct process_thread, link)->thread;
+        if (thread != but)
+            thread_kill(thread);
+    }
+}
+
+static bool decide_locked(struct process *process, enum trap trap, u32 exit_status) {
+    if (process->is_ending)
+        return false;
+    process->is_ending = true;
+    process->trap = trap;
+    process->exit_status = exit_status;
+    return true;
+}
+
+bool process_end(struct process *process, enum trap trap, u32 exit_status) {
+    spin_lock(&process->lock);
+    bool decides = decide_locked(process, trap, exit_status);
+    if (decides)
+        kill_all_locked(process, thread_current());
+    spin_unlock(&process->lock);
+    return decides;
+}
+
+void process_kill(struct process *process) {
+    spin_lock(&process->lock);
+    decide_locked(process, TRAP_KILLED, 0);
+    kill_all_locked(process, NULL);
+    spin_unlock(&process->lock);
+}
+
+enum trap process_exit(struct process *process, u32 status) {
+    process_end(process, TRAP_EXIT, status);
+    return TRAP_EXIT;
+}
+
+static bool is_accident(enum trap trap) {
+    return trap != TRAP_NONE && trap != TRAP_EXIT && trap != TRAP_KILLED;
+}
+
+void process_thread_finish(struct process_thread *thread, enum trap trap) {
+    bool ends_process = thread->id == 0 || trap != TRAP_NONE;
+    if (ends_process && process_end(thread->process, trap, 0) && is_accident(trap))
+        process_report_trap(thread, trap);
+}
+
+void process_thread_leave(struct process_thread *thread) {
+    struct process *process = thread->process;
+    struct thread *running = thread_current();
+    preempt_disable();
+    running->owner = NULL;
+    running->block = NULL;
+    running->name = "ended";
+    preempt_enable();
+    stack_charge_kernel(running->stack);
+
+    spin_lock(&process->lock);
+    process->ended_cpu_ns += thread_cpu_time_ns();
+    thread->thread = NULL;
+    list_remove(&thread->link);
+    spin_unlock(&process->lock);
+}
+
+void process_threads_wait(struct process *process) {
+    wait_lock(&process->gone);
+    while (process->thread_count != 1)
+        wait_for_sure_locked(&process->gone); // all others have been killed
+    wait_unlock(&process->gone);
+}
+
+// -- Running ------------------------------------------------------------------------------------
+
+enum status process_thread_create(struct process_thread *thread, void (*entry)(void *argument),
+                                  void *argument) {
+    struct process *process = thread->process;
+    const struct thread_config config = {
+        .name = process->name,
+        .entry = entry,
+        .argument = argument,
+        .owner = process,
+        .account = &process->account,
+        .stack_bytes = process->stack_bytes,
+        .stack_committed = STACK_COMMITTED_FIRST,
+        .priority = PRIORITY_NORMAL,
+    };
+    enum status status = thread_create(&config, &thread->thread);
+    if (status == OK)
+        thread->thread->block = &thread->block;
+    return status;
+}
+
+void process_thread_enter(struct process_thread *thread) {
+    struct thread *running = thread_current();
+    thread->block.owner = running;
+    thread->block.report = &thread->report;
+    thread_block_set_limit(&thread->block, running->stack);
+}
+
+enum trap process_thread_begin(struct process_thread *thread) {
+    if (thread_is_killed(thread_current()))
+        return TRAP_KILLED;
+    if (thread->trap != TRAP_NONE)
+        return thread->trap;
+    struct func_ref *start = instance_start_func(thread->instance);
+    u64 none[1] = {0};
+    return start == NULL ? TRAP_NONE : func_call(process_engine(), &thread->block, start, none);
+}
+
+// Another thread than the first is one less. The last thing that it does with the process but for
+// its reference.
+static void count_down(struct process *process) {
+    wait_lock(&process->gone);
+    process->thread_count--;
+    if (process->thread_count == 1)
+        wake_all_locked(&process->gone);
+    wait_unlock(&process->gone);
+}
+
+static void thread_main(void *argument) {
+    struct process_thread *thread = argument;
+    struct process *process = thread->process;
+    process_thread_enter(thread);
+    enum trap trap = process_thread_begin(thread);
+    u64 values[] = {thread->id, thread->argument};
+    if (trap == TRAP_NONE)
+        trap = func_call(process_engine(), &thread->block, thread->entry, values);
+    process_thread_finish(thread, trap);
+
+    store_destroy(thread->store);
+    process_thread_leave(thread);
+    kfree(thread, sizeof *thread);
+    count_down(process);
+    process_release(process);
+    thread_exit();
+}
+
+// -- Starting -----------------------------------------------------------------------------------
+
+// Threads can share memory 0 only if that is an imported one, which is shared.
+static bool has_shared_memory(const struct process *process) {
+    return process->shared != NULL && process->memory != NULL;
+}
+
+static enum status find_entry(struct process_thread *thread) {
+    struct extern_ref found;
+    if (!instance_export(thread->instance, bytes_of("wasi_thread_start"), &found) ||
+        found.kind != EXTERN_FUNC)
+        return ERR_UNSUPPORTED;
+    struct func_type type;
+    func_ref_type(process_engine(), found.func, &type);
+    bool is_right = type.param_count == 2 && type.result_count == 0 && type.types[0] == VALUE_I32 &&
+                    type.types[1] == VALUE_I32;
+    thread->entry = found.func;
+    return is_right ? OK : ERR_UNSUPPORTED;
+}
+
+static enum status instantiate(struct process_thread *thread) {
+    struct process *process = thread->process;
+    enum status status = store_create(process_engine(), process, &thread->store);
+    if (status != OK)
+        return status;
+    struct module_error error; // linking has gone well before
+    status = instance_create(thread->store, process->module, process->imports, &error,
+                             &thread->trap, &thread->instance);
+    return status == OK ? find_entry(thread) : status;
+}
+
+static bool id_is_taken_locked(const struct process *process, u32 id) {
+    LIST_FOR_EACH(node, &process->threads) {
+        if (container_of(node, struct process_thread, link)->id == id)
+            return true;
+    }
+    return false;
+}
+
+static u32 new_id_locked(struct process *process) {
+    do {
+        process->last_thread_id = process->last_thread_id % THREAD_ID_MAX + 1;
+    } while (id_is_taken_locked(process, process->last_thread_id));
+    return process->last_thread_id;
+}
+
+// ERR_KILLED: the process is ending.
+static enum status join_process(struct process_thread *thread) {
+    struct process *process = thread->process;
+    spin_lock(&process->lock);
+    enum status status = process->is_ending ? ERR_KILLED : OK;
+    if (status == OK) {
+        thread->id = new_id_locked(process);
+        list_push_back(&process->threads, &thread->link);
+        process_retain(process);
+    }
+    spin_unlock(&process->lock);
+    return status;
+}
+
+static enum status make_thread(struct process *process, u32 argument, u32 *id) {
+    struct process_thread *thread = kmalloc(sizeof *thread);
+    if (thread == NULL)
+        return ERR_NO_MEMORY;
+    thread->process = process;
+    thread->argument = argument;
+    list_init(&thread->link);
+    enum status status = instantiate(thread);
+    if (status == OK)
+        status = process_thread_create(thread, thread_main, thread);
+    if (status != OK)
+        goto fail_thread;
+    status = join_process(thread);
+    if (status != OK)
+        goto fail_join;
+    *id = thread->id; // it may have ended when thread_start returns
+    thread_start(thread->thread);
+    return OK;
+
+fail_join:
+    thread_discard(thread->thread);
+fail_thread:
+    store_destroy(thread->store);
+    kfree(thread, sizeof *thread);
+    return status;
+}
+
+enum status process_thread_start(struct process *process, u32 argument, u32 *id) {
+    if (!has_shared_memory(process))
+        return ERR_UNSUPPORTED;
+    wait_lock(&process->gone);
+    bool has_room = process->thread_count < process->thread_limit;
+    if (has_room)
+        process->thread_count++;
+    wait_unlock(&process->gone);
+    if (!has_room)
+        return ERR_LIMIT;
+    enum status status = make_thread(process, argument, id);
+    if (status != OK)
+        count_down(process);
+    return status;
+}
+
+// -- Looking ------------------------------------------------------------------------------------
+
+u64 process_cpu_time_ns(struct process *process) {
+    const struct thread *running = thread_current();
+    spin_lock(&process->lock);
+    u64 sum_ns = process->ended_cpu_ns;
+    LIST_FOR_EACH(node, &process->threads) {
+        const struct thread *thread = container_of(node, struct process_thread, link)->thread;
+        sum_ns += thread == running ? thread_cpu_time_ns() : thread_charged_ns(thread);
+    }
+    spin_unlock(&process->lock);
+    return sum_ns;
+}
