@@ -274,6 +274,17 @@ void slab_drain(struct slab_cache *cache) {
     }
 }
 
+void slab_trim(struct slab_cache *cache) {
+    slab_drain(cache);
+    spin_lock(&cache->lock);
+    LIST_FOR_EACH(node, &cache->partial) {
+        struct slab *slab = container_of(node, struct slab, link);
+        if (slab->used == 0)
+            slab_return_locked(cache, slab);
+    }
+    spin_unlock(&cache->lock);
+}
+
 static void *magazine_take(struct slab_cache *cache) {
     arch_irq_state irq = arch_irq_save(); // stays on this CPU
     struct magazine *magazine = &cache->magazines[arch_cpu_id()];
