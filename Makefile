@@ -319,7 +319,7 @@ port: $(out)/arch-test.elf
 
 # The assembler against LLVM's: what it emits is what it means, and no longer than needed.
 .PHONY: x64
-x64: $(out)/unit/engine/x64/asm_test $(out)/unit/engine/x64/asm_vec_test
+x64: $(out)/unit/engine/x64/asm_test $(out)/unit/engine/x64/asm_vec_test $(out)/unit/engine/x64/asm_vex_test
 	$(Q)for list in $^; do $$list --list; done | tests/x64_check.py
 
 # What the compiler emits for small functions, as text that a person has read.
@@ -449,14 +449,21 @@ $(out)/gen/font.c: tools/psf2c.py | $(ready)
 	$(Q)python3 tools/psf2c.py $(console_font) $@
 
 # The official scripts are not part of this tree: tools/fetch-spec.sh finds them. They run as built
-# for use, under the sanitizers, in the kernel as a Linux process, and in ring 0.
+# for use, under the sanitizers, in the kernel as a Linux process, and in ring 0; with all that the
+# CPU has and with less.
 .PHONY: spec
 spec: $(out)/kwast $(out)/wast $(out)/unit/wast spec-machines
 	$(Q)if ! suites=$$(tools/fetch-spec.sh); then echo 'spec: SKIPPED, see above'; exit 0; fi; \
+	vectors=$$(find -L $$suites -name '*.json' | grep simd); \
 	echo 'on the host'; timeout 600 $(out)/kwast wast $$suites && \
+	echo 'on the host, without AVX' && timeout 600 $(out)/kwast wast --cpu baseline $$suites && \
+	echo 'on the host, with AVX and not its successors' && timeout 600 $(out)/kwast wast --cpu avx $$suites && \
 	echo 'on the host, under sanitizers' && timeout 600 $(out)/unit/wast $$suites && \
 	echo 'in the kernel as a Linux process' && timeout 600 $(out)/kwast wast --machine hosted $$suites && \
-	echo 'in ring 0, under QEMU' && timeout 600 $(out)/kwast wast --machine qemu $$suites
+	echo 'in ring 0, under QEMU' && timeout 600 $(out)/kwast wast --machine qemu $$suites && \
+	echo 'vectors, in ring 0 on a CPU without AVX' && \
+	timeout 600 $(out)/kwast wast --machine qemu --cpu baseline $$vectors && \
+	echo 'vectors, in ring 0 on a CPU without AVX2' && timeout 600 $(out)/kwast wast --machine qemu --cpu avx $$vectors
 
 $(out)/unit/wast: $(patsubst %,$(out)/unit/obj/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/unit/lib$(l).a)
 	$(call say,LINK,$@)

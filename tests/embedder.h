@@ -20,14 +20,18 @@ struct embedder {
     u64 live; // host_linux_live_count() before
 };
 
-static inline void embedder_init_with(struct embedder *e, u32 features) {
+static inline void embedder_init_config(struct embedder *e, u32 features, enum cpu_level cpu) {
     *e = (struct embedder){.live = host_linux_live_count()};
-    struct engine_config config = {.segment = SEGMENT_GS, .features = features};
+    struct engine_config config = {.segment = SEGMENT_GS, .features = features, .cpu = cpu};
     assert_int_equal(engine_create(&config, &e->engine), OK);
     assert_int_equal(store_create(e->engine, e, &e->store), OK);
     host_linux_engine(e->engine);
     host_linux_thread(&e->thread, HOST_LINUX_STACK_BYTES);
     e->thread.report = &e->report;
+}
+
+static inline void embedder_init_with(struct embedder *e, u32 features) {
+    embedder_init_config(e, features, CPU_NATIVE);
 }
 
 static inline void embedder_init(struct embedder *e) {

@@ -10,10 +10,15 @@ struct fixture {
 };
 
 // Both return 0, as cmocka has it.
-static inline int fixture_init(struct fixture *f, const u8 *wasm, usize len) {
-    embedder_init(&f->e);
+static inline int fixture_init_cpu(struct fixture *f, enum cpu_level cpu, const u8 *wasm,
+                                   usize len) {
+    embedder_init_config(&f->e, FEATURES_SUPPORTED, cpu);
     f->instance = embedder_instance(&f->e, (struct bytes){wasm, len}, NULL);
     return 0;
+}
+
+static inline int fixture_init(struct fixture *f, const u8 *wasm, usize len) {
+    return fixture_init_cpu(f, CPU_NATIVE, wasm, len);
 }
 
 static inline int fixture_fini(struct fixture *f) {

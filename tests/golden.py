@@ -4,7 +4,7 @@
 usage: golden.py [--bless] DUMP FILE.wat...
 
 Each FILE.wat has a FILE.txt beside it: its functions, disassembled by LLVM, with the trap of each
-instruction that may fault. --bless rewrites these files; git diff then shows what has changed.
+instruction that may fault. A first line ";; for OPTION..." gives DUMP options: --avx. --bless rewrites these files; git diff then shows what has changed.
 """
 
 import re
@@ -73,8 +73,11 @@ def listing(dump, wat):
     """The text of one module."""
     with tempfile.NamedTemporaryFile(suffix=".wasm") as wasm:
         run(["wat2wasm", "--enable-tail-call", "--enable-multi-memory", "--enable-memory64",
-             "--enable-threads", "--enable-exceptions", "--debug-names", wat, "-o", wasm.name])
-        lines = run([dump, wasm.name]).splitlines()
+             "--enable-threads", "--enable-exceptions", "--enable-relaxed-simd", "--debug-names", wat, "-o", wasm.name])
+        with open(wat, encoding="utf-8") as text:
+            first = text.readline().split()
+        options = first[2:] if first[:2] == [";;", "for"] else []
+        lines = run([dump, *options, wasm.name]).splitlines()
     functions = []
     for line in lines:
         word, _, rest = line.partition(" ")

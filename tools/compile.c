@@ -17,11 +17,13 @@
 #include "tools/lib/report.h"
 
 static const char compile_help[] =
-    "usage: kwast compile [--disassemble[=FUNCTION]] PROGRAM.wasm\n"
+    "usage: kwast compile [--cpu LEVEL] [--disassemble[=FUNCTION]] PROGRAM.wasm\n"
     "\n"
     "Decodes, validates and compiles a module, and prints its sizes, the CPU time that took,\n"
     "and how much memory it took at its peak besides the module and the code.\n"
     "\n"
+    "  --cpu LEVEL             what the code may use: native, all that this CPU has (the\n"
+    "                          default); avx; or baseline, x86-64-v2\n"
     "  --tier TIER             baseline, or auto (which is baseline so far)\n"
     "  --disassemble[=FUNCTION]\n"
     "                          print the code instead, of all functions or of the one with this\n"
@@ -102,6 +104,7 @@ struct compile_options {
     const char *path;
     bool disassemble;
     const char *func; // to disassemble; NULL: all
+    enum cpu_level cpu;
 };
 
 static int compile_bytes(struct engine *engine, const struct compile_options *options,
@@ -136,7 +139,8 @@ static int compile_file(const struct compile_options *options) {
     if (!file_map(options->path, &wasm))
         return EXIT_ERROR;
     struct engine *engine;
-    struct engine_config config = {.segment = SEGMENT_GS, .features = FEATURES_SUPPORTED};
+    struct engine_config config = {
+        .segment = SEGMENT_GS, .features = FEATURES_SUPPORTED, .cpu = options->cpu};
     enum status status = engine_create(&config, &engine);
     if (status != OK) {
         report_error("engine", "%s", status_text(status));
@@ -149,16 +153,27 @@ static int compile_file(const struct compile_options *options) {
     return exit_code;
 }
 
+// The value of the option `name` at argv[*at], "" where it is missing; NULL when another is there.
+static const char *option_value(char **argv, int argc, int *at, const char *name) {
+    usize len = strlen(name);
+    if (strncmp(argv[*at], name, len) != 0)
+        return NULL;
+    if (argv[*at][len] == '=')
+        return argv[*at] + len + 1;
+    if (argv[*at][len] != '\0')
+        return NULL;
+    return *at + 1 < argc ? argv[++*at] : "";
+}
+
 // The option at argv[*at], or the path; false when it is not understood.
 static bool parse_argument(char **argv, int argc, int *at, struct compile_options *out) {
     const char *argument = argv[*at];
-    const char *tier = NULL;
-    if (strncmp(argument, "--tier=", 7) == 0)
-        tier = argument + 7;
-    else if (strcmp(argument, "--tier") == 0)
-        tier = *at + 1 < argc ? argv[++*at] : "";
+    const char *tier = option_value(argv, argc, at, "--tier");
     if (tier != NULL)
         return strcmp(tier, "baseline") == 0 || strcmp(tier, "auto") == 0;
+    const char *level = option_value(argv, argc, at, "--cpu");
+    if (level != NULL)
+        return cpu_level_named(bytes_of(level), &out->cpu);
     if (strcmp(argument, "--disassemble") == 0 || strncmp(argument, "--disassemble=", 14) == 0) {
         out->disassemble = true;
         out->func = argument[13] == '=' ? argument + 14 : NULL;

@@ -39,6 +39,9 @@ static const char run_help[] =
     "  --symbols TOOL       make compiled functions known by name to perf or to gdb; with\n"
     "                       --machine hosted only\n"
     "  --cpus N             CPUs of the machine, 1 to 32 (default 1)\n"
+    "  --cpu LEVEL          instructions that compiled code may have: native, all that the CPU\n"
+    "                       has (the default); avx; or baseline, x86-64-v2. The machine qemu\n"
+    "                       has no others then\n"
     "  --isolation sip      sip so far: one address space, isolated by compilation\n"
     "  --tier TIER          baseline, or auto (which is baseline so far)\n"
     "\n"
@@ -175,6 +178,12 @@ static bool set_cpus(struct run_options *options, const char *value) {
     return true;
 }
 
+static bool set_cpu(struct run_options *options, const char *value) {
+    if (!cpu_level_named(bytes_of(value), &options->cpu))
+        return refuse("--cpu", value, "unknown; it is native, avx or baseline");
+    return true;
+}
+
 static bool set_isolation(struct run_options *, const char *value) {
     if (strcmp(value, "sip") == 0)
         return true;
@@ -213,19 +222,13 @@ static const struct option {
     option_setter set;
     bool has_value;
 } run_option_table[] = {
-    {"--machine", set_machine, true},
-    {"--dir", set_dir, true},
-    {"--env", set_env, true},
-    {"--argv0", set_argv0, true},
-    {"--memory", set_memory, true},
-    {"--invoke", set_invoke, true},
-    {"--timeout", set_timeout, true},
-    {"--cpus", set_cpus, true},
-    {"--isolation", set_isolation, true},
-    {"--tier", set_tier, true},
-    {"--symbols", set_symbols, true},
-    {"--time", set_time, false},
-    {"--verbose", set_verbose, false},
+    {"--machine", set_machine, true}, {"--dir", set_dir, true},
+    {"--env", set_env, true},         {"--argv0", set_argv0, true},
+    {"--memory", set_memory, true},   {"--invoke", set_invoke, true},
+    {"--timeout", set_timeout, true}, {"--cpus", set_cpus, true},
+    {"--cpu", set_cpu, true},         {"--isolation", set_isolation, true},
+    {"--tier", set_tier, true},       {"--symbols", set_symbols, true},
+    {"--time", set_time, false},      {"--verbose", set_verbose, false},
 };
 
 // Finds the option whose name `arg` is, or starts with before '='.

@@ -23,6 +23,7 @@ struct run_options {
     struct directory *directories;
     u64 memory_bytes; // the process's limit
     u32 cpus;
+    enum cpu_level cpu;
     const char *invoke;  // NULL: _start
     u64 timeout_ns;      // 0: none
     const char *symbols; // perf, gdb or NULL

@@ -509,6 +509,7 @@ static int run_program(const struct run_options *options) {
         .archive = archive,
         .ram_bytes = ram_for(options->memory_bytes, archive_bytes),
         .cpus = options->cpus,
+        .cpu = session->options->cpu,
         .append = "log=none", // the log comes over the link; a panic is printed all the same
         .symbols = session->options->symbols,
     };

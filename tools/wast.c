@@ -16,7 +16,7 @@
 #include "tools/wast_report.h"
 
 static const char usage[] =
-    "usage: kwast wast [--machine host|hosted|qemu] [--each] FOLDER|SCRIPT.json...\n"
+    "usage: kwast wast [--machine host|hosted|qemu] [--cpu LEVEL] [--each] FOLDER|SCRIPT.json...\n"
     "\n"
     "Runs the specification's converted scripts (JSON with .wasm files beside it) and prints a "
     "table\n"
@@ -25,6 +25,7 @@ static const char usage[] =
     "  --machine host    the engine as a part of this program (the default)\n"
     "  --machine hosted  the whole kernel as a Linux process (build/spec-hosted)\n"
     "  --machine qemu    the kernel on a machine of its own, in ring 0 (build/spec.elf)\n"
+    "  --cpu LEVEL       what compiled code may use: native (the default), avx or baseline\n"
     "  --each            tell of each script and each exception as well\n"
     "\n"
     "Columns: passed and failed assertions; `text`, modules in text form that were to be "
@@ -39,6 +40,7 @@ enum place { PLACE_HOST, PLACE_HOSTED, PLACE_QEMU };
 
 struct options {
     enum place place;
+    enum cpu_level cpu;
     bool each;
     int first_script; // index into argv
 };
@@ -54,15 +56,22 @@ static bool parse_place(const char *text, enum place *out) {
     return false;
 }
 
+static bool parse_value(const char *name, const char *value, struct options *out) {
+    if (strcmp(name, "--cpu") == 0)
+        return cpu_level_named(bytes_of(value), &out->cpu);
+    return strcmp(name, "--machine") == 0 && parse_place(value, &out->place);
+}
+
 static bool parse_options(int argc, char **argv, struct options *out) {
     *out = (struct options){.first_script = 1};
     int i = 1;
     for (; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
         if (strcmp(argv[i], "--each") == 0)
             out->each = true;
-        else if (strcmp(argv[i], "--machine") != 0 || i + 1 >= argc ||
-                 !parse_place(argv[++i], &out->place))
+        else if (i + 1 >= argc || !parse_value(argv[i], argv[i + 1], out))
             return false;
+        else
+            i++;
     }
     out->first_script = i;
     return i < argc;
@@ -109,8 +118,9 @@ static void thread_join(void *context, void *joined) {
     free(thread);
 }
 
-static bool run_here(struct bytes blob, struct wast_report *report) {
-    struct engine_config config = {.segment = SEGMENT_GS, .features = FEATURES_SUPPORTED};
+static bool run_here(struct bytes blob, enum cpu_level cpu, struct wast_report *report) {
+    struct engine_config config = {
+        .segment = SEGMENT_GS, .features = FEATURES_SUPPORTED, .cpu = cpu};
     struct engine *engine;
     enum status status = engine_create(&config, &engine);
     if (status == OK) {
@@ -166,10 +176,10 @@ static bool run(const struct wast_scripts *scripts, const struct options *option
     struct wast_report *report = wast_report_create(options->each);
     struct bytes blob = {(const u8 *)text, len};
     if (done && options->place == PLACE_HOST)
-        done = run_here(blob, report);
+        done = run_here(blob, options->cpu, report);
     else if (done)
-        done = wast_machine_run(options->place == PLACE_QEMU ? MACHINE_QEMU : MACHINE_HOSTED, blob,
-                                report);
+        done = wast_machine_run(options->place == PLACE_QEMU ? MACHINE_QEMU : MACHINE_HOSTED,
+                                options->cpu, blob, report);
     done = done && wast_report_finish(report);
     wast_report_free(report);
     free(text);

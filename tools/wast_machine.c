@@ -181,7 +181,8 @@ static int make_archive(struct bytes blob) {
     return -1;
 }
 
-bool wast_machine_run(enum machine_kind kind, struct bytes blob, struct wast_report *report) {
+bool wast_machine_run(enum machine_kind kind, enum cpu_level cpu, struct bytes blob,
+                      struct wast_report *report) {
     int archive = make_archive(blob);
     if (archive < 0)
         return false;
@@ -195,6 +196,7 @@ bool wast_machine_run(enum machine_kind kind, struct bytes blob, struct wast_rep
         .ram_bytes = align_up(RAM_BYTES + 2 * blob.len, MIB),
         .append = "log=none",
         .cpus = 1,
+        .cpu = cpu,
         .runs_scripts = true,
     };
     bool done = machine_start(&config, &session->machine);

@@ -7,5 +7,5 @@
 
 // Boots the machine with the blob and passes on to `report` what it says. Whether it came to its
 // end.
-MUST_USE bool wast_machine_run(enum machine_kind kind, struct bytes blob,
+MUST_USE bool wast_machine_run(enum machine_kind kind, enum cpu_level cpu, struct bytes blob,
                                struct wast_report *report);

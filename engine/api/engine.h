@@ -99,9 +99,23 @@ const char *feature_name(u32 feature);
 
 enum memory_segment { SEGMENT_FS, SEGMENT_GS };
 
+// Which instructions generated code may have. What a program computes depends on it only where
+// WebAssembly leaves a choice: in relaxed vector instructions (docs/engine.md).
+enum cpu_level : u8 {
+    CPU_NATIVE,   // all that this CPU has
+    CPU_AVX_ONLY, // x86-64-v2 and AVX, if it has that
+    CPU_BASELINE, // x86-64-v2, which every CPU has that the engine runs on
+    CPU_LEVEL_COUNT
+};
+
+// Its name for people: native, avx, baseline. The way back is false when `name` is none of them.
+const char *cpu_level_name(enum cpu_level level);
+MUST_USE bool cpu_level_named(struct bytes name, enum cpu_level *out);
+
 struct engine_config {
     enum memory_segment segment;
-    u32 features; // enum feature bits
+    u32 features;       // enum feature bits
+    enum cpu_level cpu; // zero is CPU_NATIVE
 };
 
 MUST_USE enum status engine_create(const struct engine_config *config, struct engine **out);

@@ -550,6 +550,7 @@ enum status baseline_compile(struct baseline *c, u32 func, struct code_unit *uni
     code_unit_reset(unit);
     c->unit = unit;
     c->a = &unit->code;
+    c->a->has_avx = c->target.has_avx;
     c->status = OK;
     c->insn.offset = c->decl->funcs[func].body_offset;
 

@@ -11,6 +11,9 @@ struct compile_target {
     const u32 *type_ids; // canonical number of each of the module's types
     bool has_lzcnt;      // LZCNT
     bool has_bmi1;       // TZCNT
+    bool has_avx;        // every float and vector instruction in its AVX form; else none
+    bool has_avx2;       // with has_avx only: broadcasts
+    bool has_fma;        // with has_avx only: relaxed multiplication and addition
 };
 
 // Scratch memory that is reused from function to function.

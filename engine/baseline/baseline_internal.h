@@ -277,6 +277,10 @@ void reg_claim(struct baseline *c, u8 reg, u32 avoid);
 // needs that, or where the local lives that the next instruction sets. `x`'s register stays
 // readable for the one instruction that writes the result.
 u8 reg_result(struct baseline *c, u32 mask, const struct operand *x);
+// The same for the one instruction that makes an xmm result of `a`, which it brings into a
+// register, and of `b`, which may be in memory. Both are released, and stay readable for that
+// instruction. Without AVX the result is where `a` is.
+u8 xmm_result(struct baseline *c, struct operand *a, const struct operand *b);
 
 // The memory that ends where slot `slot` of the operands begins.
 static inline struct mem slot_home(const struct baseline *c, u32 slot) {
@@ -512,6 +516,8 @@ void emit_reinterpret(struct baseline *c, enum value_type to);
 void emit_promote(struct baseline *c, enum value_type to);
 
 void emit_simd(struct baseline *c, enum wasm_op op); // emit_simd.c
+// Whether the right operand, of 16 bytes, may be unaligned memory if there is AVX.
+bool simd_takes_memory(enum wasm_op op);
 
 void emit_call(struct baseline *c);
 void emit_call_indirect(struct baseline *c);

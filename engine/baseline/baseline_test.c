@@ -10,11 +10,12 @@ static const u8 baseline_wasm[] = {
 #embed "wat/baseline.wasm"
 };
 
+static enum cpu_level level; // each test runs in two of them
 static struct fixture f;
 
 static int setup(void **state) {
     (void)state;
-    return fixture_init(&f, baseline_wasm, sizeof baseline_wasm);
+    return fixture_init_cpu(&f, level, baseline_wasm, sizeof baseline_wasm);
 }
 
 static int teardown(void **state) {
@@ -431,5 +432,7 @@ int main(void) {
         cmocka_unit_test(frame_beyond_the_stack_traps),
         cmocka_unit_test(running_out_of_memory_is_refused),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    int failed = cmocka_run_group_tests_name("native", tests, setup, teardown);
+    level = CPU_BASELINE;
+    return failed + cmocka_run_group_tests_name("baseline", tests, setup, teardown);
 }

@@ -87,10 +87,9 @@ static void trunc_unsigned_32(struct baseline *c, const struct conversion *v) {
     asm_bind(c->a, &done);
 }
 
-// movaps t, x; subs t, xmm15 (2^63); cvtts2si r, t; test r, r
+// subs t, x, xmm15 (2^63); cvtts2si r, t; test r, r
 static void trunc_less_two_63(struct baseline *c, const struct conversion *v) {
-    asm_movaps_rr(c->a, v->temp, v->x);
-    asm_sse_rr(c->a, SSE_SUB, v->fwidth, v->temp, SCRATCH_XMM);
+    asm_sse_rrr(c->a, SSE_SUB, v->fwidth, v->temp, v->x, SCRATCH_XMM);
     asm_cvtts2si(c->a, W64, v->fwidth, v->to, v->temp);
     asm_test_rr(c->a, W64, v->to, v->to);
 }

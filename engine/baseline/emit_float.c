@@ -16,7 +16,7 @@ static struct label *mask_constant(struct baseline *c, enum value_type type, boo
     return vec_constant(c, bits, bits);
 }
 
-// op a, b / op a, [home] / op a, [folded load] / op a, [constant]
+// op r, a, b / op r, a, [home] / op r, a, [folded load] / op r, a, [constant]; without AVX, r is a.
 void emit_float_binary(struct baseline *c, enum sse_op op, enum value_type type) {
     struct operand b = pop(c);
     struct operand a = pop(c);
@@ -27,19 +27,19 @@ void emit_float_binary(struct baseline *c, enum sse_op op, enum value_type type)
         a = b;
         b = t;
     }
-    operand_own(c, &a, &b);
+    u8 to = xmm_result(c, &a, &b);
+    enum xmm r = as_xmm(to);
     enum xmm x = as_xmm(a.reg);
     enum fwidth w = type_fwidth(type);
     if (b.kind == SLOT_REG)
-        asm_sse_rr(c->a, op, w, x, as_xmm(b.reg));
+        asm_sse_rrr(c->a, op, w, r, x, as_xmm(b.reg));
     else if (b.kind == SLOT_CONST)
-        asm_sse_rl(c->a, op, w, x, vec_constant(c, b.value, 0));
+        asm_sse_rrl(c->a, op, w, r, x, vec_constant(c, b.value, 0));
     else if (b.kind == SLOT_LOAD)
-        asm_sse_rm(c->a, op, w, x, folded_load(c));
+        asm_sse_rrm(c->a, op, w, r, x, folded_load(c));
     else
-        asm_sse_rm(c->a, op, w, x, operand_home(c, &b));
-    operand_release(c, &b);
-    push_reg(c, type, a.reg);
+        asm_sse_rrm(c->a, op, w, r, x, operand_home(c, &b));
+    push_reg(c, type, to);
 }
 
 // Equal operands may be zeros of both signs: or keeps the minus for min, and drops it for max. The
@@ -87,14 +87,15 @@ void emit_float_copysign(struct baseline *c, enum value_type type) {
     push_reg(c, type, a.reg);
 }
 
-// andps a, [all but the sign] (abs) / xorps a, [the sign] (neg)
+// andps r, a, [all but the sign] (abs) / xorps r, a, [the sign] (neg)
 void emit_float_sign(struct baseline *c, enum sse_op op, enum value_type type) {
     struct operand a = pop(c);
-    operand_own(c, &a, NULL);
+    operand_load(c, &a);
+    u8 to = reg_result(c, XMM_MASK, &a);
     bool negates = op == SSE_XOR;
-    asm_vec_rl(c->a, negates ? VEC_XORPS : VEC_ANDPS, as_xmm(a.reg),
-               mask_constant(c, type, negates));
-    push_reg(c, type, a.reg);
+    asm_vec_rrl(c->a, negates ? VEC_XORPS : VEC_ANDPS, as_xmm(to), as_xmm(a.reg),
+                mask_constant(c, type, negates));
+    push_reg(c, type, to);
 }
 
 // rounds r, a, mode

@@ -42,6 +42,20 @@ static void pair_swap(struct operand_pair *pair) {
     pair->b = a;
 }
 
+// op to, x, y / op to, x, [folded load] / op to, x, [home of y]
+static void vec_op3(struct baseline *c, const struct simd_row *row, u8 to,
+                    const struct operand_pair *from) {
+    enum xmm x = vec(&from->a);
+    if (vec_op_has_imm(row->op))
+        asm_vec_rrri(c->a, row->op, as_xmm(to), x, vec(&from->b), (u8)row->arg);
+    else if (from->b.kind == SLOT_REG)
+        asm_vec_rrr(c->a, row->op, as_xmm(to), x, vec(&from->b));
+    else if (from->b.kind == SLOT_LOAD)
+        asm_vec_rrm(c->a, row->op, as_xmm(to), x, folded_load(c));
+    else
+        asm_vec_rrm(c->a, row->op, as_xmm(to), x, operand_home(c, &from->b));
+}
+
 static void vec_op(struct baseline *c, const struct simd_row *row, enum xmm to, enum xmm from) {
     if (vec_op_has_imm(row->op))
         asm_vec_rri(c->a, row->op, to, from, (u8)row->arg);
@@ -62,19 +76,32 @@ void simd_unary(struct baseline *c, const struct simd_row *row) {
 
 enum operand_order { ORDER_AS_IS, ORDER_ANY, ORDER_SWAPPED };
 
+// Whether `pair` is better with its operands the other way round, if they may be so: the left one
+// is to be overwritten, or read from a register; with AVX the prefix is shorter when the right one
+// is one of the lower eight.
+static bool swap_is_better(const struct baseline *c, const struct operand_pair *pair) {
+    const struct operand *a = &pair->a;
+    const struct operand *b = &pair->b;
+    if (!c->target.has_avx)
+        return !operand_is_own(c, a) && operand_is_own(c, b);
+    if (a->kind != SLOT_REG || b->kind != SLOT_REG)
+        return a->kind != SLOT_REG && b->kind == SLOT_REG;
+    return vec(a) < XMM8 && vec(b) >= XMM8;
+}
+
 // Returns the result, pinned.
 static u8 emit_pair(struct baseline *c, const struct simd_row *row, enum operand_order order) {
     struct operand_pair pair;
     pair.b = pop(c);
     pair.a = pop(c);
-    bool b_is_better = !operand_is_own(c, &pair.a) && operand_is_own(c, &pair.b);
-    if (order == ORDER_SWAPPED || (order == ORDER_ANY && b_is_better))
+    if (order == ORDER_SWAPPED || (order == ORDER_ANY && swap_is_better(c, &pair)))
         pair_swap(&pair);
-    operand_load(c, &pair.b);
-    operand_own(c, &pair.a, &pair.b);
-    vec_op(c, row, vec(&pair.a), vec(&pair.b));
-    operand_release(c, &pair.b);
-    return pair.a.reg;
+    // Homes are not aligned: only AVX forms take them.
+    if (!c->target.has_avx || vec_op_has_imm(row->op))
+        operand_load(c, &pair.b);
+    u8 to = xmm_result(c, &pair.a, &pair.b);
+    vec_op3(c, row, to, &pair);
+    return to;
 }
 
 void simd_binary(struct baseline *c, const struct simd_row *row) {
@@ -89,14 +116,14 @@ void simd_swapped(struct baseline *c, const struct simd_row *row) {
     push_reg(c, VALUE_V128, emit_pair(c, row, ORDER_SWAPPED));
 }
 
-// pcmpeqd xmm15, xmm15; pxor x, xmm15
-static void vec_not(struct baseline *c, enum xmm x) {
+// pcmpeqd xmm15, xmm15; pxor r, x, xmm15
+static void vec_not(struct baseline *c, enum xmm to, enum xmm x) {
     asm_vec_rr(c->a, VEC_PCMPEQD, SCRATCH_XMM, SCRATCH_XMM);
-    asm_vec_rr(c->a, VEC_PXOR, x, SCRATCH_XMM);
+    asm_vec_rrr(c->a, VEC_PXOR, to, x, SCRATCH_XMM);
 }
 
 static void push_negated(struct baseline *c, u8 reg) {
-    vec_not(c, as_xmm(reg));
+    vec_not(c, as_xmm(reg), as_xmm(reg));
     push_reg(c, VALUE_V128, reg);
 }
 
@@ -112,14 +139,16 @@ void simd_not_swapped(struct baseline *c, const struct simd_row *row) {
     push_negated(c, emit_pair(c, row, ORDER_SWAPPED));
 }
 
-// movaps xmm15, a; op xmm15, b; pcmpeq a, xmm15
+// op xmm15, a, b; pcmpeq r, a, xmm15
 static u8 emit_extreme_is_a(struct baseline *c, const struct simd_row *row) {
-    struct operand_pair pair = pop_pair_own(c);
-    asm_movaps_rr(c->a, SCRATCH_XMM, vec(&pair.a));
-    asm_vec_rr(c->a, row->op, SCRATCH_XMM, vec(&pair.b));
-    asm_vec_rr(c->a, (enum vec_op)((VEC_PCMPEQB & ~0xffu) | row->arg), vec(&pair.a), SCRATCH_XMM);
+    struct operand_pair pair = pop_pair(c);
+    asm_vec_rrr(c->a, row->op, SCRATCH_XMM, vec(&pair.a), vec(&pair.b));
+    enum vec_op equal = (enum vec_op)((VEC_PCMPEQB & ~0xffu) | row->arg);
+    enum xmm a = vec(&pair.a);
     operand_release(c, &pair.b);
-    return pair.a.reg;
+    u8 to = vec_result(c, &pair.a);
+    asm_vec_rrr(c->a, equal, as_xmm(to), a, SCRATCH_XMM);
+    return to;
 }
 
 void simd_extreme_is_a(struct baseline *c, const struct simd_row *row) {
@@ -147,19 +176,39 @@ void simd_const(struct baseline *c, const struct simd_row *) {
 }
 
 void simd_not(struct baseline *c, const struct simd_row *) {
-    push_negated(c, pop_own(c).reg);
+    struct operand a = pop_loaded(c);
+    u8 to = vec_result(c, &a);
+    vec_not(c, as_xmm(to), vec(&a));
+    push_reg(c, VALUE_V128, to);
 }
 
-// a where the mask is 1, b where it is 0: pxor a, b; pand a, mask; pxor a, b
+// a where the mask is 1, b where it is 0: pxor r, a, b; pand r, mask; pxor r, b
 void simd_bitselect(struct baseline *c, const struct simd_row *) {
     struct operand mask = pop_loaded(c);
-    struct operand_pair pair = pop_pair_own(c);
-    asm_vec_rr(c->a, VEC_PXOR, vec(&pair.a), vec(&pair.b));
-    asm_vec_rr(c->a, VEC_PAND, vec(&pair.a), vec(&mask));
-    asm_vec_rr(c->a, VEC_PXOR, vec(&pair.a), vec(&pair.b));
+    struct operand_pair pair = pop_pair(c);
+    u8 to = vec_result(c, &pair.a);
+    asm_vec_rrr(c->a, VEC_PXOR, as_xmm(to), vec(&pair.a), vec(&pair.b));
+    asm_vec_rr(c->a, VEC_PAND, as_xmm(to), vec(&mask));
+    asm_vec_rr(c->a, VEC_PXOR, as_xmm(to), vec(&pair.b));
     operand_release(c, &mask);
     operand_release(c, &pair.b);
-    push_reg(c, VALUE_V128, pair.a.reg);
+    push_reg(c, VALUE_V128, to);
+}
+
+// Relaxed: a lane of the mask may be all ones, all zeros, or told by its sign.
+//   vblendv r, b, a, mask
+void simd_laneselect(struct baseline *c, const struct simd_row *row) {
+    if (!c->target.has_avx) {
+        simd_bitselect(c, row);
+        return;
+    }
+    struct operand mask = pop_loaded(c);
+    struct operand_pair pair = pop_pair(c);
+    struct vec_blend from = {.x = vec(&pair.b), .y = vec(&pair.a), .mask = vec(&mask)};
+    operand_release(c, &mask);
+    u8 to = xmm_result(c, &pair.a, &pair.b);
+    asm_blendv(c->a, (enum width)row->arg, as_xmm(to), from);
+    push_reg(c, VALUE_V128, to);
 }
 
 // ptest a, a; setne
@@ -181,13 +230,12 @@ void simd_all_true(struct baseline *c, const struct simd_row *row) {
 }
 
 // pmovmskb, movmskps, movmskpd r, a
-// 16-bit lanes: movaps xmm15, a; packsswb xmm15, xmm15; pmovmskb r, xmm15; movzx r, r8
+// 16-bit lanes: packsswb xmm15, a, a; pmovmskb r, xmm15; movzx r, r8
 void simd_bitmask(struct baseline *c, const struct simd_row *row) {
     struct operand a = pop_loaded(c);
     u8 to = reg_result(c, GPR_MASK, NULL);
     if (row->arg == W16) {
-        asm_movaps_rr(c->a, SCRATCH_XMM, vec(&a));
-        asm_vec_rr(c->a, VEC_PACKSSWB, SCRATCH_XMM, SCRATCH_XMM);
+        asm_vec_rrr(c->a, VEC_PACKSSWB, SCRATCH_XMM, vec(&a), vec(&a));
         asm_movmsk(c->a, W8, as_gpr(to), SCRATCH_XMM);
         asm_movzx(c->a, W8, as_gpr(to), as_gpr(to));
     } else {

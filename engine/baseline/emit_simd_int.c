@@ -15,29 +15,29 @@ void simd_negate(struct baseline *c, const struct simd_row *row) {
 }
 
 // The sign as a mask m: (a ^ m) - m.
-//   pxor xmm15, xmm15; pcmpgtq xmm15, a; pxor a, xmm15; psubq a, xmm15
+//   pxor xmm15, xmm15; pcmpgtq xmm15, a; pxor r, a, xmm15; psubq r, xmm15
 void simd_abs64(struct baseline *c, const struct simd_row *) {
-    struct operand a = pop_own(c);
+    struct operand a = pop_loaded(c);
+    u8 to = vec_result(c, &a);
     asm_vec_rr(c->a, VEC_PXOR, SCRATCH_XMM, SCRATCH_XMM);
     asm_vec_rr(c->a, VEC_PCMPGTQ, SCRATCH_XMM, vec(&a));
-    asm_vec_rr(c->a, VEC_PXOR, vec(&a), SCRATCH_XMM);
-    asm_vec_rr(c->a, VEC_PSUBQ, vec(&a), SCRATCH_XMM);
-    push_reg(c, VALUE_V128, a.reg);
+    asm_vec_rrr(c->a, VEC_PXOR, as_xmm(to), vec(&a), SCRATCH_XMM);
+    asm_vec_rr(c->a, VEC_PSUBQ, as_xmm(to), SCRATCH_XMM);
+    push_reg(c, VALUE_V128, to);
 }
 
 // Looks both halves of each byte up in a table of 16.
-//   movaps xmm15, a; pand xmm15, [0f]; movaps r, [table]; pshufb r, xmm15
+//   pand xmm15, a, [0f]; movaps r, [table]; pshufb r, xmm15
 //   psrlw a, 4; pand a, [0f]; movaps xmm15, [table]; pshufb xmm15, a; paddb r, xmm15
 void simd_popcnt(struct baseline *c, const struct simd_row *) {
     static const u64 table[] = {0x0302020102010100, 0x0403030203020201};
     struct operand a = pop_own(c);
     u8 to = xmm_alloc(c);
     struct label *counts = vec_constant(c, table[0], table[1]);
-    asm_movaps_rr(c->a, SCRATCH_XMM, vec(&a));
-    vec_op_repeated(c, VEC_PAND, SCRATCH_XMM, repeat8(0x0f));
+    vec_op3_repeated(c, VEC_PAND, SCRATCH_XMM, vec(&a), repeat8(0x0f));
     asm_vec_rl(c->a, VEC_MOVAPS, as_xmm(to), counts);
     asm_vec_rr(c->a, VEC_PSHUFB, as_xmm(to), SCRATCH_XMM);
-    asm_vec_shift_i(c->a, VEC_SHIFT_PSRLW, vec(&a), 4);
+    asm_vec_shift_i(c->a, VEC_SHIFT_PSRLW, vec(&a), vec(&a), 4);
     vec_op_repeated(c, VEC_PAND, vec(&a), repeat8(0x0f));
     asm_vec_rl(c->a, VEC_MOVAPS, SCRATCH_XMM, counts);
     asm_vec_rr(c->a, VEC_PSHUFB, SCRATCH_XMM, vec(&a));
@@ -62,21 +62,23 @@ static u32 shift_lane_bits(enum vec_shift shift) {
     return 16u << ((shift >> 8) - 0x71);
 }
 
-// psllw a, imm / mov r11d, count; and r11d, mask; movd xmm15, r11d; psllw a, xmm15
+// psllw r, a, imm / mov r11d, count; and r11d, mask; movd xmm15, r11d; psllw r, a, xmm15
 void simd_shift(struct baseline *c, const struct simd_row *row) {
     enum vec_shift shift = (enum vec_shift)row->arg;
     u32 lane_bits = shift_lane_bits(shift);
     struct operand count = pop(c);
     if (!operand_is_const(&count))
         shift_count(c, &count, lane_bits);
-    struct operand a = pop_own(c);
+    struct operand a = pop_loaded(c);
+    u8 to = vec_result(c, &a);
     if (operand_is_const(&count)) {
-        asm_vec_shift_i(c->a, shift, vec(&a), (u8)(count.value & (lane_bits - 1)));
+        u8 by = (u8)(count.value & (lane_bits - 1));
+        asm_vec_shift_i(c->a, shift, as_xmm(to), vec(&a), by);
     } else {
         asm_mov_xr(c->a, W32, SCRATCH_XMM, SCRATCH);
-        asm_vec_rr(c->a, row->op, vec(&a), SCRATCH_XMM);
+        asm_vec_rrr(c->a, row->op, as_xmm(to), vec(&a), SCRATCH_XMM);
     }
-    push_reg(c, VALUE_V128, a.reg);
+    push_reg(c, VALUE_V128, to);
 }
 
 // Bits that would cross into the neighbouring byte are masked off: before a shift to the left,
@@ -110,7 +112,7 @@ void simd_shift8(struct baseline *c, const struct simd_row *row) {
     if (operand_is_const(&count)) {
         u8 by = (u8)(count.value & 7);
         u8 mask = row->op == VEC_PSLLW ? (u8)(0xff << by) : (u8)(0xff >> by);
-        asm_vec_shift_i(c->a, (enum vec_shift)row->arg, vec(&a), by);
+        asm_vec_shift_i(c->a, (enum vec_shift)row->arg, vec(&a), vec(&a), by);
         vec_op_repeated(c, VEC_PAND, vec(&a), repeat8(mask));
     } else {
         shift8_variable(c, row, vec(&a));
@@ -120,7 +122,7 @@ void simd_shift8(struct baseline *c, const struct simd_row *row) {
 
 // Each byte goes into the upper half of 16 bits, and comes back by a pack that never saturates.
 //   mov r11d, count; and r11d, 7; add r11d, 8; movd xmm15, r11d
-//   movaps t, a; punpckhbw t, t; punpcklbw a, a; psraw t, xmm15; psraw a, xmm15; packsswb a, t
+//   punpckhbw t, a, a; punpcklbw a, a; psraw t, xmm15; psraw a, xmm15; packsswb a, t
 void simd_shift8_s(struct baseline *c, const struct simd_row *) {
     struct operand count = pop(c);
     bool constant = operand_is_const(&count);
@@ -128,13 +130,12 @@ void simd_shift8_s(struct baseline *c, const struct simd_row *) {
         shift_count(c, &count, 8);
     struct operand a = pop_own(c);
     u8 high = xmm_alloc(c);
-    asm_movaps_rr(c->a, as_xmm(high), vec(&a));
-    asm_vec_rr(c->a, VEC_PUNPCKHBW, as_xmm(high), as_xmm(high));
+    asm_vec_rrr(c->a, VEC_PUNPCKHBW, as_xmm(high), vec(&a), vec(&a));
     asm_vec_rr(c->a, VEC_PUNPCKLBW, vec(&a), vec(&a));
     if (constant) {
         u8 by = (u8)(8 + (count.value & 7));
-        asm_vec_shift_i(c->a, VEC_SHIFT_PSRAW, as_xmm(high), by);
-        asm_vec_shift_i(c->a, VEC_SHIFT_PSRAW, vec(&a), by);
+        asm_vec_shift_i(c->a, VEC_SHIFT_PSRAW, as_xmm(high), as_xmm(high), by);
+        asm_vec_shift_i(c->a, VEC_SHIFT_PSRAW, vec(&a), vec(&a), by);
     } else {
         asm_alu_ri(c->a, ALU_ADD, W32, SCRATCH, 8);
         asm_mov_xr(c->a, W32, SCRATCH_XMM, SCRATCH);
@@ -167,21 +168,19 @@ void simd_shift64_s(struct baseline *c, const struct simd_row *) {
 // -- Products -----------------------------------------------------------------------------------
 
 // By halves: low * low + ((high a * low b + low a * high b) << 32).
-//   movaps t, a; psrlq t, 32; pmuludq t, b; movaps xmm15, b; psrlq xmm15, 32; pmuludq xmm15, a
+//   psrlq t, a, 32; pmuludq t, b; psrlq xmm15, b, 32; pmuludq xmm15, a
 //   paddq t, xmm15; psllq t, 32; pmuludq a, b; paddq a, t
 void simd_mul64(struct baseline *c, const struct simd_row *) {
     struct operand_pair pair = pop_pair_own(c);
     enum xmm a = vec(&pair.a);
     enum xmm b = vec(&pair.b);
     u8 cross = xmm_alloc(c);
-    asm_movaps_rr(c->a, as_xmm(cross), a);
-    asm_vec_shift_i(c->a, VEC_SHIFT_PSRLQ, as_xmm(cross), 32);
+    asm_vec_shift_i(c->a, VEC_SHIFT_PSRLQ, as_xmm(cross), a, 32);
     asm_vec_rr(c->a, VEC_PMULUDQ, as_xmm(cross), b);
-    asm_movaps_rr(c->a, SCRATCH_XMM, b);
-    asm_vec_shift_i(c->a, VEC_SHIFT_PSRLQ, SCRATCH_XMM, 32);
+    asm_vec_shift_i(c->a, VEC_SHIFT_PSRLQ, SCRATCH_XMM, b, 32);
     asm_vec_rr(c->a, VEC_PMULUDQ, SCRATCH_XMM, a);
     asm_vec_rr(c->a, VEC_PADDQ, as_xmm(cross), SCRATCH_XMM);
-    asm_vec_shift_i(c->a, VEC_SHIFT_PSLLQ, as_xmm(cross), 32);
+    asm_vec_shift_i(c->a, VEC_SHIFT_PSLLQ, as_xmm(cross), as_xmm(cross), 32);
     asm_vec_rr(c->a, VEC_PMULUDQ, a, b);
     asm_vec_rr(c->a, VEC_PADDQ, a, as_xmm(cross));
     reg_release(c, cross);
@@ -190,15 +189,14 @@ void simd_mul64(struct baseline *c, const struct simd_row *) {
 }
 
 // pmulhrsw gives 8000 in one case, -1 * -1, which must be 7fff.
-//   pmulhrsw a, b; movaps xmm15, [8000]; pcmpeqw xmm15, a; pxor a, xmm15
+//   pmulhrsw r, a, b; movaps xmm15, [8000]; pcmpeqw xmm15, r; pxor r, xmm15
 void simd_q15mulr(struct baseline *c, const struct simd_row *) {
-    struct operand_pair pair = pop_pair_own(c);
-    asm_vec_rr(c->a, VEC_PMULHRSW, vec(&pair.a), vec(&pair.b));
-    vec_op_repeated(c, VEC_MOVAPS, SCRATCH_XMM, repeat16(0x8000));
-    asm_vec_rr(c->a, VEC_PCMPEQW, SCRATCH_XMM, vec(&pair.a));
-    asm_vec_rr(c->a, VEC_PXOR, vec(&pair.a), SCRATCH_XMM);
-    operand_release(c, &pair.b);
-    push_reg(c, VALUE_V128, pair.a.reg);
+    struct operand_pair pair = pop_pair(c);
+    u8 to = xmm_result(c, &pair.a, &pair.b);
+    asm_vec_rrr(c->a, VEC_PMULHRSW, as_xmm(to), vec(&pair.a), vec(&pair.b));
+    vec_op3_repeated(c, VEC_PCMPEQW, SCRATCH_XMM, as_xmm(to), repeat16(0x8000));
+    asm_vec_rr(c->a, VEC_PXOR, as_xmm(to), SCRATCH_XMM);
+    push_reg(c, VALUE_V128, to);
 }
 
 // pmovsx to, from / pshufd to, from, ee; pmovsx to, to
@@ -230,15 +228,14 @@ void simd_extmul8(struct baseline *c, const struct simd_row *row) {
     push_reg(c, VALUE_V128, pair.a.reg);
 }
 
-// The products' two halves: movaps xmm15, a; pmulhw xmm15, b; pmullw a, b; punpck a, xmm15
+// The products' two halves: pmulhw xmm15, a, b; pmullw r, a, b; punpck r, xmm15
 void simd_extmul16(struct baseline *c, const struct simd_row *row) {
-    struct operand_pair pair = pop_pair_own(c);
-    asm_movaps_rr(c->a, SCRATCH_XMM, vec(&pair.a));
-    asm_vec_rr(c->a, row->op, SCRATCH_XMM, vec(&pair.b));
-    asm_vec_rr(c->a, VEC_PMULLW, vec(&pair.a), vec(&pair.b));
-    asm_vec_rr(c->a, row->arg != 0 ? VEC_PUNPCKHWD : VEC_PUNPCKLWD, vec(&pair.a), SCRATCH_XMM);
-    operand_release(c, &pair.b);
-    push_reg(c, VALUE_V128, pair.a.reg);
+    struct operand_pair pair = pop_pair(c);
+    u8 to = xmm_result(c, &pair.a, &pair.b);
+    asm_vec_rrr(c->a, row->op, SCRATCH_XMM, vec(&pair.a), vec(&pair.b));
+    asm_vec_rrr(c->a, VEC_PMULLW, as_xmm(to), vec(&pair.a), vec(&pair.b));
+    asm_vec_rr(c->a, row->arg != 0 ? VEC_PUNPCKHWD : VEC_PUNPCKLWD, as_xmm(to), SCRATCH_XMM);
+    push_reg(c, VALUE_V128, to);
 }
 
 // pmuldq takes lanes 0 and 2: pshufd xmm15, b, lanes; pshufd a, a, lanes; pmuldq a, xmm15
@@ -264,41 +261,43 @@ void simd_extadd8_s(struct baseline *c, const struct simd_row *) {
     push_reg(c, VALUE_V128, to);
 }
 
-// pmaddubsw a, [1]
+// pmaddubsw r, a, [1]
 void simd_extadd8_u(struct baseline *c, const struct simd_row *) {
-    struct operand a = pop_own(c);
-    vec_op_repeated(c, VEC_PMADDUBSW, vec(&a), repeat8(1));
-    push_reg(c, VALUE_V128, a.reg);
+    struct operand a = pop_loaded(c);
+    u8 to = vec_result(c, &a);
+    vec_op3_repeated(c, VEC_PMADDUBSW, as_xmm(to), vec(&a), repeat8(1));
+    push_reg(c, VALUE_V128, to);
 }
 
-// pmaddwd a, [1]
+// pmaddwd r, a, [1]
 void simd_extadd16_s(struct baseline *c, const struct simd_row *) {
-    struct operand a = pop_own(c);
-    vec_op_repeated(c, VEC_PMADDWD, vec(&a), repeat16(1));
-    push_reg(c, VALUE_V128, a.reg);
+    struct operand a = pop_loaded(c);
+    u8 to = vec_result(c, &a);
+    vec_op3_repeated(c, VEC_PMADDWD, as_xmm(to), vec(&a), repeat16(1));
+    push_reg(c, VALUE_V128, to);
 }
 
 // Each lane less 8000 is signed; that is 10000 too little for two.
-//   pxor a, [8000]; pmaddwd a, [1]; paddd a, [10000]
+//   pxor r, a, [8000]; pmaddwd r, [1]; paddd r, [10000]
 void simd_extadd16_u(struct baseline *c, const struct simd_row *) {
-    struct operand a = pop_own(c);
-    vec_op_repeated(c, VEC_PXOR, vec(&a), repeat16(0x8000));
-    vec_op_repeated(c, VEC_PMADDWD, vec(&a), repeat16(1));
-    vec_op_repeated(c, VEC_PADDD, vec(&a), repeat32(0x10000));
-    push_reg(c, VALUE_V128, a.reg);
+    struct operand a = pop_loaded(c);
+    u8 to = vec_result(c, &a);
+    vec_op3_repeated(c, VEC_PXOR, as_xmm(to), vec(&a), repeat16(0x8000));
+    vec_op_repeated(c, VEC_PMADDWD, as_xmm(to), repeat16(1));
+    vec_op_repeated(c, VEC_PADDD, as_xmm(to), repeat32(0x10000));
+    push_reg(c, VALUE_V128, to);
 }
 
 // i8 a times i7 b, added by four and to c. pmaddubsw takes unsigned bytes on the left: b.
-//   pmaddubsw b, a; pmaddwd b, [1]; paddd b, c
+//   pmaddubsw r, b, a; pmaddwd r, [1]; paddd r, c
 void simd_dot_add(struct baseline *c, const struct simd_row *) {
     struct operand sum = pop_loaded(c);
-    struct operand b = pop(c);
-    struct operand a = pop_loaded(c);
-    operand_own(c, &b, &a);
-    asm_vec_rr(c->a, VEC_PMADDUBSW, vec(&b), vec(&a));
-    vec_op_repeated(c, VEC_PMADDWD, vec(&b), repeat16(1));
-    asm_vec_rr(c->a, VEC_PADDD, vec(&b), vec(&sum));
-    operand_release(c, &a);
+    struct operand_pair pair = pop_pair(c);
+    u8 to = vec_result(c, &pair.b);
+    asm_vec_rrr(c->a, VEC_PMADDUBSW, as_xmm(to), vec(&pair.b), vec(&pair.a));
+    vec_op_repeated(c, VEC_PMADDWD, as_xmm(to), repeat16(1));
+    asm_vec_rr(c->a, VEC_PADDD, as_xmm(to), vec(&sum));
+    operand_release(c, &pair.a);
     operand_release(c, &sum);
-    push_reg(c, VALUE_V128, b.reg);
+    push_reg(c, VALUE_V128, to);
 }

@@ -18,7 +18,12 @@ static enum value_type float_lane_type(enum width w) {
 
 // The lowest lane of `x` in all lanes.
 //   pxor xmm15, xmm15; pshufb x, xmm15 / pshuflw x, x, 0; pshufd x, x, 0 / pshufd x, x, lanes
+//   AVX2: vpbroadcastb x, x / vpbroadcastw x, x
 void vec_spread(struct baseline *c, enum width w, enum xmm x) {
+    if (c->target.has_avx2 && w <= W16) {
+        asm_broadcast_r(c->a, w, x, x);
+        return;
+    }
     switch (w) {
     case W8:
         asm_vec_rr(c->a, VEC_PXOR, SCRATCH_XMM, SCRATCH_XMM);
@@ -109,30 +114,29 @@ void simd_replace(struct baseline *c, const struct simd_row *row) {
     push_reg(c, VALUE_V128, a.reg);
 }
 
-// insertps a, x, lane << 4 / movsd a, x / punpcklqdq a, x
+// insertps r, a, x, lane << 4 / movsd r, a, x / punpcklqdq r, a, x
 void simd_replace_float(struct baseline *c, const struct simd_row *row) {
-    struct operand_pair pair = pop_pair_own(c);
+    struct operand_pair pair = pop_pair(c);
+    u8 to = xmm_result(c, &pair.a, &pair.b);
     enum xmm a = vec(&pair.a);
     enum xmm x = vec(&pair.b);
     if (row->arg == W32)
-        asm_vec_rri(c->a, VEC_INSERTPS, a, x, (u8)(c->insn.lane << 4));
+        asm_vec_rrri(c->a, VEC_INSERTPS, as_xmm(to), a, x, (u8)(c->insn.lane << 4));
     else
-        asm_vec_rr(c->a, c->insn.lane == 0 ? VEC_MOVSD : VEC_PUNPCKLQDQ, a, x);
-    operand_release(c, &pair.b);
-    push_reg(c, VALUE_V128, pair.a.reg);
+        asm_vec_rrr(c->a, c->insn.lane == 0 ? VEC_MOVSD : VEC_PUNPCKLQDQ, as_xmm(to), a, x);
+    push_reg(c, VALUE_V128, to);
 }
 
 // -- Shuffles -----------------------------------------------------------------------------------
 
 // pshufb takes four bits of an index, and zero for one with the sign: 16 and more get it.
-//   movaps xmm15, [70]; paddusb xmm15, b; pshufb a, xmm15
+//   paddusb xmm15, b, [70]; pshufb r, a, xmm15
 void simd_swizzle(struct baseline *c, const struct simd_row *) {
-    struct operand_pair pair = pop_pair_own(c);
-    vec_op_repeated(c, VEC_MOVAPS, SCRATCH_XMM, repeat8(0x70));
-    asm_vec_rr(c->a, VEC_PADDUSB, SCRATCH_XMM, vec(&pair.b));
-    asm_vec_rr(c->a, VEC_PSHUFB, vec(&pair.a), SCRATCH_XMM);
-    operand_release(c, &pair.b);
-    push_reg(c, VALUE_V128, pair.a.reg);
+    struct operand_pair pair = pop_pair(c);
+    u8 to = xmm_result(c, &pair.a, &pair.b);
+    vec_op3_repeated(c, VEC_PADDUSB, SCRATCH_XMM, vec(&pair.b), repeat8(0x70));
+    asm_vec_rrr(c->a, VEC_PSHUFB, as_xmm(to), vec(&pair.a), SCRATCH_XMM);
+    push_reg(c, VALUE_V128, to);
 }
 
 // The sixteen lanes of a shuffle as they are taken from one of two vectors: `first` is the number
@@ -157,20 +161,17 @@ static bool lanes_by_four(const u8 lanes[16], u8 *imm) {
     return true;
 }
 
-// All lanes are of `x`, whose lane 0 has the number `first`: pshufd r, x, imm / pshufb x, [lanes]
+// All lanes are of `x`, whose lane 0 has the number `first`: pshufd r, x, imm / pshufb r, x,
+// [lanes]
 static void shuffle_one(struct baseline *c, struct operand *x, u32 first) {
     u8 imm;
-    if (lanes_by_four(c->insn.lanes, &imm)) {
-        operand_load(c, x);
-        enum xmm from = vec(x);
-        u8 to = reg_result(c, XMM_MASK, x);
-        asm_vec_rri(c->a, VEC_PSHUFD, as_xmm(to), from, imm);
-        push_reg(c, VALUE_V128, to);
-        return;
-    }
-    operand_own(c, x, NULL);
-    asm_vec_rl(c->a, VEC_PSHUFB, vec(x), lanes_of(c, first));
-    push_reg(c, VALUE_V128, x->reg);
+    operand_load(c, x);
+    u8 to = vec_result(c, x);
+    if (lanes_by_four(c->insn.lanes, &imm))
+        asm_vec_rri(c->a, VEC_PSHUFD, as_xmm(to), vec(x), imm);
+    else
+        asm_vec_rrl(c->a, VEC_PSHUFB, as_xmm(to), vec(x), lanes_of(c, first));
+    push_reg(c, VALUE_V128, to);
 }
 
 // Whether the lanes are, in turn, groups of `size` bytes of the two vectors, beginning at `start`.
@@ -216,30 +217,27 @@ static bool lanes_in_a_row(const u8 lanes[16]) {
     return true;
 }
 
-// punpck a, b / palignr b, a, bytes / movaps xmm15, b; pshufb xmm15, [lanes]; pshufb a, [lanes];
-// por a, xmm15
+// punpck r, a, b / palignr r, b, a, bytes
+// pshufb xmm15, b, [lanes]; pshufb r, a, [lanes]; por r, xmm15
 static void shuffle_two(struct baseline *c, struct operand *a, struct operand *b) {
     enum vec_op unpack;
+    operand_load(c, a);
+    operand_load(c, b);
     if (lanes_in_a_row(c->insn.lanes)) {
-        operand_load(c, a);
-        operand_own(c, b, a);
-        asm_vec_rri(c->a, VEC_PALIGNR, vec(b), vec(a), c->insn.lanes[0]);
-        operand_release(c, a);
-        push_reg(c, VALUE_V128, b->reg);
+        u8 to = xmm_result(c, b, a);
+        asm_vec_rrri(c->a, VEC_PALIGNR, as_xmm(to), vec(b), vec(a), c->insn.lanes[0]);
+        push_reg(c, VALUE_V128, to);
         return;
     }
-    operand_load(c, b);
-    operand_own(c, a, b);
+    u8 to = xmm_result(c, a, b);
     if (lanes_unpack(c->insn.lanes, &unpack)) {
-        asm_vec_rr(c->a, unpack, vec(a), vec(b));
+        asm_vec_rrr(c->a, unpack, as_xmm(to), vec(a), vec(b));
     } else {
-        asm_movaps_rr(c->a, SCRATCH_XMM, vec(b));
-        asm_vec_rl(c->a, VEC_PSHUFB, SCRATCH_XMM, lanes_of(c, 16));
-        asm_vec_rl(c->a, VEC_PSHUFB, vec(a), lanes_of(c, 0));
-        asm_vec_rr(c->a, VEC_POR, vec(a), SCRATCH_XMM);
+        asm_vec_rrl(c->a, VEC_PSHUFB, SCRATCH_XMM, vec(b), lanes_of(c, 16));
+        asm_vec_rrl(c->a, VEC_PSHUFB, as_xmm(to), vec(a), lanes_of(c, 0));
+        asm_vec_rr(c->a, VEC_POR, as_xmm(to), SCRATCH_XMM);
     }
-    operand_release(c, b);
-    push_reg(c, VALUE_V128, a->reg);
+    push_reg(c, VALUE_V128, to);
 }
 
 void simd_shuffle(struct baseline *c, const struct simd_row *) {

@@ -4,10 +4,18 @@
 
 #include "engine/baseline/simd.h"
 
-// op r, seg:[...]: the memory form reads as many bytes as vec_ops.def says.
+// op r, seg:[...]: the memory form reads as many bytes as vec_ops.def says; nothing when it is
+// folded.
 void simd_load(struct baseline *c, const struct simd_row *row) {
     struct operand index = pop_sum(c);
     struct mem from = memory_operand(c, &index);
+    if (row->op == VEC_MOVUPS && from.base != SCRATCH &&
+        load_is_folded(c, VALUE_V128, W64, false)) {
+        c->folded.mem = from;
+        c->folded.wasm_offset = c->insn.offset;
+        push_load(c, VALUE_V128, &index);
+        return;
+    }
     u8 to = reg_result(c, XMM_MASK, NULL);
     site_here(c, TRAP_MEMORY_BOUNDS);
     asm_vec_rm(c->a, row->op, as_xmm(to), from);
@@ -18,12 +26,19 @@ void simd_load(struct baseline *c, const struct simd_row *row) {
 // movzx r11d, seg:[...]; movd r, r11d; pxor xmm15, xmm15; pshufb r, xmm15
 // movzx r11d, seg:[...]; movd r, r11d; pshuflw r, r, 0; pshufd r, r, 0
 // movss r, seg:[...]; pshufd r, r, 0
+// AVX: vbroadcastss r, seg:[...]; AVX2: vpbroadcast r, seg:[...]
 void simd_load_splat(struct baseline *c, const struct simd_row *row) {
     enum width w = (enum width)row->arg;
     struct operand index = pop_sum(c);
     struct mem from = memory_operand(c, &index);
     u8 to = reg_result(c, XMM_MASK, NULL);
     site_here(c, TRAP_MEMORY_BOUNDS);
+    if (c->target.has_avx2 || (c->target.has_avx && w == W32)) {
+        asm_broadcast_m(c->a, w, as_xmm(to), from);
+        operand_release(c, &index);
+        push_reg(c, VALUE_V128, to);
+        return;
+    }
     if (w == W32) {
         asm_vec_rm(c->a, VEC_MOVSS, as_xmm(to), from);
     } else {

@@ -10,6 +10,7 @@
 #define BYTE_IF        0x04
 #define BYTE_BR_IF     0x0d
 #define BYTE_I32_CONST 0x41
+#define BYTE_SIMD      0xfdu
 
 // The opcodes of one operand type that take memory as their right operand, as the binary format
 // numbers them, and eqz. Less-than of floats is left out: it is compared the other way round.
@@ -79,11 +80,29 @@ static bool next_takes_memory(const struct baseline *c, const struct takers *tak
     return false;
 }
 
+// Whether a vector instruction follows that takes memory at any address as its right operand: AVX
+// forms do.
+static bool next_takes_vector(const struct baseline *c) {
+    const u8 *at = c->validator.reader.at;
+    usize left = (usize)(c->validator.reader.end - at);
+    if (!c->target.has_avx || c->operand_count == 0 || left < 3 || at[0] != BYTE_SIMD)
+        return false;
+    u32 code = at[1];
+    if (code >= 0x80) {
+        if (at[2] >= 0x80)
+            return false;
+        code = (code & 0x7f) | (u32)at[2] << 7;
+    }
+    return code < WASM_PREFIX_SLOTS && simd_takes_memory(wasm_op_find(BYTE_SIMD << 12 | code));
+}
+
 bool load_is_folded(const struct baseline *c, enum value_type type, enum width width, bool sign) {
     const struct reader *r = &c->validator.reader;
     const struct takers *takers = takers_of(type);
     if (r->at == r->end)
         return false;
+    if (type == VALUE_V128)
+        return next_takes_vector(c);
     bool is_i32 = type == VALUE_I32;
     if (*r->at == takers->eqz || (is_i32 && (*r->at == BYTE_IF || *r->at == BYTE_BR_IF)))
         return true;

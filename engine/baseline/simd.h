@@ -5,6 +5,9 @@
 // The scratch registers are xmm15 and r11. A template that needs more takes them with reg_alloc
 // before it decides on its result's register. What is read besides operands are constants behind
 // the function (vec_constant), and memory, with exactly the width that the instruction says.
+//
+// The comments name AVX forms, of three operands. Without AVX, `op r, a, b` is `movaps r, a; op r,
+// b`, and no move where r is a.
 
 #include "engine/baseline/baseline_internal.h"
 #include "engine/x64/asm_vec.h"
@@ -39,6 +42,12 @@ static inline void vec_op_repeated(struct baseline *c, enum vec_op op, enum xmm 
     asm_vec_rl(c->a, op, to, vec_constant(c, half, half));
 }
 
+// op to, x, [constant]
+static inline void vec_op3_repeated(struct baseline *c, enum vec_op op, enum xmm to, enum xmm x,
+                                    u64 half) {
+    asm_vec_rrl(c->a, op, to, x, vec_constant(c, half, half));
+}
+
 #define HIGH_HALF 0xee // pshufd: the upper eight bytes, twice
 
 static inline u8 xmm_alloc(struct baseline *c) {
@@ -54,6 +63,10 @@ struct operand_pair pop_pair_own(struct baseline *c);
 // The same, with both where they are.
 struct operand_pair pop_pair(struct baseline *c);
 struct operand pop_own(struct baseline *c);
+// A result for a sequence whose first instruction alone reads `a`, which is released.
+static inline u8 vec_result(struct baseline *c, const struct operand *a) {
+    return reg_result(c, XMM_MASK, a);
+}
 struct operand pop_loaded(struct baseline *c);
 
 // The lowest lane of `x` in all its lanes.
@@ -75,6 +88,7 @@ void simd_extreme_is_not_a(struct baseline *c, const struct simd_row *row);
 void simd_const(struct baseline *c, const struct simd_row *row);
 void simd_not(struct baseline *c, const struct simd_row *row);
 void simd_bitselect(struct baseline *c, const struct simd_row *row);
+void simd_laneselect(struct baseline *c, const struct simd_row *row); // arg: enum width
 void simd_any_true(struct baseline *c, const struct simd_row *row);
 void simd_all_true(struct baseline *c, const struct simd_row *row); // op: the lanes' pcmpeq
 void simd_bitmask(struct baseline *c, const struct simd_row *row);  // arg: enum width

@@ -22,6 +22,7 @@ static const struct func_type many_type = {12, 1, many_types};
 #define F32_ONE 0x3f800000u
 #define F64_TWO 0x4000000000000000u
 
+static enum cpu_level level; // each test runs in all of them
 static struct embedder e;
 static struct instance *instance; // its imports are the host's
 static struct instance *outer;    // its imports are the first one's exports
@@ -50,7 +51,7 @@ static enum trap host_many(struct instance *caller, u64 *values, void *context) 
 }
 
 static int setup(void **) {
-    embedder_init(&e);
+    embedder_init_config(&e, FEATURES_SUPPORTED, level);
     const struct extern_ref host[] = {
         embedder_host_func(&e, &swap_type, host_swap, NULL),
         embedder_host_func(&e, &many_type, host_many, NULL),
@@ -83,17 +84,18 @@ static const struct access {
     u32 bytes;
     bool stores;
 } accesses[] = {
-    {"v128.load", 16, false},        {"v128.load8x8_s", 8, false},
-    {"v128.load8x8_u", 8, false},    {"v128.load16x4_s", 8, false},
-    {"v128.load16x4_u", 8, false},   {"v128.load32x2_s", 8, false},
-    {"v128.load32x2_u", 8, false},   {"v128.load8_splat", 1, false},
-    {"v128.load16_splat", 2, false}, {"v128.load32_splat", 4, false},
-    {"v128.load64_splat", 8, false}, {"v128.load32_zero", 4, false},
-    {"v128.load64_zero", 8, false},  {"v128.load8_lane", 1, false},
-    {"v128.load16_lane", 2, false},  {"v128.load32_lane", 4, false},
-    {"v128.load64_lane", 8, false},  {"v128.store8_lane", 1, true},
-    {"v128.store16_lane", 2, true},  {"v128.store32_lane", 4, true},
-    {"v128.store64_lane", 8, true},  {"v128.store", 16, true},
+    {"v128.load", 16, false},        {"folded", 16, false},
+    {"v128.load8x8_s", 8, false},    {"v128.load8x8_u", 8, false},
+    {"v128.load16x4_s", 8, false},   {"v128.load16x4_u", 8, false},
+    {"v128.load32x2_s", 8, false},   {"v128.load32x2_u", 8, false},
+    {"v128.load8_splat", 1, false},  {"v128.load16_splat", 2, false},
+    {"v128.load32_splat", 4, false}, {"v128.load64_splat", 8, false},
+    {"v128.load32_zero", 4, false},  {"v128.load64_zero", 8, false},
+    {"v128.load8_lane", 1, false},   {"v128.load16_lane", 2, false},
+    {"v128.load32_lane", 4, false},  {"v128.load64_lane", 8, false},
+    {"v128.store8_lane", 1, true},   {"v128.store16_lane", 2, true},
+    {"v128.store32_lane", 4, true},  {"v128.store64_lane", 8, true},
+    {"v128.store", 16, true},
 };
 
 static u8 byte_at(u32 address) {
@@ -277,5 +279,11 @@ int main(void) {
         cmocka_unit_test(vectors_pass_to_the_host),
         cmocka_unit_test(vectors_pass_between_instances),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    static const enum cpu_level levels[] = {CPU_BASELINE, CPU_AVX_ONLY, CPU_NATIVE};
+    int failed = 0;
+    for (u32 i = 0; i < COUNT_OF(levels); i++) {
+        level = levels[i];
+        failed += cmocka_run_group_tests_name(cpu_level_name(level), tests, setup, teardown);
+    }
+    return failed;
 }

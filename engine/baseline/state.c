@@ -350,6 +350,36 @@ void operand_move_to(struct baseline *c, struct operand *x, u8 reg) {
     }
 }
 
+u8 xmm_result(struct baseline *c, struct operand *a, const struct operand *b) {
+    if (!c->target.has_avx) {
+        operand_own(c, a, b);
+        operand_release(c, b);
+        return a->reg;
+    }
+    operand_load(c, a);
+    u8 own = NO_REG;
+    if (operand_is_own(c, a))
+        own = a->reg;
+    else if (operand_is_own(c, b))
+        own = b->reg;
+    reg_release(c, a->reg);
+    if (b->kind == SLOT_REG)
+        reg_release(c, b->reg);
+    u8 to = reg_hint(c, XMM_MASK);
+    if (to != NO_REG && c->refs[to] == 0) {
+        local_detach(c, to);
+        reg_retain(c, to);
+    } else if (own != NO_REG) {
+        to = own;
+        reg_retain(c, to);
+    } else {
+        to = reg_alloc(c, XMM_MASK);
+    }
+    if (b->kind != SLOT_REG)
+        operand_release(c, b); // only now: spilling may take an address's registers
+    return to;
+}
+
 // -- Locals -------------------------------------------------------------------------------------
 
 // mov r, [home]

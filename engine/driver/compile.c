@@ -69,6 +69,9 @@ static enum status make_code(struct module *module, struct module_error *error) 
         .type_ids = module->type_ids,
         .has_lzcnt = (engine->cpu & CPU_LZCNT) != 0,
         .has_bmi1 = (engine->cpu & CPU_BMI1) != 0,
+        .has_avx = (engine->cpu & CPU_AVX) != 0,
+        .has_avx2 = (engine->cpu & CPU_AVX2) != 0,
+        .has_fma = (engine->cpu & CPU_FMA) != 0,
     };
     struct code_image image;
     enum status status = image_init(&image, own_func_count(decl));

@@ -4,6 +4,39 @@
 #include "engine/driver/driver_internal.h"
 #include "engine/runtime/entry.h"
 
+static const char *const cpu_level_names[] = {
+    [CPU_NATIVE] = "native", [CPU_AVX_ONLY] = "avx", [CPU_BASELINE] = "baseline"};
+
+const char *cpu_level_name(enum cpu_level level) {
+    ASSERT(level < COUNT_OF(cpu_level_names));
+    return cpu_level_names[level];
+}
+
+bool cpu_level_named(struct bytes name, enum cpu_level *out) {
+    for (u32 i = 0; i < COUNT_OF(cpu_level_names); i++) {
+        if (bytes_equal_text(name, cpu_level_names[i])) {
+            *out = (enum cpu_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+// The enum cpu_feature bits that may be used.
+static u32 cpu_mask(enum cpu_level level) {
+    switch (level) {
+    case CPU_NATIVE:
+        return UINT32_MAX;
+    case CPU_AVX_ONLY:
+        return CPU_AVX;
+    case CPU_BASELINE:
+        return 0;
+    case CPU_LEVEL_COUNT:
+        break;
+    }
+    UNREACHABLE();
+}
+
 // Host functions that were made together.
 struct host_batch {
     struct host_batch *next;
@@ -25,7 +58,7 @@ enum status engine_create(const struct engine_config *config, struct engine **ou
     if (engine == NULL)
         return ERR_NO_MEMORY;
     engine->config = *config;
-    engine->cpu = engine_cpu_features();
+    engine->cpu = engine_cpu_features() & cpu_mask(config->cpu);
     type_registry_init(&engine->types);
     code_registry_init(&engine->codes);
     enum status status = thunks_make_cross(engine);

@@ -76,7 +76,10 @@ void trap_capture(struct thread_block *thread, struct instance *instance);
 enum cpu_feature : u32 {
     CPU_LZCNT = 1u << 0,
     CPU_BMI1 = 1u << 1,
+    CPU_AVX = 1u << 2, // and the operating system keeps the registers
+    CPU_AVX2 = 1u << 3,
+    CPU_FMA = 1u << 4,
 };
 
-// The enum cpu_feature bits of this CPU.
+// The enum cpu_feature bits of this CPU. AVX2 and FMA only with AVX.
 u32 engine_cpu_features(void);

@@ -4,7 +4,7 @@
 // The error is sticky: once memory has run out, what is assembled goes nowhere, so callers check
 // the status once per function. Operands that do not exist in the instruction set (rsp as an index)
 // are bugs and asserted. Every encoder picks the shortest encoding of its operands. No SSE beyond
-// SSE4.2 and POPCNT (x86-64-v2) is assumed.
+// SSE4.2 and POPCNT (x86-64-v2) is assumed, unless the assembler is told that there is AVX.
 
 #include "base/status.h"
 #include "base/types.h"
@@ -103,6 +103,9 @@ struct assembler {
     u32 limit;    // where room for one instruction ends
     u32 capacity; // of `code`
     enum status status;
+    // Every float and vector instruction is emitted in its AVX form (VEX prefix). asm_reset keeps
+    // it.
+    bool has_avx;
     u8 spare[2 * INSTRUCTION_ROOM]; // the buffer, as long as there is no other
 };
 
@@ -221,6 +224,14 @@ void asm_sse_rm(struct assembler *a, enum sse_op op, enum fwidth w, enum xmm to,
                 struct mem from); // not the bitwise ones
 void asm_sse_rl(struct assembler *a, enum sse_op op, enum fwidth w, enum xmm to,
                 struct label *from); // rip-relative; not the bitwise ones
+// to = op(x, y): the AVX form, or a move and the SSE form. Without AVX, `y` must not be `to` unless
+// `x` is. Not square roots.
+void asm_sse_rrr(struct assembler *a, enum sse_op op, enum fwidth w, enum xmm to, enum xmm x,
+                 enum xmm y);
+void asm_sse_rrm(struct assembler *a, enum sse_op op, enum fwidth w, enum xmm to, enum xmm x,
+                 struct mem y); // not the bitwise ones
+void asm_sse_rrl(struct assembler *a, enum sse_op op, enum fwidth w, enum xmm to, enum xmm x,
+                 struct label *y); // not the bitwise ones
 void asm_movaps_rr(struct assembler *a, enum xmm to, enum xmm from);
 void asm_loadf(struct assembler *a, enum fwidth w, enum xmm to, struct mem from); // movss, movsd
 void asm_loadf_label(struct assembler *a, enum fwidth w, enum xmm to, struct label *from);

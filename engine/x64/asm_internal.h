@@ -16,6 +16,8 @@ struct opcode {
     bool wide;     // REX.W
     bool byte_reg; // ModRM.reg is a byte register: spl, bpl, sil and dil need a REX prefix
     bool byte_rm;  // the same of ModRM.rm, when that is a register
+    bool vex;      // the AVX form
+    u8 first;      // of that: the first source (or NO_FIRST), a register
 };
 
 // The operand-size rules of integer instructions: prefix 66 for W16, REX.W for W64.
@@ -87,7 +89,10 @@ static inline bool fits_i8(i64 value) {
 
 // Prefixes, REX and opcode. `rex` has the bits that extend ModRM and SIB; `force` asks for a REX
 // even when it is empty.
+u8 *asm_put_vex(u8 *at, struct opcode op, u8 rex);
 INLINED u8 *put_opcode(u8 *at, struct opcode op, u8 rex, bool force) {
+    if (op.vex)
+        return asm_put_vex(at, op, rex);
     *at = op.prefix;
     at += op.prefix != 0;
     if (op.wide)
@@ -221,6 +226,28 @@ static inline u8 *put_plus(u8 *at, u8 code, bool wide, u8 reg) {
 INLINED void emit_plus(struct assembler *a, u8 code, bool wide, u8 reg) {
     commit(a, put_plus(begin(a), code, wide, reg));
 }
+
+// -- The AVX forms ------------------------------------------------------------------------------
+
+// Without a first source, the field for it must be as for register 0.
+#define NO_FIRST XMM0
+
+// The opcode of a float or vector instruction as this code has them.
+INLINED struct opcode with_first(const struct assembler *a, struct opcode op, enum xmm first) {
+    op.vex = a->has_avx;
+    op.first = first;
+    return op;
+}
+
+// The SSE forms overwrite their first source: moves it to `to`, which must not be the other one's.
+INLINED void asm_first_source(struct assembler *a, enum xmm to, enum xmm x, enum xmm y) {
+    if (a->has_avx || to == x)
+        return;
+    ASSERT(to != y);
+    asm_movaps_rr(a, to, x);
+}
+
+// -- Fixed bytes --------------------------------------------------------------------------------
 
 // Instructions that are up to eight given bytes, the first in the lowest bits.
 static inline void emit_fixed(struct assembler *a, u64 bytes, u32 len) {

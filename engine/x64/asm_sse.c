@@ -1,4 +1,8 @@
-// Scalar float instructions, SSE up to 4.1. Float values are bits here as everywhere.
+// Scalar float instructions, SSE up to 4.1 or the AVX forms of the same. Float values are bits here
+// as everywhere.
+//
+// An AVX form of one operand takes what lies above the scalar from another register. That is its
+// operand's here: so the result depends on nothing else.
 
 #include "engine/x64/asm_internal.h"
 
@@ -24,35 +28,65 @@ static bool is_bitwise(enum sse_op op) {
     return op >= SSE_AND && op <= SSE_XOR;
 }
 
+static struct opcode sse_opcode(enum sse_op op, enum fwidth w) {
+    return is_bitwise(op) ? packed_opcode(w, op) : scalar_opcode(w, op);
+}
+
 void asm_sse_rr(struct assembler *a, enum sse_op op, enum fwidth w, enum xmm to, enum xmm from) {
-    emit_rr(a, is_bitwise(op) ? packed_opcode(w, op) : scalar_opcode(w, op), to, from);
+    emit_rr(a, with_first(a, sse_opcode(op, w), op == SSE_SQRT ? from : to), to, from);
 }
 
 void asm_sse_rm(struct assembler *a, enum sse_op op, enum fwidth w, enum xmm to, struct mem from) {
     ASSERT(!is_bitwise(op)); // they would read 16 aligned bytes
-    emit_rm(a, scalar_opcode(w, op), to, from);
+    emit_rm(a, with_first(a, scalar_opcode(w, op), to), to, from);
 }
 
 void asm_sse_rl(struct assembler *a, enum sse_op op, enum fwidth w, enum xmm to,
                 struct label *from) {
     ASSERT(!is_bitwise(op));
-    asm_emit_rl(a, scalar_opcode(w, op), to, from);
+    asm_emit_rl(a, with_first(a, scalar_opcode(w, op), to), to, from);
 }
 
+void asm_sse_rrr(struct assembler *a, enum sse_op op, enum fwidth w, enum xmm to, enum xmm x,
+                 enum xmm y) {
+    ASSERT(op != SSE_SQRT);
+    asm_first_source(a, to, x, y);
+    emit_rr(a, with_first(a, sse_opcode(op, w), x), to, y);
+}
+
+void asm_sse_rrm(struct assembler *a, enum sse_op op, enum fwidth w, enum xmm to, enum xmm x,
+                 struct mem y) {
+    ASSERT(op != SSE_SQRT && !is_bitwise(op));
+    asm_first_source(a, to, x, x);
+    emit_rm(a, with_first(a, scalar_opcode(w, op), x), to, y);
+}
+
+void asm_sse_rrl(struct assembler *a, enum sse_op op, enum fwidth w, enum xmm to, enum xmm x,
+                 struct label *y) {
+    ASSERT(op != SSE_SQRT && !is_bitwise(op));
+    asm_first_source(a, to, x, x);
+    asm_emit_rl(a, with_first(a, scalar_opcode(w, op), x), to, y);
+}
+
+// The store's opcode has the registers the other way round: for AVX, the shorter prefix extends
+// only ModRM.reg.
 void asm_movaps_rr(struct assembler *a, enum xmm to, enum xmm from) {
-    emit_rr(a, packed_opcode(F32, 0x28), to, from);
+    if (a->has_avx && from >= XMM8 && to < XMM8)
+        emit_rr(a, with_first(a, packed_opcode(F32, 0x29), NO_FIRST), from, to);
+    else
+        emit_rr(a, with_first(a, packed_opcode(F32, 0x28), NO_FIRST), to, from);
 }
 
 void asm_loadf(struct assembler *a, enum fwidth w, enum xmm to, struct mem from) {
-    emit_rm(a, scalar_opcode(w, 0x10), to, from);
+    emit_rm(a, with_first(a, scalar_opcode(w, 0x10), NO_FIRST), to, from);
 }
 
 void asm_loadf_label(struct assembler *a, enum fwidth w, enum xmm to, struct label *from) {
-    asm_emit_rl(a, scalar_opcode(w, 0x10), to, from);
+    asm_emit_rl(a, with_first(a, scalar_opcode(w, 0x10), NO_FIRST), to, from);
 }
 
 void asm_storef(struct assembler *a, enum fwidth w, struct mem to, enum xmm from) {
-    emit_rm(a, scalar_opcode(w, 0x11), from, to);
+    emit_rm(a, with_first(a, scalar_opcode(w, 0x11), NO_FIRST), from, to);
 }
 
 // movd, movq between the files: the vector register is ModRM.reg in both directions.
@@ -62,19 +96,19 @@ static struct opcode transfer_opcode(enum width w, u8 code) {
 }
 
 void asm_mov_xr(struct assembler *a, enum width w, enum xmm to, enum gpr from) {
-    emit_rr(a, transfer_opcode(w, 0x6e), to, from);
+    emit_rr(a, with_first(a, transfer_opcode(w, 0x6e), NO_FIRST), to, from);
 }
 
 void asm_mov_rx(struct assembler *a, enum width w, enum gpr to, enum xmm from) {
-    emit_rr(a, transfer_opcode(w, 0x7e), from, to);
+    emit_rr(a, with_first(a, transfer_opcode(w, 0x7e), NO_FIRST), from, to);
 }
 
 void asm_ucomis(struct assembler *a, enum fwidth w, enum xmm x, enum xmm y) {
-    emit_rr(a, packed_opcode(w, 0x2e), x, y);
+    emit_rr(a, with_first(a, packed_opcode(w, 0x2e), NO_FIRST), x, y);
 }
 
 void asm_ucomis_m(struct assembler *a, enum fwidth w, enum xmm x, struct mem y) {
-    emit_rm(a, packed_opcode(w, 0x2e), x, y);
+    emit_rm(a, with_first(a, packed_opcode(w, 0x2e), NO_FIRST), x, y);
 }
 
 void asm_rounds(struct assembler *a, enum fwidth w, enum round_mode mode, enum xmm to,
@@ -82,7 +116,8 @@ void asm_rounds(struct assembler *a, enum fwidth w, enum round_mode mode, enum x
     ASSERT(mode <= ROUND_TRUNC);
     u8 code = w == F32 ? 0x0a : 0x0b;
     struct opcode op = {.prefix = 0x66, .map = MAP_0F3A, .code = code};
-    emit_rr_i8(a, op, to, from, mode | 8); // 8: an inexact result raises nothing
+    emit_rr_i8(a, with_first(a, op, from), to, from,
+               mode | 8); // 8: an inexact result raises nothing
 }
 
 void asm_cvtsi2s(struct assembler *a, enum fwidth to_width, enum width from_width, enum xmm to,
@@ -90,7 +125,7 @@ void asm_cvtsi2s(struct assembler *a, enum fwidth to_width, enum width from_widt
     ASSERT(from_width == W32 || from_width == W64);
     struct opcode op = scalar_opcode(to_width, 0x2a);
     op.wide = from_width == W64;
-    emit_rr(a, op, to, from);
+    emit_rr(a, with_first(a, op, to), to, from);
 }
 
 void asm_cvtts2si(struct assembler *a, enum width to_width, enum fwidth from_width, enum gpr to,
@@ -98,9 +133,10 @@ void asm_cvtts2si(struct assembler *a, enum width to_width, enum fwidth from_wid
     ASSERT(to_width == W32 || to_width == W64);
     struct opcode op = scalar_opcode(from_width, 0x2c);
     op.wide = to_width == W64;
-    emit_rr(a, op, to, from);
+    emit_rr(a, with_first(a, op, NO_FIRST), to, from);
 }
 
 void asm_cvts2s(struct assembler *a, enum fwidth to_width, enum xmm to, enum xmm from) {
-    emit_rr(a, scalar_opcode(to_width == F32 ? F64 : F32, 0x5a), to, from);
+    struct opcode op = scalar_opcode(to_width == F32 ? F64 : F32, 0x5a);
+    emit_rr(a, with_first(a, op, from), to, from);
 }

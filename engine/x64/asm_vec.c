@@ -1,6 +1,6 @@
 // Vector instructions. Nearly all have one shape, so enum vec_op's values are their encodings; the
 // rest move between register files, where the operands' order in ModRM differs from one to the
-// next.
+// next. An instruction and its AVX form are one opcode, told apart by what is put before it.
 
 #include "engine/x64/asm_vec.h"
 
@@ -17,8 +17,8 @@ static struct opcode vec_opcode(enum vec_op op) {
 
 bool vec_op_has_imm(enum vec_op op) {
     switch (op) {
-#define VEC_OP(name, text, prefix, map, code, bytes)
-#define VEC_OP_IMM(name, text, prefix, map, code, bytes)                                           \
+#define VEC_OP(name, text, prefix, map, code, sources, bytes)
+#define VEC_OP_IMM(name, text, prefix, map, code, sources, bytes)                                  \
     case VEC_##name:                                                                               \
         return true;
 #include "engine/x64/vec_ops.def"
@@ -29,34 +29,76 @@ bool vec_op_has_imm(enum vec_op op) {
     }
 }
 
+// The opcode with `x` as its first source, if it has two.
+static struct opcode opcode_from(const struct assembler *a, enum vec_op op, enum xmm x) {
+    return with_first(a, vec_opcode(op), VEC_SOURCES(op) == VEC_SOURCES_1 ? NO_FIRST : x);
+}
+
+// The same for what is read from memory.
+static struct opcode opcode_from_memory(const struct assembler *a, enum vec_op op, enum xmm x) {
+    return with_first(a, vec_opcode(op), VEC_SOURCES(op) == VEC_SOURCES_2 ? x : NO_FIRST);
+}
+
 void asm_vec_rr(struct assembler *a, enum vec_op op, enum xmm to, enum xmm from) {
     ASSERT(!vec_op_has_imm(op));
-    asm_emit_rr(a, vec_opcode(op), to, from);
+    asm_emit_rr(a, opcode_from(a, op, to), to, from);
 }
 
 void asm_vec_rm(struct assembler *a, enum vec_op op, enum xmm to, struct mem from) {
     ASSERT(!vec_op_has_imm(op));
-    asm_emit_rm(a, vec_opcode(op), to, from);
+    asm_emit_rm(a, opcode_from_memory(a, op, to), to, from);
 }
 
 void asm_vec_rl(struct assembler *a, enum vec_op op, enum xmm to, struct label *from) {
     ASSERT(!vec_op_has_imm(op)); // the distance counts from the instruction's end
-    asm_emit_rl(a, vec_opcode(op), to, from);
+    asm_emit_rl(a, opcode_from_memory(a, op, to), to, from);
 }
 
 void asm_vec_rri(struct assembler *a, enum vec_op op, enum xmm to, enum xmm from, u8 imm) {
     ASSERT(vec_op_has_imm(op));
-    asm_emit_rr_i8(a, vec_opcode(op), to, from, imm);
+    asm_emit_rr_i8(a, opcode_from(a, op, to), to, from, imm);
 }
 
 void asm_vec_rmi(struct assembler *a, enum vec_op op, enum xmm to, struct mem from, u8 imm) {
     ASSERT(vec_op_has_imm(op));
-    asm_emit_rm_i8(a, vec_opcode(op), to, from, imm);
+    asm_emit_rm_i8(a, opcode_from_memory(a, op, to), to, from, imm);
 }
 
-void asm_vec_shift_i(struct assembler *a, enum vec_shift op, enum xmm x, u8 count) {
+void asm_vec_rrr(struct assembler *a, enum vec_op op, enum xmm to, enum xmm x, enum xmm y) {
+    ASSERT(VEC_SOURCES(op) != VEC_SOURCES_1);
+    asm_first_source(a, to, x, y);
+    ASSERT(!vec_op_has_imm(op));
+    asm_emit_rr(a, with_first(a, vec_opcode(op), x), to, y);
+}
+
+void asm_vec_rrm(struct assembler *a, enum vec_op op, enum xmm to, enum xmm x, struct mem y) {
+    ASSERT(VEC_SOURCES(op) == VEC_SOURCES_2);
+    ASSERT(!vec_op_has_imm(op));
+    asm_first_source(a, to, x, x);
+    asm_emit_rm(a, with_first(a, vec_opcode(op), x), to, y);
+}
+
+void asm_vec_rrl(struct assembler *a, enum vec_op op, enum xmm to, enum xmm x, struct label *y) {
+    ASSERT(VEC_SOURCES(op) == VEC_SOURCES_2);
+    ASSERT(!vec_op_has_imm(op));
+    asm_first_source(a, to, x, x);
+    asm_emit_rl(a, with_first(a, vec_opcode(op), x), to, y);
+}
+
+void asm_vec_rrri(struct assembler *a, enum vec_op op, enum xmm to, enum xmm x, enum xmm y,
+                  u8 imm) {
+    ASSERT(VEC_SOURCES(op) == VEC_SOURCES_2);
+    ASSERT(vec_op_has_imm(op));
+    asm_first_source(a, to, x, y);
+    asm_emit_rr_i8(a, with_first(a, vec_opcode(op), x), to, y, imm);
+}
+
+// The AVX form names its result where the others name their first source.
+void asm_vec_shift_i(struct assembler *a, enum vec_shift op, enum xmm to, enum xmm from, u8 count) {
     struct opcode opcode = {.prefix = 0x66, .map = MAP_0F, .code = (u8)(op >> 8)};
-    asm_emit_rr_i8(a, opcode, (u8)op, x, count);
+    if (!a->has_avx && to != from)
+        asm_movaps_rr(a, to, from);
+    asm_emit_rr_i8(a, with_first(a, opcode, to), op & 7, a->has_avx ? from : to, count);
 }
 
 void asm_loadv(struct assembler *a, enum xmm to, struct mem from) {
@@ -64,7 +106,8 @@ void asm_loadv(struct assembler *a, enum xmm to, struct mem from) {
 }
 
 void asm_storev(struct assembler *a, struct mem to, enum xmm from) {
-    asm_emit_rm(a, (struct opcode){.map = MAP_0F, .code = 0x11}, from, to);
+    struct opcode op = {.map = MAP_0F, .code = 0x11};
+    asm_emit_rm(a, with_first(a, op, NO_FIRST), from, to);
 }
 
 // -- Lanes --------------------------------------------------------------------------------------
@@ -87,31 +130,33 @@ static struct opcode pextr_opcode(enum width w) {
 
 void asm_pinsr_r(struct assembler *a, enum width w, enum xmm to, enum gpr from, u8 lane) {
     check_lane(w, lane);
-    asm_emit_rr_i8(a, pinsr_opcode(w), to, from, lane);
+    asm_emit_rr_i8(a, with_first(a, pinsr_opcode(w), to), to, from, lane);
 }
 
 void asm_pinsr_m(struct assembler *a, enum width w, enum xmm to, struct mem from, u8 lane) {
     check_lane(w, lane);
-    asm_emit_rm_i8(a, pinsr_opcode(w), to, from, lane);
+    asm_emit_rm_i8(a, with_first(a, pinsr_opcode(w), to), to, from, lane);
 }
 
 void asm_pextr_r(struct assembler *a, enum width w, enum gpr to, enum xmm from, u8 lane) {
     check_lane(w, lane);
-    if (w == W16) // the older form is shorter and has its operands the other way round
-        asm_emit_rr_i8(a, (struct opcode){.prefix = 0x66, .map = MAP_0F, .code = 0xc5}, to, from,
-                       lane);
+    // The older form is shorter and has its operands the other way round.
+    struct opcode older = {.prefix = 0x66, .map = MAP_0F, .code = 0xc5};
+    if (w == W16)
+        asm_emit_rr_i8(a, with_first(a, older, NO_FIRST), to, from, lane);
     else
-        asm_emit_rr_i8(a, pextr_opcode(w), from, to, lane);
+        asm_emit_rr_i8(a, with_first(a, pextr_opcode(w), NO_FIRST), from, to, lane);
 }
 
 void asm_pextr_m(struct assembler *a, enum width w, struct mem to, enum xmm from, u8 lane) {
     check_lane(w, lane);
-    asm_emit_rm_i8(a, pextr_opcode(w), from, to, lane);
+    asm_emit_rm_i8(a, with_first(a, pextr_opcode(w), NO_FIRST), from, to, lane);
 }
 
 void asm_movmsk(struct assembler *a, enum width w, enum gpr to, enum xmm from) {
     ASSERT(w != W16);
     u8 code = w == W8 ? 0xd7 : 0x50;
     u8 prefix = w == W32 ? 0 : 0x66;
-    asm_emit_rr(a, (struct opcode){.prefix = prefix, .map = MAP_0F, .code = code}, to, from);
+    struct opcode op = {.prefix = prefix, .map = MAP_0F, .code = code};
+    asm_emit_rr(a, with_first(a, op, NO_FIRST), to, from);
 }

@@ -1,22 +1,26 @@
 #pragma once
-// The assembler's vector instructions: SSE2 to SSE4.2, two operands, on 128 bits. Floats and
-// vectors share the registers; enum xmm is asm.h's.
+// The assembler's vector instructions, on 128 bits: SSE2 to SSE4.2, or the AVX forms of the same
+// (see struct assembler). Floats and vectors share the registers; enum xmm is asm.h's.
 
 #include "engine/x64/asm.h"
 
-// Prefix, opcode map and opcode of a vector instruction, as one number.
-#define VEC_PREFIX(op) ((u8)((op) >> 16))
-#define VEC_MAP(op)    ((u8)((op) >> 8))
-#define VEC_CODE(op)   ((u8)(op))
-#define VEC_MAP_0F     1
-#define VEC_MAP_0F38   2
-#define VEC_MAP_0F3A   3
+// How many operands, prefix, opcode map and opcode of a vector instruction, as one number.
+#define VEC_SOURCES(op)   ((op) >> 24)
+#define VEC_PREFIX(op)    ((u8)((op) >> 16))
+#define VEC_MAP(op)       ((u8)((op) >> 8))
+#define VEC_CODE(op)      ((u8)(op))
+#define VEC_MAP_0F        1
+#define VEC_MAP_0F38      2
+#define VEC_MAP_0F3A      3
+#define VEC_SOURCES_MERGE 3
+#define VEC_SOURCES_1     1
+#define VEC_SOURCES_2     2
 
 enum vec_op : u32 {
-#define VEC_OP(name, text, prefix, map, code, bytes)                                               \
-    VEC_##name = (prefix) << 16 | VEC_MAP_##map << 8 | (code),
-#define VEC_OP_IMM(name, text, prefix, map, code, bytes)                                           \
-    VEC_OP(name, text, prefix, map, code, bytes)
+#define VEC_OP(name, text, prefix, map, code, sources, bytes)                                      \
+    VEC_##name = VEC_SOURCES_##sources << 24 | (prefix) << 16 | VEC_MAP_##map << 8 | (code),
+#define VEC_OP_IMM(name, text, prefix, map, code, sources, bytes)                                  \
+    VEC_OP(name, text, prefix, map, code, sources, bytes)
 #include "engine/x64/vec_ops.def"
 #undef VEC_OP
 #undef VEC_OP_IMM
@@ -32,6 +36,13 @@ void asm_vec_rl(struct assembler *a, enum vec_op op, enum xmm to,
                 struct label *from); // rip-relative
 void asm_vec_rri(struct assembler *a, enum vec_op op, enum xmm to, enum xmm from, u8 imm);
 void asm_vec_rmi(struct assembler *a, enum vec_op op, enum xmm to, struct mem from, u8 imm);
+
+// to = op(x, y), of two sources: the AVX form, or a move and the SSE form. Without AVX, `y` must
+// not be `to` unless `x` is.
+void asm_vec_rrr(struct assembler *a, enum vec_op op, enum xmm to, enum xmm x, enum xmm y);
+void asm_vec_rrm(struct assembler *a, enum vec_op op, enum xmm to, enum xmm x, struct mem y);
+void asm_vec_rrl(struct assembler *a, enum vec_op op, enum xmm to, enum xmm x, struct label *y);
+void asm_vec_rrri(struct assembler *a, enum vec_op op, enum xmm to, enum xmm x, enum xmm y, u8 imm);
 
 // What cmpps and cmppd take as their immediate. The negated ones hold for unordered operands.
 enum vec_cmp : u8 { CMP_EQ, CMP_LT, CMP_LE, CMP_UNORD, CMP_NEQ, CMP_NLT, CMP_NLE, CMP_ORD };
@@ -52,7 +63,7 @@ enum vec_shift : u16 {
     VEC_SHIFT_PSLLQ = 0x7306,
     VEC_SHIFT_PSLLDQ = 0x7307, // by bytes
 };
-void asm_vec_shift_i(struct assembler *a, enum vec_shift op, enum xmm x, u8 count);
+void asm_vec_shift_i(struct assembler *a, enum vec_shift op, enum xmm to, enum xmm from, u8 count);
 
 // 16 bytes at any address (movups).
 void asm_loadv(struct assembler *a, enum xmm to, struct mem from);
@@ -67,3 +78,29 @@ void asm_pextr_m(struct assembler *a, enum width w, struct mem to, enum xmm from
 
 // The lanes' signs as bits of `to`: pmovmskb (W8), movmskps (W32), movmskpd (W64).
 void asm_movmsk(struct assembler *a, enum width w, enum gpr to, enum xmm from);
+
+// -- What only AVX has --------------------------------------------------------------------------
+
+// The lowest lane of `from` in all lanes; from memory, exactly the lane's bytes are read. Needs
+// AVX2, except for W32 and W64 from memory.
+void asm_broadcast_r(struct assembler *a, enum width w, enum xmm to, enum xmm from);
+void asm_broadcast_m(struct assembler *a, enum width w, enum xmm to, struct mem from);
+
+// Lane by lane, `y` where the sign bit of `mask` is set, else `x`: vpblendvb (W8), vblendvps (W32),
+// vblendvpd (W64).
+struct vec_blend {
+    enum xmm x;
+    enum xmm y;
+    enum xmm mask;
+};
+void asm_blendv(struct assembler *a, enum width w, enum xmm to, struct vec_blend from);
+
+// Packed multiplication and addition with one rounding; needs FMA. The value is the opcode byte.
+enum vec_fma : u8 {
+    FMA_MADD_213 = 0xa8,  // to = x * to + y
+    FMA_MADD_231 = 0xb8,  // to = x * y + to
+    FMA_NMADD_213 = 0xac, // to = y - x * to
+    FMA_NMADD_231 = 0xbc, // to = to - x * y
+};
+void asm_fma(struct assembler *a, enum vec_fma op, enum fwidth w, enum xmm to, enum xmm x,
+             enum xmm y);

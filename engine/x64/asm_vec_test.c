@@ -17,9 +17,9 @@ static const struct vec_row {
     const char *text;
     u8 bytes;
 } rows[] = {
-#define VEC_OP(name, text, prefix, map, code, bytes) {VEC_##name, text, bytes},
-#define VEC_OP_IMM(name, text, prefix, map, code, bytes)                                           \
-    VEC_OP(name, text, prefix, map, code, bytes)
+#define VEC_OP(name, text, prefix, map, code, sources, bytes) {VEC_##name, text, bytes},
+#define VEC_OP_IMM(name, text, prefix, map, code, sources, bytes)                                  \
+    VEC_OP(name, text, prefix, map, code, sources, bytes)
 #include "engine/x64/vec_ops.def"
 #undef VEC_OP
 #undef VEC_OP_IMM
@@ -141,7 +141,7 @@ static void list_lanes(void) {
 static void list_shifts(void) {
     FOR_EACH_XMM(x) for (usize i = 0; i < COUNT_OF(shifts); i++) {
         for (u32 count = 0; count < 256; count += 15) {
-            asm_vec_shift_i(&list, shifts[i].op, x, (u8)count);
+            asm_vec_shift_i(&list, shifts[i].op, x, x, (u8)count);
             means("%s xmm%d, %u", shifts[i].text, x, count);
         }
     }
@@ -199,7 +199,7 @@ static void encodings_are_the_manuals(void **) {
     EXPECT("66450f3800c1", asm_vec_rr(a, VEC_PSHUFB, XMM8, XMM9));
     EXPECT("660f70c14e", asm_vec_rri(a, VEC_PSHUFD, XMM0, XMM1, 0x4e));
     EXPECT("6467440f1038", asm_loadv(a, XMM15, ((struct mem){RAX, NO_GPR, 0, SEG_FS, true, 0})));
-    EXPECT("660f73f00c", asm_vec_shift_i(a, VEC_SHIFT_PSLLQ, XMM0, 12));
+    EXPECT("660f73f00c", asm_vec_shift_i(a, VEC_SHIFT_PSLLQ, XMM0, XMM0, 12));
     EXPECT("66490f3a16c001", asm_pextr_r(a, W64, R8, XMM0, 1));
     EXPECT("66410fc5c007", asm_pextr_r(a, W16, RAX, XMM8, 7));
     asm_fini(a);

@@ -108,6 +108,16 @@ static u64 number_option(const char *name, u64 otherwise) {
     return otherwise;
 }
 
+// What `cpu=` on the command line says, if it is understood.
+static enum cpu_level cpu_option(void) {
+    enum cpu_level level = CPU_NATIVE;
+    if (has_option("cpu=baseline"))
+        level = CPU_BASELINE;
+    else if (has_option("cpu=avx"))
+        level = CPU_AVX_ONLY;
+    return level;
+}
+
 // -- On the boot stack --------------------------------------------------------------------------
 
 static void start_memory(void) {
@@ -124,6 +134,7 @@ static void start_engine(void) {
     const struct engine_config config = {
         .segment = is_fs ? SEGMENT_FS : SEGMENT_GS,
         .features = FEATURES_SUPPORTED,
+        .cpu = cpu_option(),
     };
     struct engine *engine;
     process_early_init();

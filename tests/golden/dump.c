@@ -7,7 +7,8 @@
 //   guard OFFSET TRY        (a call that returns here lies in that try)
 //   try TRY: TEXT           (its catches, and where they land, and the try around it)
 //
-// Nothing is run, so the result is the same on every machine: the target has neither LZCNT nor BMI.
+// Nothing is run, so the result is the same on every machine: the target has neither LZCNT nor BMI,
+// and with --avx AVX, AVX2 and FMA, else none of these.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,18 +70,26 @@ static void tries_dump(const struct code_unit *unit) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 2)
+    bool avx = argc == 3 && strcmp(argv[1], "--avx") == 0;
+    if (argc != 2 + avx)
         return 2;
+    const char *path = argv[argc - 1];
     struct module_error error = {0};
     struct module_decl *decl = NULL;
     struct instance_layout layout;
-    check(module_decode(file_read(argv[1]), FEATURES_SUPPORTED, &error, &decl), &error);
+    check(module_decode(file_read(path), FEATURES_SUPPORTED, &error, &decl), &error);
     check(layout_compute(decl, &layout), &error);
 
     u32 *type_ids = malloc((decl->type_count + 1) * sizeof(*type_ids));
     for (u32 i = 0; i < decl->type_count; i++)
         type_ids[i] = 0x100 + i;
-    struct compile_target target = {.segment = SEGMENT_FS, .type_ids = type_ids};
+    struct compile_target target = {
+        .segment = SEGMENT_FS,
+        .type_ids = type_ids,
+        .has_avx = avx,
+        .has_avx2 = avx,
+        .has_fma = avx,
+    };
     struct baseline *baseline = baseline_create(decl, &layout, &target);
     if (baseline == NULL)
         return 1;

@@ -444,7 +444,8 @@ static void load_all(struct run *run, const struct case_input *input) {
 
 void case_run(const struct case_input *input, FILE *out, struct case_stats *stats) {
     struct run run = {.out = out, .stats = stats, .host_hash = 0x811c9dc5};
-    struct engine_config config = {.segment = SEGMENT_GS, .features = FEATURES_SUPPORTED};
+    struct engine_config config = {
+        .segment = SEGMENT_GS, .features = FEATURES_SUPPORTED, .cpu = input->cpu};
     CHECK(engine_create(&config, &run.engine) == OK);
     CHECK(store_create(run.engine, NULL, &run.store) == OK);
     host_linux_engine(run.engine);

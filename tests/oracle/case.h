@@ -14,7 +14,8 @@ struct case_input {
     struct bytes modules[CASE_MODULES];
     u64 number;        // for the line
     const char *label; // likewise: where it is from
-    u32 vectors;       // how often each export is called
+    enum cpu_level cpu;
+    u32 vectors; // how often each export is called
 };
 
 // Tallies, for the report.

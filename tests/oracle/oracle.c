@@ -3,9 +3,10 @@
 //     oracle generate SEED FIRST COUNT [DRAWS]   cases FIRST to FIRST + COUNT - 1 of our generator
 //     oracle files FILE.wasm...                  one case for each file
 //
-// A case is a function of SEED and its number; DRAWS limits the decisions of the generator, which
-// makes cases smaller that begin in the same way. ORACLE_WITHOUT in the environment is a set of
-// enum feature bits that are not used. Tallies go to stderr.
+// The numbers take the CPU levels in turn. A case is a function of SEED and its number; DRAWS
+// limits the decisions of the generator, which makes cases smaller that begin in the same way.
+// ORACLE_WITHOUT in the environment is a set of enum feature bits that are not used. Tallies go to
+// stderr.
 
 #include <inttypes.h>
 #include <signal.h>
@@ -34,6 +35,7 @@ static void on_alarm(int signal) {
 static void run(struct case_input *input, struct case_stats *stats) {
     current = input->number;
     input->vectors = VECTORS;
+    input->cpu = (enum cpu_level)(input->number % CPU_LEVEL_COUNT);
     alarm(CASE_SECONDS);
     case_run(input, stdout, stats);
     alarm(0);

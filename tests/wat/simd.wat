@@ -10,6 +10,10 @@
   ;; -- Accesses, at the address that is given --------------------------------------------------
   (func (export "v128.load") (param i32) (result v128) (v128.load (local.get 0)))
   (func (export "v128.load+5") (param i32) (result v128) (v128.load offset=5 (local.get 0)))
+  (func (export "folded") (param i32) (result v128)
+    (i8x16.add (v128.const i64x2 0 0) (v128.load (local.get 0))))
+  (func (export "folded+5") (param i32) (result v128)
+    (i8x16.add (v128.const i64x2 0 0) (v128.load offset=5 (local.get 0))))
   (func (export "v128.load8x8_s") (param i32) (result v128) (v128.load8x8_s (local.get 0)))
   (func (export "v128.load8x8_s+5") (param i32) (result v128) (v128.load8x8_s offset=5 (local.get 0)))
   (func (export "v128.load8x8_u") (param i32) (result v128) (v128.load8x8_u (local.get 0)))

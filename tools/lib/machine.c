@@ -23,8 +23,9 @@
 
 #include "tools/lib/report.h"
 
-#define QEMU       "qemu-system-x86_64"
-#define PATH_BYTES 4096
+#define APPEND_BYTES 256 // the command line is one of ours
+#define QEMU         "qemu-system-x86_64"
+#define PATH_BYTES   4096
 
 // The pairs between us (first) and the child (second).
 struct channels {
@@ -104,12 +105,19 @@ static void become_qemu(const struct machine_config *config, const char *kernel,
     char cpus[16];
     char link[64];
     char archive[64];
+    // What the CPU lacks, the kernel finds out.
+    static const char *const models[] = {
+        [CPU_NATIVE] = "max",
+        [CPU_AVX_ONLY] = "max,avx2=off,fma=off,bmi1=off,bmi2=off,abm=off",
+        [CPU_BASELINE] = "max,avx=off,f16c=off,avx2=off,fma=off,bmi1=off,bmi2=off,abm=off",
+    };
     snprintf(memory, sizeof(memory), "%lluM", (unsigned long long)(config->ram_bytes / MIB));
     snprintf(cpus, sizeof(cpus), "%u", config->cpus);
     snprintf(link, sizeof(link), "socket,id=link,fd=%d", link_fd);
     snprintf(archive, sizeof(archive), "/proc/self/fd/%d", config->archive);
-    execlp(QEMU, QEMU, "-accel", "tcg", "-machine", "q35", "-cpu", "max", "-m", memory, "-smp",
-           cpus, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",   //
+    execlp(QEMU, QEMU, "-accel", "tcg", "-machine", "q35", "-cpu", models[config->cpu], "-m",
+           memory, "-smp", cpus, "-nodefaults", "-no-user-config", "-display", "none",
+           "-no-reboot",                                                               //
            "-chardev", "file,id=serial,path=/dev/stdout", "-serial", "chardev:serial", //
            "-chardev", link, "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=link",
            "-kernel", kernel, "-initrd", archive, "-append", config->append, NULL);
@@ -120,13 +128,15 @@ static void become_hosted(const struct machine_config *config, const char *kerne
     char cpus[16];
     char link[16];
     char archive[16];
+    char append[APPEND_BYTES];
+    snprintf(append, sizeof(append), "%s cpu=%s", config->append, cpu_level_name(config->cpu));
     snprintf(memory, sizeof(memory), "%llu", (unsigned long long)(config->ram_bytes / MIB));
     snprintf(cpus, sizeof(cpus), "%u", config->cpus);
     snprintf(link, sizeof(link), "%d", link_fd);
     snprintf(archive, sizeof(archive), "%d", config->archive);
     const char *symbols = config->symbols != NULL ? "--symbols" : NULL; // ends the list where NULL
     execl(kernel, "kwast-hosted", "--memory", memory, "--cpus", cpus, "--link", link, "--archive",
-          archive, "--append", config->append, symbols, config->symbols, NULL);
+          archive, "--append", append, symbols, config->symbols, NULL);
 }
 
 // In the child, in our memory: becomes the machine, or leaves the reason in *error.

@@ -3,6 +3,7 @@
 // not outlive its starter.
 
 #include "base/types.h"
+#include "engine/api/engine.h"
 
 enum machine_kind {
     MACHINE_QEMU,
@@ -14,6 +15,7 @@ struct machine_config {
     int archive;   // descriptor of the boot archive, a regular file
     u64 ram_bytes; // a multiple of MIB
     u32 cpus;
+    enum cpu_level cpu;  // what code may use; QEMU's CPU has no more than that of what is optional
     const char *append;  // the kernel's command line
     const char *symbols; // whom to tell of compiled functions: perf, gdb or NULL; hosted only
     bool runs_scripts;   // the kernel that runs specification scripts
