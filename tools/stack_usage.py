@@ -229,7 +229,7 @@ def check_image(path, verbose):
          [("frames that check rsp itself, thunk", (slack + THUNK_BYTES, ())),
           ("host function or helper", called), on_top]),
         ("a process before and after its program", 2 * headroom,
-         [("process_main", depths.deepest(["process_main"])), on_top]),
+         [("first or other thread", depths.deepest(["process_main", "process_thread_main"])), on_top]),
         ("interrupt stack", interrupt_stack, [("handler", depths.deepest(["interrupt_handle"]))]),
         ("main thread", main_stack, [("main_thread", depths.deepest(["main_thread"])), on_top]),
         ("reaper", reaper_stack, [("reaper_main", depths.deepest(["reaper_main"])), on_top]),

@@ -268,6 +268,14 @@ MUST_USE enum status instance_create(struct store *store, struct module *module,
                                      const struct extern_ref *imports, struct module_error *error,
                                      enum trap *trap, struct instance **out);
 
+// Whether instance_reset is possible: all memories are imported, or there are none.
+bool instance_can_reset(const struct instance *instance);
+
+// Makes the instance what instance_create made it, for another to use: globals, tables and segments
+// of its own; imported memories stay, and active segments are written again. No code of it runs.
+// Returns the trap of a segment that does not fit.
+MUST_USE enum trap instance_reset(struct instance *instance);
+
 // The start function, or NULL.
 struct func_ref *instance_start_func(struct instance *instance);
 

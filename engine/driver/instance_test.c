@@ -324,6 +324,52 @@ static void running_out_of_memory_undoes_everything(void **state) {
     embedder_fini(&e);
 }
 
+// A used instance becomes what a new one is; what it imports stays.
+static void resetting_makes_an_instance_anew(void **state) {
+    (void)state;
+    struct embedder e;
+    embedder_init_with(&e, FEATURES_ALL);
+    static const struct wasm_part parts[] = {
+        PART(IMPORTS, "\1\1m\0\2\0\1"),         PART(TABLES, "\1\x70\0\2"),
+        PART(GLOBALS, "\1\x7f\1\x41\7\x0b"),    PART(EXPORTS, "\2\1t\1\0\1g\3\0"),
+        PART(DATAS, "\2\0\x41\3\x0b\2hi\1\1?"),
+    };
+    struct extern_ref memory = {.kind = EXTERN_MEMORY};
+    const struct memory_type type = {.limits = {.min = 1}};
+    assert_int_equal(store_memory(e.store, type, &memory.memory), OK);
+    struct instance *instance = make(&e, parts, COUNT_OF(parts), &memory);
+    assert_true(instance_can_reset(instance));
+    u8 *bytes = (u8 *)memory.memory->base;
+    struct table *table = embedder_export(instance, "t").table;
+    u64 *cell = embedder_export(instance, "g").global->cell;
+    assert_true(instance->state->data_dropped[0]);
+
+    bytes[3] = bytes[9] = 'x';
+    *cell = 8;
+    table->elements[1] = 5;
+    assert_true(table_grow(table, 30, 6));
+    instance->state->data_dropped[1] = true;
+    assert_int_equal(instance_reset(instance), TRAP_NONE);
+    assert_int_equal(*cell, 7);
+    assert_int_equal(table->size, 2);
+    assert_int_equal(table->elements[0] | table->elements[1], 0);
+    assert_memory_equal(bytes + 3, "hi", 2); // active segments are written again
+    assert_int_equal(bytes[9], 'x');
+    assert_true(instance->state->data_dropped[0] && !instance->state->data_dropped[1]);
+    assert_true(table_grow(table, 30, 0));
+    assert_int_equal(table->elements[31], 0);
+    embedder_fini(&e);
+}
+
+static void an_own_memory_cannot_be_reset(void **state) {
+    (void)state;
+    struct embedder e;
+    embedder_init_with(&e, FEATURES_ALL);
+    static const struct wasm_part parts[] = {PART(MEMORIES, "\1\0\1")};
+    assert_false(instance_can_reset(make(&e, parts, COUNT_OF(parts), NULL)));
+    embedder_fini(&e);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_memory_has_its_own_data),
@@ -336,6 +382,8 @@ int main(void) {
         cmocka_unit_test(tags_are_known_by_where_they_are),
         cmocka_unit_test(what_cannot_be_given_is_a_limit),
         cmocka_unit_test(running_out_of_memory_undoes_everything),
+        cmocka_unit_test(resetting_makes_an_instance_anew),
+        cmocka_unit_test(an_own_memory_cannot_be_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,8 +87,13 @@ static bool stack_suffices(struct thread_block *thread, u32 area_slots) {
 }
 
 static void note_outcome(struct thread_block *thread, enum trap trap) {
-    if (thread->report != NULL)
-        *thread->report = (struct trap_report){.trap = trap};
+    struct trap_report *report = thread->report;
+    if (report == NULL)
+        return;
+    report->trap = trap;
+    report->tag = NO_TAG;
+    report->frame_count = 0; // the frames are not cleared: there are none
+    report->frames_total = 0;
 }
 
 static enum trap call_host(struct thread_block *thread, struct func_ref *func,

@@ -86,6 +86,11 @@ static enum trap run_data_segments(struct instance *instance) {
     return TRAP_NONE;
 }
 
+static enum trap run_segments(struct instance *instance) {
+    enum trap trap = run_elem_segments(instance);
+    return trap == TRAP_NONE ? run_data_segments(instance) : trap;
+}
+
 // Version 1.0 had an instance fail as a whole, before anything is written, when an active segment
 // is out of bounds; bulk memory operations made it a trap in the middle. The text of the first that
 // does not fit, or NULL.
@@ -338,11 +343,26 @@ enum status instance_create(struct store *store, struct module *module,
     }
 
     // Commit point.
-    *trap = run_elem_segments(instance);
-    if (*trap == TRAP_NONE)
-        *trap = run_data_segments(instance);
+    *trap = run_segments(instance);
     *out = instance;
     return OK;
+}
+
+bool instance_can_reset(const struct instance *instance) {
+    const struct module_decl *decl = instance->module->decl;
+    return decl->memory_count == decl->memory_import_count;
+}
+
+enum trap instance_reset(struct instance *instance) {
+    ASSERT(instance_can_reset(instance));
+    const struct module_decl *decl = instance->module->decl;
+    struct instance_state *state = instance->state;
+    make_own_globals(instance);
+    for (u32 i = decl->table_import_count; i < decl->table_count; i++)
+        table_reset(instance_table(instance, i), decl->tables[i].limits.min);
+    memset(state->data_dropped, 0, decl->data_count * sizeof *state->data_dropped);
+    memset(state->elem_dropped, 0, decl->elem_count * sizeof *state->elem_dropped);
+    return run_segments(instance);
 }
 
 struct func_ref *instance_start_func(struct instance *instance) {

@@ -60,6 +60,7 @@ void memory_fini(struct memory *memory);
 
 // Grows by `count` elements of value `value`.
 MUST_USE bool table_grow(struct table *table, u64 count, u64 value);
+void table_reset(struct table *table, u64 size); // to `size` null references, which it once had
 void table_fini(struct table *table);
 
 // -- instance.c ---------------------------------------------------------------------------------

@@ -72,6 +72,13 @@ bool table_grow(struct table *table, u64 count, u64 value) {
     return true;
 }
 
+void table_reset(struct table *table, u64 size) {
+    CHECK(size <= table->capacity);
+    table->size = size;
+    if (size != 0)
+        memset(table->elements, 0, size * sizeof *table->elements);
+}
+
 void table_fini(struct table *table) {
     elements_free(table->owner, table->elements, table->capacity);
 }

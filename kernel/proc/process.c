@@ -262,6 +262,7 @@ static void init_process(struct process *process, const struct process_config *c
     wait_queue_init(&process->gone);
     wait_queue_init(&process->ended);
     list_init(&process->threads);
+    list_init(&process->spares);
     list_init(&process->table_link);
     list_init(&process->children);
     list_init(&process->child_link);

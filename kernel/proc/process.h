@@ -35,10 +35,15 @@ struct process_thread {
     enum trap trap;         // of an active segment that did not fit, or TRAP_NONE
     struct thread_block block;
     struct trap_report report;
+    u64 cpu_before_ns; // that `thread` had used before
 
     // Under process.lock:
     struct thread *thread; // NULL once it has ended
-    struct list link;      // in process.threads
+    struct list link;      // in process.threads, or process.spares
+
+    // Under `told.lock`, for a spare one:
+    struct wait_queue told;
+    enum thread_order { ORDER_NONE, ORDER_RUN, ORDER_LEAVE } order;
 };
 
 struct process {
@@ -65,6 +70,8 @@ struct process {
 
     // Under lock:
     struct list threads; // that have not ended
+    struct list spares;  // that wait for being used again
+    u32 spare_count;
     u32 last_thread_id;
     u64 ended_cpu_ns; // of those that have
     bool is_ending;   // how is decided: trap and exit_status stay from then on
@@ -147,6 +154,9 @@ struct guest_memory process_memory(const struct process *process);
 // CPU time of all its threads, those that have ended too. Exact for the running thread; of another
 // that runs at the moment the time since it was last charged, at most a slice, is not in it.
 u64 process_cpu_time_ns(struct process *process);
+
+// CPU time of the running thread, since its program started.
+u64 process_thread_cpu_time_ns(void);
 
 // Ends the running process, unless that is under way already: host functions return what this
 // returns.

@@ -9,11 +9,17 @@
 // thread's return, a kill. Who decides has all the others killed; then each leaves by itself, and
 // the first thread, which stays to the last, takes the process down.
 //
+// Making a stack and an instance takes ten times what most threads need to start and end. So some
+// that return stay as spares, with both, until the process needs a thread again or ends: their
+// instance is reset then, which is what a new one would be. A spare is nobody's thread: it is not
+// killed, for it has nothing to do but wait for an order.
+//
 // Invariants:
-//   1. thread_count is how many threads there are or are being made by one that is counted, so when
-//      it is 1 the first thread is alone and stays so;
+//   1. thread_count is how many threads there are, spares too, or are being made by one that is
+//      counted, so when it is 1 the first thread is alone and stays so;
 //   2. a thread in process.threads has not ended: who holds process.lock may kill it;
-//   3. no thread joins process.threads once the process is ending.
+//   3. no thread joins process.threads or process.spares once the process is ending;
+//   4. who has taken a spare off process.spares gives it one order.
 //
 // Locks: process.lock, then what thread_kill takes; gone.lock by itself.
 
@@ -23,6 +29,7 @@
 
 #define STACK_COMMITTED_FIRST (2ull * STACK_HEADROOM_BYTES)
 #define THREAD_ID_MAX         0x1fffffffu
+#define SPARES_MAX            4u
 
 // -- Ending -------------------------------------------------------------------------------------
 
@@ -85,13 +92,65 @@ void process_thread_leave(struct process_thread *thread) {
     stack_charge_kernel(running->stack);
 
     spin_lock(&process->lock);
-    process->ended_cpu_ns += thread_cpu_time_ns();
+    process->ended_cpu_ns += thread_cpu_time_ns() - thread->cpu_before_ns;
     thread->thread = NULL;
-    list_remove(&thread->link);
+    if (!list_is_empty(&thread->link)) // else it was a spare
+        list_remove(&thread->link);
     spin_unlock(&process->lock);
 }
 
+// -- Spares -------------------------------------------------------------------------------------
+
+// Lets the running thread, which has returned, be a spare. False: it is to leave.
+static bool retire(struct process_thread *thread) {
+    struct process *process = thread->process;
+    bool is_small = thread->thread->stack->accessible == STACK_COMMITTED_FIRST;
+    if (!is_small || !instance_can_reset(thread->instance))
+        return false;
+    spin_lock(&process->lock);
+    bool retires = !process->is_ending && process->spare_count < SPARES_MAX;
+    if (retires) {
+        u64 used_ns = thread_cpu_time_ns();
+        process->ended_cpu_ns += used_ns - thread->cpu_before_ns;
+        thread->cpu_before_ns = used_ns;
+        process->spare_count++;
+        list_remove(&thread->link);
+        list_push_front(&process->spares, &thread->link);
+    }
+    spin_unlock(&process->lock);
+    return retires;
+}
+
+static struct process_thread *take_spare(struct process *process) {
+    spin_lock(&process->lock);
+    struct list *node = list_pop_front(&process->spares);
+    if (node != NULL)
+        process->spare_count--;
+    spin_unlock(&process->lock);
+    return node == NULL ? NULL : container_of(node, struct process_thread, link);
+}
+
+// The spare may be gone on return.
+static void give_order(struct process_thread *spare, enum thread_order order) {
+    wait_lock(&spare->told);
+    spare->order = order;
+    wake_one_locked(&spare->told);
+    wait_unlock(&spare->told);
+}
+
+static enum thread_order wait_for_order(struct process_thread *spare) {
+    wait_lock(&spare->told);
+    while (spare->order == ORDER_NONE)
+        wait_for_sure_locked(&spare->told);
+    enum thread_order order = spare->order;
+    spare->order = ORDER_NONE;
+    wait_unlock(&spare->told);
+    return order;
+}
+
 void process_threads_wait(struct process *process) {
+    for (struct process_thread *spare; (spare = take_spare(process)) != NULL;)
+        give_order(spare, ORDER_LEAVE);
     wait_lock(&process->gone);
     while (process->thread_count != 1)
         wait_for_sure_locked(&process->gone); // all others have been killed
@@ -146,15 +205,21 @@ static void count_down(struct process *process) {
     wait_unlock(&process->gone);
 }
 
-static void thread_main(void *argument) {
-    struct process_thread *thread = argument;
-    struct process *process = thread->process;
-    process_thread_enter(thread);
+static void run_program(struct process_thread *thread) {
     enum trap trap = process_thread_begin(thread);
     u64 values[] = {thread->id, thread->argument};
     if (trap == TRAP_NONE)
         trap = func_call(process_engine(), &thread->block, thread->entry, values);
     process_thread_finish(thread, trap);
+}
+
+static void process_thread_main(void *argument) {
+    struct process_thread *thread = argument;
+    struct process *process = thread->process;
+    process_thread_enter(thread);
+    do {
+        run_program(thread);
+    } while (retire(thread) && wait_for_order(thread) == ORDER_RUN);
 
     store_destroy(thread->store);
     process_thread_leave(thread);
@@ -218,7 +283,6 @@ static enum status join_process(struct process_thread *thread) {
     if (status == OK) {
         thread->id = new_id_locked(process);
         list_push_back(&process->threads, &thread->link);
-        process_retain(process);
     }
     spin_unlock(&process->lock);
     return status;
@@ -231,14 +295,16 @@ static enum status make_thread(struct process *process, u32 argument, u32 *id) {
     thread->process = process;
     thread->argument = argument;
     list_init(&thread->link);
+    wait_queue_init(&thread->told);
     enum status status = instantiate(thread);
     if (status == OK)
-        status = process_thread_create(thread, thread_main, thread);
+        status = process_thread_create(thread, process_thread_main, thread);
     if (status != OK)
         goto fail_thread;
     status = join_process(thread);
     if (status != OK)
         goto fail_join;
+    process_retain(process);
     *id = thread->id; // it may have ended when thread_start returns
     thread_start(thread->thread);
     return OK;
@@ -251,9 +317,21 @@ fail_thread:
     return status;
 }
 
+static enum status use_spare(struct process_thread *spare, u32 argument, u32 *id) {
+    spare->argument = argument;
+    spare->trap = instance_reset(spare->instance);
+    enum status status = join_process(spare);
+    *id = spare->id;
+    give_order(spare, status == OK ? ORDER_RUN : ORDER_LEAVE);
+    return status;
+}
+
 enum status process_thread_start(struct process *process, u32 argument, u32 *id) {
     if (!has_shared_memory(process))
         return ERR_UNSUPPORTED;
+    struct process_thread *spare = take_spare(process);
+    if (spare != NULL)
+        return use_spare(spare, argument, id);
     wait_lock(&process->gone);
     bool has_room = process->thread_count < process->thread_limit;
     if (has_room)
@@ -275,8 +353,17 @@ u64 process_cpu_time_ns(struct process *process) {
     u64 sum_ns = process->ended_cpu_ns;
     LIST_FOR_EACH(node, &process->threads) {
         const struct thread *thread = container_of(node, struct process_thread, link)->thread;
-        sum_ns += thread == running ? thread_cpu_time_ns() : thread_charged_ns(thread);
+        u64 used_ns = thread == running ? thread_cpu_time_ns() : thread_charged_ns(thread);
+        u64 before_ns = container_of(node, struct process_thread, link)->cpu_before_ns;
+        sum_ns += used_ns > before_ns ? used_ns - before_ns : 0; // it may not be charged yet
     }
     spin_unlock(&process->lock);
     return sum_ns;
+}
+
+u64 process_thread_cpu_time_ns(void) {
+    struct thread_block *block = thread_current()->block;
+    u64 before_ns =
+        block == NULL ? 0 : container_of(block, struct process_thread, block)->cpu_before_ns;
+    return thread_cpu_time_ns() - before_ns;
 }

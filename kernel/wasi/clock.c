@@ -14,7 +14,7 @@ enum wasi_errno wasi_clock_now(struct process *process, u64 clock, u64 *out) {
         *out = process_cpu_time_ns(process);
         return WASI_ESUCCESS;
     case WASI_CLOCK_THREAD_CPUTIME:
-        *out = thread_cpu_time_ns();
+        *out = process_thread_cpu_time_ns();
         return WASI_ESUCCESS;
     default:
         return WASI_EINVAL;

@@ -47,11 +47,8 @@ static u32 open_file(const char *path) {
     return fake_peek_u32(AT_OUT);
 }
 
-static u32 handle_count(void) {
-    u32 count = 0;
-    for (u32 i = 0; i < fake_process.handles.capacity; i++)
-        count += fake_process.handles.slots[i].object != NULL;
-    return count;
+static u32 open_count(void) {
+    return handle_count(&fake_process.handles);
 }
 
 // A body runs on a thread of the fake machine, so it CHECKs.
@@ -280,13 +277,13 @@ static const struct open_case {
 static void open_body(void) {
     for (u32 i = 0; i < COUNT_OF(open_cases); i++) {
         const struct open_case *c = &open_cases[i];
-        u32 before = handle_count();
+        u32 before = open_count();
         enum wasi_errno error = open_path(c->path, c->oflags, c->rights);
         if (error != c->error)
             fprintf(stderr, "open \"%s\" %d: %d, not %d\n", c->path, (int)c->oflags, error,
                     c->error);
         CHECK(error == c->error);
-        CHECK(handle_count() == before + (error == WASI_ESUCCESS));
+        CHECK(open_count() == before + (error == WASI_ESUCCESS));
         if (error == WASI_ESUCCESS)
             EXPECT(CALL(fd_close, fake_peek_u32(AT_OUT)), WASI_ESUCCESS);
     }
@@ -302,7 +299,7 @@ static void open_body(void) {
     EXPECT(CALL(path_open, 44, 1, AT_PATH, len, 0, 0, 0, 0, AT_OUT), WASI_EBADF);
     fake_poke(AT_PATH, "file\0", 5);
     EXPECT(CALL(path_open, FAKE_DIR_FD, 1, AT_PATH, 5, 0, 0, 0, 0, AT_OUT), WASI_EINVAL);
-    CHECK(handle_count() == 4);
+    CHECK(open_count() == 4);
 }
 
 static void paths_are_opened_or_refused(void **) {
@@ -553,12 +550,12 @@ static void descriptors_body(void) {
     EXPECT(CALL(fd_advise, fd, UINT64_MAX, 10, 0), WASI_EINVAL);
     EXPECT(CALL(fd_advise, 1, 0, 10, 0), WASI_ESPIPE);
     // The table is full at some time, and says so without losing anything.
-    u32 before = handle_count();
+    u32 before = open_count();
     enum wasi_errno error = WASI_ESUCCESS;
     while (error == WASI_ESUCCESS)
         error = open_path("file", 0, 0);
     EXPECT(error, WASI_EMFILE);
-    CHECK(handle_count() == 64 && before < 64);
+    CHECK(open_count() == 64 && before < 64);
 }
 
 static void descriptors_are_managed(void **) {
