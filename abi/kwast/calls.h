@@ -5,7 +5,7 @@
 //
 // Every call returns 0, or an error number of WASI preview 1: EBADF for a number that is no open
 // handle, ENOTCAPABLE for a handle that is of another kind or lacks the right, EFAULT for an
-// address outside of the memory, EINVAL for anything else that makes no sense, ENOMEM, ENFILE (a
+// address outside of the memory, EINVAL for anything else that makes no sense, ENOMEM, EMFILE (a
 // limit), EINTR (the process is to end), ETIMEDOUT. What a failed call was to store is not stored.
 //
 // A handle is a descriptor: fd_close closes it, poll_oneoff waits until it is readable, and
@@ -91,7 +91,7 @@ struct kwast_call {
 
 // scheme_call(channel: i32, call: *struct kwast_call, timeout: i64)
 //   Asks and waits for the reply. EOWNERDEAD: the server died, or had died before; EPIPE: there is
-//   no server any more, and will be none. ENFILE, ENOMEM: the call could not be delivered.
+//   no server any more, and will be none. EMFILE, ENOMEM: the call could not be delivered.
 
 struct kwast_request {
     u64 number; // for the reply; 0: none is due
@@ -109,7 +109,7 @@ struct kwast_request {
 };
 
 // scheme_receive(server: i32, request: *struct kwast_request, bytes: *u8, len: i32, timeout: i64)
-//   Waits for the next call. ENFILE: too many received calls have no reply yet.
+//   Waits for the next call. EMFILE: too many received calls have no reply yet.
 
 struct kwast_reply {
     u64 number;

@@ -83,6 +83,10 @@ void host_code_release(u64 address, usize bytes);
 // stack may not grow that far.
 MUST_USE bool host_stack_grow(struct thread_block *thread, u64 lowest);
 
+// Whether the running thread is to end (engine_interrupt): what generated code calls returns then
+// with TRAP_KILLED.
+MUST_USE bool host_is_stopping(void);
+
 // Sets the segment base through which generated code of this thread reaches memory 0.
 void host_segment_base_set(u64 base);
 

@@ -14,12 +14,21 @@ static u64 grow_failed(bool is64) {
     return is64 ? UINT64_MAX : UINT32_MAX;
 }
 
+// Every helper that may be called in a loop ends with one of these two. A program that spends all
+// its time in helpers is hardly ever interrupted in its own code, where it could be redirected; so
+// it notices here that it is to end.
 static struct helper_result value(u64 result) {
-    return (struct helper_result){.value = result, .trap = TRAP_NONE};
+    return (struct helper_result){
+        .value = result,
+        .trap = host_is_stopping() ? TRAP_KILLED : TRAP_NONE,
+    };
 }
 
 static struct helper_result outcome(enum trap trap) {
-    return (struct helper_result){.value = 0, .trap = trap};
+    struct helper_result result = value(0);
+    if (trap != TRAP_NONE)
+        result.trap = trap;
+    return result;
 }
 
 static struct helper_result helper_memory_grow(struct instance *instance, u64 memory_index,
@@ -105,7 +114,7 @@ static struct helper_result wait_at(const struct memory *memory, u64 offset, u64
         return outcome(trap);
     enum host_wait_result result = WAIT_WOKEN;
     trap = host_memory_wait(memory->owner, &wait, &result);
-    return (struct helper_result){.value = result, .trap = trap};
+    return trap == TRAP_NONE ? value(result) : outcome(trap);
 }
 
 static struct helper_result helper_wait32(struct instance *instance, u64 memory, u64 offset,

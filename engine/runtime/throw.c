@@ -127,6 +127,8 @@ static enum trap throw_it(struct unwind *unwind, const struct thrown *thrown) {
         unwind->thread->thrown = thrown->tag;
         return TRAP_EXCEPTION;
     }
+    if (host_is_stopping()) // a loop of throwing is as good as any other (helpers.c)
+        return TRAP_KILLED;
     enum trap trap = deliver(unwind, thrown, &h);
     if (trap != TRAP_NONE)
         return trap;

@@ -7,6 +7,8 @@
 #include "kernel/init/log.h"
 #include "kernel/init/say.h"
 #include "kernel/ipc/stream.h"
+#include "kernel/mm/aspace.h"
+#include "kernel/mm/code.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "kernel/sched/wait.h"
@@ -202,6 +204,17 @@ static void run_log(const struct boot_state *boot, const struct command_line *li
 }
 
 #ifndef NDEBUG
+static void run_check(const struct boot_state *boot, const struct command_line *line) {
+    (void)boot;
+    (void)line;
+    heap_check();
+    frame_check();
+    aspace_check(aspace_kernel());
+    code_check();
+    sched_check();
+    say("all invariants hold\n");
+}
+
 static void run_fail(const struct boot_state *boot, const struct command_line *line) {
     (void)boot;
     u64 n;
@@ -229,6 +242,7 @@ static const struct command commands[] = {
     {"kill", "NUMBER: end a process", run_kill},
     {"log", "what the kernel said", run_log},
 #ifndef NDEBUG
+    {"check", "every invariant of the kernel's memory and scheduler", run_check},
     {"fail", "NUMBER: that allocation of the kernel's heap from now on fails", run_fail},
 #endif
     {"poweroff", "stop the machine", run_poweroff},

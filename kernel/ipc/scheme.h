@@ -151,7 +151,7 @@ MUST_USE enum status scheme_reply(struct object *server, struct scheme_party *pa
 
 // Copies between grant `index` of a received call, from `offset`, and `local`: towards the grant
 // when that is GRANT_READ, from it when it is GRANT_WRITE; all of `local`. ERR_NOT_FOUND as above,
-// ERR_CANCELLED, ERR_INVALID: no such grant or beyond its end, ERR_DENIED: not lent for that,
+// ERR_CANCELLED, ERR_INVALID: no such grant or beyond its end, ERR_NO_ACCESS: not lent for that,
 // ERR_NO_MEMORY: a page of either side has no frame; part may have been copied.
 MUST_USE enum status scheme_copy(struct object *server, struct scheme_party *party, u64 number,
                                  u32 index, u64 offset, const struct grant *local);

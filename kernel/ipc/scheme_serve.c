@@ -179,7 +179,7 @@ static enum status check_copy(const struct scheme_call *call, u32 index, u64 off
         return ERR_INVALID;
     bool is_write = (local->access & GRANT_READ) != 0;
     enum grant_access needed = is_write ? GRANT_WRITE : GRANT_READ;
-    return (call->grants[index].access & needed) != 0 ? OK : ERR_DENIED;
+    return (call->grants[index].access & needed) != 0 ? OK : ERR_NO_ACCESS;
 }
 
 enum status scheme_copy(struct object *server, struct scheme_party *party, u64 number, u32 index,

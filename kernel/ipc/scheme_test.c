@@ -223,8 +223,8 @@ static void grant_is_copied_within_its_bounds_and_rights(void) {
     CHECK(scheme_copy(it.server, &it.party, n, 0, 5, &in) == ERR_INVALID);
     CHECK(scheme_copy(it.server, &it.party, n, 0, UINT64_MAX, &in) == ERR_INVALID);
     CHECK(scheme_copy(it.server, &it.party, n, 2, 0, &in) == ERR_INVALID);
-    CHECK(scheme_copy(it.server, &it.party, n, 0, 0, &out) == ERR_DENIED);
-    CHECK(scheme_copy(it.server, &it.party, n, 1, 0, &in) == ERR_DENIED);
+    CHECK(scheme_copy(it.server, &it.party, n, 0, 0, &out) == ERR_NO_ACCESS);
+    CHECK(scheme_copy(it.server, &it.party, n, 1, 0, &in) == ERR_NO_ACCESS);
     answer(n, 0);
     CHECK(scheme_copy(it.server, &it.party, n, 0, 0, &in) == ERR_NOT_FOUND);
     settle();

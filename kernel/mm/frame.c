@@ -681,9 +681,11 @@ static void block_check(const struct block *block, struct counts *counts) {
     }
     const struct frame *table = frame_at(first_number(block));
     for (u32 i = 0; i < BLOCK_FRAMES;) {
-        if (table[i].state != FRAME_FREE) {
-            ASSERT(table[i].state != FRAME_FREE_TAIL); // belongs behind a FRAME_FREE
-            present += table[i].state == FRAME_USED;
+        // Frames come into magazines, and out of them, without the lock.
+        enum frame_state state = __atomic_load_n(&table[i].state, __ATOMIC_RELAXED);
+        if (state != FRAME_FREE) {
+            ASSERT(state != FRAME_FREE_TAIL); // belongs behind a FRAME_FREE
+            present += state != FRAME_ABSENT;
             i++;
             continue;
         }

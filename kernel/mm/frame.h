@@ -32,7 +32,8 @@ struct frame_stats {
 };
 void frame_stats(struct frame_stats *out);
 
-// Asserts every invariant, with the CPUs' magazines emptied; O(frames). Nobody allocates meanwhile.
+// Asserts every invariant, with the CPUs' magazines emptied; O(frames), under the lock. Others may
+// allocate and free meanwhile.
 void frame_check(void);
 
 // Tests: the n-th allocation from now on fails, once (0: never).

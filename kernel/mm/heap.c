@@ -137,7 +137,7 @@ void heap_stats(struct heap_stats *out) {
 
 void heap_trim(void) {
     for (u32 i = 0; i < CLASS_COUNT; i++)
-        slab_drain(heap.classes[i]);
+        slab_trim(heap.classes[i]);
     heap_large_trim();
 }
 

@@ -23,7 +23,10 @@ void slab_free(struct slab_cache *cache, void *object); // NULL is allowed
 // Gives back the objects that CPUs keep at hand for their next allocations.
 void slab_drain(struct slab_cache *cache);
 
-// Asserts every invariant, with nothing kept at hand. Nobody uses the cache meanwhile.
+// The same, and every frame without an object.
+void slab_trim(struct slab_cache *cache);
+
+// Asserts every invariant. Others may use the cache meanwhile.
 void slab_check(const struct slab_cache *cache);
 
 void heap_init(void);
@@ -46,6 +49,6 @@ struct heap_stats {
 };
 void heap_stats(struct heap_stats *out);
 
-// Gives back what CPUs keep at hand for their next allocations, as far as that frees frames.
+// Gives back what is kept at hand for the next allocations, as far as that frees frames.
 void heap_trim(void);
-void heap_check(void);
+void heap_check(void); // likewise, of the whole heap

@@ -145,7 +145,7 @@ void heap_large_free(void *memory, u64 pages) {
 }
 
 void heap_large_trim(void) {
-    slab_drain(large.cache);
+    slab_trim(large.cache);
 }
 
 void heap_large_check(void) {

@@ -14,7 +14,7 @@
 //   1. a slab's `used` is the number of bits in its bitmap, and no bit is beyond its capacity;
 //   2. a slab is on `partial` when it has a free object, on no list when it is full;
 //   3. at most one slab of a cache is empty; more are given back;
-//   4. once the magazines are empty, no object is marked as being in one.
+//   4. what is marked as being in a magazine is taken.
 //
 // Locks: magazine.lock (LOCK_SLAB_MAGAZINE), then cache.lock (LOCK_SLAB) for the slabs; frames are
 // taken and given back under it.
@@ -274,6 +274,17 @@ void slab_drain(struct slab_cache *cache) {
     }
 }
 
+void slab_trim(struct slab_cache *cache) {
+    slab_drain(cache);
+    spin_lock(&cache->lock);
+    LIST_FOR_EACH(node, &cache->partial) {
+        struct slab *slab = container_of(node, struct slab, link);
+        if (slab->used == 0)
+            slab_return_locked(cache, slab);
+    }
+    spin_unlock(&cache->lock);
+}
+
 static void *magazine_take(struct slab_cache *cache) {
     arch_irq_state irq = arch_irq_save(); // stays on this CPU
     struct magazine *magazine = &cache->magazines[arch_cpu_id()];
@@ -336,7 +347,8 @@ void slab_check(const struct slab_cache *const_cache) {
             bool taken = (slab->taken[i / 64] >> (i % 64) & 1) != 0;
             ASSERT(!taken || i < cache->capacity);
             used += taken;
-            ASSERT((slab->kept[i / 64] >> (i % 64) & 1) == 0);
+            u64 kept = __atomic_load_n(&slab->kept[i / 64], __ATOMIC_RELAXED);
+            ASSERT(taken || (kept >> (i % 64) & 1) == 0);
         }
         ASSERT(used == slab->used);
         ASSERT(used < cache->capacity);

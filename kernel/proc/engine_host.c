@@ -175,6 +175,10 @@ bool host_stack_grow(struct thread_block *block, u64 lowest) {
     return block->stack_limit <= lowest;
 }
 
+bool host_is_stopping(void) {
+    return thread_is_killed(thread_current());
+}
+
 void host_segment_base_set(u64 base) {
     arch_segment_base_set(base);
 }

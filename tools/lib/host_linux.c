@@ -400,6 +400,10 @@ bool host_stack_grow(struct thread_block *thread, u64 lowest) {
     return thread->stack_limit <= lowest;
 }
 
+bool host_is_stopping(void) {
+    return false; // the whole process ends at once
+}
+
 void host_segment_base_set(u64 base) {
     if ((getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0)
         __asm__ volatile("wrgsbase %0" : : "r"(base) : "memory");
