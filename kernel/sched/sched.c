@@ -446,7 +446,10 @@ void sched_run(void) {
         // First the word that it idles, then the look at all queues; pairs with the fence in offer.
         __atomic_fetch_or(&sched.idle, 1u << id_of(cpu), __ATOMIC_SEQ_CST);
         sched_switch();
-        if (!sched_wants_switch())
+        // Threads may have run meanwhile, or somebody has work: then the word has been taken back,
+        // and who sleeps without it is not woken.
+        u32 idle = __atomic_load_n(&sched.idle, __ATOMIC_SEQ_CST);
+        if ((idle >> id_of(cpu) & 1) != 0 && !sched_wants_switch())
             arch_cpu_idle();
     }
 }
