@@ -246,42 +246,35 @@ static enum status reply(struct process *process, struct object *server, u64 add
     return status == ERR_NOT_FOUND ? ERR_INVALID : status;
 }
 
-// (server, request, bytes, len, timeout)
-enum status kwast_scheme_receive(struct process *process, const u64 *args) {
+// Replies, receives, or does the one and then the other; NULL leaves it out.
+static enum status serve(struct process *process, u64 number, const u64 *reply_args,
+                         const u64 *receive_args) {
     struct object *server;
     enum status status =
-        kwast_object(process, args[0], scheme_is_server, KWAST_RIGHT_SERVE, &server);
+        kwast_object(process, number, scheme_is_server, KWAST_RIGHT_SERVE, &server);
     if (status != OK)
         return status;
-    status = receive(process, server, args + 1);
+    if (reply_args != NULL)
+        status = reply(process, server, reply_args[0]);
+    if (status == OK && receive_args != NULL)
+        status = receive(process, server, receive_args);
     object_release(server);
     return status;
+}
+
+// (server, request, bytes, len, timeout)
+enum status kwast_scheme_receive(struct process *process, const u64 *args) {
+    return serve(process, args[0], NULL, args + 1);
 }
 
 // (server, reply)
 enum status kwast_scheme_reply(struct process *process, const u64 *args) {
-    struct object *server;
-    enum status status =
-        kwast_object(process, args[0], scheme_is_server, KWAST_RIGHT_SERVE, &server);
-    if (status != OK)
-        return status;
-    status = reply(process, server, args[1]);
-    object_release(server);
-    return status;
+    return serve(process, args[0], args + 1, NULL);
 }
 
 // (server, reply, request, bytes, len, timeout)
 enum status kwast_scheme_reply_receive(struct process *process, const u64 *args) {
-    struct object *server;
-    enum status status =
-        kwast_object(process, args[0], scheme_is_server, KWAST_RIGHT_SERVE, &server);
-    if (status != OK)
-        return status;
-    status = reply(process, server, args[1]);
-    if (status == OK)
-        status = receive(process, server, args + 2);
-    object_release(server);
-    return status;
+    return serve(process, args[0], args + 1, args + 2);
 }
 
 // -- Grants -------------------------------------------------------------------------------------
