@@ -357,6 +357,7 @@ enum status scheme_receive(struct object *server, struct scheme_party *party,
             status = add_slots(scheme);
             if (status == OK)
                 continue;
+            wake_all(&scheme->queue); // what woke this thread is for another one to take
         }
         if (status != OK || call == NULL)
             return status;
