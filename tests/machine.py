@@ -5,6 +5,7 @@ Tests wait for output, never for time; the limits are generous because QEMU emul
 instruction. A machine that dies or falls silent fails the test with everything it said.
 """
 
+import codecs
 import io
 import json
 import os
@@ -59,6 +60,7 @@ class Machine:
         self.process = subprocess.Popen(list(map(str, [*command, *args])), stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.qmp_file = None
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")  # reads end anywhere
 
     @classmethod
     def pvh(cls, files=None, append="", kernel=BUILD / "kernel.elf", **options):
@@ -98,12 +100,15 @@ class Machine:
         if not ready:
             return False
         data = os.read(self.process.stdout.fileno(), 65536)
-        self.text += data.decode("utf-8", "replace").replace("\r", "")
+        self.text += self.decoder.decode(data).replace("\r", "")
         return bool(data)
 
     def expect(self, pattern, seconds=LIMIT_SECONDS):
-        """Waits for a match after the last one; returns it."""
+        """Waits for a match after the last one; returns it. A `$` at the end of the pattern is the
+        end of a line that came whole: what was read so far may end anywhere."""
         deadline = time.monotonic() + seconds
+        if pattern.endswith("$"):
+            pattern = pattern[:-1] + r"(?=\n)"
         while True:
             match = re.compile(pattern, re.MULTILINE).search(self.text, self.position)
             if match:

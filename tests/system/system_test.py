@@ -200,7 +200,7 @@ def test_a_printing_process_is_on_time_among_spinning_ones():
 def test_killed_processes_are_gone(at_prompt):
     with at_prompt("spin") as machine:
         machine.type("start spin\n")
-        number = machine.expect(r"started as process (\d+)").group(1)
+        number = machine.expect(r"started as process (\d+)$").group(1)
         machine.expect("spinning")
         machine.type(f"kill {number}\n")
         machine.expect(PROMPT)
@@ -287,21 +287,22 @@ def test_a_storm_of_processes_on_four_cpus_leaves_nothing(at_prompt):
         machine.type("start spin\n" * 2)
         said(machine, "spinning", 2)
         storm()
-        before = free()
-        for _ in range(2):
+        before = free()  # at most what is free for good: the last ones may still be giving back
+        for _ in range(3):
             storm()
             cpus(machine, 4)
         for _ in range(SOON):
-            if free() == before:
+            now = free()
+            if now[0] >= before[0] and now[1] <= before[1]:
                 return
-        raise AssertionError(f"{before} KiB were free and in the heap, not {free()}")
+        raise AssertionError(f"{before} KiB were free and in the heap, not {now}")
 
 
 def test_a_process_that_computes_on_another_cpu_is_killed(at_prompt):
     with at_prompt("spin", cpus=4) as machine:
         for count in range(1, 11):
             machine.type("start spin\n")
-            number = machine.expect(r"started as process (\d+)").group(1)
+            number = machine.expect(r"started as process (\d+)$").group(1)
             said(machine, "spinning", count)
             machine.type(f"kill {number}\n")
         for _ in range(SOON):
