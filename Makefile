@@ -587,8 +587,7 @@ lint_c := $(base_c) $(engine_c) $(kernel_c) $(arch_c)
 .PHONY: lint
 lint:
 	$(call say,LINT,)
-	$(Q)printf '%s\n' $(lint_c) | xargs -P2 -n6 sh -c 'clang-tidy-19 --quiet \
-	    --warnings-as-errors="*" "$$@" -- $(filter-out -MMD -MP -DARCH_INLINE%,$(kernel_flags)) 2>/dev/null' lint
+	$(Q)tools/lint.py --flags='$(filter-out -MMD -MP -DARCH_INLINE%,$(kernel_flags))' $(lint_c)
 
 .PHONY: tidy
 tidy: format-check layers lint
