@@ -167,6 +167,7 @@ enum status process_thread_create(struct process_thread *thread, void (*entry)(v
         .entry = entry,
         .argument = argument,
         .owner = process,
+        .aspace = process->aspace,
         .account = &process->account,
         .stack_bytes = process->stack_bytes,
         .stack_committed = STACK_COMMITTED_FIRST,

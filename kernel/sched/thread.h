@@ -8,7 +8,8 @@
 #include "kernel/mm/aspace.h"
 #include "kernel/sched/timer.h"
 
-#define THREAD_SLICE_NS 10000000ull // 10 ms
+#define THREAD_SLICE_NS   10000000ull // 10 ms
+#define THREAD_LENT_BYTES 896u
 
 enum thread_state : u8 { THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
 
@@ -29,10 +30,11 @@ struct thread {
     const char *name;
     void (*entry)(void *);
     void *argument;
-    struct area *stack; // AREA_STACK in the shared slots region
-    void *owner;        // the process, or NULL for a kernel thread
-    void *block;        // struct thread_block, for the engine's host; or NULL
-    u32 affinity;       // a bit for each CPU that it may run on
+    struct aspace *aspace; // that it runs in, with a reference
+    struct area *stack;    // AREA_STACK in there
+    void *owner;           // the process, or NULL for a kernel thread
+    void *block;           // struct thread_block, for the engine's host; or NULL
+    u32 affinity;          // a bit for each CPU that it may run on
     enum thread_priority priority;
 
     // Atomic. Whose run queue is the thread's: changes while it is ready, under the lock of the
@@ -71,6 +73,10 @@ struct thread {
 
     // Under the reaper's lock:
     struct list dead_link;
+
+    // What the thread lends to others (thread_lend).
+    _Alignas(16) u8 lent[THREAD_LENT_BYTES];
+    bool has_lent;
 };
 
 // Makes the caller the idle thread of this CPU: from now on there is a current thread, and others
@@ -88,6 +94,7 @@ struct thread_config {
     void (*entry)(void *);
     void *argument;
     void *owner;
+    struct aspace *aspace; // where it runs; NULL: the kernel's
     struct memory_account *account;
     u64 stack_bytes;
     u64 stack_committed;
@@ -103,6 +110,21 @@ void thread_discard(struct thread *thread); // one that was not started
 
 static inline struct thread *thread_current(void) {
     return arch_current();
+}
+
+// The address space of the running thread.
+struct aspace *thread_aspace(void);
+
+// A stack is mapped in its thread's address space alone, so what others are to touch while a thread
+// waits must not be on it. This is memory for one such thing of the running thread, uninitialised,
+// until it is given back.
+void *thread_lend(usize bytes);
+void thread_lend_end(void);
+
+// Whether memory of the kernel can be touched by everybody: is on no stack in slots.
+static inline bool is_for_all(const void *pointer) {
+    struct virt_range slots = arch_slots_region();
+    return (uptr)pointer - slots.start.value >= slots.bytes;
 }
 void thread_yield(void);
 

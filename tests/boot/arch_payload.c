@@ -527,7 +527,8 @@ static void go_and_return(void) {
 }
 
 static void switch_tests(void) {
-    arch_context_init(&threads.thread[0], (uptr)threads.stacks[0] + STACK_BYTES, bounce, &threads);
+    arch_context_init(&threads.thread[0], arch_aspace_kernel(),
+                      (uptr)threads.stacks[0] + STACK_BYTES, bounce, &threads);
     bool kept = true;
     for (u32 i = 0; i < 100; i++)
         kept = kept && registers_survive(go_and_return);
@@ -577,8 +578,8 @@ static void preemption_tests(void) {
     threads.use_avx = avx_enabled();
     payload_print("# vector registers: %s\n", threads.use_avx ? "256 bits" : "128 bits");
     for (u64 i = 0; i < 2; i++)
-        arch_context_init(&threads.thread[i], (uptr)threads.stacks[i] + STACK_BYTES, spin_thread,
-                          (void *)i);
+        arch_context_init(&threads.thread[i], arch_aspace_kernel(),
+                          (uptr)threads.stacks[i] + STACK_BYTES, spin_thread, (void *)i);
     threads.switches = 0;
     threads.running = 0;
     test.on_return = preempt;
