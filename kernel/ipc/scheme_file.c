@@ -7,7 +7,8 @@
 #include "kernel/ipc/scheme_internal.h"
 #include "kernel/sched/thread.h"
 
-STATIC_ASSERT(KWAST_FIRST_OPERATION == (u32)SCHEME_FIRST_OPERATION, "abi");
+STATIC_ASSERT(KWAST_FILE_OPERATION == (u32)SCHEME_FILE_OPERATION, "abi");
+STATIC_ASSERT(SCHEME_FILE_OPERATION + FILE_OP_COUNT <= SCHEME_FIRST_OPERATION, "room");
 STATIC_ASSERT(PATH_LEN_MAX <= SCHEME_BYTES_MAX, "every path that is let through can be sent");
 
 static struct grant lend(const void *memory, u64 len, enum grant_access access) {
@@ -46,7 +47,7 @@ static enum status exchange(struct remote_call *call, struct scheme_call *sent,
                             struct object **granted) {
     struct channel *channel = container_of(call->object, struct channel, object);
     *sent = (struct scheme_call){
-        .operation = SCHEME_FIRST_OPERATION + call->op,
+        .operation = SCHEME_FILE_OPERATION + call->op,
         .words = {call->words[0], call->words[1], call->flags, 0},
         .bytes = lend(call->path.data, call->path.len, GRANT_READ),
     };

@@ -32,6 +32,7 @@
 #define ENTRY_DIRTY     (1ull << 6)
 #define ENTRY_LARGE     (1ull << 7)
 #define ENTRY_GLOBAL    (1ull << 8)
+#define ENTRY_BORROWED  (1ull << 9) // ignored by the CPU
 #define ENTRY_NO_EXEC   (1ull << 63)
 #define ENTRY_ADDRESS   0x000ffffffffff000ull
 #define ENTRY_COUNT_ONE (1ull << 52)
@@ -193,6 +194,8 @@ static u64 entry_bits(u64 va, enum page_rights rights) {
         bits |= ENTRY_NO_EXEC;
     if ((rights & PAGE_DEVICE) != 0)
         bits |= ENTRY_UNCACHED;
+    if ((rights & PAGE_BORROWED) != 0)
+        bits |= ENTRY_BORROWED;
     return bits;
 }
 
@@ -308,10 +311,11 @@ static u64 entries_clear(u64 *entries, u64 count, const struct unmap *unmap) {
     for (u64 i = 0; i < count; i++) {
         if (entries[i] == 0)
             continue;
+        bool is_own = (entries[i] & ENTRY_BORROWED) == 0;
         struct phys_addr frame = {entries[i] & ENTRY_ADDRESS};
         entries[i] = 0;
         cleared++;
-        if (unmap->visit != NULL)
+        if (unmap->visit != NULL && is_own)
             unmap->visit(unmap->context, frame);
     }
     return cleared;
