@@ -92,6 +92,7 @@ void boot_start(u32 how, u64 info_phys, u64 load_distance) {
     framebuffer_init(&boot_data.framebuffer);
     apic_init();
     time_init();
+    power_init();
     finish_boot_info();
     paging_early_end();
     kernel_main(&boot_data.info);
