@@ -90,8 +90,8 @@ struct scheme_call {
 
 // Operations below SCHEME_FIRST_OPERATION are the kernel's.
 enum : u32 {
-    SCHEME_CANCELLED = 1, // call `number` has gone: its reply goes nowhere, and is still due
-    SCHEME_CLOSED = 2,    // the last channel to `value` has gone; no reply
+    SCHEME_CANCELLED = 1,        // call `number` has gone: its reply goes nowhere, and is still due
+    SCHEME_CLOSED = 2,           // the last channel to `value` has gone; no reply
     SCHEME_FILE_OPERATION = 16,  // the file protocol's
     SCHEME_FIRST_OPERATION = 64, // what client and server agree on
 };

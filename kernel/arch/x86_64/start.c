@@ -13,7 +13,7 @@
 
 // Below is where BIOSes keep what their memory maps forget.
 #define LOW_MEMORY_BYTES (1 * MIB)
-#define MEMORY_BYTES_MIN (8 * MIB)
+#define MEMORY_BYTES_MIN (4 * MIB)
 
 static struct boot_data boot_data;
 

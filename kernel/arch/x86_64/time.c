@@ -14,6 +14,7 @@
 #include "kernel/arch/x86_64/apic.h"
 #include "kernel/arch/x86_64/cpu.h"
 #include "kernel/arch/x86_64/early.h"
+#include "kernel/arch/x86_64/image.h"
 #include "kernel/arch/x86_64/reference.h"
 #include "kernel/arch/x86_64/wall_clock.h"
 
@@ -171,7 +172,7 @@ static void refine(void) {
 // -- The clock ----------------------------------------------------------------------------------
 
 void time_init(void) {
-    time.base_tsc = cpu_tsc_read();
+    time.base_tsc = boot_entry_tsc;
     time.base_ns = 1; // the clock is never zero
     calibrate();
     time.firmware_ns = scale(time.base_tsc, time.ns_per_tick); // the TSC counts from reset
