@@ -467,15 +467,20 @@ static void map_for_good(u64 va, u64 pa, u64 bytes, u64 bits) {
         bool large = is_aligned(va | pa, LARGE_BYTES) && bytes >= LARGE_BYTES;
         u64 step = large ? LARGE_BYTES : PAGE_SIZE;
         u32 level = large ? 1 : 0;
+        u64 entry_flags = bits | ENTRY_GLOBAL | (large ? ENTRY_LARGE : 0);
         struct walk walk;
         if (!walk_create(&walk, paging.kernel.root_phys, va, level))
             boot_fail("too little memory: no room for page tables");
-        CHECK(*walk.entries[level] == 0);
-        *walk.entries[level] = pa | bits | ENTRY_GLOBAL | (large ? ENTRY_LARGE : 0);
-        count_add(&walk, level, 1);
-        va += step;
-        pa += step;
-        bytes -= step;
+        // As many as one table takes; of small pages those before the next large one alone.
+        u64 count = min_u64(bytes / step, TABLE_ENTRIES - index_of(va, level));
+        for (u64 i = 0; i < count; i++) {
+            CHECK(walk.entries[level][i] == 0);
+            walk.entries[level][i] = (pa + i * step) | entry_flags;
+        }
+        count_add(&walk, level, count);
+        va += count * step;
+        pa += count * step;
+        bytes -= count * step;
     }
 }
 
