@@ -447,7 +447,7 @@ bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct phys_add
 
 bool arch_page_find(struct arch_aspace *as, struct virt_addr va, struct phys_addr *frame,
                     enum page_rights *rights) {
-    const u64 *entry = entry_of(as, va.value);
+    const u64 *entry = entry_of(tables_of(as), va.value);
     if (entry == NULL || *entry == 0)
         return false;
     *frame = (struct phys_addr){align_down(*entry, PAGE_SIZE)};

@@ -410,9 +410,10 @@ enum status aspace_fault_own(struct aspace *as, struct virt_addr address, enum f
 bool aspace_reach_locked(struct aspace *as, struct virt_addr page, enum fault_access access,
                          struct phys_addr *frame) {
     ASSERT(spin_is_held(&as->lock));
-    // What is mapped is mapped with all rights but one.
-    const struct area *area = area_of(vma_find(&as->slots, page.value));
-    return access != FAULT_EXEC && area != NULL && arch_translate(as->arch, page, frame);
+    enum page_rights rights;
+    enum page_rights wanted = access == FAULT_READ ? PAGE_READ : PAGE_WRITE;
+    return access != FAULT_EXEC && arch_page_find(as->arch, page, frame, &rights) &&
+           (rights & wanted) != 0;
 }
 
 // -- Checking ----------------------------------------------------------------------------------

@@ -392,7 +392,7 @@ static enum page_rights rights_of(u64 entry) {
 bool arch_page_find(struct arch_aspace *as, struct virt_addr va, struct phys_addr *frame,
                     enum page_rights *rights) {
     struct walk walk;
-    walk_find(&walk, as->root_phys, va.value);
+    walk_find(&walk, as->root, va.value);
     u64 entry = *walk.entries[walk.level];
     if (walk.level != 0 || (entry & ENTRY_PRESENT) == 0)
         return false;
