@@ -174,6 +174,7 @@ static enum status get_limits(struct spawn *spawn) {
     const struct kwast_spawn *given = &spawn->given;
     u64 handles;
     u64 threads;
+    u64 share;
     if (given->isolation != KWAST_ISOLATION_SIP)
         return given->isolation == KWAST_ISOLATION_DOMAIN ? ERR_UNSUPPORTED : ERR_INVALID;
     enum status status =
@@ -186,6 +187,12 @@ static enum status get_limits(struct spawn *spawn) {
         status = limit_of(given->thread_limit, spawn->parent->thread_limit, &threads);
     if (status == OK)
         spawn->config.thread_limit = (u32)threads;
+    if (status == OK && given->cpu_share > CPU_SHARE_MAX)
+        status = ERR_INVALID;
+    if (status == OK)
+        status = limit_of(given->cpu_share, spawn->parent->share_value, &share);
+    if (status == OK)
+        spawn->config.cpu_share = (u32)share;
     return status;
 }
 

@@ -57,6 +57,8 @@ struct process {
     struct handle_table handles;
     struct scheme_party party; // what it has received as a server
     struct memory_account account;
+    struct cpu_share share;
+    u32 share_value;  // 1 to CPU_SHARE_MAX
     u64 module_bytes; // charged to it, while it has the module
     struct string_list args;
     struct string_list env;
@@ -105,6 +107,7 @@ struct process_config {
     u64 stack_limit;              // bytes; 0: the default
     u32 handle_limit;             // 0: the default
     u32 thread_limit;             // 0: the default
+    u32 cpu_share;                // 1 to CPU_SHARE_MAX; 0: the usual one
     const struct handle *handles; // numbered from 0, object NULL: none; references (and names of
     u32 handle_count;             // preopens) are taken over on OK
     struct object *error_stream;

@@ -89,6 +89,7 @@ void process_thread_leave(struct process_thread *thread) {
     running->block = NULL;
     running->name = "ended";
     preempt_enable();
+    thread_leave_share();
     stack_charge_kernel(running->stack);
 
     spin_lock(&process->lock);
@@ -168,6 +169,7 @@ enum status process_thread_create(struct process_thread *thread, void (*entry)(v
         .argument = argument,
         .owner = process,
         .account = &process->account,
+        .share = &process->share,
         .stack_bytes = process->stack_bytes,
         .stack_committed = STACK_COMMITTED_FIRST,
         .priority = PRIORITY_NORMAL,

@@ -85,6 +85,7 @@ void sched_init(void) {
         .state = THREAD_RUNNING,
         .preempt_count = 1, // until sched_run
         .switched_in_ns = arch_clock_ns(),
+        .share = &cpu_share_of_kernel,
     };
     list_init(&cpu->idle.ready_link);
     list_init(&cpu->idle.wait_link);
@@ -237,7 +238,8 @@ static void end_slice(struct cpu *cpu) {
     if (runq_has_rival_locked(&cpu->runq, cpu->current->priority))
         request_switch(cpu);
     else
-        cpu->current->slice_left_ns = THREAD_SLICE_NS;
+        cpu->current->slice_left_ns =
+            cpu_share_turn_ns(cpu->current->share, &cpu->current->share_turn);
     spin_unlock(&cpu->runq.lock);
 }
 

@@ -6,9 +6,8 @@
 #include "base/list.h"
 #include "kernel/arch/arch.h"
 #include "kernel/mm/aspace.h"
+#include "kernel/sched/cpu_share.h"
 #include "kernel/sched/timer.h"
-
-#define THREAD_SLICE_NS 10000000ull // 10 ms
 
 enum thread_state : u8 { THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
 
@@ -69,6 +68,12 @@ struct thread {
     u64 cpu_time_ns; // up to switched_in_ns; written atomically, for others to read
     u64 switched_in_ns;
 
+    // Changed by the thread itself, with interrupts off:
+    struct cpu_share *share; // its process's
+
+    // Under the lock of the run queue that gives it a turn:
+    u32 share_turn;
+
     // Under the reaper's lock:
     struct list dead_link;
 };
@@ -89,6 +94,7 @@ struct thread_config {
     void *argument;
     void *owner;
     struct memory_account *account;
+    struct cpu_share *share; // NULL: the kernel's
     u64 stack_bytes;
     u64 stack_committed;
     enum thread_priority priority;
@@ -100,6 +106,9 @@ void thread_discard(struct thread *thread); // one that was not started
 
 // Ends the running thread. Its memory is freed by the scheduler afterwards.
 [[noreturn]] void thread_exit(void);
+
+// From here on the running thread's turns are the kernel's: the share may go.
+void thread_leave_share(void);
 
 static inline struct thread *thread_current(void) {
     return arch_current();
