@@ -17,6 +17,8 @@
     (KWAST_RIGHT_WAIT | KWAST_RIGHT_KILL | WASI_RIGHT_FD_READ | WASI_RIGHT_POLL_FD_READWRITE)
 #define ERROR_STREAM 2u
 
+STATIC_ASSERT(KWAST_SHARE_MAX == CPU_SHARE_MAX && KWAST_SHARE_USUAL == CPU_SHARE_USUAL, "abi");
+
 struct spawn {
     struct process *parent;
     struct kwast_spawn given;

@@ -247,6 +247,7 @@ static void start(struct process *process, const struct process_config *config) 
     list_push_back(&process->threads, &process->first.link);
     process->thread_count = 1;
     enter_table(process, config->parent);
+    process->first.thread->process_id = process->id;
     thread_start(process->first.thread);
 }
 

@@ -24,6 +24,12 @@ struct string_list {
     char *data;
 };
 
+// What the threads of a process have done so far.
+struct process_usage {
+    u64 cpu_ns;
+    struct message_counts messages;
+};
+
 // A thread of a process, with an instance of the module in a store of its own.
 struct process_thread {
     struct process *process;
@@ -35,7 +41,7 @@ struct process_thread {
     enum trap trap;         // of an active segment that did not fit, or TRAP_NONE
     struct thread_block block;
     struct trap_report report;
-    u64 cpu_before_ns; // that `thread` had used before
+    struct process_usage before; // what `thread` had done
 
     // Under process.lock:
     struct thread *thread; // NULL once it has ended
@@ -75,8 +81,8 @@ struct process {
     struct list spares;  // that wait for being used again
     u32 spare_count;
     u32 last_thread_id;
-    u64 ended_cpu_ns; // of those that have
-    bool is_ending;   // how is decided: trap and exit_status stay from then on
+    struct process_usage past; // of those that have ended
+    bool is_ending;             // how is decided: trap and exit_status stay from then on
     enum trap trap;
     u32 exit_status;
 
@@ -159,8 +165,9 @@ static inline struct guest_memory process_memory(const struct process *process) 
     return (struct guest_memory){{memory->base}, memory_bytes(memory)};
 }
 
-// CPU time of all its threads, those that have ended too. Exact for the running thread; of another
+// What all its threads did, those that have ended too. Exact for the running thread; of another
 // that runs at the moment the time since it was last charged, at most a slice, is not in it.
+struct process_usage process_usage(struct process *process);
 u64 process_cpu_time_ns(struct process *process);
 
 // CPU time of the running thread, since its program started.

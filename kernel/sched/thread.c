@@ -20,6 +20,8 @@ static struct {
     struct list dead;
 } reaper;
 
+static u32 last_id; // atomic: of all threads that were made
+
 // -- Making -------------------------------------------------------------------------------------
 
 static void thread_main(void *argument) {
@@ -56,6 +58,7 @@ enum status thread_create(const struct thread_config *config, struct thread **ou
     if (status != OK)
         goto fail_grow;
 
+    thread->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
     thread->name = config->name;
     thread->entry = config->entry;
     thread->argument = config->argument;
