@@ -82,7 +82,7 @@ struct process {
     u32 spare_count;
     u32 last_thread_id;
     struct process_usage past; // of those that have ended
-    bool is_ending;             // how is decided: trap and exit_status stay from then on
+    bool is_ending;            // how is decided: trap and exit_status stay from then on
     enum trap trap;
     u32 exit_status;
 
