@@ -252,8 +252,8 @@ void arch_context_init(struct arch_context *context, struct arch_aspace *as, u64
 
 // Leaves `from` and continues `to`, interrupts off. Saves what the C calling convention keeps and
 // the segment base; vector state is saved by the interrupt path alone. The CPU is in `to`'s address
-// space then. Neither structure may be on a stack. It returns when somebody switches back, perhaps on
-// another CPU: per-CPU values must be read anew.
+// space then. Neither structure may be on a stack. It returns when somebody switches back, perhaps
+// on another CPU: per-CPU values must be read anew.
 void arch_context_switch(struct arch_context *from, struct arch_context *to);
 
 // The segment base of the running thread.
