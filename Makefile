@@ -488,7 +488,7 @@ thread_program_sources := $(foreach e,c wat,$(wildcard tests/threads/*.$(e)))
 program_files = $(addprefix $(out)/programs/,$(addsuffix .wasm,$(basename $(notdir $(1)))))
 
 # The library for programs that use more than WASI. What is linked with it takes what it needs.
-sdk_flags := $(wasm_target) -std=c23 -I. -O2 -Wall -Wextra -Werror -MMD -MP
+sdk_flags := $(wasm_target) -std=c23 -D_GNU_SOURCE -I. -O2 -Wall -Wextra -Werror -MMD -MP
 sdk := $(out)/wasm/libsdk.a
 $(sdk): $(patsubst %.c,$(out)/wasm/%.o,$(wildcard user/sdk/*.c))
 	$(Q)rm -f $@ && llvm-ar-19 rcs $@ $^

@@ -76,8 +76,8 @@ void first_run(const struct boot_state *boot) {
     process_set_init(init);
     status = process_wait(init, WAIT_FOREVER);
     (void)status; // this thread is never killed
-    if (init->outcome == PROCESS_EXITED)
-        arch_power_off(init->exit_status & 0xff);
+    if (init->outcome == PROCESS_EXITED && init->exit_status == 0)
+        arch_power_off(0);
     say_outcome(init);
     process_release(init);
 }

@@ -18,8 +18,8 @@ struct boot_state {
 [[noreturn]] void run_from_records(const struct boot_state *boot, struct bytes records);
 
 // Without boot/run: starts the archive's bin/init.wasm as the first process, and powers off when it
-// has ended, with its exit status. Returns when there is no such program, or it could not be
-// started, or did not end by itself: all of which has been said.
+// has ended well. Returns when there is no such program, or it could not be started, or it failed:
+// all of which has been said.
 void first_run(const struct boot_state *boot);
 
 // The demonstration, then the prompt.
