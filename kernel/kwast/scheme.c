@@ -63,10 +63,8 @@ static enum status channel_handle(u64 kind, struct handle *out) {
 
 static enum object_type object_type_of(u64 kind) {
     static const enum object_type types[] = {
-        [KWAST_KIND_PLAIN] = OBJECT_PLAIN,
-        [KWAST_KIND_STREAM] = OBJECT_STREAM,
-        [KWAST_KIND_FILE] = OBJECT_FILE,
-        [KWAST_KIND_DIRECTORY] = OBJECT_DIRECTORY,
+        [KWAST_KIND_PLAIN] = OBJECT_PLAIN,     [KWAST_KIND_STREAM] = OBJECT_STREAM,
+        [KWAST_KIND_FILE] = OBJECT_FILE,       [KWAST_KIND_DIRECTORY] = OBJECT_DIRECTORY,
         [KWAST_KIND_TERMINAL] = OBJECT_STREAM,
     };
     return types[kind];
