@@ -338,6 +338,25 @@ bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct phys_add
     return true;
 }
 
+static enum page_rights rights_of(u64 entry) {
+    return PAGE_READ | ((entry & ENTRY_WRITE) != 0 ? PAGE_WRITE : 0) |
+           ((entry & ENTRY_NO_EXEC) == 0 ? PAGE_EXEC : 0) |
+           ((entry & ENTRY_UNCACHED) == ENTRY_UNCACHED ? PAGE_DEVICE : 0) |
+           ((entry & ENTRY_BORROWED) != 0 ? PAGE_BORROWED : 0);
+}
+
+bool arch_page_find(struct arch_aspace *as, struct virt_addr va, struct phys_addr *frame,
+                    enum page_rights *rights) {
+    struct walk walk;
+    walk_find(&walk, as->root_phys, va.value);
+    u64 entry = *walk.entries[walk.level];
+    if (walk.level != 0 || (entry & ENTRY_PRESENT) == 0)
+        return false;
+    *frame = (struct phys_addr){entry & ENTRY_ADDRESS};
+    *rights = rights_of(entry);
+    return true;
+}
+
 bool paging_is_mapped(u64 address) {
     bool canonical = (u64)((i64)(address << 16) >> 16) == address;
     struct phys_addr ignored;
