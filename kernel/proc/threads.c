@@ -27,7 +27,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/proc/proc_internal.h"
 
-#define STACK_COMMITTED_FIRST (2ull * STACK_HEADROOM_BYTES)
+#define STACK_COMMITTED_FIRST (STACK_HEADROOM_BYTES + PAGE_SIZE)
 #define THREAD_ID_MAX         0x1fffffffu
 #define SPARES_MAX            4u
 
