@@ -79,7 +79,9 @@ INDIRECT = {
     "entry_throw": [],  # a jump to where it is caught, on that frame's stack
     "entry_throw_ref": [],
     "run_for_each": ["part_*"],
+    "entries_clear": ["unmapped_frame_free*"],
     "part_clear": ["unmapped_frame_free*"],
+    "arch_unmap": ["unmapped_frame_free*"],
     "emit_truncation": ["asm_*"],
     "emit_simd": ["simd_*"],  # the templates of its table
     "module_decode": ["decode_*"],

@@ -190,6 +190,7 @@ enum status process_thread_create(struct process_thread *thread, void (*entry)(v
         .entry = entry,
         .argument = argument,
         .owner = process,
+        .aspace = process->aspace,
         .account = &process->account,
         .share = &process->share,
         .stack_bytes = process->stack_bytes,
