@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "user/sdk/kwast.h"
+#include "user/sdk/start.h"
 
 #define KEPT_MAX      4000u // a keeper has a handle for each
 #define KEEPERS_MAX   64u
@@ -61,12 +61,14 @@ static void end(kwast_handle process) {
 static kwast_handle kept[KEPT_MAX];
 
 static void spawn_sleeper(kwast_handle runs, kwast_handle never, kwast_handle *out) {
-    const struct kwast_given given[] = {kwast_give(runs, 3, NULL), kwast_give(never, 4, NULL)};
-    struct kwast_start start = {
-        .module = GIVEN_SLEEPER, .name = "sleeper", .given = given, .given_count = 2};
-    u32 error = kwast_start(&start, 0, NULL, out);
+    static struct start start; // large for a stack
+    start_init(&start, "sleeper");
+    start.given[start.given_count++] = kwast_give(runs, 3, NULL);
+    start.given[start.given_count++] = kwast_give(never, 4, NULL);
+    u32 error = start_run_module(&start, GIVEN_SLEEPER, out);
     if (error != 0)
         fail(start.reason[0] != 0 ? start.reason : "spawn", error);
+    start_fini(&start);
 }
 
 static int keep(u32 count) {
@@ -142,12 +144,17 @@ static void spawn_keeper(u32 count) {
     };
     char number[16];
     snprintf(number, sizeof number, "%u", count);
-    char *args[] = {"crowd", "keeper", number};
-    struct kwast_start start = {
-        .module = crowd.self, .name = "keeper", .given = given, .given_count = COUNT_OF(given)};
-    u32 error = kwast_start(&start, COUNT_OF(args), args, &crowd.keepers[n]);
+    static struct start start; // large for a stack
+    start_init(&start, "keeper");
+    start_argument(&start, "crowd");
+    start_argument(&start, "keeper");
+    start_argument(&start, number);
+    for (u32 i = 0; i < COUNT_OF(given); i++)
+        start.given[start.given_count++] = given[i];
+    u32 error = start_run_module(&start, crowd.self, &crowd.keepers[n]);
     if (error != 0)
         fail(start.reason[0] != 0 ? start.reason : "spawn", error);
+    start_fini(&start);
     take(crowd.ready);
 }
 
