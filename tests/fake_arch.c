@@ -540,6 +540,14 @@ bool arch_irq_enabled(void) {
     return fake.irq_enabled;
 }
 
+void arch_irq_disable(void) {
+    CHECK(arch_irq_save() != 0);
+}
+
+void arch_irq_enable(void) {
+    arch_irq_restore(ARCH_IRQ_ON);
+}
+
 void arch_cpu_relax(void) {
     CHECK(false); // with one CPU, whoever waits for a lock waits forever
 }
@@ -550,6 +558,20 @@ u64 arch_clock_ns(void) {
 
 u64 arch_clock_resolution_ns(void) {
     return 1;
+}
+
+// Nanoseconds, and some ahead of the clock while that stands still.
+u64 arch_ticks(void) {
+    fake.ticks = fake.now_ns > fake.ticks ? fake.now_ns : fake.ticks + FAKE_TICK_NS;
+    return fake.ticks;
+}
+
+u64 arch_ticks_to_ns(u64 ticks) {
+    return ticks;
+}
+
+u64 arch_ns_to_ticks(u64 ns) {
+    return ns;
 }
 
 u64 arch_firmware_ns(void) {
