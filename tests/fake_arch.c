@@ -340,8 +340,10 @@ static void table_unmap(struct arch_aspace *as, u64 va, u64 end,
         as->pages--;
     }
     table_drop_if_empty(as, index);
-    for (u32 i = 0; i < count && visit != NULL; i++)
-        visit(context, (struct phys_addr){align_down(cleared[i], PAGE_SIZE)});
+    for (u32 i = 0; i < count && visit != NULL; i++) {
+        if ((cleared[i] & PAGE_BORROWED) == 0)
+            visit(context, (struct phys_addr){align_down(cleared[i], PAGE_SIZE)});
+    }
 }
 
 void arch_unmap(struct arch_aspace *as, struct virt_addr va, u64 pages,

@@ -70,10 +70,12 @@ struct kwast_grant {
     u32 access; // enum kwast_access: what the server may do
 };
 
-// Operations below are the kernel's.
-#define KWAST_CANCELLED       1u // the call `number` was taken back: its reply is still due
-#define KWAST_CLOSED          2u // the last channel to `value` is closed; no reply
-#define KWAST_FIRST_OPERATION 16u
+// Operations below KWAST_FIRST_OPERATION come from the kernel alone, so that a server can rely on
+// what they carry: scheme_call refuses them.
+#define KWAST_CANCELLED       1u  // the call `number` was taken back: its reply is still due
+#define KWAST_CLOSED          2u  // the last channel to `value` is closed; no reply
+#define KWAST_FILE_OPERATION  16u // from here on the file protocol's (abi/kwast/file.h)
+#define KWAST_FIRST_OPERATION 64u // from here on whatever client and server agree on
 
 struct kwast_call {
     u32 operation;

@@ -9,7 +9,8 @@
 // To a scheme (abi/kwast/calls.h) the same messages are calls on the channel of a file or
 // directory:
 //
-//   operation   KWAST_FIRST_OPERATION + enum file_op
+//   operation   KWAST_FILE_OPERATION + enum file_op: from the kernel alone, which has looked at the
+//               rights of the client's handles
 //   words       words[0] and words[1] as below; words[2] is the flags, words[3] the value of the
 //               channel `other`, which is of the same scheme
 //   bytes       the path

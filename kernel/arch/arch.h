@@ -23,7 +23,8 @@ enum page_rights {
     PAGE_READ = 1 << 0,
     PAGE_WRITE = 1 << 1,
     PAGE_EXEC = 1 << 2,
-    PAGE_DEVICE = 1 << 3
+    PAGE_DEVICE = 1 << 3,
+    PAGE_BORROWED = 1 << 4 // the frame is not this mapping's to free: arch_unmap does not report it
 };
 
 // Physical memory is two zones. Frames of the kernel's zone are mapped for good, readable and
@@ -131,7 +132,8 @@ MUST_USE enum status arch_map(struct arch_aspace *as, struct virt_addr va, struc
                               u64 pages, enum page_rights rights);
 
 // Unmaps a run, mapped or not in parts, and invalidates it on every CPU before returning. Empty
-// page tables are given back. `visit` is called for each mapped frame, after invalidation.
+// page tables are given back. `visit` is called for each mapped frame, after invalidation, but for
+// borrowed ones. Where nothing is mapped, no other CPU is asked for anything.
 void arch_unmap(struct arch_aspace *as, struct virt_addr va, u64 pages,
                 void (*visit)(void *context, struct phys_addr frame), void *context);
 

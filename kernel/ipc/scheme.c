@@ -266,7 +266,7 @@ enum status scheme_root(struct object *server, enum object_type type, struct obj
 // -- Calling -------------------------------------------------------------------------------------
 
 static void call_prepare(struct scheme_call *call, const struct channel *channel) {
-    ASSERT(call->operation >= SCHEME_FIRST_OPERATION && call->bytes.len <= SCHEME_BYTES_MAX);
+    ASSERT(call->operation >= SCHEME_FILE_OPERATION && call->bytes.len <= SCHEME_BYTES_MAX);
     ASSERT(call->grant_count <= SCHEME_GRANTS_MAX && call->handle_count <= SCHEME_HANDLES_MAX);
     wait_queue_init(&call->done);
     spin_init(&call->done.lock, LOCK_CALL, "call");

@@ -64,7 +64,7 @@ bool scheme_is_channel(const struct object *object);
 struct scheme_call {
     // What is asked. References in `handles` belong to the call until scheme_call returns, which
     // takes those that the server did not get out of it again: object_release what is left.
-    u32 operation; // from SCHEME_FIRST_OPERATION
+    u32 operation; // from SCHEME_FILE_OPERATION
     u64 words[SCHEME_WORDS];
     struct grant bytes; // GRANT_READ, at most SCHEME_BYTES_MAX; the server gets them with the call
     u32 grant_count;
@@ -88,11 +88,12 @@ struct scheme_call {
     u64 epoch;
 };
 
-// Operations below this are the kernel's.
+// Operations below SCHEME_FIRST_OPERATION are the kernel's.
 enum : u32 {
-    SCHEME_CANCELLED = 1, // call `number` has gone: its reply goes nowhere, and is still due
-    SCHEME_CLOSED = 2,    // the last channel to `value` has gone; no reply
-    SCHEME_FIRST_OPERATION = 16,
+    SCHEME_CANCELLED = 1,        // call `number` has gone: its reply goes nowhere, and is still due
+    SCHEME_CLOSED = 2,           // the last channel to `value` has gone; no reply
+    SCHEME_FILE_OPERATION = 16,  // the file protocol's
+    SCHEME_FIRST_OPERATION = 64, // what client and server agree on
 };
 
 // Asks, and waits for the reply. ERR_PEER_DIED, ERR_CLOSED; ERR_KILLED, ERR_TIMED_OUT: the call has

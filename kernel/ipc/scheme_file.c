@@ -6,7 +6,8 @@
 #include "kernel/ipc/remote_file.h"
 #include "kernel/ipc/scheme_internal.h"
 
-STATIC_ASSERT(KWAST_FIRST_OPERATION == (u32)SCHEME_FIRST_OPERATION, "abi");
+STATIC_ASSERT(KWAST_FILE_OPERATION == (u32)SCHEME_FILE_OPERATION, "abi");
+STATIC_ASSERT(SCHEME_FILE_OPERATION + FILE_OP_COUNT <= SCHEME_FIRST_OPERATION, "room");
 STATIC_ASSERT(PATH_LEN_MAX <= SCHEME_BYTES_MAX, "every path that is let through can be sent");
 
 static struct grant lend(const void *memory, u64 len, enum grant_access access) {
@@ -38,7 +39,7 @@ static enum status status_of(u32 answer) {
 static enum status send(struct remote_call *call, struct object **granted) {
     struct channel *channel = container_of(call->object, struct channel, object);
     struct scheme_call sent = {
-        .operation = SCHEME_FIRST_OPERATION + call->op,
+        .operation = SCHEME_FILE_OPERATION + call->op,
         .words = {call->words[0], call->words[1], call->flags, 0},
         .bytes = lend(call->path.data, call->path.len, GRANT_READ),
     };

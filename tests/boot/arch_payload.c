@@ -289,6 +289,14 @@ static void mapping_tests(void) {
                &visited);
     payload_check(visited == 4 && read_faults(page.value), "unmapping visits each frame once");
     payload_check(test.in_use == before + 4, "empty page tables are given back");
+
+    payload_check(arch_map(as, page, frames, 2, PAGE_READ | PAGE_BORROWED) == OK &&
+                      !read_faults(page.value) && write_faults(page.value),
+                  "a borrowed frame is mapped like any other");
+    visited = 0;
+    arch_unmap(as, page, 2, count_frame, &visited);
+    payload_check(visited == 0 && read_faults(page.value) && test.in_use == before + 4,
+                  "unmapping does not visit what is borrowed");
     for (u64 i = 0; i < 4; i++)
         upcall_frame_free((struct phys_addr){frames.value + i * PAGE_SIZE});
 }

@@ -310,7 +310,7 @@ void arch_unmap(struct arch_aspace *, struct virt_addr va, u64 pages,
         u64 *entry = entry_at(va.value + i * PAGE_SIZE);
         u64 old = *entry;
         *entry = 0;
-        if (old != 0 && visit != NULL)
+        if (old != 0 && visit != NULL && (old & PAGE_BORROWED) == 0)
             visit(context, (struct phys_addr){align_down(old, PAGE_SIZE)});
     }
 }

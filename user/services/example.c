@@ -117,16 +117,16 @@ static bool serve(void *context, const struct kwast_request *request, const void
     case KWAST_CLOSED:
         memset(names[request->value], 0, sizeof names[0]);
         return false;
-    case KWAST_FIRST_OPERATION + FILE_OPEN:
+    case KWAST_FILE_OPERATION + FILE_OPEN:
         answer_open(server, request, bytes, reply);
         return true;
-    case KWAST_FIRST_OPERATION + FILE_STAT:
+    case KWAST_FILE_OPERATION + FILE_STAT:
         answer_stat(server, request, bytes, reply);
         return true;
-    case KWAST_FIRST_OPERATION + FILE_READ:
+    case KWAST_FILE_OPERATION + FILE_READ:
         answer_read(server, request, reply);
         return true;
-    case KWAST_FIRST_OPERATION + FILE_LIST:
+    case KWAST_FILE_OPERATION + FILE_LIST:
         answer_list(server, request, reply);
         return true;
     default:

@@ -236,7 +236,7 @@ void arch_unmap(struct arch_aspace *as, struct virt_addr va, u64 pages,
     for (u64 i = 0; i < pages; i++) {
         entry old = entries[i];
         entries[i] = 0;
-        if (old != 0 && visit != NULL)
+        if (old != 0 && visit != NULL && (old & PAGE_BORROWED) == 0)
             visit(context, (struct phys_addr){align_down(old, PAGE_SIZE)});
     }
     mappings_add(as, boundaries(region, va.value, pages) - before);

@@ -29,6 +29,7 @@
 #define ENTRY_DIRTY     (1ull << 6)
 #define ENTRY_LARGE     (1ull << 7)
 #define ENTRY_GLOBAL    (1ull << 8)
+#define ENTRY_BORROWED  (1ull << 9) // ignored by the CPU
 #define ENTRY_NO_EXEC   (1ull << 63)
 #define ENTRY_ADDRESS   0x000ffffffffff000ull
 #define ENTRY_COUNT_ONE (1ull << 52)
@@ -185,6 +186,8 @@ static u64 entry_bits(enum page_rights rights) {
         bits |= ENTRY_NO_EXEC;
     if ((rights & PAGE_DEVICE) != 0)
         bits |= ENTRY_UNCACHED;
+    if ((rights & PAGE_BORROWED) != 0)
+        bits |= ENTRY_BORROWED;
     return bits;
 }
 
@@ -256,9 +259,15 @@ static void run_for_each(u64 root_phys, u64 va, u64 pages,
     }
 }
 
-static void part_hide(const struct table_part *part, UNUSED void *context) {
-    for (u64 i = 0; i < part->count; i++)
-        part->walk->entries[0][i] &= ~ENTRY_PRESENT;
+static void part_hide(const struct table_part *part, void *context) {
+    bool *found = context;
+    for (u64 i = 0; i < part->count; i++) {
+        u64 *entry = &part->walk->entries[0][i];
+        if (*entry == 0)
+            continue;
+        *entry &= ~ENTRY_PRESENT;
+        *found = true;
+    }
 }
 
 struct unmap {
@@ -274,10 +283,11 @@ static void part_clear(const struct table_part *part, void *context) {
         u64 *entry = &part->walk->entries[0][i];
         if (*entry == 0)
             continue;
+        bool is_own = (*entry & ENTRY_BORROWED) == 0;
         struct phys_addr frame = {*entry & ENTRY_ADDRESS};
         *entry = 0;
         cleared++;
-        if (unmap->visit != NULL)
+        if (unmap->visit != NULL && is_own)
             unmap->visit(unmap->context, frame);
     }
     count_sub(part->walk, 0, cleared);
@@ -291,7 +301,10 @@ void arch_unmap(struct arch_aspace *as, struct virt_addr va, u64 pages,
         return;
     // Entries keep their frames while they are hidden, so that every frame is reported only once no
     // CPU can reach it.
-    run_for_each(as->root_phys, va.value, pages, part_hide, NULL);
+    bool found = false;
+    run_for_each(as->root_phys, va.value, pages, part_hide, &found);
+    if (!found)
+        return;
     invalidate(va.value, pages);
     struct unmap unmap = {.visit = visit, .context = context};
     run_for_each(as->root_phys, va.value, pages, part_clear, &unmap);
