@@ -47,6 +47,8 @@ struct arch_aspace {
     u64 pages;
 };
 
+#define FAKE_TICK_NS 1000u // what reading the ticks takes
+
 static struct {
     int ram_file; // so that the heap's region can show the same memory
     u8 *ram;      // aligned to ARCH_ZONE_BLOCK_BYTES
@@ -61,6 +63,7 @@ static struct {
     void (*irq_hook)(void);
     void *current;
     u64 now_ns;
+    u64 ticks; // as read last
     u64 map_fail_countdown;
     u64 random;
     void (*window_close_act)(void *context);
@@ -148,6 +151,7 @@ const struct boot_info *fake_machine_start(const struct fake_machine *machine) {
     fake.boot.boot_loader = "none";
     fake.boot.cpu_count = 1;
     fake.now_ns = 1;
+    fake.ticks = 0;
     fake.random = 1;
     ram_start(machine);
     return &fake.boot;

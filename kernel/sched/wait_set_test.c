@@ -101,8 +101,8 @@ static void last_body(void *) {
 static void the_last_queue_ends_the_wait_at_once(void **) {
     fake_sched_run(last_body, NULL);
     assert_ended(OK, 7 * MS);
-    assert_int_equal(waiter.looks, 2); // nobody looked in between
-    assert_int_equal(fake_timer_rang(), 0);
+    assert_int_equal(waiter.looks, 2);        // nobody looked in between
+    assert_in_range(fake_timer_rang(), 0, 1); // the end of a slice that was not used up
 }
 
 static void open_before_body(void *) {
@@ -144,7 +144,7 @@ static void a_wake_up_at_any_moment_is_not_lost(void **) {
             woken++;
         }
     }
-    assert_in_range(woken, 8, 60);
+    assert_in_range(woken, 4, 60);
 }
 
 static void kill_waiter(void) {

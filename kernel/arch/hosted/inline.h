@@ -65,7 +65,7 @@ ARCH_INLINE void arch_irq_enable(void) {
     arch_irq_restore(ARCH_IRQ_ON);
 }
 
-extern bool arch_has_tsc;     // that counts time; fixed after time_init
+extern bool arch_has_tsc;      // that counts time; fixed after time_init
 extern bool arch_has_fsgsbase; // fixed after context_init
 u64 arch_ticks_slow(void);
 void arch_segment_base_write_slow(u64 base);

@@ -62,8 +62,8 @@ ARCH_INLINE u64 arch_ticks(void) {
     return (u64)high << 32 | low;
 }
 
-extern bool arch_has_fsgsbase;                // fixed after cpu_init
-void arch_segment_base_write_slow(u64 base);  // without
+extern bool arch_has_fsgsbase;               // fixed after cpu_init
+void arch_segment_base_write_slow(u64 base); // without
 
 // The stack of a thread that does not run holds where it goes on, and rbp. Everything else the
 // compiler keeps where it needs it. It leaves by a jump: the return predictor knows nothing of the
