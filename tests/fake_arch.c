@@ -63,7 +63,7 @@ static struct {
     void (*irq_hook)(void);
     void *current;
     u64 now_ns;
-    u64 ticks; // as read last
+    u64 looking_ns;
     u64 map_fail_countdown;
     u64 random;
     void (*window_close_act)(void *context);
@@ -151,7 +151,7 @@ const struct boot_info *fake_machine_start(const struct fake_machine *machine) {
     fake.boot.boot_loader = "none";
     fake.boot.cpu_count = 1;
     fake.now_ns = 1;
-    fake.ticks = 0;
+    fake.looking_ns = 0;
     fake.random = 1;
     ram_start(machine);
     return &fake.boot;
@@ -317,8 +317,12 @@ enum status arch_map(struct arch_aspace *as, struct virt_addr va, struct phys_ad
         u64 number = (pa.value >> PAGE_SHIFT) + i;
         u64 *entry = entry_of(as, va.value + i * PAGE_SIZE);
         CHECK(*entry == 0);
-        CHECK(fake.owned[number] == (in_heap(va.value) ? OWNER_KERNEL : OWNER_PROGRAM));
-        CHECK(fake.shown[number] == 0);
+        if ((rights & PAGE_DEVICE) == 0) {
+            CHECK(fake.owned[number] == (in_heap(va.value) ? OWNER_KERNEL : OWNER_PROGRAM));
+            CHECK(fake.shown[number] == 0);
+        } else {
+            CHECK(pa.value >= fake.ram_end);
+        }
         *entry = number << PAGE_SHIFT | rights;
         as->used[table_index(va.value + i * PAGE_SIZE)]++;
     }
@@ -377,6 +381,16 @@ bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct phys_add
     if (entry == NULL || *entry == 0)
         return false;
     *out = (struct phys_addr){align_down(*entry, PAGE_SIZE)};
+    return true;
+}
+
+bool arch_page_find(struct arch_aspace *as, struct virt_addr va, struct phys_addr *frame,
+                    enum page_rights *rights) {
+    const u64 *entry = entry_of(as, va.value);
+    if (entry == NULL || *entry == 0)
+        return false;
+    *frame = (struct phys_addr){align_down(*entry, PAGE_SIZE)};
+    *rights = *entry % PAGE_SIZE;
     return true;
 }
 
@@ -526,6 +540,8 @@ void arch_cpus_stop(void) {
 }
 
 arch_irq_state arch_irq_save(void) {
+    if (fake.irq_enabled && fake.irq_hook != NULL)
+        fake.irq_hook();
     arch_irq_state state = fake.irq_enabled;
     fake.irq_enabled = false;
     return state;
@@ -566,10 +582,10 @@ u64 arch_clock_resolution_ns(void) {
     return 1;
 }
 
-// Nanoseconds, and some ahead of the clock while that stands still.
+// Nanoseconds, and looking takes some.
 u64 arch_ticks(void) {
-    fake.ticks = fake.now_ns > fake.ticks ? fake.now_ns : fake.ticks + FAKE_TICK_NS;
-    return fake.ticks;
+    fake.looking_ns += FAKE_TICK_NS;
+    return fake.now_ns + fake.looking_ns;
 }
 
 u64 arch_ticks_to_ns(u64 ticks) {

@@ -139,12 +139,17 @@ void fake_interrupt_at(u64 at_ns, void (*handler)(void)) {
     fake.interrupt = handler;
 }
 
-static void irq_hook(void) {
+static bool take_chance(void) {
     if (fake.chance == 0 || --fake.chance != 0)
-        return;
+        return false;
     fake.interrupt_ns = 0;
     fake.interrupt = fake.chance_interrupt;
-    interrupt_thread();
+    return true;
+}
+
+static void irq_hook(void) {
+    if (take_chance())
+        interrupt_thread();
 }
 
 void fake_interrupt_at_nth_chance(u64 n, void (*handler)(void)) {
@@ -176,6 +181,7 @@ void fake_work(u64 ns) {
 
 void arch_cpu_idle(void) {
     CHECK(!arch_irq_enabled());
+    (void)take_chance();
     u64 due_ns = next_interrupt_ns();
     if (due_ns == UINT64_MAX)
         end_simulation();

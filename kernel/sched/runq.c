@@ -99,7 +99,7 @@ struct thread *runq_pop_locked(struct runq *runq) {
 struct thread *runq_rotate_locked(struct runq *runq, struct thread *thread) {
     ASSERT(spin_is_held(&runq->lock));
     ASSERT(thread->state == THREAD_RUNNING);
-    thread->slice_end_ticks = thread->used_ticks + sched_slice_ticks;
+    thread_give_turn(thread);
     u32 index = ready_index(thread->priority);
     if (runq->levels >> index == 0)
         return thread;
@@ -146,7 +146,7 @@ struct thread *runq_take_locked(struct runq *runq, u32 cpu) {
 // -- Putting in -----------------------------------------------------------------------------------
 
 static void put_last(struct runq *runq, struct thread *thread) {
-    thread->slice_end_ticks = thread->used_ticks + sched_slice_ticks;
+    thread_give_turn(thread);
     push_back(runq, ready_index(thread->priority), thread);
 }
 
@@ -189,7 +189,7 @@ static u32 check_queue(const struct runq *runq, u32 index, const struct cpu *cpu
         ASSERT(thread->cpu == cpu);
         ASSERT((thread->affinity >> cpu->id & 1) != 0);
         ASSERT(thread_has_slice(thread));
-        ASSERT(thread->slice_end_ticks - thread->used_ticks <= sched_slice_ticks);
+        ASSERT(thread->slice_end_ticks - thread->used_ticks <= thread->share->turn_ticks);
         count++;
     }
     ASSERT(queue->end == link);

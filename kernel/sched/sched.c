@@ -49,7 +49,7 @@
 #include "base/math.h"
 
 struct cpu sched_cpus[ARCH_CPUS_MAX];
-u64 sched_slice_ticks;
+struct cpu_messages cpu_messages[ARCH_CPUS_MAX];
 
 static struct {
     // Atomic, a bit for each CPU:
@@ -72,7 +72,7 @@ void sched_init(void) {
     if (id == 0) {
         memset(&sched, 0, sizeof sched);
         memset(sched_cpus, 0, sizeof sched_cpus);
-        sched_slice_ticks = arch_ns_to_ticks(THREAD_SLICE_NS);
+        cpu_share_init(&cpu_share_of_kernel, CPU_SHARE_USUAL);
     }
     u64 now_ticks = arch_ticks();
     *cpu = (struct cpu){
@@ -90,6 +90,7 @@ void sched_init(void) {
         .cpu = cpu,
         .state = THREAD_IDLE,
         .preempt_count = 1, // until sched_run
+        .share = &cpu_share_of_kernel,
     };
     list_init(&cpu->idle.wait_link);
     list_init(&cpu->idle.dead_link);
@@ -125,6 +126,17 @@ u64 thread_cpu_time_ns(void) {
 
 u64 thread_charged_ns(const struct thread *thread) {
     return arch_ticks_to_ns(__atomic_load_n(&thread->used_ticks, __ATOMIC_RELAXED));
+}
+
+static struct message_counts counts_now(const struct message_counts *counts) {
+    return (struct message_counts){
+        .calls = __atomic_load_n(&counts->calls, __ATOMIC_RELAXED),
+        .served = __atomic_load_n(&counts->served, __ATOMIC_RELAXED),
+    };
+}
+
+struct message_counts thread_messages(const struct thread *thread) {
+    return counts_now(&thread->messages);
 }
 
 static void timer_arm(struct cpu *cpu, u64 at_ns, u64 at_ticks) {
@@ -243,7 +255,7 @@ static void balance(struct cpu *cpu) {
 // Whether the running thread has used up its slice, or almost: the clock and the ticks differ a
 // little, and what is left is not worth an interrupt.
 static bool slice_is_over(const struct thread *thread) {
-    return thread->slice_end_ticks < thread->used_ticks + sched_slice_ticks / 128;
+    return thread->slice_end_ticks < thread->used_ticks + thread->share->turn_ticks / 128;
 }
 
 // The running thread has used up its slice: another turn, or somebody else's.
@@ -258,7 +270,7 @@ static void end_slice(struct cpu *cpu) {
     if (runq_has_rival_locked(&cpu->runq, thread->priority))
         request_switch(cpu);
     else
-        thread->slice_end_ticks = thread->used_ticks + sched_slice_ticks;
+        thread_give_turn(thread);
     spin_unlock_masked(&cpu->runq.lock);
 }
 
@@ -494,6 +506,7 @@ bool sched_cpu_stats(u32 id, struct cpu_stats *out) {
         .switches = __atomic_load_n(&cpu->switches, __ATOMIC_RELAXED),
         .taken = __atomic_load_n(&cpu->taken, __ATOMIC_RELAXED),
         .ready = __atomic_load_n(&cpu->runq.count, __ATOMIC_RELAXED),
+        .messages = counts_now(&cpu_messages[id].counts),
     };
     // The thread cannot end while it is current, and its name outlives it.
     spin_lock(&cpu->runq.lock);

@@ -97,7 +97,6 @@ struct cpu {
 };
 
 extern struct cpu sched_cpus[ARCH_CPUS_MAX];
-extern u64 sched_slice_ticks; // THREAD_SLICE_NS
 
 static inline struct cpu *cpu_at(u32 id) {
     ASSERT(id < ARCH_CPUS_MAX);
@@ -111,6 +110,12 @@ static inline struct cpu *cpu_this(void) {
 
 static inline bool thread_has_slice(const struct thread *thread) {
     return thread->slice_end_ticks > thread->used_ticks;
+}
+
+// A new slice, all of it.
+static inline void thread_give_turn(struct thread *thread) {
+    u64 turn = cpu_share_turn(thread->share, &thread->share_turn);
+    thread->slice_end_ticks = thread->used_ticks + turn;
 }
 
 // What sched_wants_switch says.
