@@ -67,6 +67,7 @@ enum status thread_create(const struct thread_config *config, struct thread **ou
     thread->priority = config->priority;
     thread->affinity = config->affinity == 0 ? ANY_CPU : config->affinity;
     thread->state = THREAD_BLOCKED; // until it is started; with no slice left, so it starts last
+    thread->cpu = cpu_at(0);
     thread->sleepers_cpu = cpu_at(0);
     list_init(&thread->wait_link);
     list_init(&thread->dead_link);
@@ -86,7 +87,8 @@ void thread_start(struct thread *thread) {
     struct cpu *self = cpu_this();
     // Where it may not run here, on the first CPU that it may run on.
     bool may_here = (thread->affinity >> self->id & 1) != 0;
-    thread->cpu = may_here ? self : cpu_at((u32)__builtin_ctz(thread->affinity));
+    struct cpu *cpu = may_here ? self : cpu_at((u32)__builtin_ctz(thread->affinity));
+    __atomic_store_n(&thread->cpu, cpu, __ATOMIC_RELAXED); // it may be killed before it starts
     sched_wake(thread);
     if (irq != 0)
         sched_preempt();
