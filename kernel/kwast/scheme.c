@@ -46,6 +46,7 @@ static enum status channel_handle(u64 kind, struct handle *out) {
     case KWAST_KIND_PLAIN:
         return OK;
     case KWAST_KIND_STREAM:
+    case KWAST_KIND_TERMINAL:
         out->rights |= wasi_stream_rights(true, true);
         return OK;
     case KWAST_KIND_FILE:
@@ -62,12 +63,17 @@ static enum status channel_handle(u64 kind, struct handle *out) {
 
 static enum object_type object_type_of(u64 kind) {
     static const enum object_type types[] = {
-        [KWAST_KIND_PLAIN] = OBJECT_PLAIN,
-        [KWAST_KIND_STREAM] = OBJECT_STREAM,
-        [KWAST_KIND_FILE] = OBJECT_FILE,
-        [KWAST_KIND_DIRECTORY] = OBJECT_DIRECTORY,
+        [KWAST_KIND_PLAIN] = OBJECT_PLAIN,     [KWAST_KIND_STREAM] = OBJECT_STREAM,
+        [KWAST_KIND_FILE] = OBJECT_FILE,       [KWAST_KIND_DIRECTORY] = OBJECT_DIRECTORY,
+        [KWAST_KIND_TERMINAL] = OBJECT_STREAM,
     };
     return types[kind];
+}
+
+// Gives the process a new channel of this kind.
+static enum status give_channel(struct process *process, u64 kind, struct handle *channel, u64 at) {
+    channel->object->is_terminal = kind == KWAST_KIND_TERMINAL;
+    return kwast_give(process, channel, at);
 }
 
 // (server, value, kind, out)
@@ -82,7 +88,7 @@ enum status kwast_scheme_channel(struct process *process, const u64 *args) {
     if (status == OK)
         status = scheme_channel(server, args[1], object_type_of(args[2]), &channel.object);
     object_release(server);
-    return status == OK ? kwast_give(process, &channel, args[3]) : status;
+    return status == OK ? give_channel(process, args[2], &channel, args[3]) : status;
 }
 
 // (server, kind, out)
@@ -97,7 +103,7 @@ enum status kwast_scheme_root(struct process *process, const u64 *args) {
     if (status == OK)
         status = scheme_root(server, object_type_of(args[1]), &channel.object);
     object_release(server);
-    return status == OK ? kwast_give(process, &channel, args[2]) : status;
+    return status == OK ? give_channel(process, args[1], &channel, args[2]) : status;
 }
 
 // -- Calling ------------------------------------------------------------------------------------

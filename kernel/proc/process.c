@@ -97,10 +97,11 @@ static void enter_table(struct process *process, struct process *parent) {
     spin_unlock(&table.lock);
 }
 
-// Its children become init's.
+// Its children become init's; those of init itself the kernel's.
 static void leave_table(struct process *process) {
     spin_lock(&table.lock);
-    CHECK(process != table.init);
+    if (process == table.init)
+        table.init = NULL;
     list_remove(&process->table_link);
     for (struct list *node; (node = list_pop_front(&process->children)) != NULL;)
         set_parent_locked(container_of(node, struct process, child_link), table.init);

@@ -147,7 +147,8 @@ MUST_USE enum status process_wait(struct process *process, u64 deadline_ns);
 bool process_has_ended(struct process *process);
 void process_kill(struct process *process);
 
-// Makes `process` the one that inherits the children of those that end. It does not end itself.
+// Makes `process` the one that inherits the children of those that end, until it ends itself; from
+// then on the kernel does.
 void process_set_init(struct process *process);
 
 // Visits every live process under the table's lock.
