@@ -48,6 +48,7 @@ struct cpu_features {
     u64 tsc_hz; // as CPUID tells; 0: it does not
 };
 const struct cpu_features *cpu_features(void);
+extern bool arch_has_fsgsbase; // the same, for a switch
 
 // How the interrupt path saves vector registers. Fixed after cpu_init.
 struct vector_state {
