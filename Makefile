@@ -198,7 +198,7 @@ spec-machines: $(out)/spec.elf $(out)/spec-hosted
 
 # The port alone, with a payload that tests it in place of the kernel (tests/boot/arch_test.py).
 arch_test_objects = $(patsubst %,$(kout)/kernel/%.o,$(base_c) base/string.c $(arch_c) $(arch_s) \
-                    tests/boot/arch_payload.c tests/boot/arch_payload_cpus.c tests/boot/arch_payload_asm.S) $(kout)/kernel/gen/font.c.o
+                    tests/boot/arch_payload.c tests/boot/arch_payload_aspaces.c tests/boot/arch_payload_cpus.c tests/boot/arch_payload_asm.S) $(kout)/kernel/gen/font.c.o
 
 $(kout)/arch-test.first.elf: $(arch_test_objects) kernel/arch/x86_64/kernel.ld
 	$(link_kernel)
