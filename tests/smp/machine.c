@@ -330,6 +330,8 @@ bool arch_page_find(struct arch_aspace *, struct virt_addr va, struct phys_addr 
 }
 
 bool arch_translate(struct arch_aspace *, struct virt_addr va, struct phys_addr *out) {
+    if (va.value - SLOTS_START >= SLOTS_BYTES)
+        return false;
     u64 entry = *entry_at(va.value);
     *out = (struct phys_addr){align_down(entry, PAGE_SIZE)};
     return entry != 0;
