@@ -41,6 +41,7 @@
 #include "base/assert.h"
 #include "base/fmt.h"
 #include "base/math.h"
+#include "kernel/sched/trace.h"
 
 // What a stay on the CPU costs at least, so that threads which run for less than the clock can tell
 // use up their slices too.
@@ -326,6 +327,14 @@ static void finish_switch(void) {
         thread_reap(left);
 }
 
+static enum trace_left left_because(const struct cpu *cpu, const struct thread *from) {
+    if (cpu->left_is_dead)
+        return TRACE_LEFT_DEAD;
+    // A guess: a blocked thread may have been woken by now.
+    bool is_ready = __atomic_load_n(&from->state, __ATOMIC_RELAXED) != THREAD_BLOCKED;
+    return is_ready ? TRACE_LEFT_READY : TRACE_LEFT_BLOCKED;
+}
+
 void sched_switch(void) {
     ASSERT(!arch_irq_enabled());
     struct cpu *cpu = cpu_this();
@@ -341,6 +350,8 @@ void sched_switch(void) {
     if (is_idle(cpu, from))
         __atomic_fetch_and(&sched.idle, ~(1u << id_of(cpu)), __ATOMIC_SEQ_CST);
     add_relaxed(&cpu->switches, 1);
+    if (trace_wanted())
+        trace_write(to, TRACE_SWITCH, from->id, left_because(cpu, from), 0);
     cpu->previous = from;
     arch_current_set(to);
     arch_context_switch(&from->context, &to->context);
@@ -430,6 +441,7 @@ void sched_wake(struct thread *thread) {
     bool was_idle = is_idle(cpu, cpu->current);
     bool preempts = preempts_locked(cpu, thread, has_slice);
     u32 others = thread->affinity & ~(1u << id_of(cpu));
+    trace(TRACE_WAKE, thread->id, id_of(cpu), 0);
     runq_put_woken_locked(&cpu->runq, thread);
     // What the CPU does is decided under the lock: it cannot have gone idle unseen.
     if (was_idle || (!offer(others) && preempts))
