@@ -1,0 +1,96 @@
+// Something of everything that a trace shows: a server that answers calls, a client, one that
+// computes and is killed, one that traps, and a call that is taken back.
+//
+//   traced CALLS [END]     / has traced.wasm; END: stop, to end with the others killed
+//   traced raw PATH        copies a file to standard output
+//   server, spinner, trap  the children
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "user/sdk/kwast.h"
+
+#define GIVEN   3
+#define OP_ECHO 100
+#define OP_HOLD 101
+
+static bool serve(void *context, const struct kwast_request *request, const void *bytes,
+                  struct kwast_reply *reply) {
+    (void)context;
+    (void)bytes;
+    reply->words[0] = request->words[0] + 1;
+    return request->operation != OP_HOLD;
+}
+
+static kwast_handle child(const char *role, kwast_handle given) {
+    char name[32];
+    snprintf(name, sizeof name, "%s", role);
+    char *argv[] = {(char *)"traced", name};
+    const struct kwast_given handle = kwast_give(given, GIVEN, NULL);
+    struct kwast_start start = {
+        .module = (u32)open("/traced.wasm", O_RDONLY),
+        .name = role,
+        .given = &handle,
+        .given_count = given != KWAST_NO_HANDLE,
+    };
+    kwast_handle process;
+    u32 error = kwast_start(&start, 2, argv, &process);
+    if (error != 0) {
+        printf("no %s: %u %s\n", role, (unsigned)error, start.reason);
+        exit(1);
+    }
+    return process;
+}
+
+static u64 call(kwast_handle channel, u32 operation, u64 word, i64 timeout_ns) {
+    struct kwast_call call = {.operation = operation, .words = {word}};
+    return kwast_scheme_call(channel, &call, timeout_ns) == 0 ? call.words[0] : 0;
+}
+
+static int copy(const char *path) {
+    char buffer[4096];
+    int from = open(path, O_RDONLY);
+    for (ssize_t got; (got = read(from, buffer, sizeof buffer)) > 0;)
+        fwrite(buffer, 1, (usize)got, stdout);
+    return from < 0;
+}
+
+static int child_main(const char *role, const char *argument) {
+    if (strcmp(role, "raw") == 0)
+        return copy(argument);
+    if (strcmp(role, "server") == 0)
+        return (int)kwast_serve(GIVEN, serve, NULL);
+    if (strcmp(role, "trap") == 0)
+        abort();
+    for (volatile int spin = 1; spin != 0;)
+        ;
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    int calls = argc < 2 ? 0 : atoi(argv[1]);
+    if (calls == 0)
+        return child_main(argv[1], argv[2]);
+    kwast_handle server;
+    kwast_handle channel;
+    if (kwast_scheme_create("echo", 4, &server) != 0 ||
+        kwast_scheme_root(server, KWAST_KIND_PLAIN, &channel) != 0)
+        return 1;
+    struct kwast_status status;
+    kwast_handle spinner = child("spinner", KWAST_NO_HANDLE);
+    kwast_handle echo = child("server", server);
+    u64 sum = 0;
+    for (int i = 0; i < calls; i++)
+        sum += call(channel, OP_ECHO, (u64)i, -1) == (u64)i + 1;
+    call(channel, OP_HOLD, 0, 1000000);
+    kwast_process_wait(child("trap", KWAST_NO_HANDLE), -1, &status);
+    kwast_process_kill(spinner);
+    kwast_process_wait(spinner, -1, &status);
+    kwast_process_kill(echo);
+    kwast_process_wait(echo, -1, &status);
+    printf("%llu calls\n", (unsigned long long)sum);
+    return 0;
+}
