@@ -1,9 +1,9 @@
 // Something of everything that a trace shows: a server that answers calls, a client, one that
 // computes and is killed, one that traps, and a call that is taken back.
 //
-//   traced CALLS [END]     / has traced.wasm; END: stop, to end with the others killed
-//   traced raw PATH        copies a file to standard output
-//   server, spinner, trap  the children
+//   traced CALLS [SPINNERS [PAUSE_US]]   / has traced.wasm; a pause after four calls each
+//   traced raw PATH                      copies a file to standard output
+//   server, spinner, trap                the children
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,9 +13,10 @@
 
 #include "user/sdk/kwast.h"
 
-#define GIVEN   3
-#define OP_ECHO 100
-#define OP_HOLD 101
+#define GIVEN        3
+#define SPINNERS_MAX 8
+#define OP_ECHO      100
+#define OP_HOLD      101
 
 static bool serve(void *context, const struct kwast_request *request, const void *bytes,
                   struct kwast_reply *reply) {
@@ -80,15 +81,26 @@ int main(int argc, char **argv) {
         kwast_scheme_root(server, KWAST_KIND_PLAIN, &channel) != 0)
         return 1;
     struct kwast_status status;
-    kwast_handle spinner = child("spinner", KWAST_NO_HANDLE);
+    kwast_handle spinners[SPINNERS_MAX];
+    int spinner_count = argc < 3 ? 1 : atoi(argv[2]);
+    int pause_us = argc < 4 ? 0 : atoi(argv[3]);
+    if (spinner_count > SPINNERS_MAX)
+        return 1;
+    for (int i = 0; i < spinner_count; i++)
+        spinners[i] = child("spinner", KWAST_NO_HANDLE);
     kwast_handle echo = child("server", server);
     u64 sum = 0;
-    for (int i = 0; i < calls; i++)
+    for (int i = 0; i < calls; i++) {
         sum += call(channel, OP_ECHO, (u64)i, -1) == (u64)i + 1;
+        if (pause_us != 0 && i % 4 == 3)
+            usleep((unsigned)pause_us);
+    }
     call(channel, OP_HOLD, 0, 1000000);
     kwast_process_wait(child("trap", KWAST_NO_HANDLE), -1, &status);
-    kwast_process_kill(spinner);
-    kwast_process_wait(spinner, -1, &status);
+    for (int i = 0; i < spinner_count; i++) {
+        kwast_process_kill(spinners[i]);
+        kwast_process_wait(spinners[i], -1, &status);
+    }
     kwast_process_kill(echo);
     kwast_process_wait(echo, -1, &status);
     printf("%llu calls\n", (unsigned long long)sum);
