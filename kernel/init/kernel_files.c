@@ -111,7 +111,7 @@ enum status kernel_file_text(struct bytes name, struct bytes *text, usize *size)
         return ERR_NOT_FOUND;
     usize most = file->bytes_most == NULL ? MOST_BYTES : file->bytes_most() + 1;
     usize first = file->bytes_most == NULL ? FIRST_BYTES : most;
-    for (usize bytes = first; bytes <= most; bytes *= 2) {
+    for (usize bytes = first; bytes <= most;) {
         struct writer writer = {.data = kmalloc(bytes), .size = bytes};
         if (writer.data == NULL)
             return ERR_NO_MEMORY;
@@ -122,6 +122,7 @@ enum status kernel_file_text(struct bytes name, struct bytes *text, usize *size)
             return OK;
         }
         kfree(writer.data, bytes);
+        bytes = max_u64(2 * bytes, writer.len + writer.len / 4); // there may be more next time
     }
     return ERR_NO_MEMORY;
 }

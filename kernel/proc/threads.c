@@ -28,7 +28,7 @@
 #include "kernel/proc/proc_internal.h"
 #include "kernel/sched/trace.h"
 
-#define STACK_COMMITTED_FIRST (2ull * STACK_HEADROOM_BYTES)
+#define STACK_COMMITTED_FIRST (STACK_HEADROOM_BYTES + PAGE_SIZE)
 #define THREAD_ID_MAX         0x1fffffffu
 #define SPARES_MAX            4u
 
@@ -194,6 +194,7 @@ enum status process_thread_create(struct process_thread *thread, void (*entry)(v
         .entry = entry,
         .argument = argument,
         .owner = process,
+        .aspace = process->aspace,
         .account = &process->account,
         .share = &process->share,
         .stack_bytes = process->stack_bytes,
