@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "user/sdk/kwast.h"
+#include "user/sdk/start.h"
 
 #define GIVEN        3
 #define SPINNERS_MAX 8
@@ -27,22 +28,19 @@ static bool serve(void *context, const struct kwast_request *request, const void
 }
 
 static kwast_handle child(const char *role, kwast_handle given) {
-    char name[32];
-    snprintf(name, sizeof name, "%s", role);
-    char *argv[] = {(char *)"traced", name};
-    const struct kwast_given handle = kwast_give(given, GIVEN, NULL);
-    struct kwast_start start = {
-        .module = (u32)open("/traced.wasm", O_RDONLY),
-        .name = role,
-        .given = &handle,
-        .given_count = given != KWAST_NO_HANDLE,
-    };
+    struct start start;
+    start_init(&start, role);
+    start_argument(&start, "traced");
+    start_argument(&start, role);
+    if (given != KWAST_NO_HANDLE)
+        start_handle(&start, given, GIVEN);
     kwast_handle process;
-    u32 error = kwast_start(&start, 2, argv, &process);
+    u32 error = start_run(&start, "/traced.wasm", &process);
     if (error != 0) {
         printf("no %s: %u %s\n", role, (unsigned)error, start.reason);
         exit(1);
     }
+    start_fini(&start);
     return process;
 }
 
