@@ -30,6 +30,7 @@ struct run_options {
     const char *kernel_files; // the guest's name for them; NULL: not given
     const char *trace;        // where the trace goes; NULL: none
     u32 cpu_share;            // 0: the usual one
+    bool in_domain;           // of its own
     bool show_times;
     bool verbose;
 };

@@ -25,6 +25,7 @@ struct run_records {
     u32 cpu_share;      // 0: the default
     u32 trace_events;   // 0: no trace
     const char *invoke; // NULL: none
+    bool in_domain;     // of its own
     bool wants_times;
     bool is_script;
 };
