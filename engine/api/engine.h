@@ -335,7 +335,7 @@ MUST_USE bool engine_owns_pc(struct engine *engine, u64 pc);
 // Decides what a CPU exception at `pc` means. True: it is a trap of generated code, already noted
 // in `thread`; continue at *resume_pc with every other register as it was. False: a bug, or not
 // ours. An access fault becomes `access_trap` (TRAP_MEMORY_BOUNDS, or TRAP_OUT_OF_MEMORY when the
-// host found no frame for a page that is in bounds).
+// host found no frame for a page that is in bounds, or TRAP_READ_ONLY).
 MUST_USE bool engine_fault(struct engine *engine, struct thread_block *thread, enum fault_kind kind,
                            enum trap access_trap, u64 pc, u64 fp, u64 *resume_pc);
 

@@ -4,9 +4,11 @@
 #include "kernel/mm/guest.h"
 
 #include "base/math.h"
+#include "kernel/mm/mapping.h"
 
 bool guest_range_ok(const struct guest_memory *memory, struct guest_addr addr, u64 len) {
-    return range_fits(addr.value, len, memory->bytes);
+    return range_fits(addr.value, len, memory->bytes) &&
+           (memory->area == NULL || !area_shows_device(memory->area, addr.value, len));
 }
 
 static struct virt_addr address_in(const struct guest_memory *memory, struct guest_addr addr) {

@@ -10,13 +10,17 @@ struct guest_addr {
     u64 value;
 };
 
+struct area;
+
 // A linear memory as it is at this moment: base and size.
 struct guest_memory {
     struct virt_addr base;
     u64 bytes;
+    struct area *area; // that it is; NULL: nothing can be mapped over its pages
 };
 
-// ERR_FAULT when [addr, addr + len) is not all inside; ERR_NO_MEMORY when a page has no frame.
+// ERR_FAULT when [addr, addr + len) is not all inside, or shows a device; ERR_NO_MEMORY when a page
+// has no frame; ERR_NO_ACCESS when it is written to and mapped for reading only.
 MUST_USE enum status guest_read(const struct guest_memory *memory, void *to, struct guest_addr from,
                                 u64 len);
 MUST_USE enum status guest_write(const struct guest_memory *memory, struct guest_addr to,
@@ -27,5 +31,5 @@ MUST_USE enum status guest_copy(const struct guest_memory *to_memory, struct gue
                                 const struct guest_memory *from_memory, struct guest_addr from,
                                 u64 len);
 
-// Whether the range is inside, without touching it.
+// Whether the range is inside, and ordinary memory, without touching it.
 MUST_USE bool guest_range_ok(const struct guest_memory *memory, struct guest_addr addr, u64 len);

@@ -7,6 +7,9 @@
 
 void engine_host_init(void);
 
+// The area that is the linear memory at `base`. It stays: only whoever made it gives it back.
+struct area *area_at(u64 base);
+
 // Sets the limit that generated code compares with to what is committed of `stack`.
 void thread_block_set_limit(struct thread_block *block, const struct area *stack);
 
