@@ -113,9 +113,9 @@ static enum status fill(struct memory_object *memory, u64 pages) {
 
 enum status memory_object_create(u64 pages, struct memory_account *account, struct object *payer,
                                  struct object **out) {
-    if (pages == 0 || pages > UINT32_MAX)
+    if (pages == 0)
         return ERR_INVALID;
-    enum status status = account_charge(account, charge_of(pages));
+    enum status status = pages > UINT32_MAX ? ERR_LIMIT : account_charge(account, charge_of(pages));
     if (status != OK)
         return status;
     struct memory_object *memory = kmalloc(sizeof *memory);
