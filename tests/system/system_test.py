@@ -240,7 +240,7 @@ def cpus(machine, count):
     """What each CPU has done and runs: (switches, name) by number. The command checks the run
     queues as well."""
     machine.type("cpus\n")
-    row = r" +\d+ +\d+ +(\d+) +\d+ +\d+  (\S+)$"  # busy, idle, switches, taken, ready, runs
+    row = r" +\d+ +\d+ +(\d+) +\d+ +\d+ +\d+ +\d+  (\S+)$"  # busy, idle, switches, taken, calls, served, ready, runs
     rows = [machine.expect(rf"^ *{cpu}{row}") for cpu in range(count)]
     return {cpu: (int(row[1]), row[2]) for cpu, row in enumerate(rows)}
 
@@ -256,7 +256,7 @@ def running(machine):
     machine.type("ps\nlog-end\n")
     start = machine.position
     machine.expect("log-end: no such command")
-    return re.findall(r"^ +\d+ +\d+ +\d+ +\d+ +\d+  (\S+)$", machine.text[start:machine.position], re.MULTILINE)
+    return re.findall(r"^(?: +\d+){10}  (\S+)$", machine.text[start:machine.position], re.MULTILINE)
 
 
 def test_two_processes_compute_at_the_same_time(at_prompt):
