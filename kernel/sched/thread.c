@@ -85,7 +85,8 @@ void thread_start(struct thread *thread) {
     preempt_disable();
     u32 self = arch_cpu_id();
     // Where it may not run here, on the first CPU that it may run on.
-    thread->cpu = (thread->affinity >> self & 1) != 0 ? self : (u32)__builtin_ctz(thread->affinity);
+    u32 cpu = (thread->affinity >> self & 1) != 0 ? self : (u32)__builtin_ctz(thread->affinity);
+    __atomic_store_n(&thread->cpu, cpu, __ATOMIC_RELAXED); // it may be killed before it starts
     sched_wake(thread);
     preempt_enable();
 }
