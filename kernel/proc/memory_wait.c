@@ -3,9 +3,9 @@
 // the word's physical address that counts: so it does not matter where, and whether, they have
 // mapped it.
 //
-// Waiters are in buckets by their address, in the order in which they came, so programs that have
-// nothing to do with each other seldom meet at a lock. Each sleeps on a queue of its own, on its
-// stack: who notifies wakes exactly those whom he counts.
+// Waiters are in buckets by their address (two domains may have the same one), in the order in
+// which they came, so programs that have nothing to do with each other seldom meet at a lock. Each
+// sleeps on a queue of its own, on its stack: who notifies wakes exactly those whom he counts.
 //
 // Why no notification is lost. A thread is in its bucket before it reads the value. A notification
 // that follows the write of another value takes the bucket's lock after that write: it finds the
@@ -27,13 +27,10 @@
 #define BUCKET_BITS  8u
 #define BUCKET_COUNT (1u << BUCKET_BITS)
 
-// Tells physical addresses from those of linear memories, which are canonical: no such address has
-// this bit alone of the two highest.
-#define PHYSICAL (1ull << 62)
-
 // What is waited for.
 struct awaited {
-    u64 key; // address, or physical address with PHYSICAL
+    struct aspace *aspace; // NULL: none, the address is physical
+    u64 key;               // address
     u32 bytes;
     u64 expected;
 };
@@ -46,7 +43,7 @@ struct bucket {
 };
 
 struct waiter {
-    u64 key;
+    struct awaited awaited;
     struct list node; // under the bucket's lock: linked until woken
     struct wait_queue queue;
     bool is_woken; // under queue.lock
@@ -113,10 +110,10 @@ static enum status value_read(const struct awaited *awaited, u64 *value) {
     u32 bit = (u32)(awaited->key % sizeof word) * 8;
     u64 address = align_down(awaited->key, sizeof word);
     enum status status = OK;
-    if (awaited->key >> 62 == PHYSICAL >> 62)
-        word = physical_read((struct phys_addr){address & ~PHYSICAL});
+    if (awaited->aspace == NULL)
+        word = physical_read((struct phys_addr){address});
     else
-        status = host_memory_read(NULL, &word, address, sizeof word);
+        status = aspace_read(awaited->aspace, &word, (struct virt_addr){address}, sizeof word);
     if (status == OK)
         *value = awaited->bytes == 4 ? (u32)(word >> bit) : word;
     return status;
@@ -126,17 +123,19 @@ static enum status value_read(const struct awaited *awaited, u64 *value) {
 static enum status wait_for(const struct awaited *awaited, u64 deadline,
                             enum host_wait_result *result) {
     struct bucket *bucket = bucket_of(awaited->key);
-    struct waiter waiter = {.key = awaited->key};
-    wait_queue_init(&waiter.queue);
-    list_init(&waiter.node);
-    waiter_enter(&waiter, bucket);
+    struct waiter *waiter = thread_lend(sizeof *waiter);
+    *waiter = (struct waiter){.awaited = *awaited};
+    wait_queue_init(&waiter->queue);
+    list_init(&waiter->node);
+    waiter_enter(waiter, bucket);
 
     u64 value = 0;
     enum status status = value_read(awaited, &value);
     bool is_equal = status == OK && value == awaited->expected;
     if (is_equal)
-        status = waiter_sleep(&waiter, deadline);
-    bool is_woken = waiter_leave(&waiter, bucket);
+        status = waiter_sleep(waiter, deadline);
+    bool is_woken = waiter_leave(waiter, bucket);
+    thread_lend_end();
 
     if (status == ERR_KILLED || status == ERR_NO_MEMORY)
         return status;
@@ -146,8 +145,7 @@ static enum status wait_for(const struct awaited *awaited, u64 deadline,
 
 enum trap host_memory_wait(void *owner, const struct host_wait *wait,
                            enum host_wait_result *result) {
-    (void)owner;
-    const struct awaited awaited = {wait->address, wait->bytes, wait->expected};
+    const struct awaited awaited = {aspace_of(owner), wait->address, wait->bytes, wait->expected};
     enum status status = wait_for(&awaited, deadline_after(wait->timeout_ns), result);
     return status == ERR_KILLED      ? TRAP_KILLED
            : status == ERR_NO_MEMORY ? TRAP_OUT_OF_MEMORY
@@ -160,7 +158,7 @@ enum status memory_word_wait(struct phys_addr word, u32 expected, u64 deadline_n
         [WAIT_NOT_EQUAL] = ERR_WOULD_BLOCK,
         [WAIT_TIMED_OUT] = ERR_TIMED_OUT,
     };
-    const struct awaited awaited = {word.value | PHYSICAL, sizeof expected, expected};
+    const struct awaited awaited = {NULL, word.value, sizeof expected, expected};
     enum host_wait_result result;
     enum status status = wait_for(&awaited, deadline_ns, &result);
     return status == OK ? statuses[result] : status;
@@ -174,7 +172,7 @@ static void wake(struct waiter *waiter) {
     wait_unlock(&waiter->queue);
 }
 
-static u32 wake_at(u64 key, u32 count) {
+static u32 wake_at(const struct aspace *as, u64 key, u32 count) {
     struct bucket *bucket = bucket_of(key);
     u32 woken = 0;
     preempt_disable(); // those who are woken run when the bucket is free
@@ -182,7 +180,7 @@ static u32 wake_at(u64 key, u32 count) {
     for (struct list *node = bucket->waiters.next; node != &bucket->waiters && woken < count;) {
         struct waiter *waiter = container_of(node, struct waiter, node);
         node = node->next;
-        if (waiter->key != key)
+        if (waiter->awaited.key != key || waiter->awaited.aspace != as)
             continue;
         wake(waiter);
         woken++;
@@ -193,10 +191,9 @@ static u32 wake_at(u64 key, u32 count) {
 }
 
 u32 host_memory_notify(void *owner, u64 address, u32 count) {
-    (void)owner;
-    return wake_at(address, count);
+    return wake_at(aspace_of(owner), address, count);
 }
 
 u32 memory_word_wake(struct phys_addr word, u32 count) {
-    return wake_at(word.value | PHYSICAL, count);
+    return wake_at(NULL, word.value, count);
 }

@@ -8,7 +8,13 @@
 void engine_host_init(void);
 
 // The area that is the linear memory at `base`. It stays: only whoever made it gives it back.
-struct area *area_at(u64 base);
+struct area *area_at(struct aspace *as, u64 base);
+
+// The address space of a store's owner, which is a process, or NULL: the kernel's own.
+static inline struct aspace *aspace_of(void *owner) {
+    const struct process *process = owner;
+    return process == NULL ? aspace_kernel() : process->aspace;
+}
 
 // Sets the limit that generated code compares with to what is committed of `stack`.
 void thread_block_set_limit(struct thread_block *block, const struct area *stack);
