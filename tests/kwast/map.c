@@ -3,6 +3,7 @@
 // the end "all right".
 //
 //   map            the test; a directory with map.wasm is preopened as /bin
+//   map domain     the same with every child in a protection domain of its own
 //   map ROLE       what a child does: see `roles`
 
 #include <errno.h>
@@ -41,6 +42,7 @@ enum operation {
 };
 
 static int failures;
+static enum kwast_isolation isolation;
 static _Alignas(PAGE) u8 window[PAGES * PAGE]; // where things are mapped
 static _Alignas(PAGE) u8 lent[PAGES * PAGE];   // what is lent
 
@@ -275,6 +277,7 @@ static kwast_handle spawn(const char *name, kwast_handle given, u64 rights) {
         .given = (u32)handles,
         .given_count = 2,
         .memory_limit = limit,
+        .isolation = isolation,
     };
     kwast_handle child = KWAST_NO_HANDLE;
     CHECK(kwast_process_spawn(&config, &child) == 0);
@@ -606,6 +609,8 @@ int main(int argc, char **argv) {
         if (strcmp(roles[i].name, argv[1]) == 0)
             return roles[i].run();
     }
+    if (argc == 2)
+        isolation = KWAST_ISOLATION_DOMAIN;
     test_mapping_memory();
     test_refusals();
     test_reading_only();
