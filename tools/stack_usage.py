@@ -78,6 +78,10 @@ INDIRECT = {
     "entry_enter": [],  # generated code checks its own stack
     "entry_throw": [],  # a jump to where it is caught, on that frame's stack
     "entry_throw_ref": [],
+    "context_switch_aspace": [],  # a jump to where the thread goes on, on its own stack
+    "switch_to_locked": [],
+    "sched_switch": [],
+    "thread_yield": [],
     "run_for_each": ["part_*"],
     "entries_clear": ["unmapped_frame_free*"],
     "part_clear": ["unmapped_frame_free*"],
@@ -97,7 +101,7 @@ INDIRECT = {
 
 # Calls that are there but are not taken in full: the caller's situation decides, as the reason says.
 CUT = {
-    ("thread_reap", "wait_unlock"): ["spin_unlock"],  # interrupts are off: it does not switch
+    ("thread_reap", "wait_unlock"): ["spin_check_before_unlock"],  # interrupts are off: it does not switch
 }
 
 # Functions that call themselves, and how deep at most: the height of an AVL tree of 2^40 areas.
@@ -164,7 +168,7 @@ class Depths:
         for callee in self.code.calls[name] - NO_RETURN:
             if (name, callee) in CUT:
                 between = self.code.frame[callee] + RETURN_BYTES
-                out += [(inner, between) for inner in CUT[name, callee]]
+                out += [(inner, between) for cut in CUT[name, callee] for inner in matching(self.code, cut)]
             elif callee in self.code.frame and not (callee == name and name in RECURSIVE):
                 out.append((callee, 0))
         if self.code.indirect[name]:
