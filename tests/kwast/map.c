@@ -2,8 +2,9 @@
 // server, as a client and as others, and checks what each side sees. Prints what is wrong, or at
 // the end "all right".
 //
-//   map            the test; a directory with map.wasm is preopened as /bin
-//   map domain     the same with every child in a protection domain of its own
+//   map            the test; a directory with map.wasm is preopened as /bin; with ISOLATION=domain
+//   in
+//                  the environment every child is in a protection domain of its own
 //   map ROLE       what a child does: see `roles`
 
 #include <errno.h>
@@ -609,7 +610,7 @@ int main(int argc, char **argv) {
         if (strcmp(roles[i].name, argv[1]) == 0)
             return roles[i].run();
     }
-    if (argc == 2)
+    if (getenv("ISOLATION") != NULL)
         isolation = KWAST_ISOLATION_DOMAIN;
     test_mapping_memory();
     test_refusals();
