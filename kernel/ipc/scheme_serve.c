@@ -17,6 +17,7 @@ void scheme_party_init(struct scheme_party *party, struct handle_table *handles)
     spin_init(&party->lock, LOCK_PARTY, "scheme party");
     list_init(&party->servings);
     party->handles = handles;
+    party->maps = NULL;
 }
 
 static struct serving *serving_find_locked(struct scheme_party *party,
