@@ -409,7 +409,7 @@ enum status aspace_fault_own(struct aspace *as, struct virt_addr address, enum f
 
 enum status aspace_reach_locked(struct aspace *as, struct virt_addr page, enum fault_access access,
                                 struct phys_addr *frame) {
-    ASSERT(spin_is_held(&as->lock) && access != FAULT_EXEC);
+    ASSERT(spin_is_held(&as->lock));
     enum page_rights rights;
     enum page_rights wanted = access == FAULT_READ ? PAGE_READ : PAGE_WRITE;
     if (!arch_page_find(as->arch, page, frame, &rights) || (rights & wanted) == 0)

@@ -95,8 +95,8 @@ MUST_USE enum status aspace_fault_own(struct aspace *as, struct virt_addr addres
                                       enum fault_access access,
                                       const struct memory_account *account);
 
-// The frame at a page that an access would find without a fault. It stays there as long as the lock
-// is held. ERR_NOT_FOUND: there would be a fault. ERR_FAULT: it shows a device.
+// The frame that a read or write at a page would reach. It stays there as long as the lock is held.
+// ERR_NOT_FOUND: there is a fault to repair first. ERR_FAULT: the page shows a device.
 MUST_USE enum status aspace_reach_locked(struct aspace *as, struct virt_addr page,
                                          enum fault_access access, struct phys_addr *frame);
 
