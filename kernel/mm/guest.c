@@ -3,12 +3,6 @@
 
 #include "kernel/mm/guest.h"
 
-#include "base/math.h"
-
-bool guest_range_ok(const struct guest_memory *memory, struct guest_addr addr, u64 len) {
-    return range_fits(addr.value, len, memory->bytes);
-}
-
 static struct virt_addr address_in(const struct guest_memory *memory, struct guest_addr addr) {
     return (struct virt_addr){memory->base.value + addr.value};
 }

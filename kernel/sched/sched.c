@@ -305,11 +305,24 @@ static void finish_switch(void) {
     struct cpu *cpu = cpu_this();
     struct thread *left = cpu->previous;
     bool is_dead = cpu->left_is_dead;
+    bool parks = cpu->left_parks;
     cpu->previous = NULL;
+    cpu->left_parks = false;
     // From here on another CPU may run it, unless it is dead. Pairs with the load in take_from.
     __atomic_store_n(&left->on_cpu, false, __ATOMIC_RELEASE);
-    if (is_dead)
+    if (parks)
+        park_publish(left);
+    else if (is_dead)
         thread_reap(left);
+}
+
+// Leaves one thread's stack for another's; returns when the first runs again.
+static void leave(struct cpu *cpu, struct thread *from, struct thread *to) {
+    add_relaxed(&cpu->switches, 1);
+    cpu->previous = from;
+    arch_current_set(to);
+    arch_context_switch(&from->context, &to->context);
+    finish_switch();
 }
 
 void sched_switch(void) {
@@ -326,11 +339,16 @@ void sched_switch(void) {
         return;
     if (is_idle(cpu, from))
         __atomic_fetch_and(&sched.idle, ~(1u << id_of(cpu)), __ATOMIC_SEQ_CST);
-    add_relaxed(&cpu->switches, 1);
-    cpu->previous = from;
-    arch_current_set(to);
-    arch_context_switch(&from->context, &to->context);
-    finish_switch();
+    leave(cpu, from, to);
+}
+
+void sched_switch_to(struct cpu *cpu, struct thread *from, struct thread *to) {
+    ASSERT(!arch_irq_enabled());
+    ASSERT(from->preempt_count == 0 && !is_idle(cpu, from));
+    become_current_locked(cpu, to, to->switched_in_ns);
+    spin_unlock_only(&cpu->runq.lock);
+    cpu->left_is_dead = false;
+    leave(cpu, from, to);
 }
 
 void sched_enter(void) {

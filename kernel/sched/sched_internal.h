@@ -84,6 +84,7 @@ struct cpu {
     // Owned by the CPU:
     struct thread *previous; // whom the last switch left
     bool left_is_dead;       // whether that has ended
+    bool left_parks;         // whether that is asleep once it has been left
     u64 timer_ns;            // what the timer is armed for
     struct thread idle;
 };
@@ -123,6 +124,22 @@ void sched_set_blocked(struct thread *thread);
 // Runs somebody else, or goes on when nobody is ready; returns when the thread runs again, perhaps
 // on another CPU. Interrupts off, preemption on, no spinlock held.
 void sched_switch(void);
+
+// Switches from the running thread, which blocks, to one that is blocked and nobody else touches,
+// with the slice as it is. Interrupts off, preemption on, no spinlock held but this CPU's run
+// queue's, which is let go of.
+void sched_switch_to(struct cpu *cpu, struct thread *from, struct thread *to);
+
+// Ends a park from outside, for a kill or a deadline.
+void park_end(struct thread *thread, enum status status);
+
+// The thread that the CPU has just left can be claimed from now on. Interrupts off.
+void park_publish(struct thread *left);
+
+// Has a timer end the park of the running thread; ERR_TIMED_OUT: it is that late already. After
+// unset that timer does not touch the thread. Interrupts off.
+MUST_USE enum status sleepers_set(struct thread *thread, u64 deadline_ns);
+void sleepers_unset(struct thread *thread);
 
 // Turns preemption on again and switches at once.
 void sched_enable_and_switch(void);

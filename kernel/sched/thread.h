@@ -20,6 +20,9 @@ enum thread_priority : u8 {
     PRIORITY_COUNT
 };
 
+// Whether a thread can be claimed; see park.c.
+enum park_state : u32 { PARK_AWAKE, PARK_ASLEEP, PARK_CALLED };
+
 #define ANY_CPU UINT32_MAX
 
 struct wait_queue;
@@ -51,7 +54,7 @@ struct thread {
 
     // Under the wait queue's lock:
     struct list wait_link;   // linked while the thread waits and nobody woke it
-    enum status wake_status; // what the wait will return
+    enum status wake_status; // what the wait will return; of a park: its claimer's
 
     // Atomic. Whose sleepers the thread is with: changed by itself, outside of waits, under the
     // lock of those it leaves.
@@ -63,6 +66,7 @@ struct thread {
 
     // Atomic:
     u32 kill_requested;
+    u32 park; // enum park_state
 
     // Owned by the CPU that runs it, with interrupts off:
     u64 slice_left_ns;
