@@ -3,7 +3,7 @@
 // signal handler sets rax to a status and continues at the third label.
 
     .macro fixup from, to, resume
-    .section fixups, "a"
+    .section fixups, "aR" // R: kept, though nothing but its ends is named
     .quad \from, \to, \resume
     .text
     .endm

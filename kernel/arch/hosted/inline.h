@@ -66,7 +66,7 @@ static inline __attribute__((always_inline)) enum status arch_copy_words(u64 to,
                      ".endr\n"
                      "2: xorl %%eax, %%eax\n"
                      "3:\n"
-                     ".pushsection fixups, \"a\"\n"
+                     ".pushsection fixups, \"aR\"\n"
                      ".quad 1b, 2b, 3b\n"
                      ".popsection"
                      : "=&a"(status), [word] "=&r"(word)
