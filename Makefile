@@ -516,6 +516,28 @@ $(eval $(call program_rules,tests/programs))
 $(eval $(call program_rules,tests/kwast))
 $(eval $(call program_rules,user/services))
 
+# Services are folders; they and what else wants to be linked with user/sdk/*.c.
+sdk_flags := $(wasm_target) -std=c23 -I. -O2 -Wall -Wextra -Werror -MMD -MP
+sdk_objects := $(patsubst %.c,$(out)/wasm/%.o,$(wildcard user/sdk/*.c))
+services := $(notdir $(patsubst %/,%,$(wildcard user/services/*/)))
+service_files := $(addprefix $(out)/programs/,$(addsuffix .wasm,$(services)))
+.PHONY: services
+services: $(service_files)
+programs test-programs: $(service_files)
+
+$(out)/wasm/%.o: %.c | $(ready)
+	$(call say,WASM,$<)
+	@mkdir -p $(@D)
+	$(Q)clang-19 $(sdk_flags) -c $< -o $@
+
+define service_rule
+$(out)/programs/$(1).wasm: $(patsubst %.c,$(out)/wasm/%.o,$(wildcard user/services/$(1)/*.c)) $(sdk_objects)
+	$$(call say,LINK,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)clang-19 $(wasm_link) $$^ -o $$@
+endef
+$(foreach service,$(services),$(eval $(call service_rule,$(service))))
+
 # Programs with threads import their memory; no library, for Debian's is not made for that.
 thread_flags := -std=c23 -matomics -mbulk-memory -fno-builtin
 thread_link := $(wasm_link) -nostdlib -Wl,--import-memory,--shared-memory,--max-memory=33554432
@@ -597,4 +619,4 @@ tidy: format-check layers lint
 clean:
 	rm -rf $(out)
 
--include $(shell find $(out)/host $(out)/unit $(out)/checked $(out)/fuzz $(out)/tsan $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
+-include $(shell find $(out)/host $(out)/unit $(out)/checked $(out)/fuzz $(out)/tsan $(out)/wasm $(out)/debug $(out)/release -name "*.d" 2>/dev/null)

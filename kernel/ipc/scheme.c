@@ -321,11 +321,11 @@ static enum status submit(struct scheme *scheme, struct scheme_call *call, struc
         status = ERR_CLOSED;
     else if (call->epoch != 0 && call->epoch != scheme->epoch)
         status = ERR_PEER_DIED;
+    if (status == OK)
+        thread_count_call(call->caller);
     struct receiver *receiver = status == OK ? receiver_claim_locked(scheme, NULL) : NULL;
     if (receiver != NULL) {
-        receiver->call =
-            call_receive_locked(call, receiver->serving, receiver->slot, receiver->out);
-        receiver->slot = NULL;
+        receiver_take_locked(receiver, call);
         *server = receiver->thread;
     } else if (status == OK) {
         list_push_back(&scheme->pending, &call->link);

@@ -269,28 +269,31 @@ static void take_closed_locked(struct scheme *scheme, struct scheme_request *out
     list_push_back(to, node);
 }
 
-struct scheme_call *call_receive_locked(struct scheme_call *call, struct serving *serving,
-                                        struct call_slot *slot, struct scheme_request *out) {
+void receiver_take_locked(struct receiver *receiver, struct scheme_call *call) {
+    struct call_slot *slot = receiver->slot;
     ASSERT(slot->call == NULL && slot->serving == NULL);
+    thread_count_served(receiver->thread);
+    receiver->slot = NULL;
     slot->generation++;
-    slot->serving = serving;
+    slot->serving = receiver->serving;
     slot->call = call;
     call->slot = slot;
+    struct scheme_request *out = receiver->out;
     out->number = number_of(slot);
     out->value = call->value;
+    words_copy(out->words, call->words);
     out->operation = call->operation;
     out->bytes_len = (u32)call->bytes.len;
     out->grant_count = call->grant_count;
     out->handle_count = 0;
-    words_copy(out->words, call->words);
     for (u32 i = 0; i < call->grant_count; i++) {
         out->grants[i].len = call->grants[i].len;
         out->grants[i].access = call->grants[i].access;
     }
     if (call->bytes.len == 0 && call->handle_count == 0)
-        return NULL;
+        return;
     call->pins = 1;
-    return call;
+    receiver->call = call;
 }
 
 // Moves what comes with a call over: inline bytes, and handles into the party's table.
@@ -372,9 +375,7 @@ static enum status take_locked(struct scheme *scheme, struct receiver *receiver,
         return ERR_WOULD_BLOCK; // not while a call waits
     } else if (!list_is_empty(&scheme->pending)) {
         struct list *node = list_pop_front(&scheme->pending);
-        receiver->call = call_receive_locked(container_of(node, struct scheme_call, link), serving,
-                                             receiver->slot, receiver->out);
-        receiver->slot = NULL;
+        receiver_take_locked(receiver, container_of(node, struct scheme_call, link));
     } else {
         return ERR_NOT_FOUND;
     }

@@ -20,6 +20,7 @@
 #include "base/math.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/mapping_internal.h"
 
 // The largest run that is committed at once: what a window shows, and what a fault may take to
 // clear. A power of two, and areas are aligned to it.
@@ -101,6 +102,7 @@ enum status area_create(struct aspace *as, enum area_kind kind, u64 bytes,
     struct area *area = kmalloc(sizeof *area);
     if (area == NULL)
         return ERR_NO_MEMORY;
+    area->as = as;
     area->account = account;
     area->kind = kind;
 
@@ -111,6 +113,7 @@ enum status area_create(struct aspace *as, enum area_kind kind, u64 bytes,
         kfree(area, sizeof *area);
         return status;
     }
+    mapping_init_area(area);
     *out = area;
     return OK;
 }
@@ -234,7 +237,9 @@ void area_destroy(struct aspace *as, struct area *area) {
     spin_unlock(&as->lock);
 
     u64 start = accessible_start(area, accessible);
-    account_uncommit(area->account, range_uncommit(as, start, start + accessible));
+    u64 committed = range_uncommit(as, start, start + accessible);
+    committed += mapping_free_aside(area) * PAGE_SIZE;
+    account_uncommit(area->account, committed);
     account_refund(area->account, accessible);
 
     spin_lock(&as->lock);
@@ -245,6 +250,12 @@ void area_destroy(struct aspace *as, struct area *area) {
 
 // -- Faults ------------------------------------------------------------------------------------
 
+// Whether frames can be committed to a run: nothing is mapped there, and no frames wait for it.
+static bool is_free_locked(const struct aspace *as, const struct area *area, u64 start, u64 bytes) {
+    return is_unmapped_locked(as, start, bytes) &&
+           (area_is_plain(area) || !mapping_has_aside_locked(area, start, bytes));
+}
+
 // The run to commit for a fault at `page`: the largest aligned one that is accessible, not larger
 // than what has been committed before, and of which nothing is mapped yet.
 static u32 fault_order_locked(const struct aspace *as, const struct area *area, u64 page) {
@@ -252,20 +263,49 @@ static u32 fault_order_locked(const struct aspace *as, const struct area *area, 
     for (u32 order = RUN_ORDER_MAX; order > 0; order--) {
         u64 start = align_down(page, PAGE_SIZE << order);
         if (PAGE_SIZE << order <= area->touched && start >= area->vma.start &&
-            end - start >= PAGE_SIZE << order && is_unmapped_locked(as, start, PAGE_SIZE << order))
+            end - start >= PAGE_SIZE << order &&
+            is_free_locked(as, area, start, PAGE_SIZE << order))
             return order;
     }
     return 0;
 }
 
-static enum status fault_plan_locked(const struct aspace *as, u64 page, u32 *order_out,
-                                     bool *mapped_out) {
-    const struct area *area = area_of(vma_find(&as->slots, page));
+struct fault_plan {
+    bool is_done; // nothing is to be committed
+    u32 order;
+};
+
+// The part of a fault that concerns what lies over the area.
+static enum status fault_plan_mapped_locked(struct aspace *as, struct area *area, u64 page,
+                                            enum fault_access access, struct fault_plan *plan) {
+    switch (mapping_fault_locked(as, area, page, access)) {
+    case MAPPING_FAULT_DENIED:
+        return ERR_NO_ACCESS;
+    case MAPPING_FAULT_NO_ROOM:
+        return ERR_NO_MEMORY;
+    case MAPPING_FAULT_DONE:
+        plan->is_done = true;
+        return OK;
+    case MAPPING_FAULT_OWN:
+        return OK;
+    }
+    UNREACHABLE();
+}
+
+static enum status fault_plan_locked(struct aspace *as, u64 page, enum fault_access access,
+                                     struct fault_plan *plan) {
+    struct area *area = area_of(vma_find(&as->slots, page));
     // A stack is committed before it is used: a fault in one is in its guard.
     if (area == NULL || area->kind != AREA_MEMORY || page - area->vma.start >= area->accessible)
         return ERR_FAULT;
-    *mapped_out = !is_unmapped_locked(as, page, PAGE_SIZE);
-    *order_out = fault_order_locked(as, area, page);
+    if (!area_is_plain(area)) {
+        enum status status = fault_plan_mapped_locked(as, area, page, access, plan);
+        if (status != OK || plan->is_done)
+            return status;
+    }
+    plan->is_done = !is_unmapped_locked(as, page, PAGE_SIZE); // another CPU was faster
+    if (!plan->is_done)
+        plan->order = fault_order_locked(as, area, page);
     return OK;
 }
 
@@ -276,7 +316,7 @@ static enum status fault_map_locked(struct aspace *as, u64 start, struct phys_ad
     u64 bytes = PAGE_SIZE << order;
     if (area == NULL || area->kind != AREA_MEMORY ||
         !range_fits(start - area->vma.start, bytes, area->accessible) ||
-        !is_unmapped_locked(as, start, bytes))
+        !is_free_locked(as, area, start, bytes))
         return ERR_BUSY;
     enum status status =
         arch_map(as->arch, (struct virt_addr){start}, frame, 1ull << order, PAGE_READ | PAGE_WRITE);
@@ -292,14 +332,14 @@ enum status aspace_fault(struct aspace *as, struct virt_addr address, enum fault
         return ERR_FAULT;
 
     u64 page = align_down(address.value, PAGE_SIZE);
-    u32 order;
-    bool mapped;
+    struct fault_plan plan = {0};
     spin_lock(&as->lock);
-    enum status status = fault_plan_locked(as, page, &order, &mapped);
+    enum status status = fault_plan_locked(as, page, access, &plan);
     spin_unlock(&as->lock);
-    if (status != OK || mapped) // mapped: another CPU was faster
+    if (status != OK || plan.is_done)
         return status;
 
+    u32 order = plan.order;
     struct phys_addr frame;
     status = run_alloc(&order, &frame);
     if (status != OK)
@@ -328,6 +368,8 @@ enum status aspace_fault_own(struct aspace *as, struct virt_addr address, enum f
 static void area_check(const struct aspace *as, const struct area *area) {
     ASSERT(is_aligned(area->accessible, PAGE_SIZE));
     ASSERT(area->accessible <= area_bytes(area));
+    if (!area_is_plain(area))
+        mapping_check_locked(as, area);
     if (area->kind != AREA_STACK)
         return;
 

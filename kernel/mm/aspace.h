@@ -36,9 +36,13 @@ void account_refund(struct memory_account *account, u64 bytes);
 
 struct area {
     struct vma vma;
+    struct aspace *as;
     struct memory_account *account; // NULL: the kernel's
     u64 accessible;                 // under aspace.lock
     u64 touched;                    // likewise: bytes of a memory that have been committed
+    struct vma_tree mappings;       // likewise: what lies over pages of a memory (mapping.h)
+    struct vma_tree aside;          // likewise: frames that had to make room, of mapping.c alone
+    u32 device_count;               // atomic: mappings that show a device
     enum area_kind kind;
 };
 
@@ -56,11 +60,13 @@ MUST_USE enum status area_create(struct aspace *as, enum area_kind kind, u64 byt
 MUST_USE enum status area_grow(struct aspace *as, struct area *area, u64 bytes);
 
 // Unmaps, frees the frames, refunds, frees the area. NULL is allowed. Nobody uses the area any
-// more, but a fault that comes late is answered with ERR_FAULT. Thread context.
+// more, nothing lies over it (mapping.h), but a fault that comes late is answered with ERR_FAULT.
+// Thread context.
 void area_destroy(struct aspace *as, struct area *area);
 
 // A page fault in the slots region: commits what may be committed. OK: try again. ERR_NO_MEMORY:
-// in bounds, but no frame is left. ERR_FAULT: not accessible. Fault context, interrupts off.
+// in bounds, but no frame is left. ERR_FAULT: not accessible. ERR_NO_ACCESS: mapped for reading
+// only. Fault context, interrupts off; thread context, too.
 MUST_USE enum status aspace_fault(struct aspace *as, struct virt_addr address,
                                   enum fault_access access);
 

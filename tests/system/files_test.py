@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, ROOT, boot_archive  # noqa: E402
+from machine import BUILD, LIMIT_SECONDS, ROOT, boot_archive  # noqa: E402
 
 EXPECTED = ROOT / "tests/programs/expected/files"
 LIMIT = 120
@@ -53,7 +53,7 @@ NODE = {
 
 @pytest.fixture(scope="session", autouse=True)
 def build():
-    subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "hosted", "tools", "programs",
+    subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "kernel", "hosted", "tools", "programs",
                     "test-programs"], cwd=ROOT, check=True)
 
 
@@ -105,6 +105,24 @@ def test_every_call_about_files(tmp_path):
     assert (base / "root/timed").stat().st_mtime_ns == 3000000003
     assert os.readlink(base / "root/s2") == "../secret"
     assert not os.path.lexists(base / "root/s3")
+
+
+@pytest.mark.parametrize("machine", ["qemu", "hosted"])
+def test_tmpfs_says_the_same(tmp_path, machine):
+    """The same program on the same files, served by a process: but there is no pipe, nor a link to
+    an absolute path, since no program can make one."""
+    for name in ("tmpfs", "files"):
+        shutil.copy(BUILD / f"programs/{name}.wasm", tmp_path)
+    done = subprocess.run([BUILD / "kwast", "run", "--machine", machine, "--dir", f"{tmp_path}::/bin",
+                           BUILD / "programs/mounted.wasm", "files"],
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_SECONDS)
+
+    def without(output):
+        return [line for line in output.decode(errors="replace").splitlines()
+                if "fifo" not in line and " abs" not in line]
+
+    assert without(done.stdout) == without(EXPECTED.read_bytes()), done.stderr
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def lines_by_call(output):
