@@ -116,7 +116,7 @@ struct object_ops {
     // What would not block now; never blocks. *available: bytes to read. [always ready]
     u32 (*poll)(struct object *object, u64 *available);
 
-    // The queue that is woken when poll's answer may have changed. [never changes]
+    // The queue that is woken when poll's answer may have changed, or NULL. [never changes]
     struct wait_queue *(*poll_queue)(struct object *object);
 };
 

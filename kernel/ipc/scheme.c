@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/math.h"
+#include "kernel/ipc/ready.h"
 #include "kernel/ipc/remote_file.h"
 #include "kernel/mm/heap.h"
 #include "kernel/sched/park.h"
@@ -104,6 +105,7 @@ static struct channel *channel_of(struct object *object) {
 
 static void channel_free(struct channel *channel) {
     struct scheme *scheme = channel->scheme;
+    ready_release(channel->ready);
     kfree(channel, sizeof *channel);
     scheme_release(scheme);
 }
@@ -242,8 +244,23 @@ static const struct object_ops plain_channel_ops = {
     .stat = scheme_end_stat,
 };
 
+static u32 channel_poll(struct object *object, u64 *available) {
+    struct channel *channel = channel_of(object);
+    if (channel->ready != NULL)
+        return ready_poll(channel->ready, available);
+    *available = 0;
+    return POLL_READABLE | POLL_WRITABLE;
+}
+
+static struct wait_queue *channel_poll_queue(struct object *object) {
+    struct channel *channel = channel_of(object);
+    return channel->ready != NULL ? ready_queue(channel->ready) : NULL;
+}
+
 static const struct object_ops file_channel_ops = {
     .destroy = channel_destroy,
+    .poll = channel_poll,
+    .poll_queue = channel_poll_queue,
     .remote_call = scheme_remote_call,
     REMOTE_FILE_OPS,
 };
@@ -292,6 +309,22 @@ enum status scheme_channel(struct object *server, u64 value, enum object_type ty
     return channel_create(scheme, value, epoch, type, channel);
 }
 
+enum status scheme_pollable(struct object *server, u64 value, enum object_type type,
+                            struct object **channel, struct object **ready) {
+    struct ready *shared;
+    enum status status = ready_create(ready, &shared);
+    if (status != OK)
+        return status;
+    status = scheme_channel(server, value, type, channel);
+    if (status == OK) {
+        container_of(*channel, struct channel, object)->ready = shared;
+        return OK;
+    }
+    object_release(*ready);
+    ready_release(shared);
+    return status;
+}
+
 enum status scheme_root(struct object *server, enum object_type type, struct object **channel) {
     return channel_create(scheme_of_server(server), 0, 0, type, channel);
 }
@@ -299,7 +332,7 @@ enum status scheme_root(struct object *server, enum object_type type, struct obj
 // -- Calling -------------------------------------------------------------------------------------
 
 static void call_prepare(struct scheme_call *call, const struct channel *channel) {
-    ASSERT(call->operation >= SCHEME_FIRST_OPERATION && call->bytes.len <= SCHEME_BYTES_MAX);
+    ASSERT(call->operation >= SCHEME_FILE_OPERATION && call->bytes.len <= SCHEME_BYTES_MAX);
     ASSERT(call->grant_count <= SCHEME_GRANTS_MAX && call->handle_count <= SCHEME_HANDLES_MAX);
     list_init(&call->link);
     call->granted.object = NULL;

@@ -55,6 +55,11 @@ MUST_USE enum status scheme_channel(struct object *server, u64 value, enum objec
 MUST_USE enum status scheme_root(struct object *server, enum object_type type,
                                  struct object **channel);
 
+// The same as scheme_channel, of which poll knows what the server says by *ready, a reference to
+// its end of that (ready.h).
+MUST_USE enum status scheme_pollable(struct object *server, u64 value, enum object_type type,
+                                     struct object **channel, struct object **ready);
+
 // Whether an object is one of the two.
 static inline bool scheme_is_server(const struct object *object) {
     return object->scheme_end == SCHEME_END_SERVER;

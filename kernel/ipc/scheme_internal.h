@@ -72,8 +72,9 @@ struct channel {
     struct object object;
     struct scheme *scheme;
     u64 value;
-    u64 epoch;          // 0: the root, which every server knows
-    struct list closed; // in scheme.closed
+    u64 epoch;           // 0: the root, which every server knows
+    struct list closed;  // in scheme.closed
+    struct ready *ready; // what poll knows; NULL: always ready
 };
 
 // What a party received from one scheme.
@@ -109,32 +110,6 @@ void receiver_tell_locked(struct scheme *scheme, const struct serving *serving);
 // Puts the call into the slot of a thread that is claimed, or runs here, and describes it to that.
 // It is pinned in receiver->call if there is something to deliver with it.
 void receiver_take_locked(struct receiver *receiver, struct scheme_call *call);
-
-static inline void words_copy(u64 *to, const u64 *from) {
-    for (u32 i = 0; i < SCHEME_WORDS; i++)
-        to[i] = from[i];
-}
-
-// The two sides' common ground, all in scheme.c.
-void scheme_retain(struct scheme *scheme);
-void scheme_release(struct scheme *scheme);
-struct scheme *scheme_of_server(struct object *server);
-
-// Ends another thread's call that is in no list and no slot any more, now or when its last pin
-// goes. `call` may be gone on return.
-void call_finish_locked(struct scheme *scheme, struct scheme_call *call, enum status result);
-
-// The same, but the caller is not run where it sleeps: it is claimed, and returned; or NULL.
-struct thread *call_finish_claim_locked(struct scheme *scheme, struct scheme_call *call,
-                                        enum status result);
-
-// Has a waiting server's thread look for news: one of this serving, or any if it is NULL.
-void receiver_tell_locked(struct scheme *scheme, const struct serving *serving);
-
-// Puts the call into the slot and describes it. It is pinned and returned if there is something to
-// deliver with it, else NULL.
-struct scheme_call *call_receive_locked(struct scheme_call *call, struct serving *serving,
-                                        struct call_slot *slot, struct scheme_request *out);
 
 // A copy has ended. `call` may be gone on return.
 void call_unpin_locked(struct scheme *scheme, struct scheme_call *call);

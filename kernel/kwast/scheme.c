@@ -100,6 +100,39 @@ enum status kwast_scheme_root(struct process *process, const u64 *args) {
     return status == OK ? kwast_give(process, &channel, args[2]) : status;
 }
 
+// (server, value, kind, out, ready)
+enum status kwast_scheme_pollable(struct process *process, const u64 *args) {
+    struct object *server;
+    struct handle channel;
+    struct handle ready = {.rights = KWAST_RIGHT_SIGNAL};
+    enum status status =
+        kwast_object(process, args[0], scheme_is_server, KWAST_RIGHT_SERVE, &server);
+    if (status != OK)
+        return status;
+    status = kwast_check(process, args[4], sizeof(u32));
+    if (status == OK)
+        status = args[2] == KWAST_KIND_PLAIN ? ERR_INVALID : channel_handle(args[2], &channel);
+    if (status == OK)
+        status = scheme_pollable(server, args[1], object_type_of(args[2]), &channel.object,
+                                 &ready.object);
+    object_release(server);
+    if (status != OK)
+        return status;
+    u32 number;
+    status = handle_insert(&process->handles, &ready, &number);
+    if (status != OK) {
+        object_release(ready.object);
+        object_release(channel.object);
+        return status;
+    }
+    status = kwast_give(process, &channel, args[3]);
+    if (status == OK)
+        return kwast_put(process, args[4], &number, sizeof number);
+    enum status closed = handle_close(&process->handles, number);
+    (void)closed; // another thread of the process may have closed it
+    return status;
+}
+
 // -- Calling ------------------------------------------------------------------------------------
 
 static enum status get_grants(struct process *process, const struct kwast_call *from,
