@@ -1,12 +1,11 @@
 // Parking and handing over. What it means is told in park.h.
 //
-// A thread sleeps when its context has been saved: whoever runs next on its CPU says so for it
-// (park_publish, at the end of every switch). Its `park` tells who may run it:
+// A thread's `park` tells who may run it:
 //
 //   AWAKE    it runs, is ready, or waits for something else
 //   ASLEEP   it is parked. Who replaces this word by CALLED has claimed it
 //   CALLED   somebody wanted it: claimed it, or came when it was awake. Then it does not fall
-//            asleep the next time; who finds that is the one who tried to publish it, and runs it
+//            asleep the next time
 //
 // The word is the thread's again, AWAKE, when park returns. What somebody wanted between the claim
 // and that is forgotten: the thread is about to look at everything anyway.
@@ -15,15 +14,17 @@
 // thread finds the word changed when it is about to sleep, or it saw the kill before. A deadline is
 // a timer of the CPU's sleepers, which claims the thread likewise.
 //
-// Why the switch from one to the other needs so little. The one that goes is in no queue, and can
-// be found by nobody before its context is saved. The one that comes is claimed, so nobody else
-// touches it, and its context is saved. The CPU goes on with the same slice from the same moment,
-// so clock and timer have nothing to do with it: the time since the last look at the clock is
-// charged to whoever has the slice at the next one. The run queue's lock is for those who look at
-// who runs. And nobody who is ready is wronged: none of them was to run before the one that goes,
-// hence none before the one that comes, whose priority is no lower.
+// A thread says ASLEEP on its way into the switch, and may be claimed there. Who runs it takes the
+// lock of its CPU's run queue, which that CPU keeps until the thread has left (sched.c): so either
+// it is still on its way, and goes on, or its context is saved.
 //
-// Locks: sleepers.lock (deadlines only); runq.lock.
+// Why the switch from one to the other needs so little. The one that comes is claimed, so nobody
+// else touches it. The CPU goes on with the same slice, so clock and timer have nothing to do with
+// it: the time since the last look at the clock is charged to whoever has the slice at the next
+// one. And nobody who is ready is wronged: none of them was to run before the one that goes, hence
+// none before the one that comes, whose priority is no lower.
+//
+// Locks: sleepers.lock (deadlines only); runq.lock, never two of them.
 
 #include "kernel/sched/park.h"
 
@@ -31,8 +32,7 @@
 #include "kernel/sched/sched_internal.h"
 
 bool park_claim(struct thread *thread) {
-    // Pairs with itself, and with the exchange in park_publish: who claims a thread finds its
-    // context saved, and what it published before it slept.
+    // Pairs with the exchange in fall_asleep: who claims a thread finds what it published before.
     return __atomic_exchange_n(&thread->park, PARK_CALLED, __ATOMIC_SEQ_CST) == PARK_ASLEEP;
 }
 
@@ -48,100 +48,125 @@ void park_end(struct thread *thread, enum status status) {
     sched_wake(thread);
 }
 
-void park_publish(struct thread *left) {
+// From here on the running thread can be claimed; false: somebody wants it, so it is not to sleep.
+static inline bool fall_asleep(struct thread *thread) {
+    thread->state = THREAD_BLOCKED; // before it is claimed, hence woken
     u32 awake = PARK_AWAKE;
-    if (__atomic_compare_exchange_n(&left->park, &awake, PARK_ASLEEP, false, __ATOMIC_SEQ_CST,
-                                    __ATOMIC_SEQ_CST))
-        return; // it may be gone
+    if (__builtin_expect(__atomic_compare_exchange_n(&thread->park, &awake, PARK_ASLEEP, false,
+                                                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST),
+                         1))
+        return true;
     ASSERT(awake == PARK_CALLED);
-    sched_wake(left);
+    thread->state = THREAD_RUNNING;
+    return false;
 }
 
-// The end of a park: interrupts off, on the thread's own stack again.
-static enum status awake(struct thread *thread) {
+// The end of a park.
+static inline enum status awake(struct thread *thread) {
     __atomic_store_n(&thread->park, PARK_AWAKE, __ATOMIC_RELAXED);
     return thread->wake_status;
 }
 
 // Leaves the CPU until somebody has claimed and run the thread. Interrupts off.
-static enum status sleep(struct cpu *cpu, struct thread *thread) {
-    thread->state = THREAD_BLOCKED;
-    cpu->left_parks = true;
-    sched_switch();
+static enum status sleep(struct thread *thread) {
+    if (fall_asleep(thread))
+        sched_switch();
     return awake(thread);
 }
 
-// The slice goes along with the CPU, and with it the time that nobody has been charged for.
-static void swap_slices(struct thread *from, struct thread *to) {
-    u64 left_ns = from->slice_left_ns;
-    from->slice_left_ns = to->slice_left_ns;
-    to->slice_left_ns = left_ns;
-    to->switched_in_ns = from->switched_in_ns;
+static inline u64 slice_left(const struct thread *thread) {
+    return thread_has_slice(thread) ? thread->slice_end_ticks - thread->used_ticks : 0;
 }
 
-// Whether `to` may take the place of `from`. Under the run queue's lock.
-static bool can_take_over(const struct cpu *cpu, const struct thread *from,
-                          const struct thread *to) {
+static inline void swap_slices(struct thread *a, struct thread *b) {
+    u64 left = slice_left(a);
+    a->slice_end_ticks = a->used_ticks + slice_left(b);
+    b->slice_end_ticks = b->used_ticks + left;
+}
+
+// A claimed thread that was on another CPU last comes to this one; false: it has not left that yet.
+static bool fetch(struct cpu *cpu, struct thread *thread) {
+    struct cpu *other = __atomic_load_n(&thread->cpu, __ATOMIC_RELAXED);
+    spin_lock_masked(&other->runq.lock);
+    bool has_left = other->current != thread;
+    if (has_left)
+        __atomic_store_n(&thread->cpu, cpu, __ATOMIC_RELAXED);
+    spin_unlock_masked(&other->runq.lock);
+    return has_left;
+}
+
+// Whether `to` may take the place of `from`.
+static inline bool can_take_over(struct cpu *cpu, const struct thread *from, struct thread *to) {
     bool is_wanted = __atomic_load_n(&cpu->reschedule, __ATOMIC_RELAXED);
-    return !is_wanted && (to->affinity >> arch_cpu_id() & 1) != 0 && to->priority >= from->priority;
+    if (is_wanted || to->priority < from->priority)
+        return false;
+    if (__builtin_expect(__atomic_load_n(&to->cpu, __ATOMIC_RELAXED) == cpu, 1))
+        return true;
+    return (to->affinity >> cpu->id & 1) != 0 && fetch(cpu, to);
 }
 
-// As sleep, but runs `to` at once.
-static enum status hand_over(struct cpu *cpu, struct thread *from, struct thread *to) {
-    ASSERT(to->state == THREAD_BLOCKED && !to->on_cpu);
-    spin_lock_only(&cpu->runq.lock);
-    if (!can_take_over(cpu, from, to)) {
-        spin_unlock_only(&cpu->runq.lock);
+// As sleep, but runs `to` at once. Interrupts off.
+static inline enum status hand_over(struct thread *from, struct thread *to) {
+    struct cpu *cpu = cpu_this();
+    if (__builtin_expect(!can_take_over(cpu, from, to), 0)) {
         sched_wake(to);
-        return sleep(cpu, from);
+        return sleep(from);
     }
-    // It is blocked and claimed, so its queue is not asked for.
-    __atomic_store_n(&to->cpu, arch_cpu_id(), __ATOMIC_RELAXED);
-    swap_slices(from, to);
-    from->state = THREAD_BLOCKED;
+    spin_lock_masked(&cpu->runq.lock);
+    if (__builtin_expect(!fall_asleep(from), 0)) {
+        spin_unlock_masked(&cpu->runq.lock);
+        sched_wake(to);
+        sched_preempt();
+        return awake(from);
+    }
+    ASSERT(to->state == THREAD_BLOCKED);
     to->state = THREAD_RUNNING;
-    cpu->left_parks = true;
-    sched_switch_to(cpu, from, to); // lets go of the lock
+    swap_slices(from, to);
+    sched_switch_to_locked(cpu, from, to); // lets go of the lock
     return awake(from);
 }
 
 // What both ways to park begin with. Interrupts off.
-static enum status begin(struct thread *thread, u64 deadline_ns) {
+static inline enum status begin(struct thread *thread, u64 deadline_ns) {
     ASSERT(thread->preempt_count == 0);
     ASSERT(thread->waiting_on == NULL);
     thread->wake_status = ERR_WOULD_BLOCK; // unless a claimer says something else
     if (__builtin_expect(thread_is_killed(thread), 0))
         return ERR_KILLED;
-    return __builtin_expect(deadline_ns != WAIT_FOREVER, 0) ? sleepers_set(thread, deadline_ns)
-                                                            : OK;
+    if (__builtin_expect(deadline_ns != WAIT_FOREVER, 0))
+        return sleepers_set(thread, deadline_ns);
+    return OK;
 }
 
 // Afterwards the timer does not touch the thread any more.
-static void end(struct thread *thread, u64 deadline_ns) {
+static inline void end(struct thread *thread, u64 deadline_ns) {
     if (__builtin_expect(deadline_ns != WAIT_FOREVER, 0))
         sleepers_unset(thread);
 }
 
 enum status park(u64 deadline_ns) {
-    arch_irq_state irq = arch_irq_save();
+    ASSERT(arch_irq_enabled());
+    arch_irq_disable();
     struct thread *thread = thread_current();
     enum status status = begin(thread, deadline_ns);
     if (status == OK) {
-        status = sleep(cpu_this(), thread);
+        status = sleep(thread);
         end(thread, deadline_ns);
     }
-    arch_irq_restore(irq);
+    arch_irq_enable();
     return status;
 }
 
 void park_for_sure(void) {
-    arch_irq_state irq = arch_irq_save();
-    (void)sleep(cpu_this(), thread_current());
-    arch_irq_restore(irq);
+    ASSERT(arch_irq_enabled());
+    arch_irq_disable();
+    (void)sleep(thread_current());
+    arch_irq_enable();
 }
 
 enum status park_and_run(struct thread *claimed, u64 deadline_ns) {
-    arch_irq_state irq = arch_irq_save();
+    ASSERT(arch_irq_enabled());
+    arch_irq_disable();
     struct thread *thread = thread_current();
     claimed->wake_status = OK;
     enum status status = begin(thread, deadline_ns);
@@ -149,9 +174,9 @@ enum status park_and_run(struct thread *claimed, u64 deadline_ns) {
         sched_wake(claimed);
         sched_preempt();
     } else {
-        status = hand_over(cpu_this(), thread, claimed);
+        status = hand_over(thread, claimed);
         end(thread, deadline_ns);
     }
-    arch_irq_restore(irq);
+    arch_irq_enable();
     return status;
 }

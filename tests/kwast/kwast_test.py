@@ -50,7 +50,7 @@ def test_kernel_tells_about_itself_in_files(start):
     with start(files) as machine:
         machine.expect(r"^kwast> ")
         machine.type("start spin\n")
-        number = machine.expect(r"started as process (\d+)").group(1)
+        number = machine.expect(r"started as process (\d+)$").group(1)
         machine.expect("spinning")
         machine.type("run kernel /kernel\n")
         machine.expect(r"-- /kernel/cpus\ncpu +busy_us +idle_us +switches +taken +calls +served +ready +runs$")

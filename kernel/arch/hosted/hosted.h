@@ -46,7 +46,6 @@ struct cpu {
     bool irq_enabled;
     u32 window_depth;
     u32 relaxed; // rounds of arch_cpu_relax
-    u64 segment_base;
     u64 timer_deadline_ns;
     timer_t timer;
     bool timer_is_armed;
@@ -123,7 +122,6 @@ struct fixup {
 extern const struct fixup __start_fixups[], __stop_fixups[];
 
 // context.S
-void context_switch(u64 *from_sp, u64 to_sp);
 void context_start(void);
 void stack_call(u64 stack_top, void (*function)(void));
 

@@ -16,7 +16,6 @@ struct cpu {
     u32 apic_id;
 
     // Owned by the CPU, interrupts off:
-    u64 segment_base;      // what FS base is; kept only where FSGSBASE is missing
     u64 timer_deadline_ns; // UINT64_MAX: not armed
     u32 window_depth;      // open windows: the thread may not be switched
     bool reschedule_waits; // an interrupt wanted a switch while a window was open
@@ -163,12 +162,6 @@ static inline u64 cpu_tsc_read(void) {
     u32 high;
     __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
     return (u64)high << 32 | low;
-}
-
-static inline u64 cpu_fs_base_read(void) {
-    u64 value;
-    __asm__ volatile("rdfsbase %0" : "=r"(value));
-    return value;
 }
 
 static inline void cpu_fs_base_write(u64 value) {
