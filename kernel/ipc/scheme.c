@@ -12,6 +12,7 @@
 #include "kernel/ipc/ready.h"
 #include "kernel/ipc/remote_file.h"
 #include "kernel/mm/heap.h"
+#include "kernel/sched/lend.h"
 #include "kernel/sched/park.h"
 
 struct server_end {
@@ -65,6 +66,8 @@ struct thread *call_finish_claim_locked(struct scheme *scheme, struct scheme_cal
     ASSERT(spin_is_held(&scheme->queue.lock));
     ASSERT(call->slot == NULL && list_is_empty(&call->link) && !call->is_finishing);
     (void)scheme;
+    if (__builtin_expect(priority_is_lent(call->caller), 0))
+        priority_take_back(call->caller);
     call->result = result;
     call->is_finishing = true;
     return call->pins == 0 ? call_done_locked(call) : NULL;
@@ -375,6 +378,7 @@ static void withdraw(struct scheme *scheme, struct scheme_call *call, enum statu
         call->result = result;
         call->is_finishing = true;
         call->is_done = call->pins == 0;
+        priority_take_back(call->caller);
     }
     if (!list_is_empty(&call->link)) {
         list_remove(&call->link);

@@ -7,6 +7,7 @@
 #include "base/math.h"
 #include "kernel/ipc/scheme_internal.h"
 #include "kernel/mm/heap.h"
+#include "kernel/sched/lend.h"
 #include "kernel/sched/park.h"
 
 #define COPY_AT_ONCE (64 * KIB) // how long a caller that has been killed may have to wait
@@ -273,6 +274,8 @@ void receiver_take_locked(struct receiver *receiver, struct scheme_call *call) {
     struct call_slot *slot = receiver->slot;
     ASSERT(slot->call == NULL && slot->serving == NULL);
     thread_count_served(receiver->thread);
+    if (__builtin_expect(priority_is_above(call->caller, receiver->thread), 0))
+        priority_lend(call->caller, receiver->thread);
     receiver->slot = NULL;
     slot->generation++;
     slot->serving = receiver->serving;
@@ -404,6 +407,9 @@ static enum status next_locked(struct scheme *scheme, struct receiver *receiver,
                                struct thread *next) {
     struct list closed; // channels to free: at most one
     list_init(&closed);
+    // A thread works for the call that it received last.
+    if (__builtin_expect(priority_is_borrowed(receiver->thread), 0))
+        priority_give_back(receiver->thread);
     enum status ended = ERR_WOULD_BLOCK; // how the last wait did
     enum status status;
     for (;;) {

@@ -29,6 +29,7 @@
 #include "kernel/sched/park.h"
 
 #include "base/assert.h"
+#include "kernel/sched/lend.h"
 #include "kernel/sched/sched_internal.h"
 
 bool park_claim(struct thread *thread) {
@@ -98,7 +99,7 @@ static bool fetch(struct cpu *cpu, struct thread *thread) {
 // Whether `to` may take the place of `from`.
 static inline bool can_take_over(struct cpu *cpu, const struct thread *from, struct thread *to) {
     bool is_wanted = __atomic_load_n(&cpu->reschedule, __ATOMIC_RELAXED);
-    if (is_wanted || to->priority < from->priority)
+    if (is_wanted || priority_is_above(from, to))
         return false;
     if (__builtin_expect(__atomic_load_n(&to->cpu, __ATOMIC_RELAXED) == cpu, 1))
         return true;

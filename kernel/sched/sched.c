@@ -465,6 +465,22 @@ void sched_wake(struct thread *thread) {
     spin_unlock_masked(&cpu->runq.lock);
 }
 
+void sched_set_priority(struct thread *thread, enum thread_priority priority) {
+    struct cpu *cpu = cpu_of(thread);
+    spin_lock_masked(&cpu->runq.lock);
+    while (cpu != cpu_of(thread)) { // it has been taken over
+        spin_unlock_masked(&cpu->runq.lock);
+        cpu = cpu_of(thread);
+        spin_lock_masked(&cpu->runq.lock);
+    }
+    runq_set_priority_locked(&cpu->runq, thread, priority);
+    const struct thread *current = cpu->current;
+    bool is_first = is_idle(cpu, current) || cpu->runq.levels >> (2u * current->priority + 2) == 0;
+    if (!is_first)
+        tell(cpu);
+    spin_unlock_masked(&cpu->runq.lock);
+}
+
 void sched_interrupt(struct thread *thread) {
     // What the thread is to see was written before; pairs with the locks that a CPU takes before it
     // runs a thread. If it moves on, it looks on its way.

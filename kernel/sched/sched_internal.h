@@ -35,6 +35,10 @@ bool runq_has_rival_locked(const struct runq *runq, enum thread_priority priorit
 // Takes out a thread for another CPU, or NULL. It stays THREAD_READY, and is on no queue.
 struct thread *runq_take_locked(struct runq *runq, u32 cpu);
 
+// Changes the priority of a thread, ready or not.
+void runq_set_priority_locked(struct runq *runq, struct thread *thread,
+                              enum thread_priority priority);
+
 // A running thread goes back: `preempted` ones keep their place and what is left of their slice,
 // those that used it up go to the end with a new one.
 void runq_put_back_locked(struct runq *runq, struct thread *thread);
@@ -133,6 +137,10 @@ void sched_timer_at(u64 at_ns);
 // A thread that is on no CPU becomes ready; one that has been made to wait and is still on its way
 // out keeps running. Interrupts off; takes the run queue's lock.
 void sched_wake(struct thread *thread);
+
+// Changes the thread's priority, wherever it is, and has its CPU choose again where it must.
+// Interrupts off; takes the run queue's lock.
+void sched_set_priority(struct thread *thread, enum thread_priority priority);
 
 // Interrupts the CPU on which the thread runs, if it runs on another one.
 void sched_interrupt(struct thread *thread);

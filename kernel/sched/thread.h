@@ -50,7 +50,7 @@ struct thread {
     void *owner;        // the process, or NULL for a kernel thread
     void *block;        // struct thread_block, for the engine's host; or NULL
     u32 affinity;       // a bit for each CPU that it may run on
-    enum thread_priority priority;
+    enum thread_priority base_priority;
 
     // Atomic. Whose run queue is the thread's: changes while it is ready, under the lock of the
     // queue that it leaves.
@@ -61,6 +61,11 @@ struct thread {
 
     // Under the run queue's lock:
     struct thread *ready_next;
+    enum thread_priority priority; // its own, or a higher one that is lent to it (lend.h)
+
+    // Atomic, changed under the lock of lend.c:
+    struct thread *lender;
+    struct thread *borrower;
 
     // Owned by the thread, and interrupts on top of it:
     u32 preempt_count;
