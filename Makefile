@@ -198,7 +198,7 @@ spec-machines: $(out)/spec.elf $(out)/spec-hosted
 
 # The port alone, with a payload that tests it in place of the kernel (tests/boot/arch_test.py).
 arch_test_objects = $(patsubst %,$(kout)/kernel/%.o,$(base_c) base/string.c $(arch_c) $(arch_s) \
-                    tests/boot/arch_payload.c tests/boot/arch_payload_cpus.c tests/boot/arch_payload_asm.S) $(kout)/kernel/gen/font.c.o
+                    tests/boot/arch_payload.c tests/boot/arch_payload_aspaces.c tests/boot/arch_payload_cpus.c tests/boot/arch_payload_asm.S) $(kout)/kernel/gen/font.c.o
 
 $(kout)/arch-test.first.elf: $(arch_test_objects) kernel/arch/x86_64/kernel.ld
 	$(link_kernel)
@@ -496,19 +496,46 @@ wasm_flags := $(wasm_target) -I. -O2 -Wall -Wextra -Werror
 wasm_deps = -MMD -MP -MF $(@D)/.$(@F).d -MT $@
 wasm_link := $(wasm_target) -Wl,--strip-debug
 program_sources := $(foreach e,c cc rs,$(wildcard user/programs/*.$(e)))
-test_program_sources := $(foreach e,c cc rs wat,$(wildcard tests/programs/*.$(e) tests/kwast/*.$(e) user/services/*.$(e)))
+test_program_sources := $(foreach e,c cc rs wat,$(wildcard tests/programs/*.$(e) tests/kwast/*.$(e)))
 thread_program_sources := $(foreach e,c wat,$(wildcard tests/threads/*.$(e)))
 program_files = $(addprefix $(out)/programs/,$(addsuffix .wasm,$(basename $(notdir $(1)))))
+
+# The library for programs that use more than WASI. What is linked with it takes what it needs.
+sdk_flags := $(wasm_target) -std=c23 -D_GNU_SOURCE -I. -O2 -Wall -Wextra -Werror -MMD -MP
+sdk := $(out)/wasm/libsdk.a
+$(sdk): $(patsubst %.c,$(out)/wasm/%.o,$(wildcard user/sdk/*.c))
+	$(Q)rm -f $@ && llvm-ar-19 rcs $@ $^
+
+$(out)/wasm/%.o: %.c | $(ready)
+	$(call say,WASM,$<)
+	@mkdir -p $(@D)
+	$(Q)clang-19 $(sdk_flags) -c $< -o $@
+
+# Services are folders.
+services := $(notdir $(patsubst %/,%,$(wildcard user/services/*/)))
+service_files := $(addprefix $(out)/programs/,$(addsuffix .wasm,$(services)))
+.PHONY: services
+services: $(service_files)
+programs test-programs: $(service_files)
+
+define service_rule
+$(out)/programs/$(1).wasm: $(patsubst %.c,$(out)/wasm/%.o,$(wildcard user/services/$(1)/*.c)) $(sdk)
+	$$(call say,LINK,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)clang-19 $(wasm_link) $$^ -o $$@
+endef
+$(foreach service,$(services),$(eval $(call service_rule,$(service))))
 
 .PHONY: programs test-programs
 programs: $(call program_files,$(program_sources))
 test-programs: $(call program_files,$(test_program_sources) $(thread_program_sources)) real-programs
 
 define program_rules
-$(out)/programs/%.wasm: $(1)/%.c | $$(ready)
+$(out)/programs/%.wasm: $(1)/%.c $(sdk) | $$(ready)
 	$$(call say,WASM,$$<)
 	@mkdir -p $$(@D)
-	$$(Q)clang-19 $(wasm_flags) $$(wasm_deps) -c $$< -o $$(@D)/.$$(@F).o && clang-19 $(wasm_link) $$(@D)/.$$(@F).o -o $$@
+	$$(Q)clang-19 $(wasm_flags) $$(wasm_deps) -c $$< -o $$(@D)/.$$(@F).o && \
+	    clang-19 $(wasm_link) $$(@D)/.$$(@F).o $(sdk) -o $$@
 $(out)/programs/%.wasm: $(1)/%.cc | $$(ready)
 	$$(call say,WASM,$$<)
 	@mkdir -p $$(@D)
@@ -526,29 +553,6 @@ endef
 $(eval $(call program_rules,user/programs))
 $(eval $(call program_rules,tests/programs))
 $(eval $(call program_rules,tests/kwast))
-$(eval $(call program_rules,user/services))
-
-# Services are folders; they and what else wants to be linked with user/sdk/*.c.
-sdk_flags := $(wasm_target) -std=c23 -I. -O2 -Wall -Wextra -Werror -MMD -MP
-sdk_objects := $(patsubst %.c,$(out)/wasm/%.o,$(wildcard user/sdk/*.c))
-services := $(notdir $(patsubst %/,%,$(wildcard user/services/*/)))
-service_files := $(addprefix $(out)/programs/,$(addsuffix .wasm,$(services)))
-.PHONY: services
-services: $(service_files)
-programs test-programs: $(service_files)
-
-$(out)/wasm/%.o: %.c | $(ready)
-	$(call say,WASM,$<)
-	@mkdir -p $(@D)
-	$(Q)clang-19 $(sdk_flags) -c $< -o $@
-
-define service_rule
-$(out)/programs/$(1).wasm: $(patsubst %.c,$(out)/wasm/%.o,$(wildcard user/services/$(1)/*.c)) $(sdk_objects)
-	$$(call say,LINK,$$@)
-	@mkdir -p $$(@D)
-	$$(Q)clang-19 $(wasm_link) $$^ -o $$@
-endef
-$(foreach service,$(services),$(eval $(call service_rule,$(service))))
 
 # Programs with threads import their memory; no library, for Debian's is not made for that.
 thread_flags := -std=c23 -matomics -mbulk-memory -fno-builtin

@@ -78,8 +78,13 @@ INDIRECT = {
     "entry_enter": [],  # generated code checks its own stack
     "entry_throw": [],  # a jump to where it is caught, on that frame's stack
     "entry_throw_ref": [],
+    "switch_to_locked": [],  # a jump to where the thread goes on, on its own stack
+    "sched_switch": [],
+    "thread_yield": [],
     "run_for_each": ["part_*"],
+    "entries_clear": ["unmapped_frame_free*"],
     "part_clear": ["unmapped_frame_free*"],
+    "arch_unmap": ["unmapped_frame_free*"],
     "emit_truncation": ["asm_*"],
     "emit_simd": ["simd_*"],  # the templates of its table
     "module_decode": ["decode_*"],
@@ -95,7 +100,7 @@ INDIRECT = {
 
 # Calls that are there but are not taken in full: the caller's situation decides, as the reason says.
 CUT = {
-    ("thread_reap", "wait_unlock"): ["spin_unlock"],  # interrupts are off: it does not switch
+    ("thread_reap", "wait_unlock"): ["spin_check_before_unlock"],  # interrupts are off: it does not switch
 }
 
 # Functions that call themselves, and how deep at most: the height of an AVL tree of 2^40 areas.
@@ -104,6 +109,7 @@ RECURSIVE = {"gap_find": 58}
 # Ways that do not come back: a panic needs what stack there is.
 NO_RETURN = {"assert_failed", "upcall_panic", "exception_fatal", "arch_halt", "arch_power_off"}
 
+PAGE_BYTES = 4096
 CPU_FRAME_BYTES = 5 * 8 + 16 + 2 * 8  # what an exception pushes, aligned, and the stub
 VECTOR_BYTES = 2696 + 64      # XSAVE with AVX-512 and PKRU, aligned: the most that is enabled
 THUNK_BYTES = 256             # a host thunk: the arguments of the longest signature, saved registers
@@ -161,7 +167,7 @@ class Depths:
         for callee in self.code.calls[name] - NO_RETURN:
             if (name, callee) in CUT:
                 between = self.code.frame[callee] + RETURN_BYTES
-                out += [(inner, between) for inner in CUT[name, callee]]
+                out += [(inner, between) for cut in CUT[name, callee] for inner in matching(self.code, cut)]
             elif callee in self.code.frame and not (callee == name and name in RECURSIVE):
                 out.append((callee, 0))
         if self.code.indirect[name]:
@@ -228,7 +234,7 @@ def check_image(path, verbose):
         ("below a program's stack limit", headroom,
          [("frames that check rsp itself, thunk", (slack + THUNK_BYTES, ())),
           ("host function or helper", called), on_top]),
-        ("a process before and after its program", 2 * headroom,
+        ("a process before and after its program", headroom + PAGE_BYTES,
          [("first or other thread", depths.deepest(["process_main", "process_thread_main"])), on_top]),
         ("interrupt stack", interrupt_stack, [("handler", depths.deepest(["interrupt_handle"]))]),
         ("main thread", main_stack, [("main_thread", depths.deepest(["main_thread"])), on_top]),

@@ -49,6 +49,7 @@ enum kwast_kind : u32 {
     KWAST_KIND_STREAM = 1,
     KWAST_KIND_FILE = 2,
     KWAST_KIND_DIRECTORY = 3,
+    KWAST_KIND_TERMINAL = 4, // a stream at which somebody sits
 };
 
 // scheme_create(name: *u8, len: i32, out: *u32)

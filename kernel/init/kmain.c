@@ -189,6 +189,8 @@ static void main_thread(void *argument) {
     struct bytes records;
     if (find_records(&records))
         run_from_records(&boot, records);
+    if (!has_option("prompt"))
+        first_run(&boot);
     demo_run(&boot);
     prompt_run(&boot);
 }

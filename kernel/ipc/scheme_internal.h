@@ -40,14 +40,14 @@ struct slot_chunk {
     struct call_slot slots[SLOTS_IN_CHUNK];
 };
 
-// A thread that waits for a call; on its stack.
+// A thread that receives, in memory that it lends (thread_lend).
 struct receiver {
     struct list link; // in scheme.receivers
     struct thread *thread;
     struct serving *serving;
-    struct call_slot *slot;     // for the call that comes; NULL: none yet, or used
-    struct scheme_request *out; // filled in with the call
-    struct scheme_call *call;   // pinned: there is something to deliver; or NULL
+    struct call_slot *slot;   // for the call that comes; NULL: none yet, or used
+    struct scheme_call *call; // pinned: there is something to deliver; or NULL
+    struct scheme_request request;
 };
 
 struct scheme {

@@ -281,7 +281,7 @@ void receiver_take_locked(struct receiver *receiver, struct scheme_call *call) {
     slot->serving = receiver->serving;
     slot->call = call;
     call->slot = slot;
-    struct scheme_request *out = receiver->out;
+    struct scheme_request *out = &receiver->request;
     out->number = number_of(slot);
     out->value = call->value;
     words_copy(out->words, call->words);
@@ -338,9 +338,9 @@ static void refuse(struct scheme *scheme, struct scheme_party *party, struct sch
 static enum status deliver(struct receiver *receiver, struct scheme_party *party,
                            const struct grant *bytes) {
     struct scheme *scheme = receiver->serving->scheme;
-    enum status status = move_over(receiver->call, party, bytes, receiver->out);
+    enum status status = move_over(receiver->call, party, bytes, &receiver->request);
     if (status != OK)
-        refuse(scheme, party, receiver->out, status);
+        refuse(scheme, party, &receiver->request, status);
     unpin(scheme, receiver->call);
     receiver->call = NULL;
     return status;
@@ -363,6 +363,20 @@ static struct thread *answer_locked(struct scheme *scheme, struct call_slot *slo
     return caller;
 }
 
+static void request_copy(struct scheme_request *to, const struct scheme_request *from) {
+    to->number = from->number;
+    to->value = from->value;
+    words_copy(to->words, from->words);
+    to->operation = from->operation;
+    to->bytes_len = from->bytes_len;
+    to->grant_count = from->grant_count;
+    to->handle_count = from->handle_count;
+    for (u32 i = 0; i < from->grant_count; i++)
+        to->grants[i] = from->grants[i];
+    for (u32 i = 0; i < from->handle_count; i++)
+        to->handles[i] = from->handles[i];
+}
+
 // -- Waiting for calls ---------------------------------------------------------------------------
 
 // Takes what is next, if anything is. ERR_NOT_FOUND: nothing; ERR_WOULD_BLOCK: there is no slot for
@@ -371,9 +385,9 @@ static enum status take_locked(struct scheme *scheme, struct receiver *receiver,
                                struct list *closed) {
     struct serving *serving = receiver->serving;
     if (!list_is_empty(&serving->cancelled)) {
-        take_cancelled_locked(serving, receiver->out);
+        take_cancelled_locked(serving, &receiver->request);
     } else if (!list_is_empty(&scheme->closed)) {
-        take_closed_locked(scheme, receiver->out, closed);
+        take_closed_locked(scheme, &receiver->request, closed);
     } else if (receiver->slot == NULL) {
         return ERR_WOULD_BLOCK; // not while a call waits
     } else if (!list_is_empty(&scheme->pending)) {
@@ -451,29 +465,50 @@ static enum status serving_get_locked(struct scheme *scheme, struct scheme_party
     return OK;
 }
 
-enum status scheme_receive(struct object *server, struct scheme_party *party,
-                           const struct grant *bytes, u64 deadline_ns, struct scheme_request *out) {
-    ASSERT((bytes->access & GRANT_WRITE) != 0);
-    struct scheme *scheme = scheme_of_server(server);
-    struct receiver receiver = {.thread = thread_current(), .out = out};
-    list_init(&receiver.link);
+static struct receiver *receiver_begin(void) {
+    struct receiver *receiver = thread_lend(sizeof *receiver);
+    receiver->thread = thread_current();
+    receiver->slot = NULL;
+    receiver->call = NULL;
+    list_init(&receiver->link);
+    return receiver;
+}
+
+static enum status receiver_end(struct receiver *receiver, enum status status,
+                                struct scheme_request *out) {
+    if (status == OK)
+        request_copy(out, &receiver->request);
+    thread_lend_end();
+    return status;
+}
+
+static enum status receive(struct scheme *scheme, struct scheme_party *party,
+                           const struct grant *bytes, u64 deadline_ns, struct receiver *receiver) {
     for (;;) {
         wait_lock(&scheme->queue);
-        enum status status = serving_get_locked(scheme, party, &receiver.serving);
+        enum status status = serving_get_locked(scheme, party, &receiver->serving);
         if (status != OK)
             return status;
-        status = next_locked(scheme, &receiver, deadline_ns, NULL);
+        status = next_locked(scheme, receiver, deadline_ns, NULL);
         if (status == ERR_WOULD_BLOCK) {
             status = add_slots(scheme);
             if (status == OK)
                 continue;
         }
-        if (status != OK || receiver.call == NULL)
+        if (status != OK || receiver->call == NULL)
             return status;
-        status = deliver(&receiver, party, bytes);
+        status = deliver(receiver, party, bytes);
         if (status == OK)
             return OK;
     }
+}
+
+enum status scheme_receive(struct object *server, struct scheme_party *party,
+                           const struct grant *bytes, u64 deadline_ns, struct scheme_request *out) {
+    ASSERT((bytes->access & GRANT_WRITE) != 0);
+    struct receiver *receiver = receiver_begin();
+    enum status status = receive(scheme_of_server(server), party, bytes, deadline_ns, receiver);
+    return receiver_end(receiver, status, out);
 }
 
 // -- Replying ------------------------------------------------------------------------------------
@@ -498,26 +533,31 @@ enum status scheme_reply(struct object *server, struct scheme_party *party, u64 
     return slot == NULL ? ERR_NOT_FOUND : OK;
 }
 
-enum status scheme_reply_receive(struct object *server, struct scheme_party *party,
-                                 struct scheme_served *served) {
-    ASSERT((served->bytes.access & GRANT_WRITE) != 0);
-    struct scheme *scheme = scheme_of_server(server);
-    struct receiver receiver = {.thread = thread_current(), .out = &served->request};
-    list_init(&receiver.link);
+// Answers the call, and receives if that went well.
+static enum status exchange(struct scheme *scheme, struct scheme_party *party,
+                            const struct scheme_served *served, struct receiver *receiver) {
     wait_lock(&scheme->queue);
-    receiver.slot = slot_find_locked(scheme, party, served->number);
-    if (receiver.slot == NULL) {
+    struct call_slot *slot = slot_find_locked(scheme, party, served->number);
+    if (slot == NULL) {
         wait_unlock(&scheme->queue);
         return ERR_NOT_FOUND;
     }
-    receiver.serving = receiver.slot->serving;
-    struct thread *caller =
-        answer_locked(scheme, receiver.slot, served->answer, served->words, NULL);
-    enum status status = next_locked(scheme, &receiver, served->deadline_ns, caller);
-    if (status != OK || receiver.call == NULL)
+    receiver->serving = slot->serving;
+    receiver->slot = slot;
+    struct thread *caller = answer_locked(scheme, slot, served->answer, served->words, NULL);
+    enum status status = next_locked(scheme, receiver, served->deadline_ns, caller);
+    if (status != OK || receiver->call == NULL)
         return status;
-    status = deliver(&receiver, party, &served->bytes);
-    return status == OK ? OK
-                        : scheme_receive(server, party, &served->bytes, served->deadline_ns,
-                                         &served->request);
+    status = deliver(receiver, party, &served->bytes);
+    if (status == OK)
+        return OK;
+    return receive(scheme, party, &served->bytes, served->deadline_ns, receiver);
+}
+
+enum status scheme_reply_receive(struct object *server, struct scheme_party *party,
+                                 struct scheme_served *served) {
+    ASSERT((served->bytes.access & GRANT_WRITE) != 0);
+    struct receiver *receiver = receiver_begin();
+    enum status status = exchange(scheme_of_server(server), party, served, receiver);
+    return receiver_end(receiver, status, &served->request);
 }

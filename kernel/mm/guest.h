@@ -3,19 +3,28 @@
 // C cannot dereference; every copy is checked against the memory's size with overflow-safe
 // arithmetic, is fault-safe, reads each byte once, and returns a status. Never under a spinlock.
 
+#include "base/assert.h"
 #include "base/math.h"
-#include "kernel/arch/arch.h"
+#include "kernel/mm/aspace.h"
 
 // An offset into a linear memory.
 struct guest_addr {
     u64 value;
 };
 
-// A linear memory as it is at this moment: base and size.
+// A linear memory as it is at this moment: where it is mapped, base and size. What is in another
+// address space than the running thread's is copied through windows; who asks for that sees to it
+// that the address space stays, with its areas.
 struct guest_memory {
+    struct aspace *aspace;
     struct virt_addr base;
     u64 bytes;
 };
+
+// Copies between the kernel and any address space, where its areas reach. ERR_FAULT: they do not.
+MUST_USE enum status aspace_read(struct aspace *as, void *to, struct virt_addr from, u64 len);
+MUST_USE enum status aspace_write(struct aspace *as, struct virt_addr to, const void *from,
+                                  u64 len);
 
 // ERR_FAULT when [addr, addr + len) is not all inside; ERR_NO_MEMORY when a page has no frame.
 MUST_USE enum status guest_read(const struct guest_memory *memory, void *to, struct guest_addr from,
@@ -34,9 +43,11 @@ MUST_USE static inline bool guest_range_ok(const struct guest_memory *memory,
     return range_fits(addr.value, len, memory->bytes);
 }
 
-// For structures of so many words that the copy is best made inline: as guest_read and guest_write.
+// For structures of so many words that the copy is best made inline: as guest_read and guest_write,
+// of the running thread's own memory.
 MUST_USE __attribute__((always_inline)) static inline enum status
 guest_read_words(const struct guest_memory *memory, void *to, struct guest_addr from, u32 words) {
+    ASSERT(memory->bytes == 0 || aspace_is_current(memory->aspace));
     if (!guest_range_ok(memory, from, (u64)words * sizeof(u64)))
         return ERR_FAULT;
     return arch_copy_words_from(to, (struct virt_addr){memory->base.value + from.value}, words);
@@ -45,6 +56,7 @@ guest_read_words(const struct guest_memory *memory, void *to, struct guest_addr 
 MUST_USE __attribute__((always_inline)) static inline enum status
 guest_write_words(const struct guest_memory *memory, struct guest_addr to, const void *from,
                   u32 words) {
+    ASSERT(memory->bytes == 0 || aspace_is_current(memory->aspace));
     if (!guest_range_ok(memory, to, (u64)words * sizeof(u64)))
         return ERR_FAULT;
     return arch_copy_words_to((struct virt_addr){memory->base.value + to.value}, from, words);

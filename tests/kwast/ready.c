@@ -14,6 +14,7 @@
 #include "abi/kwast/file.h"
 #include "base/status.h"
 #include "user/sdk/kwast.h"
+#include "user/sdk/start.h"
 
 #define MODULE_PATH "/bin/ready.wasm"
 #define GIVEN       3

@@ -38,8 +38,8 @@ struct start_frame {
     u64 above[2]; // zeros; the stack is aligned for the call in context_start
 };
 
-void arch_context_init(struct arch_context *context, u64 stack_top, void (*entry)(void *),
-                       void *argument) {
+void arch_context_init(struct arch_context *context, struct arch_aspace *as, u64 stack_top,
+                       void (*entry)(void *), void *argument) {
     ASSERT(stack_top % 16 == 0);
     struct start_frame *frame = (struct start_frame *)(stack_top - sizeof *frame);
     *frame = (struct start_frame){
@@ -47,7 +47,7 @@ void arch_context_init(struct arch_context *context, u64 stack_top, void (*entry
         .entry = (uptr)entry,
         .argument = (uptr)argument,
     };
-    *context = (struct arch_context){.sp = (uptr)frame};
+    *context = (struct arch_context){.sp = (uptr)frame, .aspace = as};
 }
 
 void arch_segment_base_write_slow(u64 base) {
@@ -64,6 +64,10 @@ void arch_segment_base_set(struct arch_context *running, u64 base) {
     else
         arch_segment_base_write_slow(base);
     arch_irq_restore(irq);
+}
+
+void arch_aspace_enter(struct arch_aspace *as) {
+    cpu_this()->aspace = as;
 }
 
 enum arch_segment arch_memory_segment(void) {

@@ -69,6 +69,7 @@ extern bool arch_has_tsc;      // that counts time; fixed after time_init
 extern bool arch_has_fsgsbase; // fixed after context_init
 u64 arch_ticks_slow(void);
 void arch_segment_base_write_slow(u64 base);
+void arch_aspace_enter(struct arch_aspace *as);
 
 ARCH_INLINE u64 arch_ticks(void) {
     if (!arch_has_tsc)
@@ -90,6 +91,8 @@ ARCH_INLINE void *arch_context_switch(struct arch_context *from, struct arch_con
         else
             arch_segment_base_write_slow(to->segment_base);
     }
+    if (from->aspace != to->aspace)
+        arch_aspace_enter(to->aspace);
     __asm__ volatile("pushq %%rbp\n\t"
                      "pushq $1f\n\t"
                      "movq %%rsp, (%%rdi)\n\t"

@@ -8,6 +8,7 @@
 
 #define ARCH_CPU_CURRENT     16 // offsets in struct cpu, checked in cpu.h
 #define ARCH_CPU_ID          24
+#define ARCH_CPU_ASPACE      32
 
 #define ARCH_FLAGS_INTERRUPT (1u << 9)
 
@@ -25,6 +26,12 @@ ARCH_INLINE void *arch_current(void) {
 
 ARCH_INLINE void arch_current_set(void *current) {
     __asm__ volatile("movq %0, %%gs:%c1" : : "r"(current), "i"(ARCH_CPU_CURRENT) : "memory");
+}
+
+ARCH_INLINE struct arch_aspace *arch_aspace_current(void) {
+    struct arch_aspace *current;
+    __asm__ volatile("movq %%gs:%c1, %0" : "=r"(current) : "i"(ARCH_CPU_ASPACE));
+    return current;
 }
 
 ARCH_INLINE arch_irq_state arch_irq_save(void) {
@@ -64,6 +71,7 @@ ARCH_INLINE u64 arch_ticks(void) {
 
 extern bool arch_has_fsgsbase;               // fixed after cpu_init
 void arch_segment_base_write_slow(u64 base); // without
+void *arch_context_switch_aspace(struct arch_context *from, struct arch_context *to, void *passed);
 
 // The stack of a thread that does not run holds where it goes on, and rbp. Everything else the
 // compiler keeps where it needs it. It leaves by a jump: the return predictor knows nothing of the
@@ -76,6 +84,8 @@ ARCH_INLINE void *arch_context_switch(struct arch_context *from, struct arch_con
         else
             arch_segment_base_write_slow(to->segment_base);
     }
+    if (from->aspace != to->aspace)
+        return arch_context_switch_aspace(from, to, passed);
     __asm__ volatile("pushq %%rbp\n\t"
                      "pushq $1f\n\t"
                      "movq %%rsp, (%%rdi)\n\t"
