@@ -13,7 +13,6 @@
 
 #include "abi/kwast/file.h"
 #include "base/status.h"
-#include "user/sdk/kwast.h"
 #include "user/sdk/start.h"
 
 #define MODULE_PATH "/bin/ready.wasm"
@@ -125,19 +124,14 @@ static bool serve(void *context, const struct kwast_request *request, const void
 static kwast_handle root, child;
 
 static u32 spawn_server(kwast_handle server) {
-    const struct kwast_given given[] = {
-        kwast_give(1, 1, NULL),
-        {.handle = server, .number = GIVEN, .rights = KWAST_RIGHT_SERVE},
-    };
-    char *argv[] = {"ready", "server"};
-    struct kwast_start config = {
-        .module = (u32)open(MODULE_PATH, O_RDONLY),
-        .name = "server",
-        .given = given,
-        .given_count = COUNT_OF(given),
-    };
-    u32 error = kwast_start(&config, 2, argv, &child);
-    close((int)config.module);
+    struct start start;
+    start_init(&start, "server");
+    start_argument(&start, "ready");
+    start_argument(&start, "server");
+    start_handle(&start, 1, 1);
+    start_handle_with(&start, server, GIVEN, KWAST_RIGHT_SERVE);
+    u32 error = start_run(&start, MODULE_PATH, &child);
+    start_fini(&start);
     return error;
 }
 
