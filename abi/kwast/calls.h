@@ -75,9 +75,9 @@ enum kwast_kind : u32 {
 //   is readable, writable and hung up. (*ready stays when the channel is closed: KWAST_CLOSED says
 //   that it is.)
 // ready_set(ready: i32, events: i32, available: i64)
-//   What the channel is from now on: KWAST_READABLE, with so many bytes, KWAST_WRITABLE, KWAST_HANGUP.
-//   To be said whenever it changes, before the reply to the request that changed it: so whoever polls
-//   after an answer finds what holds after it.
+//   What the channel is from now on: KWAST_READABLE, with so many bytes, KWAST_WRITABLE,
+//   KWAST_HANGUP. To be said whenever it changes, before the reply to the request that changed it:
+//   so whoever polls after an answer finds what holds after it.
 
 enum kwast_access : u32 { KWAST_READ = 1, KWAST_WRITE = 2 };
 
