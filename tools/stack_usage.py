@@ -78,7 +78,8 @@ INDIRECT = {
     "entry_enter": [],  # generated code checks its own stack
     "entry_throw": [],  # a jump to where it is caught, on that frame's stack
     "entry_throw_ref": [],
-    "switch_to_locked": [],  # a jump to where the thread goes on, on its own stack
+    "context_switch_aspace": [],  # a jump to where the thread goes on, on its own stack
+    "switch_to_locked": [],
     "sched_switch": [],
     "thread_yield": [],
     "run_for_each": ["part_*"],

@@ -353,6 +353,8 @@ bool arch_page_find(struct arch_aspace *, struct virt_addr va, struct phys_addr 
 }
 
 bool arch_translate(struct arch_aspace *, struct virt_addr va, struct phys_addr *out) {
+    if (va.value - SLOTS_START >= SLOTS_BYTES)
+        return false;
     u64 entry = *entry_at(va.value);
     *out = (struct phys_addr){align_down(entry, PAGE_SIZE)};
     return entry != 0;
@@ -377,6 +379,11 @@ enum status arch_copy_from(void *to, struct virt_addr from, usize len) {
         const u8 *memory = memory_at(from.value + done);
         if (memory == NULL)
             return ERR_FAULT;
+        u64 word;
+        if (len == sizeof word && is_aligned((uptr)memory, sizeof word)) { // in one piece
+            word = __atomic_load_n((const u64 *)(const void *)memory, __ATOMIC_SEQ_CST);
+            memory = (const u8 *)&word;
+        }
         memcpy((u8 *)to + done, memory, piece);
     }
     return OK;
