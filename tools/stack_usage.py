@@ -94,9 +94,9 @@ INDIRECT = {
     "log_write": ["try_send"],
     "log_flush_to_link": ["send"],
     "prompt_run": [f"run_{command}" for command in
-                   "help ls run start ps cpus mem kill log fail poweroff".split()],
+                   "help ls run start ps cpus mem kill log trace fail poweroff".split()],
     "process_for_each": ["put_process", "find_process"],
-    **{name: ["write_cpus", "write_log", "write_memory", "write_processes"]
+    **{name: ["write_cpus", "write_log", "write_memory", "write_processes", "write_trace", "trace_bytes_most"]
        for name in ("kernel_file_text", "kernel_directory_lookup")},
 }
 

@@ -14,6 +14,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/sched/lend.h"
 #include "kernel/sched/park.h"
+#include "kernel/sched/trace.h"
 
 struct server_end {
     struct object object;
@@ -360,8 +361,10 @@ static enum status submit(struct scheme *scheme, struct scheme_call *call, struc
         status = ERR_CLOSED;
     else if (call->epoch != 0 && call->epoch != scheme->epoch)
         status = ERR_PEER_DIED;
-    if (status == OK)
+    if (status == OK) {
         thread_count_call(call->caller);
+        trace(TRACE_CALL, 0, call->operation, 0);
+    }
     struct receiver *receiver = status == OK ? receiver_claim_locked(scheme, NULL) : NULL;
     if (receiver != NULL) {
         receiver_take_locked(receiver, call);
@@ -384,8 +387,10 @@ static void withdraw(struct scheme *scheme, struct scheme_call *call, enum statu
         priority_take_back(call->caller);
     }
     if (!list_is_empty(&call->link)) {
+        trace(TRACE_CANCEL, 0, 0, 0);
         list_remove(&call->link);
     } else if (call->slot != NULL) {
+        trace(TRACE_CANCEL, 0, 0, 0);
         struct call_slot *slot = call->slot;
         list_push_back(&slot->serving->cancelled, &slot->told_link);
         scheme->cancelled_count++;
@@ -424,5 +429,6 @@ enum status scheme_call(struct object *object, struct scheme_call *call, u64 dea
     status = server != NULL ? park_and_run(server, deadline_ns) : park(deadline_ns);
     if (status != OK)
         wait_on(channel->scheme, call, deadline_ns, status);
+    trace(TRACE_RETURN, 0, call->result, 0);
     return call->result;
 }

@@ -47,6 +47,7 @@ struct receiver {
     struct serving *serving;
     struct call_slot *slot;   // for the call that comes; NULL: none yet, or used
     struct scheme_call *call; // pinned: there is something to deliver; or NULL
+    u32 caller_id;            // for the trace; 0: no call
     struct scheme_request request;
 };
 

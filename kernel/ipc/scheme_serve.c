@@ -9,6 +9,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/sched/lend.h"
 #include "kernel/sched/park.h"
+#include "kernel/sched/trace.h"
 
 #define COPY_AT_ONCE (64 * KIB) // how long a caller that has been killed may have to wait
 
@@ -274,6 +275,7 @@ void receiver_take_locked(struct receiver *receiver, struct scheme_call *call) {
     struct call_slot *slot = receiver->slot;
     ASSERT(slot->call == NULL && slot->serving == NULL);
     thread_count_served(receiver->thread);
+    receiver->caller_id = call->caller->id;
     if (__builtin_expect(priority_is_above(call->caller, receiver->thread), 0))
         priority_lend(call->caller, receiver->thread);
     receiver->slot = NULL;
@@ -339,8 +341,10 @@ static enum status deliver(struct receiver *receiver, struct scheme_party *party
                            const struct grant *bytes) {
     struct scheme *scheme = receiver->serving->scheme;
     enum status status = move_over(receiver->call, party, bytes, &receiver->request);
-    if (status != OK)
+    if (status != OK) {
         refuse(scheme, party, &receiver->request, status);
+        receiver->caller_id = 0;
+    }
     unpin(scheme, receiver->call);
     receiver->call = NULL;
     return status;
@@ -353,6 +357,7 @@ static struct thread *answer_locked(struct scheme *scheme, struct call_slot *slo
     struct thread *caller = NULL;
     if (slot->call != NULL) {
         struct scheme_call *call = slot_detach_locked(slot);
+        trace(TRACE_REPLY, call->caller->id, 0, 0);
         call->answer = answer;
         words_copy(call->words, words);
         if (handle != NULL)
@@ -470,14 +475,18 @@ static struct receiver *receiver_begin(void) {
     receiver->thread = thread_current();
     receiver->slot = NULL;
     receiver->call = NULL;
+    receiver->caller_id = 0;
     list_init(&receiver->link);
     return receiver;
 }
 
 static enum status receiver_end(struct receiver *receiver, enum status status,
                                 struct scheme_request *out) {
-    if (status == OK)
+    if (status == OK) {
         request_copy(out, &receiver->request);
+        if (receiver->caller_id != 0)
+            trace(TRACE_RECEIVE, receiver->caller_id, out->operation, 0);
+    }
     thread_lend_end();
     return status;
 }

@@ -14,6 +14,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/proc/proc_internal.h"
 #include "kernel/proc/symbols.h"
+#include "kernel/sched/trace.h"
 
 #define STACK_LIMIT_MIN (64 * KIB)
 
@@ -149,6 +150,13 @@ static void process_main(void *argument) {
     process_thread_finish(thread, trap);
     process_threads_wait(process);
 
+    static const enum trace_end ends[] = {
+        [PROCESS_EXITED] = TRACE_EXITED,
+        [PROCESS_TRAPPED] = TRACE_TRAPPED,
+        [PROCESS_KILLED] = TRACE_KILLED,
+    };
+    trace(TRACE_EXIT, 0, ends[outcome_of(process->trap)],
+          outcome_of(process->trap) == PROCESS_TRAPPED ? process->trap : process->exit_status);
     release_resources(process);
     leave_table(process);
     process_thread_leave(thread);
@@ -270,6 +278,7 @@ static void start(struct process *process, const struct process_config *config) 
     process->thread_count = 1;
     enter_table(process, config->parent);
     process->first.thread->process_id = process->id;
+    trace(TRACE_SPAWN, process->id, process->first.thread->id, 0);
     thread_start(process->first.thread);
 }
 

@@ -48,6 +48,7 @@
 #include "base/assert.h"
 #include "base/fmt.h"
 #include "base/math.h"
+#include "kernel/sched/trace.h"
 
 struct cpu sched_cpus[ARCH_CPUS_MAX];
 struct cpu_messages cpu_messages[ARCH_CPUS_MAX];
@@ -311,6 +312,12 @@ static inline void finish_switch(struct cpu *cpu) {
     }
 }
 
+static enum trace_left left_because(const struct thread *from) {
+    return from->state == THREAD_DEAD      ? TRACE_LEFT_DEAD
+           : from->state == THREAD_BLOCKED ? TRACE_LEFT_BLOCKED
+                                           : TRACE_LEFT_READY;
+}
+
 // Leaves `from` for `to`. The run queue's lock is held, and released by `to`.
 static inline void switch_to_locked(struct cpu *cpu, struct thread *from, struct thread *to) {
     ASSERT(spin_is_held(&cpu->runq.lock));
@@ -319,6 +326,8 @@ static inline void switch_to_locked(struct cpu *cpu, struct thread *from, struct
     // Atomic for those who look without the lock (sched_interrupt).
     __atomic_store_n(&cpu->current, to, __ATOMIC_RELAXED);
     add_relaxed(&cpu->switches, 1);
+    if (trace_wanted())
+        trace_write(to, TRACE_SWITCH, from->id, left_because(from), 0);
     arch_current_set(to);
     finish_switch(arch_context_switch(&from->context, &to->context, cpu));
 }
@@ -458,6 +467,7 @@ void sched_wake(struct thread *thread) {
         spin_unlock_masked(&cpu->runq.lock);
         return;
     }
+    trace(TRACE_WAKE, thread->id, cpu->id, 0);
     bool preempts = preempts_locked(cpu, thread, thread_has_slice(thread));
     runq_put_woken_locked(&cpu->runq, thread);
     // What the CPU does is decided under the lock: it cannot have gone idle unseen.
