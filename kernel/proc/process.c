@@ -18,6 +18,9 @@
 
 #define STACK_LIMIT_MIN (64 * KIB)
 
+// How many processes are looked at under one hold of the table's lock: there may be 100,000.
+#define VISITS_AT_ONCE 32u
+
 static struct {
     struct engine *engine; // fixed after boot
 
@@ -378,9 +381,35 @@ bool process_has_ended(struct process *process) {
     return has_ended;
 }
 
+// The process behind `last` in the table, or the first one (NULL). The table is in the order of
+// ids, by which the place is found again when `last` has left it.
+static struct process *next_locked(const struct process *last) {
+    struct list *node = table.processes.next;
+    if (last != NULL && !list_is_empty(&last->table_link)) {
+        node = last->table_link.next;
+    } else if (last != NULL) {
+        while (node != &table.processes &&
+               container_of(node, struct process, table_link)->id <= last->id)
+            node = node->next;
+    }
+    return node == &table.processes ? NULL : container_of(node, struct process, table_link);
+}
+
 void process_for_each(void (*visit)(struct process *process, void *context), void *context) {
-    spin_lock(&table.lock);
-    LIST_FOR_EACH(node, &table.processes)
-    visit(container_of(node, struct process, table_link), context);
-    spin_unlock(&table.lock);
+    struct process *last = NULL;
+    for (bool goes_on = true; goes_on;) {
+        struct process *held = last; // keeps its place between two holds of the lock
+        spin_lock(&table.lock);
+        struct process *next = next_locked(last);
+        for (u32 i = 0; i < VISITS_AT_ONCE && next != NULL; i++) {
+            visit(next, context);
+            last = next;
+            next = next_locked(last);
+        }
+        goes_on = next != NULL;
+        if (goes_on)
+            process_retain(last);
+        spin_unlock(&table.lock);
+        process_release(held);
+    }
 }

@@ -32,7 +32,7 @@ void cpu_share_init(struct cpu_share *share, u32 value);
 u64 cpu_share_divided(struct cpu_share *share, u32 *turn);
 
 static inline u64 cpu_share_turn(struct cpu_share *share, u32 *turn) {
-    if (__atomic_load_n(&share->threads, __ATOMIC_RELAXED) <= 1)
+    if (__builtin_expect(__atomic_load_n(&share->threads, __ATOMIC_RELAXED) <= 1, 1))
         return share->turn_ticks;
     return cpu_share_divided(share, turn);
 }

@@ -24,10 +24,6 @@
 
 #include "base/assert.h"
 
-static u32 ready_index(enum thread_priority priority) {
-    return 2u * priority;
-}
-
 static u32 woken_index(enum thread_priority priority) {
     return 2u * priority + 1;
 }
@@ -96,29 +92,13 @@ struct thread *runq_pop_locked(struct runq *runq) {
     return thread;
 }
 
-struct thread *runq_rotate_locked(struct runq *runq, struct thread *thread) {
-    ASSERT(spin_is_held(&runq->lock));
-    ASSERT(thread->state == THREAD_RUNNING);
-    thread_give_turn(thread);
+struct thread *runq_rotate_slow_locked(struct runq *runq, struct thread *thread) {
     u32 index = ready_index(thread->priority);
     if (runq->levels >> index == 0)
         return thread;
-    if (runq->levels >> index != 1) { // not only others like it
-        thread->state = THREAD_READY;
-        push_back(runq, index, thread);
-        return runq_pop_locked(runq);
-    }
-    // One in and one out: neither the count nor the levels change, nor does the queue run empty.
-    struct ready_queue *queue = &runq->queues[index];
-    struct thread *next = queue->first;
-    ASSERT(next->state == THREAD_READY);
     thread->state = THREAD_READY;
-    thread->ready_next = NULL;
-    *queue->end = thread;
-    queue->end = &thread->ready_next;
-    queue->first = next->ready_next;
-    next->state = THREAD_RUNNING;
-    return next;
+    push_back(runq, index, thread);
+    return runq_pop_locked(runq);
 }
 
 bool runq_has_rival_locked(const struct runq *runq, enum thread_priority priority) {

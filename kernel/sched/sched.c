@@ -57,6 +57,8 @@ static struct {
     // Atomic, a bit for each CPU:
     u32 online; // has been initialised
     u32 idle;   // has nothing to do, and nobody has told it yet that there is something
+
+    bool are_several; // atomic: CPUs
 } sched;
 
 // Whose queue the thread is in, or will be when it wakes. Stable while it is blocked or running.
@@ -101,6 +103,9 @@ void sched_init(void) {
     arch_current_set(&cpu->idle);
     // Pairs with the loads in take_over, balance and sched_check.
     __atomic_fetch_or(&sched.online, 1u << id, __ATOMIC_RELEASE);
+    // Before the CPU says that it idles: who does not see this has nobody to offer work to.
+    if (id != 0)
+        __atomic_store_n(&sched.are_several, true, __ATOMIC_RELAXED);
 }
 
 // -- Time ---------------------------------------------------------------------------------------
@@ -362,14 +367,14 @@ static struct thread *choose_without_locked(struct cpu *cpu, struct thread *from
 
 // The running thread is ready as well as another that comes before it: somebody may take it.
 static inline void offer_left(const struct cpu *cpu, const struct thread *from) {
-    if ((__atomic_load_n(&sched.online, __ATOMIC_RELAXED) & ~(1u << cpu->id)) != 0)
+    if (__builtin_expect(__atomic_load_n(&sched.are_several, __ATOMIC_RELAXED), 0))
         offer(from->affinity & ~(1u << cpu->id));
 }
 
 void sched_switch(void) {
     ASSERT(!arch_irq_enabled());
     struct thread *from = thread_current();
-    struct cpu *cpu = cpu_this();
+    struct cpu *cpu = cpu_of(from);
     u64 now = charge(cpu, from);
     spin_lock_masked(&cpu->runq.lock);
     __atomic_store_n(&cpu->reschedule, false, __ATOMIC_RELAXED);
@@ -434,13 +439,13 @@ void thread_yield(void) {
     ASSERT(arch_irq_enabled());
     arch_irq_disable();
     struct thread *from = thread_current();
-    struct cpu *cpu = cpu_this();
+    struct cpu *cpu = cpu_of(from);
     u64 now = charge(cpu, from);
     spin_lock_masked(&cpu->runq.lock);
     __atomic_store_n(&cpu->reschedule, false, __ATOMIC_RELAXED);
     struct thread *to = runq_rotate_locked(&cpu->runq, from);
     watch_slice(cpu, to, now);
-    if (to == from) {
+    if (__builtin_expect(to == from, 0)) {
         spin_unlock_masked(&cpu->runq.lock);
     } else {
         offer_left(cpu, from);

@@ -25,10 +25,6 @@ void runq_init(struct runq *runq);
 // The next thread to run, now THREAD_RUNNING, or NULL.
 struct thread *runq_pop_locked(struct runq *runq);
 
-// The running thread goes to the end of those of its priority, and the next one to run comes out:
-// perhaps the same.
-struct thread *runq_rotate_locked(struct runq *runq, struct thread *thread);
-
 // Whether somebody waits who would run instead of a thread of that priority whose slice is over.
 bool runq_has_rival_locked(const struct runq *runq, enum thread_priority priority);
 
@@ -120,6 +116,36 @@ static inline bool thread_has_slice(const struct thread *thread) {
 static inline void thread_give_turn(struct thread *thread) {
     u64 turn = cpu_share_turn(thread->share, &thread->share_turn);
     thread->slice_end_ticks = thread->used_ticks + turn;
+}
+
+// Where the threads of a priority take turns; the next one is of those that woke.
+static inline u32 ready_index(enum thread_priority priority) {
+    return 2u * priority;
+}
+
+// What remains of runq_rotate_locked unless others like the thread wait, and nobody before them.
+struct thread *runq_rotate_slow_locked(struct runq *runq, struct thread *thread);
+
+// The running thread goes to the end of those of its priority, with a new slice, and the next one
+// to run comes out: perhaps the same.
+static inline struct thread *runq_rotate_locked(struct runq *runq, struct thread *thread) {
+    ASSERT(spin_is_held(&runq->lock));
+    ASSERT(thread->state == THREAD_RUNNING);
+    thread_give_turn(thread);
+    u32 index = ready_index(thread->priority);
+    if (__builtin_expect(runq->levels >> index != 1, 0))
+        return runq_rotate_slow_locked(runq, thread);
+    // One in and one out: neither the count nor the levels change, nor does the queue run empty.
+    struct ready_queue *queue = &runq->queues[index];
+    struct thread *next = queue->first;
+    ASSERT(next->state == THREAD_READY);
+    thread->state = THREAD_READY;
+    thread->ready_next = NULL;
+    *queue->end = thread;
+    queue->end = &thread->ready_next;
+    queue->first = next->ready_next;
+    next->state = THREAD_RUNNING;
+    return next;
 }
 
 // What sched_wants_switch says.

@@ -72,7 +72,7 @@ void arch_segment_base_write_slow(u64 base);
 void arch_aspace_enter(struct arch_aspace *as);
 
 ARCH_INLINE u64 arch_ticks(void) {
-    if (!arch_has_tsc)
+    if (__builtin_expect(!arch_has_tsc, 0))
         return arch_ticks_slow();
     u32 low;
     u32 high;
@@ -85,13 +85,13 @@ ARCH_INLINE u64 arch_ticks(void) {
 // other stack. There is no other definition of this one.
 ARCH_INLINE void *arch_context_switch(struct arch_context *from, struct arch_context *to,
                                       void *passed) {
-    if (from->segment_base != to->segment_base) {
-        if (arch_has_fsgsbase)
+    if (__builtin_expect(from->segment_base != to->segment_base, 1)) {
+        if (__builtin_expect(arch_has_fsgsbase, 1))
             __asm__ volatile("wrgsbase %0" : : "r"(to->segment_base) : "memory");
         else
             arch_segment_base_write_slow(to->segment_base);
     }
-    if (from->aspace != to->aspace)
+    if (__builtin_expect(from->aspace != to->aspace, 0))
         arch_aspace_enter(to->aspace);
     __asm__ volatile("pushq %%rbp\n\t"
                      "pushq $1f\n\t"

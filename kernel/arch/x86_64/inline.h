@@ -78,13 +78,13 @@ void *arch_context_switch_aspace(struct arch_context *from, struct arch_context 
 // other stack. There is no other definition of this one.
 ARCH_INLINE void *arch_context_switch(struct arch_context *from, struct arch_context *to,
                                       void *passed) {
-    if (from->segment_base != to->segment_base) {
-        if (arch_has_fsgsbase)
+    if (__builtin_expect(from->segment_base != to->segment_base, 1)) {
+        if (__builtin_expect(arch_has_fsgsbase, 1))
             __asm__ volatile("wrfsbase %0" : : "r"(to->segment_base) : "memory");
         else
             arch_segment_base_write_slow(to->segment_base);
     }
-    if (from->aspace != to->aspace)
+    if (__builtin_expect(from->aspace != to->aspace, 0))
         return arch_context_switch_aspace(from, to, passed);
     __asm__ volatile("pushq %%rbp\n\t"
                      "pushq $1f\n\t"
