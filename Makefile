@@ -419,7 +419,7 @@ $(out)/oracle/checked: $(patsubst %,$(out)/unit/obj/%.o,$(oracle_c)) $(foreach l
 	$(Q)$(CC) -fsanitize=address,undefined $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -o $@
 
 # The protocol between processes: every interleaving of a small case each, by spin.
-model_cases := 1-1-1 2-0-2
+model_cases := 2-0-1 1-1-1
 .PHONY: model
 model: $(patsubst %,$(out)/model/scheme-%.txt,$(model_cases))
 	@grep -H 'errors:' $^

@@ -347,6 +347,7 @@ static void call_prepare(struct scheme_call *call, const struct channel *channel
     call->is_finishing = false;
     call->is_done = false;
     call->pins = 0;
+    call->mapped_count = 0;
     call->slot = NULL;
     call->value = channel->value;
     call->epoch = channel->epoch;
@@ -429,6 +430,7 @@ enum status scheme_call(struct object *object, struct scheme_call *call, u64 dea
     status = server != NULL ? park_and_run(server, deadline_ns) : park(deadline_ns);
     if (status != OK)
         wait_on(channel->scheme, call, deadline_ns, status);
+    scheme_take_back(channel->scheme, call);
     trace(TRACE_RETURN, 0, call->result, 0);
     return call->result;
 }

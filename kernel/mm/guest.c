@@ -11,6 +11,7 @@
 #include "kernel/mm/guest.h"
 
 #include "base/math.h"
+#include "kernel/mm/mapping.h"
 
 #define BOUNCE_BYTES 256u
 
