@@ -16,11 +16,6 @@
 #include "kernel/sched/park.h"
 #include "kernel/sched/trace.h"
 
-struct server_end {
-    struct object object;
-    struct scheme *scheme;
-};
-
 void scheme_retain(struct scheme *scheme) {
     u32 before = __atomic_fetch_add(&scheme->ref_count, 1, __ATOMIC_RELAXED);
     CHECK(before != 0 && before != UINT32_MAX);
@@ -40,42 +35,15 @@ void scheme_release(struct scheme *scheme) {
 
 // -- Ending calls --------------------------------------------------------------------------------
 
-struct scheme_call *slot_detach_locked(struct call_slot *slot) {
-    struct scheme_call *call = slot->call;
-    ASSERT(call != NULL && call->slot == slot);
-    slot->call = NULL;
-    call->slot = NULL;
-    return call;
-}
-
-// Nobody but its caller knows it from now on. Returns the caller where it sleeps, claimed. If it is
-// awake it looks under the lock, which is held: so the call is there either way.
-static struct thread *call_done_locked(struct scheme_call *call) {
-    struct thread *caller = call->caller;
-    bool is_asleep = park_claim(caller);
-    call->is_done = true;
-    return is_asleep ? caller : NULL;
-}
-
 static void run_if_any(struct thread *claimed) {
     if (claimed != NULL)
         park_run(claimed);
 }
 
-struct thread *call_finish_claim_locked(struct scheme *scheme, struct scheme_call *call,
-                                        enum status result) {
-    ASSERT(spin_is_held(&scheme->queue.lock));
-    ASSERT(call->slot == NULL && list_is_empty(&call->link) && !call->is_finishing);
-    (void)scheme;
-    if (__builtin_expect(priority_is_lent(call->caller), 0))
-        priority_take_back(call->caller);
-    call->result = result;
-    call->is_finishing = true;
-    return call->pins == 0 ? call_done_locked(call) : NULL;
-}
-
 void call_finish_locked(struct scheme *scheme, struct scheme_call *call, enum status result) {
-    run_if_any(call_finish_claim_locked(scheme, call, result));
+    ASSERT(spin_is_held(&scheme->queue.lock));
+    (void)scheme;
+    run_if_any(call_finish_claim_locked(call, result));
 }
 
 void call_unpin_locked(struct scheme *scheme, struct scheme_call *call) {
@@ -96,10 +64,6 @@ static void fail_pending_locked(struct scheme *scheme, enum status result) {
 static struct server_end *server_end_of(struct object *object) {
     CHECK(scheme_is_server(object));
     return container_of(object, struct server_end, object);
-}
-
-struct scheme *scheme_of_server(struct object *server) {
-    return server_end_of(server)->scheme;
 }
 
 static struct channel *channel_of(struct object *object) {
@@ -354,10 +318,13 @@ static void call_prepare(struct scheme_call *call, const struct channel *channel
 }
 
 // Hands the call over to a server that waits: *server, claimed. Or to the next one that comes.
+// Interrupts are off afterwards.
 static enum status submit(struct scheme *scheme, struct scheme_call *call, struct thread **server) {
     *server = NULL;
     enum status status = OK;
-    wait_lock(&scheme->queue);
+    ASSERT(arch_irq_enabled());
+    arch_irq_disable();
+    spin_lock_masked(&scheme->queue.lock);
     if (scheme->is_closed)
         status = ERR_CLOSED;
     else if (call->epoch != 0 && call->epoch != scheme->epoch)
@@ -374,7 +341,7 @@ static enum status submit(struct scheme *scheme, struct scheme_call *call, struc
         list_push_back(&scheme->pending, &call->link);
         wake_all_locked(&scheme->queue); // who polls
     }
-    spin_unlock(&scheme->queue.lock);
+    spin_unlock_masked(&scheme->queue.lock);
     return status;
 }
 
@@ -411,13 +378,17 @@ static bool is_done(struct scheme *scheme, const struct scheme_call *call) {
 // Waits on, when the wait has ended with `status` and without the call's end.
 static void wait_on(struct scheme *scheme, struct scheme_call *call, u64 deadline_ns,
                     enum status status) {
-    while (status == ERR_WOULD_BLOCK && !is_done(scheme, call))
+    while (status == ERR_WOULD_BLOCK && !is_done(scheme, call)) {
+        arch_irq_disable();
         status = park(deadline_ns);
+    }
     if (status == OK || status == ERR_WOULD_BLOCK)
         return;
     withdraw(scheme, call, status);
-    while (!is_done(scheme, call)) // for the end of a copy: soon
+    while (!is_done(scheme, call)) { // for the end of a copy: soon
+        arch_irq_disable();
         park_for_sure();
+    }
 }
 
 enum status scheme_call(struct object *object, struct scheme_call *call, u64 deadline_ns) {
@@ -425,8 +396,10 @@ enum status scheme_call(struct object *object, struct scheme_call *call, u64 dea
     call_prepare(call, channel);
     struct thread *server;
     enum status status = submit(channel->scheme, call, &server);
-    if (status != OK)
+    if (__builtin_expect(status != OK, 0)) {
+        arch_irq_enable();
         return status;
+    }
     status = server != NULL ? park_and_run(server, deadline_ns) : park(deadline_ns);
     if (status != OK)
         wait_on(channel->scheme, call, deadline_ns, status);

@@ -20,8 +20,11 @@
 //
 // Locks: party.lock, then scheme.queue's. The queue is where those are told who poll.
 
+#include "base/assert.h"
 #include "kernel/ipc/map_set.h"
 #include "kernel/ipc/scheme.h"
+#include "kernel/sched/lend.h"
+#include "kernel/sched/park.h"
 
 struct serving;
 
@@ -70,6 +73,11 @@ struct scheme {
     char name[SCHEME_NAME_MAX + 1];
 };
 
+struct server_end {
+    struct object object;
+    struct scheme *scheme;
+};
+
 struct channel {
     struct object object;
     struct scheme *scheme;
@@ -96,15 +104,34 @@ static inline void words_copy(u64 *to, const u64 *from) {
 // The two sides' common ground, all in scheme.c.
 void scheme_retain(struct scheme *scheme);
 void scheme_release(struct scheme *scheme);
-struct scheme *scheme_of_server(struct object *server);
+static inline struct scheme *scheme_of_server(struct object *server) {
+    CHECK(scheme_is_server(server));
+    return container_of(server, struct server_end, object)->scheme;
+}
 
 // Ends another thread's call that is in no list and no slot any more, now or when its last pin
 // goes. `call` may be gone on return.
 void call_finish_locked(struct scheme *scheme, struct scheme_call *call, enum status result);
 
+// Nobody but its caller knows it from now on. Returns the caller where it sleeps, claimed. If it is
+// awake it looks under the lock, which is held: so the call is there either way.
+static inline struct thread *call_done_locked(struct scheme_call *call) {
+    struct thread *caller = call->caller;
+    bool is_asleep = park_claim(caller);
+    call->is_done = true;
+    return is_asleep ? caller : NULL;
+}
+
 // The same, but the caller is not run where it sleeps: it is claimed, and returned; or NULL.
-struct thread *call_finish_claim_locked(struct scheme *scheme, struct scheme_call *call,
-                                        enum status result);
+static inline struct thread *call_finish_claim_locked(struct scheme_call *call,
+                                                      enum status result) {
+    ASSERT(call->slot == NULL && list_is_empty(&call->link) && !call->is_finishing);
+    if (__builtin_expect(priority_is_lent(call->caller), 0))
+        priority_take_back(call->caller);
+    call->result = result;
+    call->is_finishing = true;
+    return call->pins == 0 ? call_done_locked(call) : NULL;
+}
 
 // Has a waiting server's thread look for news: one of this serving, or any if it is NULL.
 void receiver_tell_locked(struct scheme *scheme, const struct serving *serving);
@@ -122,7 +149,13 @@ void take_closed_all_locked(struct scheme *scheme, struct list *to);
 void channels_free(struct list *channels);
 
 // Takes a call out of its slot, which stays with its serving.
-struct scheme_call *slot_detach_locked(struct call_slot *slot);
+static inline struct scheme_call *slot_detach_locked(struct call_slot *slot) {
+    struct scheme_call *call = slot->call;
+    ASSERT(call != NULL && call->slot == slot);
+    slot->call = NULL;
+    call->slot = NULL;
+    return call;
+}
 
 // Pins a call that the party received, if it can still be reached: it does not return before it is
 // unpinned. ERR_NOT_FOUND, ERR_CANCELLED. `call` may be gone after call_unpin.

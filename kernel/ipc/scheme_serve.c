@@ -362,7 +362,7 @@ static struct thread *answer_locked(struct scheme *scheme, struct call_slot *slo
         words_copy(call->words, words);
         if (handle != NULL)
             call->granted = *handle;
-        caller = call_finish_claim_locked(scheme, call, OK);
+        caller = call_finish_claim_locked(call, OK);
     }
     slot_clear_locked(scheme, slot);
     return caller;
@@ -409,7 +409,7 @@ static enum status take_locked(struct scheme *scheme, struct receiver *receiver,
 static enum status wait_locked_for_call(struct scheme *scheme, struct receiver *receiver,
                                         u64 deadline_ns, struct thread *next) {
     list_push_front(&scheme->receivers, &receiver->link);
-    spin_unlock(&scheme->queue.lock);
+    spin_unlock_masked(&scheme->queue.lock);
     enum status status = next != NULL ? park_and_run(next, deadline_ns) : park(deadline_ns);
     if (status == OK && receiver->slot == NULL)
         return OK;

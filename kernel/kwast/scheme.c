@@ -294,8 +294,11 @@ static enum status put_request(struct process *process, u64 address,
 
 // The arguments of receiving: request, bytes, len, timeout.
 static enum status check_receive(struct process *process, const u64 *args) {
-    enum status status = kwast_check(process, args[0], sizeof(struct kwast_request));
-    return status == OK ? kwast_check(process, args[1], args[2]) : status;
+    struct guest_memory memory = process_memory(process);
+    bool is_ok =
+        guest_range_ok(&memory, (struct guest_addr){args[0]}, sizeof(struct kwast_request)) &&
+        guest_range_ok(&memory, (struct guest_addr){args[1]}, args[2]);
+    return is_ok ? OK : ERR_FAULT;
 }
 
 static enum status receive(struct process *process, struct object *server, const u64 *args) {

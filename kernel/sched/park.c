@@ -30,12 +30,7 @@
 
 #include "base/assert.h"
 #include "kernel/sched/lend.h"
-#include "kernel/sched/sched_internal.h"
-
-bool park_claim(struct thread *thread) {
-    // Pairs with the exchange in fall_asleep: who claims a thread finds what it published before.
-    return __atomic_exchange_n(&thread->park, PARK_CALLED, __ATOMIC_SEQ_CST) == PARK_ASLEEP;
-}
+#include "kernel/sched/switch.h"
 
 void park_run(struct thread *claimed) {
     claimed->wake_status = OK;
@@ -123,7 +118,7 @@ static inline enum status hand_over(struct thread *from, struct thread *to) {
     ASSERT(to->state == THREAD_BLOCKED);
     to->state = THREAD_RUNNING;
     swap_slices(from, to);
-    sched_switch_to_locked(cpu, from, to); // lets go of the lock
+    switch_to_locked(cpu, from, to); // lets go of the lock
     return awake(from);
 }
 
@@ -146,8 +141,7 @@ static inline void end(struct thread *thread, u64 deadline_ns) {
 }
 
 enum status park(u64 deadline_ns) {
-    ASSERT(arch_irq_enabled());
-    arch_irq_disable();
+    ASSERT(!arch_irq_enabled());
     struct thread *thread = thread_current();
     enum status status = begin(thread, deadline_ns);
     if (status == OK) {
@@ -159,15 +153,13 @@ enum status park(u64 deadline_ns) {
 }
 
 void park_for_sure(void) {
-    ASSERT(arch_irq_enabled());
-    arch_irq_disable();
+    ASSERT(!arch_irq_enabled());
     (void)sleep(thread_current());
     arch_irq_enable();
 }
 
 enum status park_and_run(struct thread *claimed, u64 deadline_ns) {
-    ASSERT(arch_irq_enabled());
-    arch_irq_disable();
+    ASSERT(!arch_irq_enabled());
     struct thread *thread = thread_current();
     claimed->wake_status = OK;
     enum status status = begin(thread, deadline_ns);

@@ -17,7 +17,8 @@
 
 // Sleeps. OK: a claimer has run this thread, and no earlier claim is left over. Without a claim:
 // ERR_TIMED_OUT, ERR_KILLED, or ERR_WOULD_BLOCK: somebody wanted to claim it while it was awake, so
-// what it waits for may be there by now. Thread context, preemption on, no spinlock held.
+// what it waits for may be there by now. Thread context, preemption on, no spinlock held;
+// interrupts off, and on again when it returns.
 MUST_USE enum status park(u64 deadline_ns);
 
 // The same, but neither kill nor time ends it: for what is sure to come soon. May return early.
@@ -26,7 +27,10 @@ void park_for_sure(void);
 // Whether the thread sleeps, and nobody else has claimed it: then the caller has to run it, soon.
 // If not, its next park, or the one that it is about to begin, returns at once. Any context; the
 // thread does not exit meanwhile.
-MUST_USE bool park_claim(struct thread *thread);
+MUST_USE static inline bool park_claim(struct thread *thread) {
+    // Pairs with the exchange in fall_asleep: who claims a thread finds what it published before.
+    return __atomic_exchange_n(&thread->park, PARK_CALLED, __ATOMIC_SEQ_CST) == PARK_ASLEEP;
+}
 
 // Makes a claimed thread ready; its park returns OK. Any context; takes the run queue's lock.
 void park_run(struct thread *claimed);

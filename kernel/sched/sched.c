@@ -48,7 +48,7 @@
 #include "base/assert.h"
 #include "base/fmt.h"
 #include "base/math.h"
-#include "kernel/sched/trace.h"
+#include "kernel/sched/switch.h"
 
 struct cpu sched_cpus[ARCH_CPUS_MAX];
 struct cpu_messages cpu_messages[ARCH_CPUS_MAX];
@@ -307,36 +307,6 @@ void sched_timer(void) {
 
 // -- Switching ----------------------------------------------------------------------------------
 
-// Every way into a thread ends here: the lock that was taken to choose it is released.
-static inline void finish_switch(struct cpu *cpu) {
-    struct thread *dead = cpu->dead;
-    spin_unlock_masked(&cpu->runq.lock);
-    if (__builtin_expect(dead != NULL, 0)) {
-        cpu->dead = NULL;
-        thread_reap(dead);
-    }
-}
-
-static enum trace_left left_because(const struct thread *from) {
-    return from->state == THREAD_DEAD      ? TRACE_LEFT_DEAD
-           : from->state == THREAD_BLOCKED ? TRACE_LEFT_BLOCKED
-                                           : TRACE_LEFT_READY;
-}
-
-// Leaves `from` for `to`. The run queue's lock is held, and released by `to`.
-static inline void switch_to_locked(struct cpu *cpu, struct thread *from, struct thread *to) {
-    ASSERT(spin_is_held(&cpu->runq.lock));
-    ASSERT(from->preempt_count == 0);
-    ASSERT(from != to);
-    // Atomic for those who look without the lock (sched_interrupt).
-    __atomic_store_n(&cpu->current, to, __ATOMIC_RELAXED);
-    add_relaxed(&cpu->switches, 1);
-    if (trace_wanted())
-        trace_write(to, TRACE_SWITCH, from->id, left_because(from), 0);
-    arch_current_set(to);
-    finish_switch(arch_context_switch(&from->context, &to->context, cpu));
-}
-
 // Chooses out of the other CPUs' queues, for the idle thread. The lock is held, and let go of
 // meanwhile.
 static struct thread *choose_elsewhere_locked(struct cpu *cpu) {
@@ -395,10 +365,6 @@ void sched_switch(void) {
         spin_unlock_masked(&cpu->runq.lock);
     else
         switch_to_locked(cpu, from, to);
-}
-
-void sched_switch_to_locked(struct cpu *cpu, struct thread *from, struct thread *to) {
-    switch_to_locked(cpu, from, to);
 }
 
 void sched_enter(void) {

@@ -175,11 +175,6 @@ void sched_interrupt(struct thread *thread);
 // on another CPU. Interrupts off, preemption on, no spinlock held.
 void sched_switch(void);
 
-// Switches from the running thread, which blocks, to one that is blocked and that nobody else makes
-// ready, with the slice as it is. Interrupts off, preemption on; this CPU's run queue's lock is
-// held, and let go of.
-void sched_switch_to_locked(struct cpu *cpu, struct thread *from, struct thread *to);
-
 // Ends a park from outside, for a kill or a deadline. Interrupts off.
 void park_end(struct thread *thread, enum status status);
 

@@ -123,19 +123,6 @@ struct aspace *thread_aspace(void) {
     return thread == NULL || thread->aspace == NULL ? aspace_kernel() : thread->aspace;
 }
 
-void *thread_lend(usize bytes) {
-    struct thread *thread = thread_current();
-    CHECK(bytes <= sizeof thread->lent && !thread->has_lent);
-    thread->has_lent = true;
-    return thread->lent;
-}
-
-void thread_lend_end(void) {
-    struct thread *thread = thread_current();
-    ASSERT(thread->has_lent);
-    thread->has_lent = false;
-}
-
 // -- Ending -------------------------------------------------------------------------------------
 
 void thread_exit(void) {

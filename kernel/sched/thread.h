@@ -3,6 +3,7 @@
 // run queue, with a short cut for threads that wake up before they have used up their slice.
 // Threads move between CPUs where one would idle or has much less to do.
 
+#include "base/assert.h"
 #include "base/list.h"
 #include "kernel/arch/arch.h"
 #include "kernel/mm/aspace.h"
@@ -153,8 +154,18 @@ struct aspace *thread_aspace(void);
 // A stack is mapped in its thread's address space alone, so what others are to touch while a thread
 // waits must not be on it. This is memory for one such thing of the running thread, uninitialised,
 // until it is given back.
-void *thread_lend(usize bytes);
-void thread_lend_end(void);
+static inline void *thread_lend(usize bytes) {
+    struct thread *thread = thread_current();
+    CHECK(bytes <= sizeof thread->lent && !thread->has_lent);
+    thread->has_lent = true;
+    return thread->lent;
+}
+
+static inline void thread_lend_end(void) {
+    struct thread *thread = thread_current();
+    ASSERT(thread->has_lent);
+    thread->has_lent = false;
+}
 
 // Whether memory of the kernel can be touched by everybody: is on no stack in slots.
 static inline bool is_for_all(const void *pointer) {
