@@ -34,10 +34,13 @@ static bool is_in_slots(struct virt_addr address) {
     return address.value - slots.start.value < slots.bytes;
 }
 
-// Whether a page may be what is missing. Where one is mapped, with all rights, as always in the
-// slots, a page table is broken: trying again would go on for ever.
+// Whether a page may be what is missing, or one of its own where it is shared for reading. Where
+// another is mapped, with all rights, a page table is broken: trying again would go on for ever.
 static bool is_missing_page(const struct fault *fault) {
-    return fault->class == FAULT_PAGE && !fault->is_present && is_in_slots(fault->address);
+    if (fault->class != FAULT_PAGE || !is_in_slots(fault->address))
+        return false;
+    return !fault->is_present ||
+           (fault->access == FAULT_WRITE && aspace_shares_page(aspace_kernel(), fault->address));
 }
 
 // A guarded copy. Its program's side is checked to be in the program's memory, and is in the slots;

@@ -4,6 +4,7 @@
 // frames are to be had: a process that touches three pages has three.
 
 #include "kernel/arch/arch.h"
+#include "kernel/mm/image.h"
 #include "kernel/mm/vma.h"
 #include "kernel/sync/spinlock.h"
 
@@ -34,11 +35,19 @@ struct memory_account {
 MUST_USE enum status account_charge(struct memory_account *account, u64 bytes);
 void account_refund(struct memory_account *account, u64 bytes);
 
+// A memory of which no more pages than that have been committed can be used again (area_retire).
+#define AREA_PAGES_KEPT 6u
+
 struct area {
     struct vma vma;
     struct memory_account *account; // NULL: the kernel's
-    u64 accessible;                 // under aspace.lock
-    u64 touched;                    // likewise: bytes of a memory that have been committed
+    struct image *image;            // what the memory starts with; NULL: zeros. Holds a reference
+
+    // Under aspace.lock:
+    u64 accessible;
+    u64 touched;                    // bytes of a memory that have been committed
+    u32 committed[AREA_PAGES_KEPT]; // the first of its pages that were, numbered from its start
+
     enum area_kind kind;
 };
 
@@ -55,6 +64,19 @@ MUST_USE enum status area_create(struct aspace *as, enum area_kind kind, u64 byt
 // guard page), ERR_NO_MEMORY: nothing changed. Calls for one area are the caller's to serialise.
 MUST_USE enum status area_grow(struct aspace *as, struct area *area, u64 bytes);
 
+// Has a memory that nobody has touched start with `image`, of which it takes a reference: pages
+// that are read are shared with all others that do, those that are written become the memory's own.
+void area_set_image(struct aspace *as, struct area *area, struct image *image);
+
+// Nobody uses the memory any more: makes it what it was when it was new, of `accessible` bytes,
+// charged to nobody, with some frames of its own for whoever is next. False, when it has so many
+// that it is no good for that: nothing has changed. Thread context, in the address space.
+MUST_USE bool area_retire(struct aspace *as, struct area *area, u64 accessible);
+
+// Gives it to another account. ERR_LIMIT changes nothing.
+MUST_USE enum status area_adopt(struct aspace *as, struct area *area,
+                                struct memory_account *account);
+
 // Unmaps, frees the frames, refunds, frees the area. NULL is allowed. Nobody uses the area any
 // more, but a fault that comes late is answered with ERR_FAULT. Thread context.
 void area_destroy(struct aspace *as, struct area *area);
@@ -69,5 +91,9 @@ MUST_USE enum status aspace_fault(struct aspace *as, struct virt_addr address,
 MUST_USE enum status aspace_fault_own(struct aspace *as, struct virt_addr address,
                                       enum fault_access access,
                                       const struct memory_account *account);
+
+// Whether a page may be mapped for reading only because its area starts with an image: so a write
+// to what is mapped there is nothing strange. Any context.
+bool aspace_shares_page(struct aspace *as, struct virt_addr address);
 
 void aspace_check(const struct aspace *as);

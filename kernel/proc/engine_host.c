@@ -12,6 +12,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/proc/proc_internal.h"
 #include "kernel/proc/process.h"
+#include "kernel/proc/program.h"
 #include "kernel/sched/wait.h"
 
 // Stack is committed in steps, so that deep recursion does not come here for each page.
@@ -106,6 +107,29 @@ void host_memory_release(void *owner, u64 base, u64 bytes) {
     struct area *area = area_at(base);
     ASSERT(area->accessible == bytes);
     area_destroy(aspace_kernel(), area);
+}
+
+bool host_memory_image(void *owner, struct module *module, u64 base) {
+    (void)owner;
+    struct program *program = module_host_data(module);
+    if (program == NULL)
+        return false;
+    if (program->image != NULL)
+        area_set_image(aspace_kernel(), area_at(base), program->image);
+    return true;
+}
+
+bool host_memory_retire(void *owner, struct module *module, u64 base, u64 bytes, u64 first_bytes) {
+    (void)owner;
+    struct area *area = area_at(base);
+    ASSERT(area->accessible == bytes);
+    return module_host_data(module) != NULL && area_retire(aspace_kernel(), area, first_bytes);
+}
+
+enum status host_memory_adopt(void *owner, u64 base, u64 bytes) {
+    struct area *area = area_at(base);
+    ASSERT(area->accessible == bytes);
+    return area_adopt(aspace_kernel(), area, account_of(owner));
 }
 
 enum status host_memory_write(void *owner, u64 address, const void *from, usize len) {

@@ -13,6 +13,7 @@
 #include "base/math.h"
 #include "kernel/mm/heap.h"
 #include "kernel/proc/proc_internal.h"
+#include "kernel/proc/program.h"
 #include "kernel/proc/symbols.h"
 
 #define STACK_LIMIT_MIN (64 * KIB)
@@ -38,6 +39,7 @@ void process_init(struct engine *engine) {
     spin_init(&table.lock, LOCK_PROCESS_TABLE, "process table");
     list_init(&table.processes);
     imports_init(engine);
+    programs_init();
 }
 
 struct engine *process_engine(void) {
@@ -56,9 +58,10 @@ static enum process_outcome outcome_of(enum trap trap) {
     return trap == TRAP_KILLED ? PROCESS_KILLED : PROCESS_TRAPPED;
 }
 
-static void release_imports(struct process *process, const struct module *module) {
-    if (process->imports != NULL)
-        kfree(process->imports, module_import_count(module) * sizeof *process->imports);
+static void release_imports(struct process *process) {
+    const struct program *program = process->program;
+    if (process->imports != NULL && process->imports != program->imports)
+        kfree(process->imports, program->import_count * sizeof *process->imports);
     process->imports = NULL;
     store_destroy(process->shared);
     process->shared = NULL;
@@ -67,10 +70,10 @@ static void release_imports(struct process *process, const struct module *module
 // Takes down what only the running program needed. Its other threads have left.
 static void release_resources(struct process *process) {
     process->memory = NULL;
-    store_destroy(process->first.store);
-    process->first.store = NULL;
     process->first.instance = NULL;
-    release_imports(process, process->module);
+    store_pool_put(process->module, process->first.store);
+    process->first.store = NULL;
+    release_imports(process);
     module_release(process->module);
     process->module = NULL;
     account_refund(&process->account, process->module_bytes);
@@ -171,48 +174,66 @@ static void free_process(struct process *process) {
 
 // Makes the memories that the module imports, in a store that outlives those of all threads.
 static enum status make_shared(struct process *process, struct module *module) {
-    enum status status = OK;
-    for (u32 i = 0; status == OK && i < module_import_count(module); i++) {
+    enum status status = store_create(table.engine, process, &process->shared);
+    for (u32 i = 0; status == OK && i < process->program->import_count; i++) {
         if (process->imports[i].kind != EXTERN_MEMORY)
             continue;
         struct import_info info;
         module_import(module, i, &info);
-        if (process->shared == NULL)
-            status = store_create(table.engine, process, &process->shared);
-        if (status == OK)
-            status = store_memory(process->shared, info.memory, &process->imports[i].memory);
+        status = store_memory(process->shared, info.memory, &process->imports[i].memory);
     }
     return status;
 }
 
+// Imports of its own, as far as those of all who run the program will not do.
+static enum status take_imports(struct process *process, struct module *module) {
+    const struct program *program = process->program;
+    if (!program->imports_memory) {
+        process->imports = program->imports;
+        return OK;
+    }
+    usize bytes = program->import_count * sizeof *process->imports;
+    process->imports = kmalloc(bytes);
+    if (process->imports == NULL)
+        return ERR_NO_MEMORY;
+    memcpy(process->imports, program->imports, bytes);
+    return make_shared(process, module);
+}
+
+static enum status make_instance(struct process *process, struct module *module,
+                                 struct module_error *error) {
+    struct process_thread *thread = &process->first;
+    thread->store = store_pool_take(module);
+    if (thread->store != NULL)
+        return store_adopt(thread->store, process, &thread->instance);
+    enum status status = store_create(table.engine, process, &thread->store);
+    return status != OK ? status
+                        : instance_create(thread->store, module, process->imports, error,
+                                          &thread->trap, &thread->instance);
+}
+
 static enum status instantiate(struct process *process, struct module *module,
                                struct module_error *error) {
-    enum status status = imports_resolve(module, error, &process->imports);
-    if (status != OK)
-        return status;
     u64 began_ns = arch_clock_ns();
-    struct process_thread *thread = &process->first;
-    status = make_shared(process, module);
+    enum status status = take_imports(process, module);
     if (status == OK)
-        status = store_create(table.engine, process, &thread->store);
-    if (status == OK)
-        status = instance_create(thread->store, module, process->imports, error, &thread->trap,
-                                 &thread->instance);
+        status = make_instance(process, module, error);
     process->times.instantiate_ns = arch_clock_ns() - began_ns;
     if (status != OK)
         return status;
-    process->memory = instance_memory(thread->instance);
+    process->memory = instance_memory(process->first.instance);
     return process_check_entry(process, error);
 }
 
 // Each process pays for all of its module, though others may share it: so what the kernel holds for
 // it is within its limit, whoever else goes first.
-static enum status charge_module(struct process *process, const struct module *module) {
-    struct module_stats stats;
-    module_stats(module, &stats);
-    enum status status = account_charge(&process->account, stats.held_bytes);
+static enum status link_module(struct process *process, struct module *module,
+                               struct module_error *error) {
+    enum status status = program_link(module, error, &process->program);
     if (status == OK)
-        process->module_bytes = stats.held_bytes;
+        status = account_charge(&process->account, process->program->held_bytes);
+    if (status == OK)
+        process->module_bytes = process->program->held_bytes;
     return status;
 }
 
@@ -281,7 +302,7 @@ enum status process_spawn(const struct process_config *config, struct module_err
     enum status status = copy_config(process, config);
     if (status != OK)
         goto fail_copy;
-    status = charge_module(process, config->module);
+    status = link_module(process, config->module, error);
     if (status != OK)
         goto fail_copy;
     status = instantiate(process, config->module, error);
@@ -302,7 +323,7 @@ fail_thread:
     forget_handles(process);
 fail_instance:
     store_destroy(process->first.store);
-    release_imports(process, config->module);
+    release_imports(process);
 fail_copy:
     free_process(process);
     if (error->text[0] == 0)

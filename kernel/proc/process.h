@@ -24,6 +24,8 @@ struct string_list {
     char *data;
 };
 
+struct program;
+
 // A thread of a process, with an instance of the module in a store of its own.
 struct process_thread {
     struct process *process;
@@ -51,6 +53,7 @@ struct process {
     u32 ref_count; // atomic
     char name[32];
     struct module *module;
+    struct program *program;    // the module's
     struct memory *memory;      // memory 0 of every thread; NULL: none
     struct extern_ref *imports; // what instances are linked against, one for each of the module's
     struct store *shared;       // owns the memories among them; NULL: there are none
