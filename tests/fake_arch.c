@@ -315,8 +315,12 @@ enum status arch_map(struct arch_aspace *as, struct virt_addr va, struct phys_ad
         u64 number = (pa.value >> PAGE_SHIFT) + i;
         u64 *entry = entry_of(as, va.value + i * PAGE_SIZE);
         CHECK(*entry == 0);
-        CHECK(fake.owned[number] == (in_heap(va.value) ? OWNER_KERNEL : OWNER_PROGRAM));
-        CHECK(fake.shown[number] == 0);
+        if ((rights & PAGE_DEVICE) == 0) {
+            CHECK(fake.owned[number] == (in_heap(va.value) ? OWNER_KERNEL : OWNER_PROGRAM));
+            CHECK(fake.shown[number] == 0);
+        } else {
+            CHECK(pa.value >= fake.ram_end);
+        }
         *entry = number << PAGE_SHIFT | rights;
         as->used[table_index(va.value + i * PAGE_SIZE)]++;
     }
@@ -375,6 +379,16 @@ bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct phys_add
     if (entry == NULL || *entry == 0)
         return false;
     *out = (struct phys_addr){align_down(*entry, PAGE_SIZE)};
+    return true;
+}
+
+bool arch_page_find(struct arch_aspace *as, struct virt_addr va, struct phys_addr *frame,
+                    enum page_rights *rights) {
+    const u64 *entry = entry_of(as, va.value);
+    if (entry == NULL || *entry == 0)
+        return false;
+    *frame = (struct phys_addr){align_down(*entry, PAGE_SIZE)};
+    *rights = *entry % PAGE_SIZE;
     return true;
 }
 

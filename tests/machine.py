@@ -43,15 +43,15 @@ def boot_archive(path, files):
 class Machine:
     """Use as a context manager. `args` are QEMU's, beyond the common ones."""
 
-    def __init__(self, *args, memory="256M", cpu="max", cpus=None, qmp=False,
-                 hosted=None):
+    def __init__(self, *args, memory="256M", cpu="max", cpus=None, qmp=False, hosted=None,
+                 machine="q35"):
         self.folder = tempfile.TemporaryDirectory(prefix="kwast-test-")
         self.text = ""
         self.position = 0
         if hosted:
             command = [hosted, "--memory", memory.rstrip("M"), "--cpus", cpus or CPUS["hosted"]]
         else:
-            command = ["qemu-system-x86_64", "-accel", "tcg", "-machine", "q35", "-m", memory,
+            command = ["qemu-system-x86_64", "-accel", "tcg", "-machine", machine, "-m", memory,
                        "-cpu", cpu, "-smp", cpus or CPUS["qemu"], "-display", "none",
                        "-no-reboot", "-nodefaults", "-no-user-config", "-serial", "stdio"]
         self.qmp_path = os.path.join(self.folder.name, "qmp")

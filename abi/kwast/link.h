@@ -49,6 +49,8 @@ struct link_exit {
 } PACKED;
 
 struct link_times {
+    u64 firmware_ns; // before the kernel was entered; 0: not known
+    u64 started_ns;  // from then until the program's first instruction, with the next two
     u64 compile_ns;
     u64 instantiate_ns;
     u64 run_ns;

@@ -143,6 +143,10 @@ void arch_protect(struct arch_aspace *as, struct virt_addr va, u64 pages, enum p
 // The frame mapped at `va`; false when there is none. Any context.
 MUST_USE bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct phys_addr *out);
 
+// The same with the rights that it was mapped with; `va` is aligned to a page.
+MUST_USE bool arch_page_find(struct arch_aspace *as, struct virt_addr va, struct phys_addr *frame,
+                             enum page_rights *rights);
+
 // -- Program memory, fault-safe -----------------------------------------------------------------
 
 // Copies between kernel memory and program memory that is mapped in the current address space. A

@@ -122,6 +122,11 @@ static enum cpu_level cpu_option(void) {
 
 static void start_memory(void) {
     require("page frames", frame_init(boot.info));
+    struct phys_addr frame;
+    if (frame_alloc(ZONE_PROGRAM, 0, &frame) != OK)
+        cannot_start("too little memory: programs need %llu MiB in one aligned piece",
+                     ARCH_ZONE_BLOCK_BYTES / MIB);
+    frame_free(frame, 0);
     heap_init();
     aspace_init(aspace_kernel(), arch_aspace_kernel());
     code_init();

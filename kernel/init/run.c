@@ -8,6 +8,7 @@
 #include "kernel/init/log.h"
 #include "kernel/init/payload.h"
 #include "kernel/init/run_records.h"
+#include "kernel/init/say.h"
 #include "kernel/ipc/archive.h"
 #include "kernel/ipc/link.h"
 #include "kernel/ipc/link_file.h"
@@ -142,6 +143,23 @@ static struct process *start(struct run *run) {
     finish(LINK_EXITED, exit_status);
 }
 
+// Over the link, or where there is none on the console.
+static void tell_times(struct run *run, const struct process *process) {
+    struct link_times *times = &run->times;
+    times->firmware_ns = arch_firmware_ns();
+    times->started_ns = process->times.started_ns;
+    times->instantiate_ns = process->times.instantiate_ns;
+    times->run_ns = process->times.run_ns;
+    if (link_is_up()) {
+        enum status status = link_send(LINK_TIMES, times, sizeof *times);
+        (void)status; // nobody is left to be told
+        return;
+    }
+    say("times: firmware %lu, kernel %lu, compile %lu, instantiate %lu, run %lu ns\n",
+        times->firmware_ns, times->started_ns - times->compile_ns - times->instantiate_ns,
+        times->compile_ns, times->instantiate_ns, times->run_ns);
+}
+
 void run_from_records(const struct boot_state *boot, struct bytes text) {
     struct run *run = kmalloc(sizeof *run);
     if (run == NULL)
@@ -160,12 +178,8 @@ void run_from_records(const struct boot_state *boot, struct bytes text) {
     enum status status = process_wait(process, WAIT_FOREVER);
     (void)status; // this thread is never killed
 
-    run->times.instantiate_ns = process->times.instantiate_ns;
-    run->times.run_ns = process->times.run_ns;
-    if (run->records.wants_times) {
-        status = link_send(LINK_TIMES, &run->times, sizeof run->times);
-        (void)status;
-    }
+    if (run->records.wants_times)
+        tell_times(run, process);
     switch (process->outcome) {
     case PROCESS_EXITED:
         finish(LINK_EXITED, process->exit_status & 0xff);

@@ -24,6 +24,7 @@
 #include "base/math.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/mapping_internal.h"
 
 // The largest run that is committed at once: what a window shows, and what a fault may take to
 // clear. A power of two, and areas are aligned to it.
@@ -105,6 +106,7 @@ enum status area_create(struct aspace *as, enum area_kind kind, u64 bytes,
     struct area *area = kmalloc(sizeof *area);
     if (area == NULL)
         return ERR_NO_MEMORY;
+    area->as = as;
     area->account = account;
     area->kind = kind;
 
@@ -115,6 +117,7 @@ enum status area_create(struct aspace *as, enum area_kind kind, u64 bytes,
         kfree(area, sizeof *area);
         return status;
     }
+    mapping_init_area(area);
     *out = area;
     return OK;
 }
@@ -250,7 +253,9 @@ void area_destroy(struct aspace *as, struct area *area) {
     spin_unlock(&as->lock);
 
     u64 start = accessible_start(area, accessible);
-    account_uncommit(area->account, range_uncommit(as, start, start + accessible));
+    u64 committed = range_uncommit(as, start, start + accessible);
+    committed += mapping_free_aside(area) * PAGE_SIZE;
+    account_uncommit(area->account, committed);
     account_refund(area->account, accessible);
     image_release(area->image);
 
@@ -308,7 +313,7 @@ static void area_shrink(struct aspace *as, struct area *area, u64 accessible) {
 bool area_retire(struct aspace *as, struct area *area, u64 accessible) {
     ASSERT(area->kind == AREA_MEMORY && accessible <= area->accessible);
     // Nobody else changes it any more, so no lock is needed to look.
-    if (area->touched > AREA_PAGES_KEPT * PAGE_SIZE)
+    if (area->touched > AREA_PAGES_KEPT * PAGE_SIZE || !area_is_plain(area))
         return false;
     if (accessible != area->accessible)
         area_shrink(as, area, accessible);
@@ -341,7 +346,7 @@ struct fault_plan {
     enum fault_access access;
     u64 start; // of the run
     u32 order;
-    bool is_done;            // nothing: another CPU was faster
+    bool is_done;            // nothing is to be committed
     struct image *image;     // that the area starts with, or NULL
     bool is_shared;          // it has that page:
     struct phys_addr source; // here
@@ -351,9 +356,14 @@ static u64 page_in(const struct area *area, u64 address) {
     return (address - area->vma.start) >> PAGE_SHIFT;
 }
 
-// Whether a run is unmapped, and starts as zeros.
+static bool has_aside_locked(const struct area *area, u64 start, u64 bytes) {
+    return !area_is_plain(area) && mapping_has_aside_locked(area, start, bytes);
+}
+
+// Whether zeroed frames can be committed to a run: nothing is mapped there, no frames wait for it,
+// and it starts as zeros.
 static bool is_free_locked(const struct aspace *as, const struct area *area, u64 start, u64 bytes) {
-    return is_unmapped_locked(as, start, bytes) &&
+    return is_unmapped_locked(as, start, bytes) && !has_aside_locked(area, start, bytes) &&
            (area->image == NULL ||
             !image_has_any(area->image, page_in(area, start), bytes >> PAGE_SHIFT));
 }
@@ -372,7 +382,24 @@ static u32 fault_order_locked(const struct aspace *as, const struct area *area, 
     return 0;
 }
 
-// Whether nothing is left to do for the plan's page.
+// The part of a fault that concerns what lies over the area.
+static enum status fault_plan_mapped_locked(struct aspace *as, struct area *area, u64 page,
+                                            struct fault_plan *plan) {
+    switch (mapping_fault_locked(as, area, page, plan->access)) {
+    case MAPPING_FAULT_DENIED:
+        return ERR_NO_ACCESS;
+    case MAPPING_FAULT_NO_ROOM:
+        return ERR_NO_MEMORY;
+    case MAPPING_FAULT_DONE:
+        plan->is_done = true;
+        return OK;
+    case MAPPING_FAULT_OWN:
+        return OK;
+    }
+    UNREACHABLE();
+}
+
+// Whether nothing is left to do for the plan's page, which nothing lies over.
 static bool is_done_locked(const struct aspace *as, const struct fault_plan *plan, u64 page) {
     struct phys_addr mapped;
     if (!arch_translate(as->arch, (struct virt_addr){page}, &mapped))
@@ -380,15 +407,20 @@ static bool is_done_locked(const struct aspace *as, const struct fault_plan *pla
     return !plan->is_shared || plan->access == FAULT_READ || mapped.value != plan->source.value;
 }
 
-static enum status fault_plan_locked(const struct aspace *as, u64 page, struct fault_plan *plan) {
-    const struct area *area = area_of(vma_find(&as->slots, page));
+static enum status fault_plan_locked(struct aspace *as, u64 page, struct fault_plan *plan) {
+    struct area *area = area_of(vma_find(&as->slots, page));
     // A stack is committed before it is used: a fault in one is in its guard.
     if (area == NULL || area->kind != AREA_MEMORY || page - area->vma.start >= area->accessible)
         return ERR_FAULT;
+    if (!area_is_plain(area)) {
+        enum status status = fault_plan_mapped_locked(as, area, page, plan);
+        if (status != OK || plan->is_done)
+            return status;
+    }
     plan->image = area->image;
     plan->is_shared =
         area->image != NULL && image_find(area->image, page_in(area, page), &plan->source);
-    plan->is_done = is_done_locked(as, plan, page);
+    plan->is_done = is_done_locked(as, plan, page); // another CPU was faster
     plan->order = plan->is_shared || plan->is_done ? 0 : fault_order_locked(as, area, page);
     return OK;
 }
@@ -402,6 +434,14 @@ static void note_committed_locked(struct area *area, u64 start, u64 bytes) {
     account_commit(area->account, bytes);
 }
 
+// Whether the copy of a page of the image is still wanted there: nothing is mapped but the image's.
+static bool wants_copy_locked(const struct aspace *as, const struct area *area,
+                              const struct fault_plan *plan) {
+    return vma_find(&area->mappings, plan->start) == NULL &&
+           !has_aside_locked(area, plan->start, PAGE_SIZE) &&
+           !is_done_locked(as, plan, plan->start);
+}
+
 // Maps the run unless the area has changed meanwhile.
 static enum status fault_map_locked(struct aspace *as, const struct fault_plan *plan,
                                     struct phys_addr frame) {
@@ -410,10 +450,10 @@ static enum status fault_map_locked(struct aspace *as, const struct fault_plan *
     if (area == NULL || area->kind != AREA_MEMORY || area->image != plan->image ||
         !range_fits(plan->start - area->vma.start, bytes, area->accessible))
         return ERR_BUSY;
-    struct virt_addr start = {plan->start};
-    if (plan->is_shared ? is_done_locked(as, plan, plan->start)
+    if (plan->is_shared ? !wants_copy_locked(as, area, plan)
                         : !is_free_locked(as, area, plan->start, bytes))
         return ERR_BUSY;
+    struct virt_addr start = {plan->start};
     if (plan->is_shared)
         arch_unmap(as->arch, start, 1, NULL, NULL); // what is there for reading
     enum status status =
@@ -506,7 +546,9 @@ static void image_check(const struct aspace *as, const struct area *area) {
 static void area_check(const struct aspace *as, const struct area *area) {
     ASSERT(is_aligned(area->accessible, PAGE_SIZE));
     ASSERT(area->accessible <= area_bytes(area));
-    if (area->image != NULL)
+    if (!area_is_plain(area))
+        mapping_check_locked(as, area);
+    else if (area->image != NULL)
         image_check(as, area);
     if (area->kind != AREA_STACK)
         return;

@@ -40,15 +40,18 @@ void account_refund(struct memory_account *account, u64 bytes);
 
 struct area {
     struct vma vma;
+    struct aspace *as;
     struct memory_account *account; // NULL: the kernel's
     struct image *image;            // what the memory starts with; NULL: zeros. Holds a reference
+    u32 device_count;               // atomic: mappings that show a device
+    enum area_kind kind;
 
     // Under aspace.lock:
     u64 accessible;
     u64 touched;                    // bytes of a memory that have been committed
     u32 committed[AREA_PAGES_KEPT]; // the first of its pages that were, numbered from its start
-
-    enum area_kind kind;
+    struct vma_tree mappings;       // what lies over pages of a memory (mapping.h)
+    struct vma_tree aside;          // frames that had to make room, of mapping.c alone
 };
 
 void aspace_init(struct aspace *as, struct arch_aspace *arch);
@@ -78,11 +81,13 @@ MUST_USE enum status area_adopt(struct aspace *as, struct area *area,
                                 struct memory_account *account);
 
 // Unmaps, frees the frames, refunds, frees the area. NULL is allowed. Nobody uses the area any
-// more, but a fault that comes late is answered with ERR_FAULT. Thread context.
+// more, nothing lies over it (mapping.h), but a fault that comes late is answered with ERR_FAULT.
+// Thread context.
 void area_destroy(struct aspace *as, struct area *area);
 
 // A page fault in the slots region: commits what may be committed. OK: try again. ERR_NO_MEMORY:
-// in bounds, but no frame is left. ERR_FAULT: not accessible. Fault context, interrupts off.
+// in bounds, but no frame is left. ERR_FAULT: not accessible. ERR_NO_ACCESS: mapped for reading
+// only. Fault context, interrupts off; thread context, too.
 MUST_USE enum status aspace_fault(struct aspace *as, struct virt_addr address,
                                   enum fault_access access);
 

@@ -128,6 +128,7 @@ static void process_main(void *argument) {
     enum trap trap = process_thread_begin(thread);
     if (trap == TRAP_NONE)
         trap = process_run_entry(process);
+    process->times.started_ns = began_ns;
     process->times.run_ns = arch_clock_ns() - began_ns;
     process_thread_finish(thread, trap);
     process_threads_wait(process);

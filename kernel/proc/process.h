@@ -13,6 +13,7 @@
 enum process_outcome : u8 { PROCESS_EXITED, PROCESS_TRAPPED, PROCESS_KILLED };
 
 struct process_times {
+    u64 started_ns; // when its first thread began, by the kernel's clock
     u64 instantiate_ns;
     u64 run_ns;
 };

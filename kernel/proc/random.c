@@ -11,6 +11,7 @@
 
 #define RESEED_REQUESTS 256u
 #define JITTER_ROUNDS   4096u
+#define JITTER_EXTRA    64u // beside a hardware generator: a little that it does not know
 #define KEY_WORDS       8u
 #define KEY_BYTES       32u
 
@@ -87,9 +88,9 @@ static void absorb(const void *data, usize len) {
 }
 
 // What the clock's low bits give: the time that a fixed piece of work takes, again and again.
-static void absorb_jitter(void) {
+static void absorb_jitter(u32 rounds) {
     u64 before = arch_clock_ns();
-    for (u32 i = 0; i < JITTER_ROUNDS; i++) {
+    for (u32 i = 0; i < rounds; i++) {
         u64 now = arch_clock_ns();
         u64 step = now - before;
         generator.key[i % KEY_WORDS] =
@@ -106,7 +107,7 @@ bool random_init(struct bytes boot_seed) {
     usize got = arch_random(hardware, sizeof hardware);
     absorb(hardware, got);
     absorb(boot_seed.data, boot_seed.len);
-    absorb_jitter();
+    absorb_jitter(got == sizeof hardware ? JITTER_EXTRA : JITTER_ROUNDS);
     return got == sizeof hardware || boot_seed.len >= KEY_BYTES / 2;
 }
 

@@ -177,5 +177,5 @@ def test_missing_features_are_named(module_path, cpu, message):
 
 
 def test_too_little_memory_is_said(module_path):
-    with Machine(*pvh(module_path, "-machine", "q35", "-cpu", "max", "-m", "6")) as machine:
+    with Machine(*pvh(module_path, "-machine", "q35", "-cpu", "max", "-m", "4")) as machine:
         machine.wait_for("too little memory")

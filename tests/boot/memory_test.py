@@ -212,20 +212,27 @@ def test_fifty_runs_leave_memory_as_it_was():
 # -- The smallest machine -----------------------------------------------------------------------
 
 
-def test_the_smallest_machine_works_and_one_below_says_why_not():
-    files = {"bin/stdio.wasm": program("stdio"), "bin/recursion.wasm": program("recursion")}
-    refusal = r"Kwast cannot start: too little memory: (\d+) KiB are free, (\d+) are needed"
-    ram_kib = 8 * KIB
-    with Machine.pvh(files, memory=f"{ram_kib}K") as machine:
-        free, needed = map(int, machine.expect(refusal).groups())
-    assert free < needed
-    smallest = -(-(ram_kib + needed - free) // 8) * 8  # QEMU's memory is a multiple of 8 KiB
+SMALL = {"bin/stdio.wasm": program("stdio"), "bin/recursion.wasm": program("recursion")}
+KINDS = pytest.mark.parametrize("kind", ["q35", "microvm"])
 
-    with Machine.pvh(files, memory=f"{smallest - 64}K", qmp=True) as machine:
-        machine.expect(refusal)
-        registers = machine.monitor("human-monitor-command", **{"command-line": "info registers"})
-        assert "HLT=1" in registers
-    with Machine.pvh(files, memory=f"{smallest + 8}K") as machine:
+
+@KINDS
+@pytest.mark.parametrize("memory, why", [
+    ("5M", r"\d+ KiB are free, \d+ are needed$"),
+    ("7M", r"programs need 4 MiB in one aligned piece$"),
+])
+def test_a_machine_that_is_too_small_says_so_and_halts(kind, memory, why):
+    with Machine.pvh(SMALL, memory=memory, machine=kind, qmp=kind == "q35") as machine:
+        machine.expect("Kwast cannot start: too little memory: " + why)
+        if kind == "q35":
+            registers = machine.monitor("human-monitor-command", **{"command-line": "info registers"})
+            assert "HLT=1" in registers
+
+
+@KINDS
+@pytest.mark.parametrize("memory", ["9M", "16M"])
+def test_the_smallest_machine_works(kind, memory):
+    with Machine.pvh(SMALL, memory=memory, machine=kind) as machine:
         machine.expect(PROMPT)
         assert "depth 10001" in run(machine, "run recursion 10000")
         assert "trap: call stack exhausted" in run(machine, "run recursion")

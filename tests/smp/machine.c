@@ -292,6 +292,14 @@ void arch_unmap(struct arch_aspace *, struct virt_addr va, u64 pages,
     }
 }
 
+bool arch_page_find(struct arch_aspace *, struct virt_addr va, struct phys_addr *frame,
+                    enum page_rights *rights) {
+    u64 found = *entry_at(va.value);
+    *frame = (struct phys_addr){align_down(found, PAGE_SIZE)};
+    *rights = found % PAGE_SIZE;
+    return found != 0;
+}
+
 bool arch_translate(struct arch_aspace *, struct virt_addr va, struct phys_addr *out) {
     u64 entry = *entry_at(va.value);
     *out = (struct phys_addr){align_down(entry, PAGE_SIZE)};

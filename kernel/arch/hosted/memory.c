@@ -267,6 +267,14 @@ bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct phys_add
     return true;
 }
 
+bool arch_page_find(struct arch_aspace *as, struct virt_addr va, struct phys_addr *frame,
+                    enum page_rights *rights) {
+    entry found = *entry_at(region_of(as, va.value, PAGE_SIZE), va.value);
+    *frame = (struct phys_addr){align_down(found, PAGE_SIZE)};
+    *rights = found % PAGE_SIZE;
+    return found != 0;
+}
+
 // -- The kernel's zone --------------------------------------------------------------------------
 
 void *arch_frame_pointer(struct phys_addr frame) {

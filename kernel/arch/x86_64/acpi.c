@@ -12,7 +12,7 @@
 #define TABLES_MAX       64u
 #define TABLE_BYTES_MAX  (16 * MIB)
 #define LAPIC_PHYS_USUAL 0xfee00000ull
-#define PM1_SLEEP_SHIFT  10
+#define PM1_SLEEP_SHIFT  10 // where both sleep types are kept
 #define SCAN_STEP        16
 
 struct PACKED rsdp {
@@ -197,11 +197,22 @@ static void parse_fadt(const struct table *fadt) {
     acpi.century_register = (u8)field(fadt, 108, 1);
     acpi.pm_timer_32bit = (field(fadt, 112, 4) >> 8 & 1) != 0;
 
+    // Reduced hardware has neither the PM1 registers nor the timer, whatever their fields hold.
+    acpi.is_reduced = (field(fadt, 112, 4) >> 20 & 1) != 0;
+    if (acpi.is_reduced) {
+        acpi.pm1a_control_port = 0;
+        acpi.pm1b_control_port = 0;
+        acpi.pm_timer_port = 0;
+        acpi.sleep_control_in_memory = field(fadt, 244, 1) == 0;
+        acpi.sleep_control = field(fadt, 248, 8);
+    }
+    bool has_control = acpi.is_reduced ? acpi.sleep_control != 0 : acpi.pm1a_control_port != 0;
+
     u64 dsdt_phys = field(fadt, 140, 8);
     if (dsdt_phys == 0)
         dsdt_phys = field(fadt, 40, 4);
     const struct table *dsdt = table_at(dsdt_phys);
-    if (dsdt != NULL && has_signature(dsdt, "DSDT") && acpi.pm1a_control_port != 0)
+    if (dsdt != NULL && has_signature(dsdt, "DSDT") && has_control)
         acpi.can_power_off = find_s5(dsdt);
 }
 

@@ -31,8 +31,11 @@ struct acpi_info {
     u16 pm_timer_port; // 0: none
     bool pm_timer_32bit;
     u8 century_register; // of the CMOS clock; 0: none
-    // Power off:
+    // Power off, by the PM1 control registers or, where the hardware is reduced, the sleep control:
     bool can_power_off;
+    bool is_reduced;
+    bool sleep_control_in_memory; // else it is a port
+    u64 sleep_control;            // 0: none
     u16 pm1a_control_port;
     u16 pm1b_control_port; // 0: none
     u16 sleep_type_a;      // SLP_TYP of state S5

@@ -143,6 +143,33 @@ static void tables_are_found_when_told(UNUSED void **state) {
     check_all_found();
 }
 
+static void reduced_hardware_is_switched_off_by_its_own_register(UNUSED void **state) {
+    struct tables t = whole_tables();
+    store(&t.fadt, 112, 1 << 20 | 1 << 8, 4);
+    t.fadt.len = 268;
+    store(&t.fadt, 248, 0xfea02000, 8); // in memory
+    put_tables(&t);
+    acpi_init(RSDP_PHYS);
+    const struct acpi_info *acpi = acpi_info();
+    assert_true(acpi->is_reduced && acpi->can_power_off && acpi->sleep_control_in_memory);
+    assert_int_equal(acpi->sleep_control, 0xfea02000);
+    assert_int_equal(acpi->sleep_type_a, 5 << 10);
+    assert_int_equal(acpi->pm1a_control_port, 0); // whatever the table says
+    assert_int_equal(acpi->pm_timer_port, 0);
+    fake_phys_clear();
+
+    store(&t.fadt, 244, 1, 1); // a port
+    put_tables(&t);
+    acpi_init(RSDP_PHYS);
+    assert_true(acpi->can_power_off && !acpi->sleep_control_in_memory);
+    fake_phys_clear();
+
+    store(&t.fadt, 248, 0, 8); // none
+    put_tables(&t);
+    acpi_init(RSDP_PHYS);
+    assert_false(acpi->can_power_off);
+}
+
 static void tables_are_found_through_the_old_root(UNUSED void **state) {
     struct tables t = whole_tables();
     t.rsdp[15] = 0;
@@ -211,9 +238,13 @@ static void wrong_tables_stay_inside(UNUSED void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(tables_are_found_when_told),  TEST(tables_are_found_through_the_old_root),
-        TEST(tables_are_searched),         TEST(damaged_tables_are_ignored),
-        TEST(nothing_is_found_in_nothing), TEST(wrong_tables_stay_inside),
+        TEST(reduced_hardware_is_switched_off_by_its_own_register),
+        TEST(tables_are_found_when_told),
+        TEST(tables_are_found_through_the_old_root),
+        TEST(tables_are_searched),
+        TEST(damaged_tables_are_ignored),
+        TEST(nothing_is_found_in_nothing),
+        TEST(wrong_tables_stay_inside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

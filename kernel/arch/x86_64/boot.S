@@ -92,6 +92,9 @@ boot_entry:
 1:  popl %ebp
     movl %edx, 4(%ebx)
     subl $PHYS(1b), %ebp
+    rdtsc
+    movl %eax, PHYS(boot_entry_tsc)(%ebp)
+    movl %edx, PHYS(boot_entry_tsc) + 4(%ebp)
     leal PHYS(boot_stack_top)(%ebp), %esp
 
     call require_long_mode
@@ -254,6 +257,11 @@ boot_stack_guard:
 boot_stack_top:
 
     .section .bss
+    .balign 8
+    .global boot_entry_tsc
+boot_entry_tsc:
+    .skip 8
+
     .balign 4096
 boot_pml4:
     .skip 4096

@@ -113,8 +113,18 @@ static void require_baseline(void) {
         boot_fail("this CPU lacks %s; Kwast needs x86-64-v2", missing);
 }
 
-// The TSC's frequency as leaf 0x15 gives it in full, or 0.
+// A hypervisor's leaf with the TSC's frequency in kHz, which several have in common; or 0.
+static u64 tsc_hz_told_virtually(void) {
+    if (!has(LEAF1_ECX, 31) || cpu_cpuid(0x40000000, 0).eax < 0x40000010)
+        return 0;
+    return cpu_cpuid(0x40000010, 0).eax * 1000ull;
+}
+
+// The TSC's frequency as leaf 0x15 gives it in full, or a hypervisor; or 0.
 static u64 tsc_hz_told(void) {
+    u64 told = tsc_hz_told_virtually();
+    if (told != 0)
+        return told;
     if (leaf_max() < 0x15)
         return 0;
     struct cpuid ratio = cpu_cpuid(0x15, 0);

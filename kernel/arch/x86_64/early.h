@@ -20,6 +20,10 @@ void console_print(const char *format, ...) PRINTF_LIKE(1, 2);
 // and firmware say where their data is; nobody knows whether it is true. Not after paging_init.
 const void *boot_phys(u64 phys, u64 len);
 
+// -- Power (power.c) ------------------------------------------------------------------------------
+
+void power_init(void); // maps what switching off takes; after paging_init
+
 // -- What the boot loader said (multiboot2.c, pvh.c, boot_info.c) ---------------------------------
 
 struct boot_module {

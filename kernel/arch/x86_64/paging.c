@@ -338,6 +338,25 @@ bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct phys_add
     return true;
 }
 
+static enum page_rights rights_of(u64 entry) {
+    return PAGE_READ | ((entry & ENTRY_WRITE) != 0 ? PAGE_WRITE : 0) |
+           ((entry & ENTRY_NO_EXEC) == 0 ? PAGE_EXEC : 0) |
+           ((entry & ENTRY_UNCACHED) == ENTRY_UNCACHED ? PAGE_DEVICE : 0) |
+           ((entry & ENTRY_BORROWED) != 0 ? PAGE_BORROWED : 0);
+}
+
+bool arch_page_find(struct arch_aspace *as, struct virt_addr va, struct phys_addr *frame,
+                    enum page_rights *rights) {
+    struct walk walk;
+    walk_find(&walk, as->root_phys, va.value);
+    u64 entry = *walk.entries[walk.level];
+    if (walk.level != 0 || (entry & ENTRY_PRESENT) == 0)
+        return false;
+    *frame = (struct phys_addr){entry & ENTRY_ADDRESS};
+    *rights = rights_of(entry);
+    return true;
+}
+
 bool paging_is_mapped(u64 address) {
     bool canonical = (u64)((i64)(address << 16) >> 16) == address;
     struct phys_addr ignored;
@@ -448,15 +467,20 @@ static void map_for_good(u64 va, u64 pa, u64 bytes, u64 bits) {
         bool large = is_aligned(va | pa, LARGE_BYTES) && bytes >= LARGE_BYTES;
         u64 step = large ? LARGE_BYTES : PAGE_SIZE;
         u32 level = large ? 1 : 0;
+        u64 entry_flags = bits | ENTRY_GLOBAL | (large ? ENTRY_LARGE : 0);
         struct walk walk;
         if (!walk_create(&walk, paging.kernel.root_phys, va, level))
             boot_fail("too little memory: no room for page tables");
-        CHECK(*walk.entries[level] == 0);
-        *walk.entries[level] = pa | bits | ENTRY_GLOBAL | (large ? ENTRY_LARGE : 0);
-        count_add(&walk, level, 1);
-        va += step;
-        pa += step;
-        bytes -= step;
+        // As many as one table takes; of small pages those before the next large one alone.
+        u64 count = min_u64(bytes / step, TABLE_ENTRIES - index_of(va, level));
+        for (u64 i = 0; i < count; i++) {
+            CHECK(walk.entries[level][i] == 0);
+            walk.entries[level][i] = (pa + i * step) | entry_flags;
+        }
+        count_add(&walk, level, count);
+        va += count * step;
+        pa += count * step;
+        bytes -= count * step;
     }
 }
 

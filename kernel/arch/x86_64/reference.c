@@ -1,8 +1,9 @@
-// HPET, ACPI PM timer, PIT: opening and reading.
+// The TSC itself, HPET, ACPI PM timer, PIT: opening and reading.
 
 #include "kernel/arch/x86_64/reference.h"
 
 #include "kernel/arch/x86_64/acpi.h"
+#include "kernel/arch/x86_64/cpu.h"
 #include "kernel/arch/x86_64/devices.h"
 #include "kernel/arch/x86_64/io.h"
 
@@ -25,6 +26,13 @@
 #define PIT_SPEAKER_ON   2u
 
 #define ROUNDS_MAX       1000000u // reads of a counter that stands still
+
+// Where CPUID tells its frequency, for the local APIC's timer.
+static bool tsc_open(struct reference *out) {
+    u64 hz = cpu_features()->tsc_hz;
+    *out = (struct reference){"TSC", hz, UINT64_MAX, cpu_tsc_read};
+    return hz != 0;
+}
 
 static volatile u32 *hpet_registers;
 
@@ -76,8 +84,8 @@ static bool pit_open(struct reference *out) {
 }
 
 bool reference_open(u32 index, struct reference *out) {
-    static bool (*const open[REFERENCE_COUNT])(struct reference *) = {hpet_open, pm_timer_open,
-                                                                      pit_open};
+    static bool (*const open[REFERENCE_COUNT])(struct reference *) = {tsc_open, hpet_open,
+                                                                      pm_timer_open, pit_open};
     return open[index](out);
 }
 

@@ -10,9 +10,9 @@ struct reference {
     u64 (*read)(void);
 };
 
-// The HPET, the ACPI PM timer and the PIT, best first. False when the machine has no such counter;
-// the PIT is taken to be there.
-#define REFERENCE_COUNT 3
+// The TSC where its frequency is told, the HPET, the ACPI PM timer and the PIT, best first. False
+// when the machine has no such counter; the PIT is taken to be there.
+#define REFERENCE_COUNT 4
 MUST_USE bool reference_open(u32 index, struct reference *out);
 
 // Waits until the counter shows another value, so that a sample begins at an edge. False when it

@@ -13,7 +13,7 @@
 
 // Below is where BIOSes keep what their memory maps forget.
 #define LOW_MEMORY_BYTES (1 * MIB)
-#define MEMORY_BYTES_MIN (8 * MIB)
+#define MEMORY_BYTES_MIN (4 * MIB)
 
 static struct boot_data boot_data;
 
@@ -92,6 +92,7 @@ void boot_start(u32 how, u64 info_phys, u64 load_distance) {
     framebuffer_init(&boot_data.framebuffer);
     apic_init();
     time_init();
+    power_init();
     finish_boot_info();
     paging_early_end();
     kernel_main(&boot_data.info);

@@ -1,8 +1,10 @@
 // The clock and the timer.
 //
 // The clock is the TSC. Its frequency comes from CPUID where that tells. Otherwise it is counted
-// for a millisecond against the best reference there is, and again over a second or more when the
-// timer first interrupts after that; the local APIC's timer is counted in the first millisecond.
+// for a moment against the best reference there is, and again over a second or more when the timer
+// first interrupts after that; the local APIC's timer, where it is used, is counted in the first
+// moment. A moment is long enough that the two reads that bound it, which take about a microsecond
+// each, and the steps of the reference are less than a hundredth of it.
 //
 // Invariant: nanoseconds = base_ns + (tsc - base_tsc) * ns_per_tick, and a change of the three
 // never makes the clock jump. `version` lets a reader see that they were changed under its hands,
@@ -12,11 +14,13 @@
 #include "kernel/arch/x86_64/apic.h"
 #include "kernel/arch/x86_64/cpu.h"
 #include "kernel/arch/x86_64/early.h"
+#include "kernel/arch/x86_64/image.h"
 #include "kernel/arch/x86_64/reference.h"
 #include "kernel/arch/x86_64/wall_clock.h"
 
 #define NS_PER_S      1000000000ull
-#define SAMPLE_NS     1000000ull
+#define SAMPLE_NS     200000ull
+#define SAMPLE_STEPS  300ull    // of the reference, at least
 #define SAMPLE_ROUNDS 10000000u // reads of a reference that does not get on
 #define REFINE_AFTER  NS_PER_S
 #define TIMER_MAX     UINT32_MAX
@@ -64,7 +68,7 @@ struct sample {
 };
 
 static bool take_sample(const struct reference *reference, struct sample *out) {
-    u64 wanted = reference->hz * (SAMPLE_NS / 1000) / 1000000;
+    u64 wanted = max_u64(reference->hz * (SAMPLE_NS / 1000) / 1000000, SAMPLE_STEPS);
     u64 start;
     if (!reference_edge(reference, &start))
         return false;
@@ -105,13 +109,25 @@ static bool calibrate_against(const struct reference *reference) {
     return true;
 }
 
+// What CPUID tells needs no measuring, unless there is another timer than the TSC's.
+static bool calibrate_as_told(void) {
+    u64 tsc_hz = cpu_features()->tsc_hz;
+    if (tsc_hz == 0 || !cpu_features()->tsc_deadline)
+        return false;
+    time.ns_per_tick = ratio(NS_PER_S, tsc_hz);
+    time.ticks_per_ns = ratio(tsc_hz, NS_PER_S);
+    return true;
+}
+
 static void calibrate(void) {
+    if (calibrate_as_told())
+        return;
     for (u32 i = 0; i < REFERENCE_COUNT; i++) {
         struct reference reference;
         if (reference_open(i, &reference) && calibrate_against(&reference))
             return;
     }
-    boot_fail("there is no clock to measure the CPU's against (HPET, PM timer, PIT)");
+    boot_fail("there is no clock to measure the CPU's against (CPUID, HPET, PM timer, PIT)");
 }
 
 // Measures the TSC once more, over the time since the mark. Interrupts off.
@@ -156,7 +172,7 @@ static void refine(void) {
 // -- The clock ----------------------------------------------------------------------------------
 
 void time_init(void) {
-    time.base_tsc = cpu_tsc_read();
+    time.base_tsc = boot_entry_tsc;
     time.base_ns = 1; // the clock is never zero
     calibrate();
     time.firmware_ns = scale(time.base_tsc, time.ns_per_tick); // the TSC counts from reset

@@ -62,6 +62,8 @@ static u64 days_since_1970(u32 year, u32 month, u32 day) {
 
 u64 wall_clock_s(void) {
     u8 values[FIELD_COUNT];
+    if (cmos_read(CMOS_STATUS_B) == 0xff)
+        return 0; // nobody drives the bus: there is no such clock
     read_stable(values);
     u8 format = cmos_read(CMOS_STATUS_B);
     bool is_24_hours = (format & STATUS_B_24_HOURS) != 0;
