@@ -332,7 +332,7 @@ enum status area_adopt(struct aspace *as, struct area *area, struct memory_accou
     enum status status = account_charge(account, area->accessible);
     if (status != OK)
         return status;
-    account_commit(account, area->touched);
+    account_commit(account, area->kind == AREA_STACK ? area->accessible : area->touched);
     spin_lock(&as->lock);
     area->account = account;
     spin_unlock(&as->lock);

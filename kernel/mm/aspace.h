@@ -76,7 +76,7 @@ void area_set_image(struct aspace *as, struct area *area, struct image *image);
 // that it is no good for that: nothing has changed. Thread context, in the address space.
 MUST_USE bool area_retire(struct aspace *as, struct area *area, u64 accessible);
 
-// Gives it to another account. ERR_LIMIT changes nothing.
+// Gives it, or a stack that is charged to nobody, to an account. ERR_LIMIT changes nothing.
 MUST_USE enum status area_adopt(struct aspace *as, struct area *area,
                                 struct memory_account *account);
 

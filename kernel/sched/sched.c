@@ -73,6 +73,7 @@ void sched_init(void) {
     if (id == 0) {
         memset(&sched, 0, sizeof sched);
         memset(sched_cpus, 0, sizeof sched_cpus);
+        stack_pool_init();
     }
     *cpu = (struct cpu){.timer_ns = UINT64_MAX};
     runq_init(&cpu->runq);
