@@ -33,7 +33,7 @@ help:
 	@echo 'make hosted       the kernel as a Linux process, build/kwast-hosted'
 	@echo 'make iso          a bootable ISO, build/kwast.iso (BUILD=release: without assertions)'
 	@echo 'make unit         unit tests, under ASan and UBSan'
-	@echo 'make races        stress of locks, scheduler and heap on several CPUs, under ThreadSanitizer'
+	@echo 'make races        stress of locks, scheduler, heap and calls on several CPUs, under ThreadSanitizer'
 	@echo 'make x64          compare the assembler with LLVM'
 	@echo 'make golden bless compare emitted code with tests/golden/*.txt; rewrite these'
 	@echo 'make stack        compute how deep the stacks of the kernel get (BUILD=release: of that one)'
@@ -296,26 +296,33 @@ $(out)/unit/%_test: $(out)/unit/obj/%_test.c.o $(foreach l,base engine kernel fa
 unit: $(unit_programs)
 	@tools/run_unit.sh $(unit_programs)
 
-# Locks, the scheduler, the heap and frames on several CPUs at once, which are host threads here, under
-# ThreadSanitizer.
+# Locks, the scheduler, the heap, calls between processes and what threads share on several CPUs at
+# once, which are host threads here, under ThreadSanitizer.
 SMP_ROUNDS ?= 300
 SMP_SEED   ?= 1
 tsan_flags := $(common_flags) -D_GNU_SOURCE -O1 -fsanitize=thread
-tsan_c     := tests/smp/machine.c tests/smp/stress.c $(base_c) $(call sources,kernel/sync/*.c kernel/mm/*.c kernel/sched/*.c)
-tsan_c     := $(filter-out kernel/mm/code.c kernel/mm/guest.c,$(tsan_c))
+tsan_c     := tests/smp/machine.c tests/smp/crew.c $(base_c) kernel/proc/memory_wait.c \
+              $(call sources,kernel/sync/*.c kernel/mm/*.c kernel/sched/*.c kernel/ipc/*.c)
+smp_tests  := $(patsubst tests/smp/%.c,$(out)/smp/%,$(filter-out tests/smp/machine.c tests/smp/crew.c,$(call sources,tests/smp/*.c)))
 
 $(out)/tsan/%.o: % | $(ready)
 	$(call say,CC,$< (for races))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(tsan_flags) -c $< -o $@
 
-$(out)/smp_stress: $(patsubst %,$(out)/tsan/%.o,$(tsan_c))
+# Of what is no test each takes what it needs.
+$(out)/tsan/libkernel.a: $(patsubst %,$(out)/tsan/%.o,$(tsan_c))
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(smp_tests): $(out)/smp/%: $(out)/tsan/tests/smp/%.c.o $(out)/tsan/libkernel.a
 	$(call say,LINK,$@)
+	@mkdir -p $(@D)
 	$(Q)$(CC) -fsanitize=thread $^ -o $@
 
 .PHONY: races
-races: $(out)/smp_stress
-	$(Q)for cpus in 1 2 4 8; do TSAN_OPTIONS=halt_on_error=1 $< $$cpus $(SMP_ROUNDS) $(SMP_SEED) || exit 1; done
+races: $(smp_tests)
+	$(Q)for test in $^; do for cpus in 1 2 4 8; do \
+	    TSAN_OPTIONS=halt_on_error=1 $$test $$cpus $(SMP_ROUNDS) $(SMP_SEED) || exit 1; done; done
 
 # The port under every way to start it, with its own payload in place of the kernel.
 .PHONY: port
@@ -342,6 +349,8 @@ bless: $(out)/golden
 # What hostile bytes reach before there is code: ops, decode, validate.
 FUZZ_SECONDS   ?= 20
 FUZZ_MUTATIONS ?= 100000
+# For an input: a limit for hangs, not a measure.
+FUZZ_UNIT_SECONDS := 300
 fuzz_flags   := $(unit_flags) -fsanitize=fuzzer-no-link
 fuzz_c       := tests/fuzz/target.c tests/fake_host.c tests/fake_assert.c $(base_c) \
                 $(call sources,engine/ops/*.c engine/decode/*.c engine/validate/*.c)
@@ -381,14 +390,14 @@ $(out)/fuzz/run_fuzz: $(patsubst %,$(out)/fuzz/obj/%.o,$(run_fuzz_c))
 .PHONY: fuzz
 fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)/fuzz/compile_mutate $(out)/fuzz/run_fuzz
 	@mkdir -p $(out)/fuzz/found $(out)/fuzz/found_run $(out)/fuzz/decisions
-	$(Q)$(out)/fuzz/decode_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
+	$(Q)$(out)/fuzz/decode_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=$(FUZZ_UNIT_SECONDS) -verbosity=0 \
 	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
 	$(Q)$(out)/fuzz/mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
-	$(Q)$(out)/fuzz/compile_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
+	$(Q)$(out)/fuzz/compile_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=$(FUZZ_UNIT_SECONDS) -verbosity=0 \
 	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
 	$(Q)$(out)/fuzz/compile_mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
 	$(Q)tests/fuzz/decisions.py $(out)/fuzz/decisions
-	$(Q)$(out)/fuzz/run_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=60 -verbosity=0 -len_control=0 -max_len=6000 \
+	$(Q)$(out)/fuzz/run_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=$(FUZZ_UNIT_SECONDS) -verbosity=0 -len_control=0 -max_len=6000 \
 	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found_run $(out)/fuzz/decisions
 
 # The engine against another one, on random modules (tests/oracle/run.py --help).
@@ -456,19 +465,21 @@ $(out)/gen/font.c: tools/psf2c.py | $(ready)
 # The official scripts are not part of this tree: tools/fetch-spec.sh finds them. They run as built
 # for use, under the sanitizers, in the kernel as a Linux process, and in ring 0; with all that the
 # CPU has and with less.
+# A limit for hangs only.
+SPEC_SECONDS := 3600
 .PHONY: spec
 spec: $(out)/kwast $(out)/wast $(out)/unit/wast spec-machines
 	$(Q)if ! suites=$$(tools/fetch-spec.sh); then echo 'spec: SKIPPED, see above'; exit 0; fi; \
 	vectors=$$(find -L $$suites -name '*.json' | grep simd); \
-	echo 'on the host'; timeout 600 $(out)/kwast wast $$suites && \
-	echo 'on the host, without AVX' && timeout 600 $(out)/kwast wast --cpu baseline $$suites && \
-	echo 'on the host, with AVX and not its successors' && timeout 600 $(out)/kwast wast --cpu avx $$suites && \
-	echo 'on the host, under sanitizers' && timeout 600 $(out)/unit/wast $$suites && \
-	echo 'in the kernel as a Linux process' && timeout 600 $(out)/kwast wast --machine hosted $$suites && \
-	echo 'in ring 0, under QEMU' && timeout 600 $(out)/kwast wast --machine qemu $$suites && \
+	echo 'on the host'; timeout $(SPEC_SECONDS) $(out)/kwast wast $$suites && \
+	echo 'on the host, without AVX' && timeout $(SPEC_SECONDS) $(out)/kwast wast --cpu baseline $$suites && \
+	echo 'on the host, with AVX and not its successors' && timeout $(SPEC_SECONDS) $(out)/kwast wast --cpu avx $$suites && \
+	echo 'on the host, under sanitizers' && timeout $(SPEC_SECONDS) $(out)/unit/wast $$suites && \
+	echo 'in the kernel as a Linux process' && timeout $(SPEC_SECONDS) $(out)/kwast wast --machine hosted $$suites && \
+	echo 'in ring 0, under QEMU' && timeout $(SPEC_SECONDS) $(out)/kwast wast --machine qemu $$suites && \
 	echo 'vectors, in ring 0 on a CPU without AVX' && \
-	timeout 600 $(out)/kwast wast --machine qemu --cpu baseline $$vectors && \
-	echo 'vectors, in ring 0 on a CPU without AVX2' && timeout 600 $(out)/kwast wast --machine qemu --cpu avx $$vectors
+	timeout $(SPEC_SECONDS) $(out)/kwast wast --machine qemu --cpu baseline $$vectors && \
+	echo 'vectors, in ring 0 on a CPU without AVX2' && timeout $(SPEC_SECONDS) $(out)/kwast wast --machine qemu --cpu avx $$vectors
 
 $(out)/unit/wast: $(patsubst %,$(out)/unit/obj/%.o,$(spec_c)) $(foreach l,tool engine fake base,$(out)/unit/lib$(l).a)
 	$(call say,LINK,$@)
@@ -481,6 +492,7 @@ $(out)/unit/wast: $(patsubst %,$(out)/unit/obj/%.o,$(spec_c)) $(foreach l,tool e
 # it is installed, after linking with -O: programs must not depend on what else is installed.
 wasm_target := --target=wasm32-wasi --sysroot=/usr
 wasm_flags := $(wasm_target) -I. -O2 -Wall -Wextra -Werror
+wasm_deps = -MMD -MP -MF $(@D)/.$(@F).d -MT $@
 wasm_link := $(wasm_target) -Wl,--strip-debug
 program_sources := $(foreach e,c cc rs,$(wildcard user/programs/*.$(e)))
 test_program_sources := $(foreach e,c cc rs wat,$(wildcard tests/programs/*.$(e) tests/kwast/*.$(e) user/services/*.$(e)))
@@ -495,11 +507,11 @@ define program_rules
 $(out)/programs/%.wasm: $(1)/%.c | $$(ready)
 	$$(call say,WASM,$$<)
 	@mkdir -p $$(@D)
-	$$(Q)clang-19 $(wasm_flags) -c $$< -o $$(@D)/.$$(@F).o && clang-19 $(wasm_link) $$(@D)/.$$(@F).o -o $$@
+	$$(Q)clang-19 $(wasm_flags) $$(wasm_deps) -c $$< -o $$(@D)/.$$(@F).o && clang-19 $(wasm_link) $$(@D)/.$$(@F).o -o $$@
 $(out)/programs/%.wasm: $(1)/%.cc | $$(ready)
 	$$(call say,WASM,$$<)
 	@mkdir -p $$(@D)
-	$$(Q)clang++-19 $(wasm_flags) -std=c++20 -fno-exceptions -c $$< -o $$(@D)/.$$(@F).o && \
+	$$(Q)clang++-19 $(wasm_flags) -std=c++20 -fno-exceptions $$(wasm_deps) -c $$< -o $$(@D)/.$$(@F).o && \
 	    clang++-19 $(wasm_link) $$(@D)/.$$(@F).o -o $$@
 $(out)/programs/%.wasm: $(1)/%.rs | $$(ready)
 	$$(call say,WASM,$$<)
@@ -543,7 +555,7 @@ thread_link := $(wasm_link) -nostdlib -Wl,--import-memory,--shared-memory,--max-
 $(out)/programs/%.wasm: tests/threads/%.c | $(ready)
 	$(call say,WASM,$<)
 	@mkdir -p $(@D)
-	$(Q)clang-19 $(wasm_flags) $(thread_flags) -c $< -o $(@D)/.$(@F).o && \
+	$(Q)clang-19 $(wasm_flags) $(thread_flags) $(wasm_deps) -c $< -o $(@D)/.$(@F).o && \
 	    clang-19 $(thread_link) $(@D)/.$(@F).o -o $@
 $(out)/programs/%.wasm: tests/threads/%.wat | $(ready)
 	$(call say,WASM,$<)
@@ -618,4 +630,4 @@ tidy: format-check layers lint
 clean:
 	rm -rf $(out)
 
--include $(shell find $(out)/host $(out)/unit $(out)/checked $(out)/fuzz $(out)/tsan $(out)/wasm $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
+-include $(shell find $(out)/host $(out)/unit $(out)/checked $(out)/fuzz $(out)/tsan $(out)/wasm $(out)/programs $(out)/debug $(out)/release -name "*.d" 2>/dev/null)

@@ -3,12 +3,16 @@ line or terminal at our end of a pipe.
 
 Tests wait for output, never for time; the limits are generous because QEMU emulates every
 instruction. A machine that dies or falls silent fails the test with everything it said.
+
+With KWAST_TEST_DRIP=1 output is read in pieces of 1 to 7 bytes, which is how it may come on a busy
+machine: no test may notice.
 """
 
 import codecs
 import io
 import json
 import os
+import random
 import re
 import select
 import socket
@@ -22,6 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 HOSTED = Path(os.environ.get("KWAST_HOSTED", BUILD / "kwast-hosted"))  # as for `kwast run`
 LIMIT_SECONDS = 300
+
+DRIP = os.environ.get("KWAST_TEST_DRIP", "0") != "0"
 
 # How many CPUs the machines have, unless a test says. KWAST_TEST_CPUS is for all of them.
 CPUS = {"qemu": 1, "hosted": 2}
@@ -38,6 +44,34 @@ def boot_archive(path, files):
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
     return path
+
+
+def read_some(descriptor):
+    """What came of an output, at least a byte; nothing at its end."""
+    return os.read(descriptor, random.randint(1, 7) if DRIP else 65536)
+
+
+def until(look, is_good, seconds=LIMIT_SECONDS):
+    """Looks again and again until what is seen is good; returns it. For what comes soon, however
+    slow the machine is."""
+    deadline = time.monotonic() + seconds
+    pause = 0.001
+    while not is_good(seen := look()):
+        assert time.monotonic() < deadline, f"after {seconds} s it is still {seen!r}"
+        time.sleep(pause)
+        pause = min(2 * pause, 0.2)
+    return seen
+
+
+def settled(look, times=5):
+    """What is seen once it is the same several times. Work may still be under way even so: what is
+    compared with it may be better than this, and never must be the same."""
+    seen, count = look(), 1
+    while count < times:
+        time.sleep(0.01)
+        before, seen = seen, look()
+        count = count + 1 if seen == before else 1
+    return seen
 
 
 class Machine:
@@ -99,7 +133,7 @@ class Machine:
         ready, _, _ = select.select([self.process.stdout], [], [], max(0, limit))
         if not ready:
             return False
-        data = os.read(self.process.stdout.fileno(), 65536)
+        data = read_some(self.process.stdout.fileno())
         self.text += self.decoder.decode(data).replace("\r", "")
         return bool(data)
 

@@ -164,6 +164,11 @@ struct kwast_given {
 
 enum kwast_isolation : u32 { KWAST_ISOLATION_SIP = 0, KWAST_ISOLATION_DOMAIN = 1 };
 
+// How much of a CPU a process gets while others want it as well: in proportion to their shares. It
+// is no cap, is not divided among children, and does not grow with the number of threads.
+#define KWAST_SHARE_USUAL 100u
+#define KWAST_SHARE_MAX   1000u
+
 struct kwast_spawn {
     u32 module; // handle of a file; KWAST_NO_HANDLE: `bytes`
     u32 bytes;  // the module itself
@@ -180,7 +185,7 @@ struct kwast_spawn {
     u64 memory_limit; // bytes; 0: what the parent has
     u32 handle_limit; // 0: what the parent has
     u32 thread_limit; // 0: what the parent has
-    u32 cpu_share;    // 1 to 1000, of which 100 is usual; 0: what the parent has
+    u32 cpu_share;    // 1 to KWAST_SHARE_MAX; 0: what the parent has
     u32 reason;       // where a refused module's reason goes, as text with a zero byte
     u32 reason_len;
     u32 padding;

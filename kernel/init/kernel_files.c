@@ -35,24 +35,29 @@ static void PRINTF_LIKE(2, 3) put(struct writer *to, const char *format, ...) {
 // -- What there is to tell ----------------------------------------------------------------------
 
 static void put_process(struct process *process, void *context) {
-    put(context, "%5u  %6u  %10llu  %10llu  %7u  %s\n", process->id,
-        process->parent == NULL ? 0 : process->parent->id,
+    struct process_usage usage = process_usage(process);
+    put(context, "%5u  %6u  %5u  %7u  %10lu  %10llu  %10llu  %7u  %9lu  %9lu  %s\n", process->id,
+        process->parent == NULL ? 0 : process->parent->id, process->share_value,
+        __atomic_load_n(&process->share.threads, __ATOMIC_RELAXED), usage.cpu_ns / 1000,
         __atomic_load_n(&process->account.committed, __ATOMIC_RELAXED) / KIB,
         __atomic_load_n(&process->account.charged, __ATOMIC_RELAXED) / KIB,
-        handle_count(&process->handles), process->name);
+        handle_count(&process->handles), usage.messages.calls, usage.messages.served,
+        process->name);
 }
 
 static void write_processes(struct writer *to) {
-    put(to, "   id  parent  memory KiB     may KiB  handles  name\n");
+    put(to, "   id  parent  share  threads      cpu_us  memory_kib     may_kib  handles      calls"
+            "     served  name\n");
     process_for_each(put_process, to);
 }
 
 static void write_cpus(struct writer *to) {
     struct cpu_stats stats;
-    put(to, "cpu     busy ms     idle ms  switches   taken  ready  runs\n");
+    put(to, "cpu     busy_us     idle_us  switches   taken      calls     served  ready  runs\n");
     for (u32 cpu = 0; sched_cpu_stats(cpu, &stats); cpu++)
-        put(to, "%3u  %10lu  %10lu  %8lu  %6lu  %5u  %s\n", cpu, stats.busy_ns / 1000000,
-            stats.idle_ns / 1000000, stats.switches, stats.taken, stats.ready, stats.running);
+        put(to, "%3u  %10lu  %10lu  %8lu  %6lu  %9lu  %9lu  %5u  %s\n", cpu, stats.busy_ns / 1000,
+            stats.idle_ns / 1000, stats.switches, stats.taken, stats.messages.calls,
+            stats.messages.served, stats.ready, stats.running);
 }
 
 static void write_memory(struct writer *to) {

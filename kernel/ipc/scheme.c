@@ -11,6 +11,7 @@
 #include "base/math.h"
 #include "kernel/ipc/remote_file.h"
 #include "kernel/mm/heap.h"
+#include "kernel/sched/thread.h"
 
 struct server_end {
     struct object object;
@@ -288,6 +289,7 @@ static enum status submit(struct scheme *scheme, struct scheme_call *call) {
     else if (call->epoch != 0 && call->epoch != scheme->epoch)
         status = ERR_PEER_DIED;
     if (status == OK) {
+        thread_count_call(thread_current());
         list_push_back(&scheme->pending, &call->link);
         wake_one_locked(&scheme->queue);
     }

@@ -7,6 +7,7 @@
 #include "base/math.h"
 #include "kernel/ipc/scheme_internal.h"
 #include "kernel/mm/heap.h"
+#include "kernel/sched/thread.h"
 
 #define COPY_AT_ONCE (64 * KIB) // how long a caller that has been killed may have to wait
 
@@ -250,6 +251,7 @@ static struct scheme_call *take_call_locked(struct scheme *scheme, struct servin
     struct scheme_call *call =
         container_of(list_pop_front(&scheme->pending), struct scheme_call, link);
     struct call_slot *slot = container_of(list_pop_front(&scheme->free), struct call_slot, link);
+    thread_count_served(thread_current());
     slot->generation++;
     slot->serving = serving;
     slot->call = call;

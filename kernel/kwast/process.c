@@ -17,6 +17,8 @@
     (KWAST_RIGHT_WAIT | KWAST_RIGHT_KILL | WASI_RIGHT_FD_READ | WASI_RIGHT_POLL_FD_READWRITE)
 #define ERROR_STREAM 2u
 
+STATIC_ASSERT(KWAST_SHARE_MAX == CPU_SHARE_MAX && KWAST_SHARE_USUAL == CPU_SHARE_USUAL, "abi");
+
 struct spawn {
     struct process *parent;
     struct kwast_spawn given;
@@ -174,6 +176,7 @@ static enum status get_limits(struct spawn *spawn) {
     const struct kwast_spawn *given = &spawn->given;
     u64 handles;
     u64 threads;
+    u64 share;
     if (given->isolation != KWAST_ISOLATION_SIP)
         return given->isolation == KWAST_ISOLATION_DOMAIN ? ERR_UNSUPPORTED : ERR_INVALID;
     enum status status =
@@ -186,6 +189,12 @@ static enum status get_limits(struct spawn *spawn) {
         status = limit_of(given->thread_limit, spawn->parent->thread_limit, &threads);
     if (status == OK)
         spawn->config.thread_limit = (u32)threads;
+    if (status == OK && given->cpu_share > CPU_SHARE_MAX)
+        status = ERR_INVALID;
+    if (status == OK)
+        status = limit_of(given->cpu_share, spawn->parent->share_value, &share);
+    if (status == OK)
+        spawn->config.cpu_share = (u32)share;
     return status;
 }
 

@@ -269,6 +269,7 @@ static void start(struct process *process, const struct process_config *config) 
     list_push_back(&process->threads, &process->first.link);
     process->thread_count = 1;
     enter_table(process, config->parent);
+    process->first.thread->process_id = process->id;
     thread_start(process->first.thread);
 }
 
@@ -284,6 +285,8 @@ static void init_process(struct process *process, const struct process_config *c
     scheme_party_init(&process->party, &process->handles);
     process->account.limit =
         config->memory_limit == 0 ? PROCESS_MEMORY_DEFAULT : config->memory_limit;
+    process->share_value = config->cpu_share == 0 ? CPU_SHARE_USUAL : config->cpu_share;
+    cpu_share_init(&process->share, process->share_value);
     process->thread_limit =
         config->thread_limit == 0 ? PROCESS_THREADS_DEFAULT : config->thread_limit;
     u64 stack_bytes = config->stack_limit == 0 ? PROCESS_STACK_DEFAULT : config->stack_limit;

@@ -27,6 +27,12 @@ struct string_list {
 
 struct program;
 
+// What the threads of a process have done so far.
+struct process_usage {
+    u64 cpu_ns;
+    struct message_counts messages;
+};
+
 // A thread of a process, with an instance of the module in a store of its own.
 struct process_thread {
     struct process *process;
@@ -38,7 +44,7 @@ struct process_thread {
     enum trap trap;         // of an active segment that did not fit, or TRAP_NONE
     struct thread_block block;
     struct trap_report report;
-    u64 cpu_before_ns; // that `thread` had used before
+    struct process_usage before; // what `thread` had done
 
     // Under process.lock:
     struct thread *thread; // NULL once it has ended
@@ -61,6 +67,8 @@ struct process {
     struct handle_table handles;
     struct scheme_party party; // what it has received as a server
     struct memory_account account;
+    struct cpu_share share;
+    u32 share_value;  // 1 to CPU_SHARE_MAX
     u64 module_bytes; // charged to it, while it has the module
     struct string_list args;
     struct string_list env;
@@ -77,8 +85,8 @@ struct process {
     struct list spares;  // that wait for being used again
     u32 spare_count;
     u32 last_thread_id;
-    u64 ended_cpu_ns; // of those that have
-    bool is_ending;   // how is decided: trap and exit_status stay from then on
+    struct process_usage past; // of those that have ended
+    bool is_ending;            // how is decided: trap and exit_status stay from then on
     enum trap trap;
     u32 exit_status;
 
@@ -109,6 +117,7 @@ struct process_config {
     u64 stack_limit;              // bytes; 0: the default
     u32 handle_limit;             // 0: the default
     u32 thread_limit;             // 0: the default
+    u32 cpu_share;                // 1 to CPU_SHARE_MAX; 0: the usual one
     const struct handle *handles; // numbered from 0, object NULL: none; references (and names of
     u32 handle_count;             // preopens) are taken over on OK
     struct object *error_stream;
@@ -160,8 +169,9 @@ static inline struct guest_memory process_memory(const struct process *process) 
     return (struct guest_memory){{memory->base}, memory_bytes(memory)};
 }
 
-// CPU time of all its threads, those that have ended too. Exact for the running thread; of another
+// What all its threads did, those that have ended too. Exact for the running thread; of another
 // that runs at the moment the time since it was last charged, at most a slice, is not in it.
+struct process_usage process_usage(struct process *process);
 u64 process_cpu_time_ns(struct process *process);
 
 // CPU time of the running thread, since its program started.

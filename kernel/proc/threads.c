@@ -81,6 +81,30 @@ void process_thread_finish(struct process_thread *thread, enum trap trap) {
         process_report_trap(thread, trap);
 }
 
+static struct process_usage usage_of(const struct thread *thread) {
+    bool is_running = thread == thread_current();
+    return (struct process_usage){
+        .cpu_ns = is_running ? thread_cpu_time_ns() : thread_charged_ns(thread),
+        .messages = thread_messages(thread),
+    };
+}
+
+// Adds what a thread did since its program started.
+static void add_usage(struct process_usage *sum, const struct process_usage *now,
+                      const struct process_usage *before) {
+    sum->cpu_ns +=
+        now->cpu_ns > before->cpu_ns ? now->cpu_ns - before->cpu_ns : 0; // not charged yet
+    sum->messages.calls += now->messages.calls - before->messages.calls;
+    sum->messages.served += now->messages.served - before->messages.served;
+}
+
+// The running thread's program has ended: what it did is the process's from now on.
+static void settle_locked(struct process_thread *thread) {
+    struct process_usage now = usage_of(thread->thread);
+    add_usage(&thread->process->past, &now, &thread->before);
+    thread->before = now;
+}
+
 void process_thread_leave(struct process_thread *thread) {
     struct process *process = thread->process;
     struct thread *running = thread_current();
@@ -89,10 +113,11 @@ void process_thread_leave(struct process_thread *thread) {
     running->block = NULL;
     running->name = "ended";
     preempt_enable();
+    thread_leave_share();
     stack_charge_kernel(running->stack);
 
     spin_lock(&process->lock);
-    process->ended_cpu_ns += thread_cpu_time_ns() - thread->cpu_before_ns;
+    settle_locked(thread);
     thread->thread = NULL;
     if (!list_is_empty(&thread->link)) // else it was a spare
         list_remove(&thread->link);
@@ -110,9 +135,7 @@ static bool retire(struct process_thread *thread) {
     spin_lock(&process->lock);
     bool retires = !process->is_ending && process->spare_count < SPARES_MAX;
     if (retires) {
-        u64 used_ns = thread_cpu_time_ns();
-        process->ended_cpu_ns += used_ns - thread->cpu_before_ns;
-        thread->cpu_before_ns = used_ns;
+        settle_locked(thread);
         process->spare_count++;
         list_remove(&thread->link);
         list_push_front(&process->spares, &thread->link);
@@ -168,6 +191,7 @@ enum status process_thread_create(struct process_thread *thread, void (*entry)(v
         .argument = argument,
         .owner = process,
         .account = &process->account,
+        .share = &process->share,
         .stack_bytes = process->stack_bytes,
         .stack_committed = STACK_COMMITTED_FIRST,
         .priority = PRIORITY_NORMAL,
@@ -175,6 +199,8 @@ enum status process_thread_create(struct process_thread *thread, void (*entry)(v
     enum status status = thread_create(&config, &thread->thread);
     if (status == OK)
         thread->thread->block = &thread->block;
+    if (status == OK)
+        thread->thread->process_id = process->id; // 0 for the first one, whose process has none yet
     return status;
 }
 
@@ -347,23 +373,25 @@ enum status process_thread_start(struct process *process, u32 argument, u32 *id)
 
 // -- Looking ------------------------------------------------------------------------------------
 
-u64 process_cpu_time_ns(struct process *process) {
-    const struct thread *running = thread_current();
+struct process_usage process_usage(struct process *process) {
     spin_lock(&process->lock);
-    u64 sum_ns = process->ended_cpu_ns;
+    struct process_usage sum = process->past;
     LIST_FOR_EACH(node, &process->threads) {
-        const struct thread *thread = container_of(node, struct process_thread, link)->thread;
-        u64 used_ns = thread == running ? thread_cpu_time_ns() : thread_charged_ns(thread);
-        u64 before_ns = container_of(node, struct process_thread, link)->cpu_before_ns;
-        sum_ns += used_ns > before_ns ? used_ns - before_ns : 0; // it may not be charged yet
+        const struct process_thread *thread = container_of(node, struct process_thread, link);
+        struct process_usage now = usage_of(thread->thread);
+        add_usage(&sum, &now, &thread->before);
     }
     spin_unlock(&process->lock);
-    return sum_ns;
+    return sum;
+}
+
+u64 process_cpu_time_ns(struct process *process) {
+    return process_usage(process).cpu_ns;
 }
 
 u64 process_thread_cpu_time_ns(void) {
     struct thread_block *block = thread_current()->block;
     u64 before_ns =
-        block == NULL ? 0 : container_of(block, struct process_thread, block)->cpu_before_ns;
+        block == NULL ? 0 : container_of(block, struct process_thread, block)->before.cpu_ns;
     return thread_cpu_time_ns() - before_ns;
 }

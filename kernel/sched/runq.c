@@ -90,7 +90,7 @@ struct thread *runq_take_locked(struct runq *runq, u32 cpu) {
 }
 
 static void put_last(struct runq *runq, struct thread *thread) {
-    thread->slice_left_ns = THREAD_SLICE_NS;
+    thread->slice_left_ns = cpu_share_turn_ns(thread->share, &thread->share_turn);
     list_push_back(&runq->levels[thread->priority].ready, &thread->ready_link);
 }
 
@@ -133,7 +133,7 @@ static u32 check_list(const struct list *list, u32 priority, u32 cpu) {
         ASSERT(thread->cpu == cpu);
         ASSERT((thread->affinity >> cpu & 1) != 0);
         ASSERT(thread->slice_left_ns != 0);
-        ASSERT(thread->slice_left_ns <= THREAD_SLICE_NS);
+        ASSERT(thread->slice_left_ns <= thread->share->turn_ns);
         count++;
     }
     return count;

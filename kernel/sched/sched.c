@@ -47,6 +47,7 @@
 #define STAY_NS_MIN 1000u
 
 struct cpu sched_cpus[ARCH_CPUS_MAX];
+struct cpu_messages cpu_messages[ARCH_CPUS_MAX];
 
 static struct {
     // Atomic, a bit for each CPU:
@@ -86,6 +87,7 @@ void sched_init(void) {
         .state = THREAD_RUNNING,
         .preempt_count = 1, // until sched_run
         .switched_in_ns = arch_clock_ns(),
+        .share = &cpu_share_of_kernel,
     };
     list_init(&cpu->idle.ready_link);
     list_init(&cpu->idle.wait_link);
@@ -123,6 +125,17 @@ u64 thread_cpu_time_ns(void) {
 
 u64 thread_charged_ns(const struct thread *thread) {
     return __atomic_load_n(&thread->cpu_time_ns, __ATOMIC_RELAXED);
+}
+
+static struct message_counts counts_now(const struct message_counts *counts) {
+    return (struct message_counts){
+        .calls = __atomic_load_n(&counts->calls, __ATOMIC_RELAXED),
+        .served = __atomic_load_n(&counts->served, __ATOMIC_RELAXED),
+    };
+}
+
+struct message_counts thread_messages(const struct thread *thread) {
+    return counts_now(&thread->messages);
 }
 
 // Has the timer ring for what comes first; earlier only where that saves arming it.
@@ -238,7 +251,8 @@ static void end_slice(struct cpu *cpu) {
     if (runq_has_rival_locked(&cpu->runq, cpu->current->priority))
         request_switch(cpu);
     else
-        cpu->current->slice_left_ns = THREAD_SLICE_NS;
+        cpu->current->slice_left_ns =
+            cpu_share_turn_ns(cpu->current->share, &cpu->current->share_turn);
     spin_unlock(&cpu->runq.lock);
 }
 
@@ -467,6 +481,7 @@ bool sched_cpu_stats(u32 id, struct cpu_stats *out) {
         .switches = __atomic_load_n(&cpu->switches, __ATOMIC_RELAXED),
         .taken = __atomic_load_n(&cpu->taken, __ATOMIC_RELAXED),
         .ready = __atomic_load_n(&cpu->runq.count, __ATOMIC_RELAXED),
+        .messages = counts_now(&cpu_messages[id].counts),
     };
     // The thread cannot end while it is current, and its name outlives it.
     spin_lock(&cpu->runq.lock);

@@ -7,6 +7,7 @@
 #include "kernel/sched/thread.h"
 
 #include "base/assert.h"
+#include "base/math.h"
 #include "kernel/mm/heap.h"
 #include "kernel/sched/sched_internal.h"
 
@@ -19,6 +20,8 @@ static struct {
     struct list dead;
 } reaper;
 
+static u32 last_id; // atomic: of all threads that were made
+
 // -- Making -------------------------------------------------------------------------------------
 
 static void thread_main(void *argument) {
@@ -27,6 +30,19 @@ static void thread_main(void *argument) {
     arch_irq_restore(ARCH_IRQ_ON);
     thread->entry(thread->argument);
     thread_exit();
+}
+
+// Relaxed: the count is looked at for the length of turns only.
+static void join_share(struct thread *thread, struct cpu_share *share) {
+    thread->share = share;
+    if (share != &cpu_share_of_kernel)
+        __atomic_fetch_add(&share->threads, 1, __ATOMIC_RELAXED);
+}
+
+static void leave_share(struct thread *thread) {
+    if (thread->share != &cpu_share_of_kernel)
+        __atomic_fetch_sub(&thread->share->threads, 1, __ATOMIC_RELAXED);
+    thread->share = &cpu_share_of_kernel;
 }
 
 static enum status make_stack(const struct thread_config *config, struct area **out) {
@@ -56,10 +72,12 @@ enum status thread_create(const struct thread_config *config, struct thread **ou
         return status;
     }
 
+    thread->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
     thread->name = config->name;
     thread->entry = config->entry;
     thread->argument = config->argument;
     thread->owner = config->owner;
+    join_share(thread, config->share == NULL ? &cpu_share_of_kernel : config->share);
     thread->priority = config->priority;
     thread->affinity = config->affinity == 0 ? ANY_CPU : config->affinity;
     thread->state = THREAD_BLOCKED; // until it is started; with no slice left, so it starts last
@@ -75,14 +93,24 @@ void thread_start(struct thread *thread) {
     preempt_disable();
     u32 self = arch_cpu_id();
     // Where it may not run here, on the first CPU that it may run on.
-    thread->cpu = (thread->affinity >> self & 1) != 0 ? self : (u32)__builtin_ctz(thread->affinity);
+    u32 cpu = (thread->affinity >> self & 1) != 0 ? self : (u32)__builtin_ctz(thread->affinity);
+    __atomic_store_n(&thread->cpu, cpu, __ATOMIC_RELAXED); // it may be killed before it starts
     sched_wake(thread);
     preempt_enable();
 }
 
 void thread_discard(struct thread *thread) {
+    leave_share(thread);
     area_destroy(aspace_kernel(), thread->stack);
     kfree(thread, sizeof *thread);
+}
+
+void thread_leave_share(void) {
+    arch_irq_state irq = arch_irq_save();
+    struct thread *thread = thread_current();
+    leave_share(thread);
+    thread->slice_left_ns = min_u64(thread->slice_left_ns, thread->share->turn_ns);
+    arch_irq_restore(irq);
 }
 
 // -- Ending -------------------------------------------------------------------------------------

@@ -6,9 +6,8 @@
 #include "base/list.h"
 #include "kernel/arch/arch.h"
 #include "kernel/mm/aspace.h"
+#include "kernel/sched/cpu_share.h"
 #include "kernel/sched/timer.h"
-
-#define THREAD_SLICE_NS 10000000ull // 10 ms
 
 enum thread_state : u8 { THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
 
@@ -24,9 +23,17 @@ enum thread_priority : u8 {
 
 struct wait_queue;
 
+// Messages, as counted by who sent and received them.
+struct message_counts {
+    u64 calls;  // to schemes
+    u64 served; // calls received
+};
+
 struct thread {
     struct arch_context context;
     const char *name;
+    u32 id;         // for people and traces: never used again
+    u32 process_id; // likewise; 0: a kernel thread
     void (*entry)(void *);
     void *argument;
     struct area *stack; // AREA_STACK in the shared slots region
@@ -69,6 +76,15 @@ struct thread {
     u64 cpu_time_ns; // up to switched_in_ns; written atomically, for others to read
     u64 switched_in_ns;
 
+    // Changed by the thread itself, with interrupts off:
+    struct cpu_share *share; // its process's
+
+    // Written atomically by the thread itself, with preemption off; others read:
+    struct message_counts messages;
+
+    // Under the lock of the run queue that gives it a turn:
+    u32 share_turn;
+
     // Under the reaper's lock:
     struct list dead_link;
 };
@@ -89,6 +105,7 @@ struct thread_config {
     void *argument;
     void *owner;
     struct memory_account *account;
+    struct cpu_share *share; // NULL: the kernel's
     u64 stack_bytes;
     u64 stack_committed;
     enum thread_priority priority;
@@ -100,6 +117,9 @@ void thread_discard(struct thread *thread); // one that was not started
 
 // Ends the running thread. Its memory is freed by the scheduler afterwards.
 [[noreturn]] void thread_exit(void);
+
+// From here on the running thread's turns are the kernel's: the share may go.
+void thread_leave_share(void);
 
 static inline struct thread *thread_current(void) {
     return arch_current();
@@ -126,12 +146,35 @@ static inline bool thread_is_killed(const struct thread *thread) {
     return __atomic_load_n(&thread->kill_requested, __ATOMIC_ACQUIRE) != 0;
 }
 
+// One more message, by the running thread on this CPU. Preemption off.
+extern struct cpu_messages {
+    alignas(64) struct message_counts counts; // atomic, written by the CPU itself
+} cpu_messages[ARCH_CPUS_MAX];
+
+static inline void message_count(u64 *counter) {
+    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+}
+
+static inline void thread_count_call(struct thread *running) {
+    message_count(&running->messages.calls);
+    message_count(&cpu_messages[arch_cpu_id()].counts.calls);
+}
+
+static inline void thread_count_served(struct thread *running) {
+    message_count(&running->messages.served);
+    message_count(&cpu_messages[arch_cpu_id()].counts.served);
+}
+
+// What the thread has counted so far. The caller sees to it that it does not exit meanwhile.
+struct message_counts thread_messages(const struct thread *thread);
+
 // What a CPU has done, and does.
 struct cpu_stats {
     u64 busy_ns; // spent in threads
     u64 idle_ns;
     u64 switches;
-    u64 taken;        // threads that it took over from another CPU
+    u64 taken; // threads that it took over from another CPU
+    struct message_counts messages;
     u32 ready;        // threads that wait for it
     char running[32]; // name of the thread that runs, or "idle"
 };

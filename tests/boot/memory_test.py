@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, ROOT, Machine  # noqa: E402
+from machine import BUILD, LIMIT_SECONDS, ROOT, Machine, settled, until  # noqa: E402
 
 PROMPT = r"^kwast> "
-SOON = 60  # tries, each a command at the prompt
 KIB = 1024
 
 
@@ -58,21 +57,16 @@ def free_kib(machine):
 
 
 def expect_memory_back(machine, before):
-    """The last thread's stack is freed a moment after its process has ended."""
-    for _ in range(SOON):
-        now = free_kib(machine)
-        if now == before:
-            return
-    raise AssertionError(f"{before} KiB were free and in the heap, now it is {now}\n{machine.text}")
+    """The last thread's stack is freed a moment after its process has ended: of the earlier one,
+    too, so that more may be free now."""
+    until(lambda: free_kib(machine), lambda now: now[0] >= before[0] and now[1] <= before[1])
 
 
 def settled_memory(machine):
-    """What is free once nothing of an ended process is left to free: the same twice. Asked after a
-    first run of what is to be tested, because the heap keeps a spare slab of each kind."""
-    now = free_kib(machine)
-    while (then := free_kib(machine)) != now:
-        now = then
-    return now
+    """What is free once nothing of an ended process is left to free, as far as looks can tell.
+    Asked after a first run of what is to be tested, because the heap keeps a spare slab of each
+    kind."""
+    return settled(lambda: free_kib(machine))
 
 
 # -- Limits -------------------------------------------------------------------------------------
@@ -82,7 +76,7 @@ def settled_memory(machine):
 def test_growing_past_the_limit_fails_and_the_program_goes_on(limit, granted):
     """grow.c asks until it is refused, checks its memory, and prints; it grows by 16 MiB."""
     done = subprocess.run([BUILD / "kwast", "run", "--memory", limit, program("grow")],
-                          capture_output=True, text=True, timeout=300)
+                          capture_output=True, text=True, timeout=LIMIT_SECONDS)
     assert done.stdout == f"by pages: fine\nlimit: {granted} MiB, fine\n"
     assert (done.returncode, done.stderr) == (0, "")
 

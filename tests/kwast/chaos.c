@@ -183,7 +183,7 @@ static void serve_once(bool is_finite) {
     ALLOW(error, ETIMEDOUT, ENOMEM, EMFILE);
     if (error != 0)
         return;
-    if (request.operation < KWAST_FIRST_OPERATION) {
+    if (request.operation < KWAST_FILE_OPERATION) {
         serve_news(&request);
         return;
     }

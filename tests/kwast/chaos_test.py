@@ -11,20 +11,18 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, LIMIT_SECONDS, ROOT, Machine  # noqa: E402
+from machine import BUILD, LIMIT_SECONDS, ROOT, Machine, settled, until  # noqa: E402
 
 PROMPT = "kwast> "  # perhaps behind what a program writes
 SEED = int(os.environ.get("CHAOS_SEED", 1))
 ROUNDS = {"hosted": 300, "qemu": 60}
 STORM = {"hosted": 200, "qemu": 36}
 LONG_SECONDS = 3600 if {"CHAOS_ROUNDS", "STORM_COUNT"} & os.environ.keys() else LIMIT_SECONDS
-SETTLES = 200  # looks at what is in use until the last orphan has ended
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,15 +51,22 @@ def in_use(machine):
             for found in found if found]
 
 
-def settled(machine, expected=None):
-    """What is in use once all processes have ended and nothing changes any more: what is expected."""
-    now = None
-    for _ in range(SETTLES):
-        then, now = now, in_use(machine)
-        if now == (expected or then) and not re.search(r"^ +\d", run(machine, "ps"), re.MULTILINE):
-            return now
-        time.sleep(0.05)  # orphans end when they do
-    raise AssertionError(f"{now} in use, not {expected}; the machine said:\n" + machine.text[-2000:])
+def has_processes(machine):
+    return re.search(r"^ +\d", run(machine, "ps"), re.MULTILINE) is not None
+
+
+def in_use_when_ended(machine):
+    """What is in use once all processes have ended, the last orphan too."""
+    until(lambda: has_processes(machine), lambda has: not has, LONG_SECONDS)
+    return settled(lambda: in_use(machine))
+
+
+def expect_given_back(machine, before):
+    """All processes end, and of everything at least as much is free as before: the last thread of
+    then may not have been freed at that look."""
+    until(lambda: has_processes(machine), lambda has: not has, LONG_SECONDS)
+    until(lambda: in_use(machine),
+          lambda now: sum(now[:2]) >= sum(before[:2]) and now[2] <= before[2])
 
 
 def check_all(machine):
@@ -73,13 +78,12 @@ def run_checked(machine, line):
     """Starts a program and has the kernel check itself until that ends; returns what was said."""
     start = machine.position
     run(machine, f"start {line}")
-    missed = 0
-    # Its last line may come behind a prompt.
-    while not re.search(r"(all right|ended)$", machine.text[start:], re.MULTILINE):
+
+    def has_ended():
         check_all(machine)
-        assert "panic" not in machine.text[start:]
-        missed = 0 if f"{line.split()[0]}.wasm" in run(machine, "ps") else missed + 1
-        assert missed < SETTLES, f"it is gone and has not said how:\n{machine.text[-2000:]}"
+        return f"{line.split()[0]}.wasm" not in run(machine, "ps")
+
+    until(has_ended, bool, LONG_SECONDS)
     return machine.text[start:]
 
 
@@ -89,10 +93,10 @@ def test_chaos_ends_in_order(kind):
     with boot(kind) as machine:
         machine.expect(PROMPT)
         run(machine, f"run chaos {SEED} 1")  # the module is compiled once, and stays
-        before = settled(machine)
+        before = in_use_when_ended(machine)
         said = run_checked(machine, f"chaos {SEED} {rounds}")
         assert "all right" in said and "wrong" not in said, said
-        settled(machine, before)
+        expect_given_back(machine, before)
         check_all(machine)
 
 
@@ -102,8 +106,8 @@ def test_kill_storm_leaves_nothing_behind(kind):
     with boot(kind) as machine:
         machine.expect(PROMPT)
         run(machine, "run storm 24")
-        before = settled(machine)
+        before = in_use_when_ended(machine)
         said = run(machine, f"run storm {count} {SEED}")
         assert "all right" in said and "wrong" not in said, said
-        settled(machine, before)
+        expect_given_back(machine, before)
         check_all(machine)

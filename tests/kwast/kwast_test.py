@@ -50,11 +50,25 @@ def test_kernel_tells_about_itself_in_files(start):
     with start(files) as machine:
         machine.expect(r"^kwast> ")
         machine.type("start spin\n")
-        number = machine.expect(r"started as process (\d+)").group(1)
+        number = machine.expect(r"started as process (\d+)$").group(1)
         machine.expect("spinning")
         machine.type("run kernel /kernel\n")
-        machine.expect(r"-- /kernel/cpus\ncpu +busy ms")
+        machine.expect(r"-- /kernel/cpus\ncpu +busy_us +idle_us +switches +taken +calls +served +ready +runs$")
         machine.expect(r"^ +0 +\d+ +\d+ +\d+")
         machine.expect(r"-- /kernel/log\n")
         machine.expect(r"-- /kernel/memory\nkernel +\d+ of +\d+ KiB free\nprograms .*\nheap ")
-        machine.expect(rf"-- /kernel/processes\n +id +parent.*\n +{number} +0 +\d+ +\d+ +5 +spin.wasm\n")
+        machine.expect(r"-- /kernel/processes\n +id +parent +share +threads +cpu_us +memory_kib +may_kib +handles +calls "
+                       r"+served +name$")
+        # 5 handles: the streams, the archive, /kernel
+        machine.expect(rf"^ +{number} +0 +100 +1 +\d+ +\d+ +\d+ +5 +0 +0  spin.wasm$")
+
+
+@pytest.mark.parametrize("shares", [(100, 50), (100, 100), (20, 80)])
+def test_processes_get_their_shares_of_a_cpu(shares):
+    """Time is counted in instructions here, so that nothing beside the machine disturbs it."""
+    icount = ["-accel", "tcg,thread=single", "-icount", "shift=4,sleep=off"]
+    with Machine.pvh({"bin/share.wasm": BUILD / "programs/share.wasm"}, args=icount, cpus=1) as machine:
+        machine.expect(r"^kwast> ")
+        machine.type(f"run share {shares[0]} {shares[1]}\n")
+        used = [int(machine.expect(rf"share {share} cpu_us (\d+)$").group(1)) for share in shares]
+    assert 0.95 < used[0] * shares[1] / (used[1] * shares[0]) < 1.05

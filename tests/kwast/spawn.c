@@ -139,6 +139,11 @@ static void test_refusals(void) {
     CHECK(refused(&config) == ENOTCAPABLE);
     config.memory_limit = 65536; // less than the module's memory
     CHECK(refused(&config) != 0);
+    config = CONFIG("spawn\0exit");
+    config.cpu_share = KWAST_SHARE_USUAL + 1; // more than this process has
+    CHECK(refused(&config) == ENOTCAPABLE);
+    config.cpu_share = KWAST_SHARE_MAX + 1;
+    CHECK(refused(&config) == EINVAL);
 
     static struct kwast_given given[2] = {{.handle = 1, .number = 1, .rights = RIGHT_WRITE},
                                           {.handle = 1, .number = 1, .rights = RIGHT_WRITE}};

@@ -10,6 +10,7 @@
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,6 +38,7 @@ struct cpu_token {
 struct host_context {
     sem_t token;
     struct cpu_token *cpu; // while it runs
+    bool is_ending;        // the next switch is its last
     void (*entry)(void *);
     void *argument;
 };
@@ -112,8 +114,19 @@ void arch_context_switch(struct arch_context *from, struct arch_context *to) {
     other->cpu = own->cpu;
     own->cpu = NULL;
     sem_post(&other->token);
+    if (own->is_ending) { // `from` may be gone by now
+        sem_destroy(&own->token);
+        free(own);
+        pthread_exit(NULL);
+    }
     wait_for(&own->token);
     CHECK(!arch_irq_enabled());
+}
+
+void machine_thread_exit(void) {
+    arch_irq_save(); // nobody else runs before it is dead
+    self->is_ending = true;
+    thread_exit();
 }
 
 void arch_segment_base_set(u64) {
@@ -304,6 +317,65 @@ bool arch_translate(struct arch_aspace *, struct virt_addr va, struct phys_addr 
     u64 entry = *entry_at(va.value);
     *out = (struct phys_addr){align_down(entry, PAGE_SIZE)};
     return entry != 0;
+}
+
+// The frame behind an address of a program's memory, or NULL.
+static u8 *memory_at(u64 va) {
+    u64 entry = __atomic_load_n(entry_at(va), __ATOMIC_ACQUIRE);
+    if (entry == 0)
+        return NULL;
+    return (u8 *)arch_frame_pointer((struct phys_addr){align_down(entry, PAGE_SIZE)}) +
+           va % PAGE_SIZE;
+}
+
+static usize left_in_page(u64 va, usize len) {
+    return min_u64(len, PAGE_SIZE - va % PAGE_SIZE);
+}
+
+enum status arch_copy_from(void *to, struct virt_addr from, usize len) {
+    for (usize done = 0, piece; done < len; done += piece) {
+        piece = left_in_page(from.value + done, len - done);
+        const u8 *memory = memory_at(from.value + done);
+        if (memory == NULL)
+            return ERR_FAULT;
+        memcpy((u8 *)to + done, memory, piece);
+    }
+    return OK;
+}
+
+enum status arch_copy_to(struct virt_addr to, const void *from, usize len) {
+    for (usize done = 0, piece; done < len; done += piece) {
+        piece = left_in_page(to.value + done, len - done);
+        u8 *memory = memory_at(to.value + done);
+        if (memory == NULL)
+            return ERR_FAULT;
+        memcpy(memory, (const u8 *)from + done, piece);
+    }
+    return OK;
+}
+
+enum status arch_copy_between(struct virt_addr to, struct virt_addr from, usize len) {
+    for (usize done = 0, piece; done < len; done += piece) {
+        piece = left_in_page(from.value + done, len - done);
+        const u8 *memory = memory_at(from.value + done);
+        enum status status = memory == NULL
+                                 ? ERR_FAULT
+                                 : arch_copy_to((struct virt_addr){to.value + done}, memory, piece);
+        if (status != OK)
+            return status;
+    }
+    return OK;
+}
+
+enum status arch_fill(struct virt_addr to, u8 byte, usize len) {
+    for (usize done = 0, piece; done < len; done += piece) {
+        piece = left_in_page(to.value + done, len - done);
+        u8 *memory = memory_at(to.value + done);
+        if (memory == NULL)
+            return ERR_FAULT;
+        memset(memory, byte, piece);
+    }
+    return OK;
 }
 
 // -- The start ----------------------------------------------------------------------------------

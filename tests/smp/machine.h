@@ -13,6 +13,9 @@
 [[noreturn]] void machine_run(u32 cpus, u64 ram_bytes, void (*body)(void *));
 [[noreturn]] void machine_end(void);
 
+// Ends the running thread and its host thread, which thread_exit would keep.
+[[noreturn]] void machine_thread_exit(void);
+
 // Deterministic pseudo-random numbers; each thread has its own state.
 u64 machine_random(u64 *state);
 

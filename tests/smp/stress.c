@@ -2,13 +2,10 @@
 //
 //   stress [CPUS [ROUNDS [SEED]]]
 //
-// Every part has counts that must come out. A wake-up that got lost shows as a part that never
-// ends: an alarm then ends the program.
+// Every part has counts that must come out.
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/assert.h"
 #include "kernel/mm/aspace.h"
@@ -16,85 +13,13 @@
 #include "kernel/mm/heap.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sched/wait.h"
+#include "tests/smp/crew.h"
 #include "tests/smp/machine.h"
 
 #define THREADS      12u
-#define LIMIT_S      240
 #define SPARE_FRAMES 12u
 #define US           1000ull
 #define POOL         64u
-
-static u32 cpu_count = 4;
-static u32 rounds = 300;
-static u64 seed = 1;
-
-// -- Crews: threads that all run one function and are waited for
-// -----------------------------------
-
-static struct {
-    struct wait_queue queue;
-
-    // Under queue.lock:
-    u32 left;
-} crew;
-
-struct member {
-    void (*work)(u32 number, u64 *random);
-    u32 number;
-};
-
-static struct member members[THREADS];
-static struct thread *threads[THREADS];
-
-static void member_main(void *argument) {
-    const struct member *member = argument;
-    u64 random = seed * 1000 + member->number;
-    member->work(member->number, &random);
-    wait_lock(&crew.queue);
-    crew.left--;
-    wake_all_locked(&crew.queue);
-    wait_unlock(&crew.queue);
-}
-
-static struct thread *start(const char *name, void (*entry)(void *), void *argument, u32 affinity) {
-    const struct thread_config config = {
-        .name = name,
-        .entry = entry,
-        .argument = argument,
-        .stack_bytes = 2 * PAGE_SIZE,
-        .stack_committed = PAGE_SIZE,
-        .priority = PRIORITY_NORMAL,
-        .affinity = affinity,
-    };
-    struct thread *thread;
-    enum status status = thread_create(&config, &thread);
-    CHECK(status == OK);
-    thread_start(thread);
-    return thread;
-}
-
-static void crew_wait(u32 most) {
-    wait_lock(&crew.queue);
-    while (crew.left > most)
-        CHECK(wait_locked(&crew.queue, WAIT_FOREVER) == OK);
-    wait_unlock(&crew.queue);
-}
-
-static void crew_start(u32 count, void (*work)(u32, u64 *), bool pinned) {
-    crew.left = count;
-    for (u32 i = 0; i < count; i++) {
-        members[i] = (struct member){work, i};
-        threads[i] = start("member", member_main, &members[i], pinned ? 1u << i % cpu_count : 0);
-    }
-}
-
-static void crew_run(const char *what, void (*work)(u32, u64 *), bool pinned) {
-    crew_start(THREADS, work, pinned);
-    crew_wait(0);
-    sched_check();
-    printf("  %s\n", what);
-    fflush(stdout);
-}
 
 // -- Locks ----------------------------------------------------------------------------------------
 
@@ -103,7 +28,7 @@ static struct mutex mutex;
 static u64 spin_count, mutex_count; // under these
 
 static void lock_work(u32, u64 *random) {
-    for (u32 i = 0; i < rounds; i++) {
+    for (u32 i = 0; i < stress.rounds; i++) {
         spin_lock(&spin);
         spin_count++;
         spin_unlock(&spin);
@@ -125,7 +50,7 @@ static struct {
 
 static void pair_work(u32 number, u64 *) {
     u32 me = number % 2;
-    for (u32 i = 0; i < rounds; i++) {
+    for (u32 i = 0; i < stress.rounds; i++) {
         wait_lock(&pairs[number / 2].queue);
         while (pairs[number / 2].turn != me)
             CHECK(wait_locked(&pairs[number / 2].queue, WAIT_FOREVER) == OK);
@@ -150,7 +75,7 @@ static struct {
 } market;
 
 static void put_work(u64 *random) {
-    for (u32 i = 0; i < rounds; i++) {
+    for (u32 i = 0; i < stress.rounds; i++) {
         wait_lock(&market.queue);
         market.tokens++;
         wake_one_locked(&market.queue);
@@ -161,7 +86,7 @@ static void put_work(u64 *random) {
 }
 
 static void take_work(u64 *random) {
-    for (u32 i = 0; i < rounds;) {
+    for (u32 i = 0; i < stress.rounds;) {
         bool forever = machine_random(random) % 2 == 0;
         u64 deadline =
             forever ? WAIT_FOREVER : arch_clock_ns() + machine_random(random) % (20 * US);
@@ -209,7 +134,7 @@ static void kill_all(void) {
     crew_start(THREADS, victim_work, false);
     for (u32 i = 0; i < THREADS; i++) {
         CHECK(thread_sleep_until(arch_clock_ns() + 40 * US) == OK);
-        thread_kill(threads[i]);
+        thread_kill(crew_thread(i));
     }
     mutex_unlock(&mutex);
     crew_wait(0);
@@ -226,7 +151,7 @@ static usize pool_size(u32 index) {
 }
 
 static void memory_work(u32 number, u64 *random) {
-    for (u32 i = 0; i < 4 * rounds; i++) {
+    for (u32 i = 0; i < 4 * stress.rounds; i++) {
         u32 index = (u32)(machine_random(random) % POOL);
         u8 *memory = kmalloc(pool_size(index));
         CHECK(memory != NULL);
@@ -255,9 +180,9 @@ static void nothing_work(u32, u64 *random) {
 }
 
 static void pinned_work(u32 number, u64 *) {
-    for (u32 i = 0; i < rounds; i++) {
+    for (u32 i = 0; i < stress.rounds; i++) {
         preempt_disable();
-        CHECK(arch_cpu_id() == number % cpu_count);
+        CHECK(arch_cpu_id() == number % stress.cpus);
         preempt_enable();
         thread_yield();
     }
@@ -282,13 +207,12 @@ static void expect_memory_back(u64 before) {
 static void body(void *) {
     spin_init(&spin, LOCK_OBJECT, "test");
     mutex_init(&mutex);
-    wait_queue_init(&crew.queue);
     wait_queue_init(&market.queue);
     for (u32 i = 0; i < COUNT_OF(pairs); i++)
         wait_queue_init(&pairs[i].queue);
 
     // What the heap keeps for good is there after the first use.
-    crew_run("first memory", memory_work, false);
+    crew_run("first memory", THREADS, memory_work, false);
     memory_empty();
     u64 before;
     do {
@@ -296,37 +220,27 @@ static void body(void *) {
         CHECK(thread_sleep_until(arch_clock_ns() + 20000 * US) == OK);
     } while (free_frames() != before);
 
-    crew_run("locks", lock_work, false);
-    CHECK(spin_count == (u64)THREADS * rounds && mutex_count == spin_count);
-    crew_run("wake-ups", pair_work, false);
-    crew_run("wake-ups across CPUs", pair_work, true);
-    crew_run("tokens and deadlines", market_work, false);
-    CHECK(market.tokens == 0 && market.taken == THREADS / 2 * rounds);
-    for (u32 i = 0; i < rounds / 20; i++)
+    crew_run("locks", THREADS, lock_work, false);
+    CHECK(spin_count == (u64)THREADS * stress.rounds && mutex_count == spin_count);
+    crew_run("wake-ups", THREADS, pair_work, false);
+    crew_run("wake-ups across CPUs", THREADS, pair_work, true);
+    crew_run("tokens and deadlines", THREADS, market_work, false);
+    CHECK(market.tokens == 0 && market.taken == THREADS / 2 * stress.rounds);
+    for (u32 i = 0; i < stress.rounds / 20; i++)
         kill_all();
-    CHECK(market.ended == THREADS * (rounds / 20));
+    CHECK(market.ended == THREADS * (stress.rounds / 20));
     printf("  kills\n");
-    crew_run("memory", memory_work, false);
+    crew_run("memory", THREADS, memory_work, false);
     memory_empty();
-    crew_run("pinned threads", pinned_work, true);
-    for (u32 i = 0; i < rounds / 20; i++)
-        crew_run("a storm", nothing_work, false);
+    crew_run("pinned threads", THREADS, pinned_work, true);
+    for (u32 i = 0; i < stress.rounds / 20; i++)
+        crew_run("a storm", THREADS, nothing_work, false);
     expect_memory_back(before);
     heap_check();
     aspace_check(aspace_kernel());
-    printf("all well on %u CPUs\n", cpu_count);
-    fflush(stdout);
-    machine_end();
+    stress_end();
 }
 
 int main(int argc, char **argv) {
-    if (argc > 1)
-        cpu_count = (u32)strtoul(argv[1], NULL, 10);
-    if (argc > 2)
-        rounds = (u32)strtoul(argv[2], NULL, 10);
-    if (argc > 3)
-        seed = strtoull(argv[3], NULL, 10);
-    printf("stress %u %u %llu\n", cpu_count, rounds, (unsigned long long)seed);
-    alarm(LIMIT_S);
-    machine_run(cpu_count, 64 * MIB, body);
+    stress_run("stress", argc, argv, body);
 }

@@ -21,7 +21,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from machine import BUILD, LIMIT_SECONDS, ROOT, boot_archive  # noqa: E402
 
 EXPECTED = ROOT / "tests/programs/expected/files"
-LIMIT = 120
 PARTS = "contents-scattered-sizes appending directories unlinking renaming linking symlinks listing attributes"
 
 LINKS = {
@@ -82,7 +81,7 @@ def outside(base):
 
 def kwast(*args, **options):
     return subprocess.run([BUILD / "kwast", "run", "--machine", "hosted", *map(str, args)],
-                          stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT, **options)
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_SECONDS, **options)
 
 
 def run_files(base, *parts):
@@ -140,7 +139,7 @@ def test_node_says_the_same(tmp_path):
                    "dirs": {"/data": f"{base}/root", "/other": f"{base}/other"}}
         node = subprocess.run(["node", "--no-warnings", ROOT / "tests/programs/node_wasi.mjs",
                                json.dumps(options), BUILD / "programs/files.wasm"],
-                              capture_output=True, timeout=LIMIT)
+                              capture_output=True, timeout=LIMIT_SECONDS)
         theirs = lines_by_call(node.stdout)
         for call, rest in lines_by_call(ours.stdout).items():
             if call not in NODE:
@@ -188,7 +187,7 @@ def test_qemu_gets_a_copy(tmp_path):
     os.unlink(base / "root/fifo")
     done = subprocess.run([BUILD / "kwast", "run", "--dir", f"{base}/root::/data",
                            BUILD / "programs/files.wasm", "directories"],
-                          stdin=subprocess.DEVNULL, capture_output=True, timeout=300)
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_SECONDS)
     assert b"mkdir d1: 69\n" in done.stdout  # EROFS
     assert not (base / "root/d1").exists()
 
@@ -213,7 +212,7 @@ class Peer:
             "boot/run": "".join(r + "\0" for r in records).encode(),
             f"bin/{program}.wasm": BUILD / f"programs/{program}.wasm"})
         self.link, theirs = socket.socketpair()
-        self.link.settimeout(LIMIT)
+        self.link.settimeout(LIMIT_SECONDS)
         with archive.open("rb") as file:
             self.process = subprocess.Popen(
                 [BUILD / "kwast-hosted", "--memory", "256", "--link", str(theirs.fileno()),

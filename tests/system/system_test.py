@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, ROOT, Machine, boot_archive  # noqa: E402
+from machine import BUILD, ROOT, Machine, boot_archive, until  # noqa: E402
 
 PROMPT = r"^kwast> "
-SOON = 200  # tries, each a command at the prompt
 BOOT_LIMIT_INSTRUCTIONS = 10_000_000  # from power-on to the first instruction of the first program
 KERNEL_LIMIT_INSTRUCTIONS = 3_000_000  # of these the kernel's, with compiling the program
 IMAGE_LIMIT_BYTES = 1 << 20
@@ -222,15 +221,14 @@ def test_killed_processes_are_gone(at_prompt):
     with at_prompt("spin") as machine:
         machine.type("start spin\n")
         number = machine.expect(r"started as process (\d+)$").group(1)
-        machine.expect("spinning")
+        said(machine, "spinning", 1)
+        assert running(machine) == ["spin.wasm"]
         machine.type(f"kill {number}\n")
-        machine.expect(PROMPT)
+        until(lambda: running(machine), lambda names: names == [])
         machine.type("run spin\n")
-        machine.expect("spinning")
+        said(machine, "spinning", 2)
         machine.type("\x03")
-        machine.expect(PROMPT)
-        machine.type("ps\n")
-        machine.expect(r"ps\n(?!.*spin)")
+        until(lambda: running(machine), lambda names: names == [])
 
 
 # -- Several CPUs ---------------------------------------------------------------------------------
@@ -240,7 +238,7 @@ def cpus(machine, count):
     """What each CPU has done and runs: (switches, name) by number. The command checks the run
     queues as well."""
     machine.type("cpus\n")
-    row = r" +\d+ +\d+ +(\d+) +\d+ +\d+  (\S+)$"  # busy, idle, switches, taken, ready, runs
+    row = r" +\d+ +\d+ +(\d+) +\d+ +\d+ +\d+ +\d+  (\S+)$"  # busy, idle, switches, taken, calls, served, ready, runs
     rows = [machine.expect(rf"^ *{cpu}{row}") for cpu in range(count)]
     return {cpu: (int(row[1]), row[2]) for cpu, row in enumerate(rows)}
 
@@ -256,7 +254,7 @@ def running(machine):
     machine.type("ps\nlog-end\n")
     start = machine.position
     machine.expect("log-end: no such command")
-    return re.findall(r"^ +\d+ +\d+ +\d+ +\d+ +\d+  (\S+)$", machine.text[start:machine.position], re.MULTILINE)
+    return re.findall(r"^(?: +\d+){10}  (\S+)$", machine.text[start:machine.position], re.MULTILINE)
 
 
 def test_two_processes_compute_at_the_same_time(at_prompt):
@@ -265,15 +263,14 @@ def test_two_processes_compute_at_the_same_time(at_prompt):
     with at_prompt("one=spin", "two=spin", cpus=4) as machine:
         machine.type("start one\nstart two\n")
         said(machine, "spinning", 2)
-        before = cpus(machine, 4)
-        for _ in range(SOON):
-            now = cpus(machine, 4)
-            stayed = {name for cpu, (switches, name) in now.items()
-                      if before[cpu] == (switches, name)}
-            if {"one.wasm", "two.wasm"} <= stayed:
-                return
-            before = now
-        raise AssertionError(f"they never ran at the same time\n{machine.text}")
+        looks = [cpus(machine, 4)]
+
+        def stayed():
+            looks.append(cpus(machine, 4))
+            return {now[1] for before, now in zip(*(look.values() for look in looks[-2:]))
+                    if before == now}
+
+        until(stayed, lambda names: {"one.wasm", "two.wasm"} <= names)
 
 
 def test_more_processes_than_cpus_all_get_on(at_prompt):
@@ -299,10 +296,7 @@ def test_a_storm_of_processes_on_four_cpus_leaves_nothing(at_prompt):
     def storm():
         for number in range(24):
             machine.type(("start first\n", "start trap g\n", "run first\n")[number % 3])
-        for _ in range(SOON):
-            if running(machine) == ["spin.wasm"] * 2:
-                return
-        raise AssertionError(f"some never end\n{machine.text}")
+        until(lambda: running(machine), lambda names: names == ["spin.wasm"] * 2)
 
     with at_prompt("first", "trap", "spin", cpus=4) as machine:
         machine.type("start spin\n" * 2)
@@ -312,11 +306,7 @@ def test_a_storm_of_processes_on_four_cpus_leaves_nothing(at_prompt):
         for _ in range(3):
             storm()
             cpus(machine, 4)
-        for _ in range(SOON):
-            now = free()
-            if now[0] >= before[0] and now[1] <= before[1]:
-                return
-        raise AssertionError(f"{before} KiB were free and in the heap, not {now}")
+        until(free, lambda now: now[0] >= before[0] and now[1] <= before[1])
 
 
 def test_a_process_that_computes_on_another_cpu_is_killed(at_prompt):
@@ -326,7 +316,4 @@ def test_a_process_that_computes_on_another_cpu_is_killed(at_prompt):
             number = machine.expect(r"started as process (\d+)$").group(1)
             said(machine, "spinning", count)
             machine.type(f"kill {number}\n")
-        for _ in range(SOON):
-            if not running(machine):
-                return
-        raise AssertionError(f"some never end\n{machine.text}")
+        until(lambda: running(machine), lambda names: names == [])

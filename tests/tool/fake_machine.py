@@ -19,6 +19,7 @@ MAGIC, VERSION, PAYLOAD_MAX = 0x4B4C, 1, 65536
 HELLO, STDOUT, STDERR, LOG, CREDIT, TIMES, EXIT = 1, 2, 3, 4, 5, 6, 7
 STDIN, STDIN_END, INTERRUPT = 32, 33, 34
 EXITED, TRAPPED, REFUSED, INTERRUPTED = range(4)
+FOREVER = 3600
 
 
 class Machine:
@@ -56,7 +57,7 @@ class Machine:
 
     def exit(self, outcome, status=0):
         self.send(EXIT, struct.pack("<II", outcome, status))
-        time.sleep(60)  # it is the other side that ends a machine
+        time.sleep(FOREVER)  # it is the other side that ends a machine
 
 
 def report(machine, _):
@@ -131,7 +132,7 @@ def no_credit(machine, _):
 
 def spin(machine, argument):
     machine.send(STDOUT, b"running %d\n" % os.getpid())
-    time.sleep(60)
+    time.sleep(FOREVER)
 
 
 def flood(machine, _):
@@ -169,24 +170,24 @@ def unknown(machine, _):
 
 def garbage(machine, _):
     machine.link.sendall(b"SeaBIOS (version 1.16)\n")
-    time.sleep(60)
+    time.sleep(FOREVER)
 
 
 def too_long(machine, _):
     machine.link.sendall(struct.pack("<HHI", MAGIC, STDOUT, PAYLOAD_MAX + 1))
-    time.sleep(60)
+    time.sleep(FOREVER)
 
 
 def short_exit(machine, _):
     machine.send(EXIT, b"\0\0\0\0")
-    time.sleep(60)
+    time.sleep(FOREVER)
 
 
 def main():
     machine = Machine(sys.argv[1:])
     word, _, argument = machine.program.decode().partition(" ")
     if word == "mute":
-        time.sleep(60)
+        time.sleep(FOREVER)
     version = VERSION + 1 if word == "newer" else VERSION
     if word != "rude":
         machine.send(HELLO, struct.pack("<I", version))

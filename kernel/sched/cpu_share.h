@@ -1,0 +1,38 @@
+#pragma once
+// The share of the CPU that a process gets where several want it: the length of its threads' turns.
+// What is not used up goes to whoever wants it, so a share is no cap.
+//
+// Everybody on a CPU's queue has one turn after the other, so turns twice as long are twice the
+// CPU. The turns of a process with several threads that compute are shorter, by how many these are;
+// that is counted in turns: how many the process took since this thread's last one.
+
+#include "base/types.h"
+
+#define CPU_SHARE_MAX    1000u
+#define CPU_SHARE_USUAL  100u
+#define THREAD_SLICE_NS  10000000ull // 10 ms: a turn with the usual share
+#define CPU_TURN_NS_MIN  100000ull   // shorter ones would be spent on switching
+#define CPU_TURN_NS_MOST (THREAD_SLICE_NS / CPU_SHARE_USUAL * CPU_SHARE_MAX)
+
+struct cpu_share {
+    u64 turn_ns; // of a thread that is alone; fixed
+
+    // Atomic:
+    u32 threads; // that there are
+    u32 turns;   // that they were given, as far as there were several threads
+};
+
+// For kernel threads: the usual one, and nobody counts them.
+extern struct cpu_share cpu_share_of_kernel;
+
+// `share`: 1 to CPU_SHARE_MAX.
+void cpu_share_init(struct cpu_share *share, u32 value);
+
+// The length of a thread's next turn. *turn is the thread's own.
+u64 cpu_share_divided_ns(struct cpu_share *share, u32 *turn);
+
+static inline u64 cpu_share_turn_ns(struct cpu_share *share, u32 *turn) {
+    if (__atomic_load_n(&share->threads, __ATOMIC_RELAXED) <= 1)
+        return share->turn_ns;
+    return cpu_share_divided_ns(share, turn);
+}
