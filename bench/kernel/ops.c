@@ -136,9 +136,26 @@ static void do_copy_64k(void) {
 }
 
 static void do_spawn(void) {
-    kwast_handle child = spawn("/bin/hello.wasm", "hello", KWAST_NO_HANDLE, 0);
+    // As Linux's twin has it: a path, and arguments that are known.
+    static char args[] = "hello";
+    static const struct kwast_given handles[] = {{.handle = 1, .number = 1, .rights = RIGHT_WRITE}};
+    int module = open("/bin/hello.wasm", O_RDONLY);
+    const struct kwast_spawn config = {
+        .module = (u32)module,
+        .name = (u32)args,
+        .name_len = sizeof args - 1,
+        .args = (u32)args,
+        .args_len = sizeof args,
+        .given = (u32)handles,
+        .given_count = COUNT_OF(handles),
+    };
+    kwast_handle child;
+    u32 error = kwast_process_spawn(&config, &child);
+    close(module);
+    if (error != 0)
+        fail("spawn", error);
     struct kwast_status status;
-    u32 error = kwast_process_wait(child, -1, &status);
+    error = kwast_process_wait(child, -1, &status);
     if (error != 0)
         fail("wait", error);
     close((int)child);

@@ -151,9 +151,15 @@ static void process_main(void *argument) {
 static enum status copy_config(struct process *process, const struct process_config *config) {
     usize len = min_u64(strlen(config->name), sizeof process->name - 1);
     memcpy(process->name, config->name, len);
-    enum status status = string_list_copy(&config->args, &process->args);
-    if (status == OK)
-        status = string_list_copy(&config->env, &process->env);
+    enum status status = OK;
+    if (config->gives_strings) {
+        process->args = config->args;
+        process->env = config->env;
+    } else {
+        status = string_list_copy(&config->args, &process->args);
+        if (status == OK)
+            status = string_list_copy(&config->env, &process->env);
+    }
     if (status == OK && config->invoke != NULL) {
         usize bytes = strlen(config->invoke) + 1;
         process->invoke = kmalloc(bytes);
@@ -329,6 +335,10 @@ fail_instance:
     store_destroy(process->first.store);
     release_imports(process);
 fail_copy:
+    if (config->gives_strings) { // they are the caller's still
+        process->args = (struct string_list){0};
+        process->env = (struct string_list){0};
+    }
     free_process(process);
     if (error->text[0] == 0)
         fmt_string(error->text, sizeof error->text, "%s", status_text(status));

@@ -112,12 +112,13 @@ struct process_config {
     struct module *module; // retained
     struct string_list args;
     struct string_list env;
-    struct process *parent;       // NULL: the kernel
-    u64 memory_limit;             // bytes, with stacks and module; 0: the default
-    u64 stack_limit;              // bytes; 0: the default
-    u32 handle_limit;             // 0: the default
-    u32 thread_limit;             // 0: the default
-    u32 cpu_share;                // 1 to CPU_SHARE_MAX; 0: the usual one
+    bool gives_strings;     // args and env, which are on the heap, are taken over on OK, not copied
+    struct process *parent; // NULL: the kernel
+    u64 memory_limit;       // bytes, with stacks and module; 0: the default
+    u64 stack_limit;        // bytes; 0: the default
+    u32 handle_limit;       // 0: the default
+    u32 thread_limit;       // 0: the default
+    u32 cpu_share;          // 1 to CPU_SHARE_MAX; 0: the usual one
     const struct handle *handles; // numbered from 0, object NULL: none; references (and names of
     u32 handle_count;             // preopens) are taken over on OK
     struct object *error_stream;
