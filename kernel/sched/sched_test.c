@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "kernel/mm/heap.h"
+#include "kernel/mm/reclaim.h"
 #include "kernel/sched/sched_internal.h"
 #include "tests/fake_arch.h"
 #include "tests/fake_sched.h"
@@ -589,12 +590,20 @@ static void free_body(void *) {
     struct heap_stats before;
     struct heap_stats after;
     CHECK(thread_sleep_until(MS) == OK);
+    reclaim();
     heap_stats(&before);
     u64 pages = fake_mapped_pages();
     for (u32 i = 0; i < 20; i++)
         start("nothing", nothing, NULL);
     CHECK(fake_mapped_pages() == pages + 20 * 4);
     CHECK(thread_sleep_until(2 * MS) == OK);
+    u64 kept = fake_mapped_pages() - pages; // stacks for those that come next
+    CHECK(kept != 0 && kept < 20 * 4 && kept % 4 == 0);
+    for (u64 i = 0; i < kept / 4; i++)
+        start("nothing", nothing, NULL);
+    CHECK(fake_mapped_pages() == pages + kept);
+    CHECK(thread_sleep_until(3 * MS) == OK);
+    reclaim();
     heap_stats(&after);
     CHECK(after.bytes_used == before.bytes_used);
     CHECK(fake_mapped_pages() == pages);
