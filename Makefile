@@ -198,7 +198,7 @@ spec-machines: $(out)/spec.elf $(out)/spec-hosted
 
 # The port alone, with a payload that tests it in place of the kernel (tests/boot/arch_test.py).
 arch_test_objects = $(patsubst %,$(kout)/kernel/%.o,$(base_c) base/string.c $(arch_c) $(arch_s) \
-                    tests/boot/arch_payload.c tests/boot/arch_payload_cpus.c tests/boot/arch_payload_asm.S) $(kout)/kernel/gen/font.c.o
+                    tests/boot/arch_payload.c tests/boot/arch_payload_aspaces.c tests/boot/arch_payload_cpus.c tests/boot/arch_payload_asm.S) $(kout)/kernel/gen/font.c.o
 
 $(kout)/arch-test.first.elf: $(arch_test_objects) kernel/arch/x86_64/kernel.ld
 	$(link_kernel)
@@ -492,26 +492,55 @@ $(out)/unit/wast: $(patsubst %,$(out)/unit/obj/%.o,$(spec_c)) $(foreach l,tool e
 # it is installed, after linking with -O: programs must not depend on what else is installed.
 wasm_target := --target=wasm32-wasi --sysroot=/usr
 wasm_flags := $(wasm_target) -I. -O2 -Wall -Wextra -Werror
-wasm_deps = -MMD -MP -MF $(@D)/.$(@F).d -MT $@
+# What a program was made of; that a source has moved since is no error.
+wasm_deps = -MMD -MP -MF $(@D)/.$(@F).dep -MT $@
+wasm_done = echo '$<:' >> $(@D)/.$(@F).dep
 wasm_link := $(wasm_target) -Wl,--strip-debug
 program_sources := $(foreach e,c cc rs,$(wildcard user/programs/*.$(e)))
-test_program_sources := $(foreach e,c cc rs wat,$(wildcard tests/programs/*.$(e) tests/kwast/*.$(e) user/services/*.$(e)))
+test_program_sources := $(foreach e,c cc rs wat,$(wildcard tests/programs/*.$(e) tests/kwast/*.$(e)))
 thread_program_sources := $(foreach e,c wat,$(wildcard tests/threads/*.$(e)))
 program_files = $(addprefix $(out)/programs/,$(addsuffix .wasm,$(basename $(notdir $(1)))))
+
+# The library for programs that use more than WASI. What is linked with it takes what it needs.
+sdk_flags := $(wasm_target) -std=c23 -D_GNU_SOURCE -I. -O2 -Wall -Wextra -Werror -MMD -MP
+sdk := $(out)/wasm/libsdk.a
+$(sdk): $(patsubst %.c,$(out)/wasm/%.o,$(wildcard user/sdk/*.c))
+	$(Q)rm -f $@ && llvm-ar-19 rcs $@ $^
+
+$(out)/wasm/%.o: %.c | $(ready)
+	$(call say,WASM,$<)
+	@mkdir -p $(@D)
+	$(Q)clang-19 $(sdk_flags) -c $< -o $@
+
+# Services are folders.
+services := $(notdir $(patsubst %/,%,$(wildcard user/services/*/)))
+service_files := $(addprefix $(out)/programs/,$(addsuffix .wasm,$(services)))
+.PHONY: services
+services: $(service_files)
+programs test-programs: $(service_files)
+
+define service_rule
+$(out)/programs/$(1).wasm: $(patsubst %.c,$(out)/wasm/%.o,$(wildcard user/services/$(1)/*.c)) $(sdk)
+	$$(call say,LINK,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)clang-19 $(wasm_link) $$^ -o $$@
+endef
+$(foreach service,$(services),$(eval $(call service_rule,$(service))))
 
 .PHONY: programs test-programs
 programs: $(call program_files,$(program_sources))
 test-programs: $(call program_files,$(test_program_sources) $(thread_program_sources)) real-programs
 
 define program_rules
-$(out)/programs/%.wasm: $(1)/%.c | $$(ready)
+$(out)/programs/%.wasm: $(1)/%.c $(sdk) | $$(ready)
 	$$(call say,WASM,$$<)
 	@mkdir -p $$(@D)
-	$$(Q)clang-19 $(wasm_flags) $$(wasm_deps) -c $$< -o $$(@D)/.$$(@F).o && clang-19 $(wasm_link) $$(@D)/.$$(@F).o -o $$@
+	$$(Q)clang-19 $(wasm_flags) $$(wasm_deps) -c $$< -o $$(@D)/.$$(@F).o && $$(wasm_done) && \
+	    clang-19 $(wasm_link) $$(@D)/.$$(@F).o $(sdk) -o $$@
 $(out)/programs/%.wasm: $(1)/%.cc | $$(ready)
 	$$(call say,WASM,$$<)
 	@mkdir -p $$(@D)
-	$$(Q)clang++-19 $(wasm_flags) -std=c++20 -fno-exceptions $$(wasm_deps) -c $$< -o $$(@D)/.$$(@F).o && \
+	$$(Q)clang++-19 $(wasm_flags) -std=c++20 -fno-exceptions $$(wasm_deps) -c $$< -o $$(@D)/.$$(@F).o && $$(wasm_done) && \
 	    clang++-19 $(wasm_link) $$(@D)/.$$(@F).o -o $$@
 $(out)/programs/%.wasm: $(1)/%.rs | $$(ready)
 	$$(call say,WASM,$$<)
@@ -525,29 +554,6 @@ endef
 $(eval $(call program_rules,user/programs))
 $(eval $(call program_rules,tests/programs))
 $(eval $(call program_rules,tests/kwast))
-$(eval $(call program_rules,user/services))
-
-# Services are folders; they and what else wants to be linked with user/sdk/*.c.
-sdk_flags := $(wasm_target) -std=c23 -I. -O2 -Wall -Wextra -Werror -MMD -MP
-sdk_objects := $(patsubst %.c,$(out)/wasm/%.o,$(wildcard user/sdk/*.c))
-services := $(notdir $(patsubst %/,%,$(wildcard user/services/*/)))
-service_files := $(addprefix $(out)/programs/,$(addsuffix .wasm,$(services)))
-.PHONY: services
-services: $(service_files)
-programs test-programs: $(service_files)
-
-$(out)/wasm/%.o: %.c | $(ready)
-	$(call say,WASM,$<)
-	@mkdir -p $(@D)
-	$(Q)clang-19 $(sdk_flags) -c $< -o $@
-
-define service_rule
-$(out)/programs/$(1).wasm: $(patsubst %.c,$(out)/wasm/%.o,$(wildcard user/services/$(1)/*.c)) $(sdk_objects)
-	$$(call say,LINK,$$@)
-	@mkdir -p $$(@D)
-	$$(Q)clang-19 $(wasm_link) $$^ -o $$@
-endef
-$(foreach service,$(services),$(eval $(call service_rule,$(service))))
 
 # Programs with threads import their memory; no library, for Debian's is not made for that.
 thread_flags := -std=c23 -matomics -mbulk-memory -fno-builtin
@@ -555,7 +561,7 @@ thread_link := $(wasm_link) -nostdlib -Wl,--import-memory,--shared-memory,--max-
 $(out)/programs/%.wasm: tests/threads/%.c | $(ready)
 	$(call say,WASM,$<)
 	@mkdir -p $(@D)
-	$(Q)clang-19 $(wasm_flags) $(thread_flags) $(wasm_deps) -c $< -o $(@D)/.$(@F).o && \
+	$(Q)clang-19 $(wasm_flags) $(thread_flags) $(wasm_deps) -c $< -o $(@D)/.$(@F).o && $(wasm_done) && \
 	    clang-19 $(thread_link) $(@D)/.$(@F).o -o $@
 $(out)/programs/%.wasm: tests/threads/%.wat | $(ready)
 	$(call say,WASM,$<)
@@ -630,4 +636,5 @@ tidy: format-check layers lint
 clean:
 	rm -rf $(out)
 
--include $(shell find $(out)/host $(out)/unit $(out)/checked $(out)/fuzz $(out)/tsan $(out)/wasm $(out)/programs $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
+-include $(shell find $(out)/host $(out)/unit $(out)/checked $(out)/fuzz $(out)/tsan $(out)/wasm $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
+-include $(wildcard $(out)/programs/.*.dep)

@@ -1,8 +1,11 @@
 #pragma once
 // The boot archive: a tar (ustar) whose entries are
 //
-//   boot/run      optional: what to run, as records (below); without it the kernel starts its
-//                 demonstration and prompt
+//   boot/run      optional: what to run, as records (below)
+//   bin/init.wasm without boot/run: the first process, which starts all others. Its descriptors are
+//                 the console as a device (0 to 2), and as preopened directories /boot (3), which
+//                 is this archive, and /kernel (4). Without it the kernel starts its demonstration
+//                 and prompt
 //   bin/NAME.wasm programs
 //   anything else files, below the root of the read-only file system that is made from the tar
 //
@@ -16,10 +19,12 @@
 //                       (abi/kwast/file.h)
 //   memory=BYTES        limit of the process's memory
 //   invoke=NAME         call this export, with the args after argv[0] as its arguments
+//   isolation=DOMAIN    sip (the default), or domain: a protection domain of its own
 //   times=1             send LINK_TIMES
 //   wast=1              `program` is a specification script (tests only)
 //
-// The kernel's command line knows: log=serial|none, quiet, mem=BYTES (use less RAM), and in debug
+// The kernel's command line knows: log=serial|none, quiet, mem=BYTES (use less RAM), prompt (no
+// bin/init.wasm), and in debug
 // builds panic (stop with one, for the test of the report).
 
 #define BOOT_RUN_PATH "boot/run"

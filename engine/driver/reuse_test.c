@@ -282,9 +282,9 @@ static void compiling_ends_when_its_thread_is_to(void **) {
     struct module_error error;
     module_release(embedder_module(&e, reuse)); // the registries are as large as they have to be
     u64 live = host_linux_live_count();
-    host_linux_stop(true);
+    host_linux_stop_nth(1);
     assert_int_equal(module_create(e.engine, reuse, &error, &module), ERR_KILLED);
-    host_linux_stop(false);
+    host_linux_stop_nth(0);
     assert_int_equal(error.status, ERR_KILLED);
     assert_int_equal(host_linux_live_count(), live);
     module_release(embedder_module(&e, reuse));

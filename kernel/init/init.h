@@ -17,7 +17,12 @@ struct boot_state {
 // Runs what boot/run (`records`) says, over the link, and powers off.
 [[noreturn]] void run_from_records(const struct boot_state *boot, struct bytes records);
 
-// Without boot/run: the demonstration, then the prompt.
+// Without boot/run: starts the archive's bin/init.wasm as the first process, and powers off when it
+// has ended well. Returns when there is no such program, or it could not be started, or it failed:
+// all of which has been said.
+void first_run(const struct boot_state *boot);
+
+// The demonstration, then the prompt.
 void demo_run(const struct boot_state *boot);
 [[noreturn]] void prompt_run(const struct boot_state *boot);
 

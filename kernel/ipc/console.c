@@ -4,6 +4,9 @@
 // the line ends or at Ctrl-D (on an empty line: end of file, once; for good where the input ends).
 // Ctrl-C drops the line and calls the interrupt hook. A program therefore reads whole lines, as it
 // would from any terminal.
+//
+// When a program takes the console as a device, all this is that program's business: it reads what
+// is typed byte by byte as it comes.
 
 #include "kernel/ipc/ring.h"
 #include "kernel/ipc/stream.h"
@@ -29,6 +32,7 @@ static struct {
     u8 line[LINE_BYTES];
     u32 line_len;
     u32 ends;         // ends of file that nobody has read yet
+    bool is_device;   // bytes go to `ready` as they come
     bool interrupted; // Ctrl-C came, and the hook was not called yet
 } console;
 
@@ -56,6 +60,10 @@ static void commit_line_locked(void) {
 }
 
 static void type_byte_locked(u8 byte) {
+    if (console.is_device) {
+        ring_put(&console.ready, &byte, min_u64(1, ring_room(&console.ready)));
+        return;
+    }
     switch (byte) {
     case KEY_CTRL_C:
         echo("^C\n");
@@ -189,5 +197,12 @@ void console_init(void (*interrupt)(void)) {
 }
 
 struct object *console_stream(void) {
+    return &console_object;
+}
+
+struct object *console_device(void) {
+    wait_lock(&console.queue);
+    console.is_device = true;
+    wait_unlock(&console.queue);
     return &console_object;
 }

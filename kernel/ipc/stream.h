@@ -9,6 +9,10 @@ void console_init(void (*interrupt)(void));
 // The console, as one object for reading and writing; not a new reference. It lives for good.
 struct object *console_stream(void);
 
+// The same, from now on as a device for a program that is the terminal: typed bytes are read as
+// they come, without echo, and Ctrl-C is one of them.
+struct object *console_device(void);
+
 // The port's interrupt: something was typed. Any context.
 void console_interrupt(void);
 

@@ -46,6 +46,7 @@ static enum status channel_handle(u64 kind, struct handle *out) {
     case KWAST_KIND_PLAIN:
         return OK;
     case KWAST_KIND_STREAM:
+    case KWAST_KIND_TERMINAL:
         out->rights |= wasi_stream_rights(true, true);
         return OK;
     case KWAST_KIND_FILE:
@@ -62,12 +63,17 @@ static enum status channel_handle(u64 kind, struct handle *out) {
 
 static enum object_type object_type_of(u64 kind) {
     static const enum object_type types[] = {
-        [KWAST_KIND_PLAIN] = OBJECT_PLAIN,
-        [KWAST_KIND_STREAM] = OBJECT_STREAM,
-        [KWAST_KIND_FILE] = OBJECT_FILE,
-        [KWAST_KIND_DIRECTORY] = OBJECT_DIRECTORY,
+        [KWAST_KIND_PLAIN] = OBJECT_PLAIN,     [KWAST_KIND_STREAM] = OBJECT_STREAM,
+        [KWAST_KIND_FILE] = OBJECT_FILE,       [KWAST_KIND_DIRECTORY] = OBJECT_DIRECTORY,
+        [KWAST_KIND_TERMINAL] = OBJECT_STREAM,
     };
     return types[kind];
+}
+
+// Gives the process a new channel of this kind.
+static enum status give_channel(struct process *process, u64 kind, struct handle *channel, u64 at) {
+    channel->object->is_terminal = kind == KWAST_KIND_TERMINAL;
+    return kwast_give(process, channel, at);
 }
 
 // (server, value, kind, out)
@@ -82,7 +88,7 @@ enum status kwast_scheme_channel(struct process *process, const u64 *args) {
     if (status == OK)
         status = scheme_channel(server, args[1], object_type_of(args[2]), &channel.object);
     object_release(server);
-    return status == OK ? kwast_give(process, &channel, args[3]) : status;
+    return status == OK ? give_channel(process, args[2], &channel, args[3]) : status;
 }
 
 // (server, kind, out)
@@ -97,7 +103,7 @@ enum status kwast_scheme_root(struct process *process, const u64 *args) {
     if (status == OK)
         status = scheme_root(server, object_type_of(args[1]), &channel.object);
     object_release(server);
-    return status == OK ? kwast_give(process, &channel, args[2]) : status;
+    return status == OK ? give_channel(process, args[1], &channel, args[2]) : status;
 }
 
 // -- Calling ------------------------------------------------------------------------------------
@@ -182,16 +188,19 @@ enum status kwast_scheme_call(struct process *process, const u64 *args) {
     if (status != OK)
         return status;
     struct kwast_call given;
-    struct scheme_call call; // arrays with a count are set as far as that
-    call.handle_count = 0;
-    status = get_call(process, args[1], &given, &call);
+    struct scheme_call *call = thread_lend(sizeof *call); // arrays: set as far as their counts
+    call->handle_count = 0;
+    status = get_call(process, args[1], &given, call);
     if (status == OK)
-        status = get_handles(process, &given, &call);
+        status = get_handles(process, &given, call);
     if (status == OK)
-        status = scheme_call(channel, &call, kwast_deadline(args[2]));
-    release_handles(&call);
+        status = scheme_call(channel, call, kwast_deadline(args[2]));
+    release_handles(call);
     object_release(channel);
-    return status == OK ? put_reply(process, args[1], &given, &call) : status;
+    if (status == OK)
+        status = put_reply(process, args[1], &given, call);
+    thread_lend_end();
+    return status;
 }
 
 // -- Serving ------------------------------------------------------------------------------------

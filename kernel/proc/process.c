@@ -100,10 +100,11 @@ static void enter_table(struct process *process, struct process *parent) {
     spin_unlock(&table.lock);
 }
 
-// Its children become init's.
+// Its children become init's; those of init itself the kernel's.
 static void leave_table(struct process *process) {
     spin_lock(&table.lock);
-    CHECK(process != table.init);
+    if (process == table.init)
+        table.init = NULL;
     list_remove(&process->table_link);
     for (struct list *node; (node = list_pop_front(&process->children)) != NULL;)
         set_parent_locked(container_of(node, struct process, child_link), table.init);
@@ -117,6 +118,24 @@ void process_set_init(struct process *process) {
     spin_lock(&table.lock);
     table.init = process;
     spin_unlock(&table.lock);
+}
+
+// The thread keeps its own reference, for its stack.
+static void leave_aspace(struct process *process) {
+    spin_lock(&process->lock);
+    struct aspace *as = process->aspace;
+    process->aspace = NULL;
+    spin_unlock(&process->lock);
+    aspace_release(as);
+}
+
+enum status process_aspace_get(struct process *process, struct aspace **out) {
+    spin_lock(&process->lock);
+    *out = process->aspace;
+    if (*out != NULL)
+        aspace_retain(*out);
+    spin_unlock(&process->lock);
+    return *out == NULL ? ERR_NOT_FOUND : OK;
 }
 
 static void process_main(void *argument) {
@@ -136,6 +155,7 @@ static void process_main(void *argument) {
     release_resources(process);
     leave_table(process);
     process_thread_leave(thread);
+    leave_aspace(process);
 
     wait_lock(&process->ended);
     process->outcome = outcome_of(process->trap);
@@ -176,6 +196,7 @@ static void free_process(struct process *process) {
         kfree(process->invoke, strlen(process->invoke) + 1);
     string_list_fini(&process->args);
     string_list_fini(&process->env);
+    aspace_release(process->aspace);
     kfree(process, sizeof *process);
 }
 
@@ -210,7 +231,8 @@ static enum status take_imports(struct process *process, struct module *module) 
 static enum status make_instance(struct process *process, struct module *module,
                                  struct module_error *error) {
     struct process_thread *thread = &process->first;
-    thread->store = store_pool_take(module);
+    if (process->aspace == aspace_kernel())
+        thread->store = store_pool_take(module);
     if (thread->store != NULL)
         return store_adopt(thread->store, process, &thread->instance);
     enum status status = store_create(table.engine, process, &thread->store);
@@ -289,6 +311,8 @@ static void init_process(struct process *process, const struct process_config *c
     list_init(&process->children);
     list_init(&process->child_link);
     scheme_party_init(&process->party, &process->handles);
+    process->aspace = config->aspace == NULL ? aspace_kernel() : config->aspace;
+    aspace_retain(process->aspace);
     process->account.limit =
         config->memory_limit == 0 ? PROCESS_MEMORY_DEFAULT : config->memory_limit;
     process->share_value = config->cpu_share == 0 ? CPU_SHARE_USUAL : config->cpu_share;

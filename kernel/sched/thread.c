@@ -45,20 +45,22 @@ static void leave_share(struct thread *thread) {
     thread->share = &cpu_share_of_kernel;
 }
 
-static enum status make_stack(const struct thread_config *config, struct area **out) {
-    struct area *stack = stack_pool_take(config->stack_bytes, config->stack_committed);
+static enum status make_stack(struct aspace *as, const struct thread_config *config,
+                              struct area **out) {
+    struct area *stack = NULL;
+    if (as == aspace_kernel())
+        stack = stack_pool_take(config->stack_bytes, config->stack_committed);
     enum status status;
     if (stack != NULL)
-        status = area_adopt(aspace_kernel(), stack, config->account);
+        status = area_adopt(as, stack, config->account);
     else
-        status =
-            area_create(aspace_kernel(), AREA_STACK, config->stack_bytes, config->account, &stack);
+        status = area_create(as, AREA_STACK, config->stack_bytes, config->account, &stack);
     if (status == OK)
-        status = area_grow(aspace_kernel(), stack, config->stack_committed);
+        status = area_grow(as, stack, config->stack_committed);
     if (status == OK)
         *out = stack;
     else
-        area_destroy(aspace_kernel(), stack); // NULL, when there is none
+        area_destroy(as, stack); // NULL, when there is none
     return status;
 }
 
@@ -66,11 +68,14 @@ enum status thread_create(const struct thread_config *config, struct thread **ou
     struct thread *thread = kmalloc(sizeof *thread);
     if (thread == NULL)
         return ERR_NO_MEMORY;
-    enum status status = make_stack(config, &thread->stack);
+    struct aspace *as = config->aspace == NULL ? aspace_kernel() : config->aspace;
+    enum status status = make_stack(as, config, &thread->stack);
     if (status != OK) {
         kfree(thread, sizeof *thread);
         return status;
     }
+    aspace_retain(as);
+    thread->aspace = as;
 
     thread->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
     thread->name = config->name;
@@ -84,7 +89,7 @@ enum status thread_create(const struct thread_config *config, struct thread **ou
     list_init(&thread->ready_link);
     list_init(&thread->wait_link);
     list_init(&thread->dead_link);
-    arch_context_init(&thread->context, thread->stack->vma.end, thread_main, thread);
+    arch_context_init(&thread->context, as->arch, thread->stack->vma.end, thread_main, thread);
     *out = thread;
     return OK;
 }
@@ -101,7 +106,8 @@ void thread_start(struct thread *thread) {
 
 void thread_discard(struct thread *thread) {
     leave_share(thread);
-    area_destroy(aspace_kernel(), thread->stack);
+    area_destroy(thread->aspace, thread->stack);
+    aspace_release(thread->aspace);
     kfree(thread, sizeof *thread);
 }
 
@@ -111,6 +117,26 @@ void thread_leave_share(void) {
     leave_share(thread);
     thread->slice_left_ns = min_u64(thread->slice_left_ns, thread->share->turn_ns);
     arch_irq_restore(irq);
+}
+
+// -- Lending ------------------------------------------------------------------------------------
+
+struct aspace *thread_aspace(void) {
+    const struct thread *thread = thread_current();
+    return thread == NULL || thread->aspace == NULL ? aspace_kernel() : thread->aspace;
+}
+
+void *thread_lend(usize bytes) {
+    struct thread *thread = thread_current();
+    CHECK(bytes <= sizeof thread->lent && !thread->has_lent);
+    thread->has_lent = true;
+    return thread->lent;
+}
+
+void thread_lend_end(void) {
+    struct thread *thread = thread_current();
+    ASSERT(thread->has_lent);
+    thread->has_lent = false;
 }
 
 // -- Ending -------------------------------------------------------------------------------------
@@ -186,12 +212,13 @@ void thread_kill(struct thread *thread) {
 }
 
 enum status thread_sleep_until(u64 deadline_ns) {
-    struct wait_queue nobody; // wakes it
-    wait_queue_init(&nobody);
-    wait_lock(&nobody);
+    struct wait_queue *nobody = thread_lend(sizeof *nobody); // wakes it
+    wait_queue_init(nobody);
+    wait_lock(nobody);
     enum status status = OK;
     while (status == OK)
-        status = wait_locked(&nobody, deadline_ns);
-    wait_unlock(&nobody);
+        status = wait_locked(nobody, deadline_ns);
+    wait_unlock(nobody);
+    thread_lend_end();
     return status == ERR_TIMED_OUT ? OK : status;
 }

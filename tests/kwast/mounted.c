@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "user/sdk/kwast.h"
+#include "user/sdk/start.h"
 
 static void require(bool is_fine, const char *what) {
     if (is_fine)
@@ -23,36 +23,29 @@ static void require(bool is_fine, const char *what) {
     exit(1);
 }
 
-static kwast_handle start(const char *name, int argc, char **argv, const struct kwast_given *given,
-                          u32 given_count) {
+static kwast_handle run(struct start *start) {
     char path[64];
-    snprintf(path, sizeof path, "/bin/%s.wasm", name);
-    int module = open(path, O_RDONLY);
-    require(module >= 0, path);
-    struct kwast_start config = {
-        .module = (u32)module,
-        .name = name,
-        .given = given,
-        .given_count = given_count,
-    };
     kwast_handle child;
-    errno = (int)kwast_start(&config, argc, argv, &child);
-    require(errno == 0, name);
-    close(module);
+    snprintf(path, sizeof path, "/bin/%s.wasm", start->name);
+    errno = (int)start_run(start, path, &child);
+    require(errno == 0, path);
+    start_fini(start);
     return child;
 }
 
 static kwast_handle start_tmpfs(void) {
     kwast_handle server;
     kwast_handle root;
-    char *args[] = {"tmpfs", "3", "64M"};
+    struct start start;
     require(kwast_scheme_create("tmp", 3, &server) == 0, "scheme");
     require(kwast_scheme_root(server, KWAST_KIND_DIRECTORY, &root) == 0, "root");
-    const struct kwast_given given[] = {
-        kwast_give(2, 2, NULL),
-        {.handle = server, .number = 3, .rights = KWAST_RIGHT_SERVE},
-    };
-    close((int)start("tmpfs", COUNT_OF(args), args, given, COUNT_OF(given)));
+    start_init(&start, "tmpfs");
+    start_argument(&start, "tmpfs");
+    start_argument(&start, "3");
+    start_argument(&start, "64M");
+    start_handle(&start, 2, 2);
+    start_handle_with(&start, server, 3, KWAST_RIGHT_SERVE);
+    close((int)run(&start));
     close((int)server);
     return root;
 }
@@ -102,14 +95,15 @@ int main(int argc, char **argv) {
     int data = openat(root, "root", O_RDONLY | O_DIRECTORY);
     int other = openat(root, "other", O_RDONLY | O_DIRECTORY);
     require(data >= 0 && other >= 0, "open");
-    const struct kwast_given given[] = {
-        kwast_give(0, 0, NULL),
-        kwast_give(1, 1, NULL),
-        kwast_give(2, 2, NULL),
-        kwast_give((u32)data, 3, "/data"),
-        kwast_give((u32)other, 4, "/other"),
-    };
-    kwast_handle child = start(argv[1], argc - 1, argv + 1, given, COUNT_OF(given));
+    struct start start;
+    start_init(&start, argv[1]);
+    for (u32 stream = 0; stream < 3; stream++)
+        start_handle(&start, stream, stream);
+    start_directory(&start, (kwast_handle)data, "/data");
+    start_directory(&start, (kwast_handle)other, "/other");
+    for (int i = 1; i < argc; i++)
+        start_argument(&start, argv[i]);
+    kwast_handle child = run(&start);
     require(kwast_process_wait(child, -1, &status) == 0, "wait");
     return status.outcome == KWAST_EXITED ? (int)status.status : 1;
 }

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "user/sdk/kwast.h"
+#include "user/sdk/start.h"
 
 #define OP_OPEN KWAST_FIRST_OPERATION
 
@@ -73,13 +73,14 @@ int main(int argc, char **argv) {
         return (int)kwast_serve(server, serve, &server);
     need(kwast_scheme_create("once", 4, &server));
     need(kwast_scheme_root(server, KWAST_KIND_PLAIN, &root));
-    const struct kwast_given given[] = {kwast_give(1, 1, NULL), kwast_give(server, 3, NULL)};
-    int module = open("/bin/once.wasm", O_RDONLY);
-    need_errno(module >= 0);
-    struct kwast_start start = {
-        .module = (u32)module, .name = "server", .given = given, .given_count = 2};
-    char *args[] = {argv[0], "server"};
-    need(kwast_start(&start, 2, args, &child));
+    struct start start;
+    start_init(&start, "server");
+    start_argument(&start, argv[0]);
+    start_argument(&start, "server");
+    start_handle(&start, 1, 1);
+    start_handle(&start, server, 3);
+    need(start_run(&start, "/bin/once.wasm", &child));
+    start_fini(&start);
     need_errno(close((int)server) == 0); // only the child serves
     call_once(root);
     use_files();

@@ -1,6 +1,7 @@
 #pragma once
 // The calls of abi/kwast/calls.h for programs in C, and a loop for services. Header only: a program
-// includes this and is linked as any WASI program.
+// includes this and is linked as any WASI program. More convenient things are beside it: start.h
+// starts programs, files.h serves files.
 //
 //   clang-19 --target=wasm32-wasi --sysroot=/usr -I KWAST service.c -o service.wasm
 //
@@ -93,41 +94,4 @@ static inline struct kwast_given kwast_give(kwast_handle handle, u32 number, con
         .name = (u32)(uptr)preopen,
         .name_len = preopen == NULL ? 0 : (u32)strlen(preopen),
     };
-}
-
-// What spawning takes besides the arguments.
-struct kwast_start {
-    kwast_handle module; // a file
-    const char *name;
-    const struct kwast_given *given;
-    u32 given_count;
-    char reason[KWAST_REASON_BYTES]; // why the module was refused
-};
-
-// Starts a process with these arguments, no environment, and this process's limits. E2BIG: more
-// than KWAST_BYTES_MAX bytes of arguments.
-static inline u32 kwast_start(struct kwast_start *start, int argc, char *const *argv,
-                              kwast_handle *out) {
-    char args[KWAST_BYTES_MAX];
-    usize len = 0;
-    for (int i = 0; i < argc; i++) {
-        usize bytes = strlen(argv[i]) + 1;
-        if (bytes > sizeof args - len)
-            return __WASI_ERRNO_2BIG;
-        memcpy(args + len, argv[i], bytes);
-        len += bytes;
-    }
-    start->reason[0] = 0;
-    const struct kwast_spawn spawn = {
-        .module = start->module,
-        .name = (u32)(uptr)start->name,
-        .name_len = (u32)strlen(start->name),
-        .args = (u32)(uptr)args,
-        .args_len = (u32)len,
-        .given = (u32)(uptr)start->given,
-        .given_count = start->given_count,
-        .reason = (u32)(uptr)start->reason,
-        .reason_len = sizeof start->reason,
-    };
-    return kwast_process_spawn(&spawn, out);
 }

@@ -9,8 +9,6 @@
 // It shows what there is to a service: a scheme, its root given to somebody as a directory, and a
 // function that answers one message of the file protocol (abi/kwast/file.h) after the other.
 
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +16,7 @@
 
 #include "abi/kwast/file.h"
 #include "base/status.h"
-#include "user/sdk/kwast.h"
+#include "user/sdk/start.h"
 
 #define OPEN_MAX_FILES 64
 
@@ -136,27 +134,21 @@ static bool serve(void *context, const struct kwast_request *request, const void
 }
 
 // Starts the program with our standard streams and the scheme's root as /names.
-static kwast_handle start(int argc, char **argv, kwast_handle root) {
-    const struct kwast_given given[] = {
-        kwast_give(0, 0, NULL),
-        kwast_give(1, 1, NULL),
-        kwast_give(2, 2, NULL),
-        kwast_give(root, 3, "/names"),
-    };
-    int module = open(argv[0], O_RDONLY);
-    struct kwast_start config = {
-        .module = (u32)module,
-        .name = "client",
-        .given = given,
-        .given_count = COUNT_OF(given),
-    };
+static kwast_handle start_client(int argc, char **argv, kwast_handle root) {
+    struct start start;
     kwast_handle child;
-    errno = module < 0 ? errno : (int)kwast_start(&config, argc, argv, &child);
-    if (errno != 0) {
-        fprintf(stderr, "example: %s: %s %s\n", argv[0], strerror(errno), config.reason);
+    start_init(&start, "client");
+    for (u32 stream = 0; stream < 3; stream++)
+        start_handle(&start, stream, stream);
+    start_directory(&start, root, "/names");
+    for (int i = 0; i < argc; i++)
+        start_argument(&start, argv[i]);
+    u32 error = start_run(&start, argv[0], &child);
+    if (error != 0) {
+        fprintf(stderr, "example: %s: %s %s\n", argv[0], strerror((int)error), start.reason);
         exit(1);
     }
-    close(module);
+    start_fini(&start);
     return child;
 }
 
@@ -180,7 +172,7 @@ int main(int argc, char **argv) {
     if (kwast_scheme_create("names", 5, &server) != 0 ||
         kwast_scheme_root(server, KWAST_KIND_DIRECTORY, &root) != 0)
         return 1;
-    kwast_handle child = start(argc - 1, argv + 1, root);
+    kwast_handle child = start_client(argc - 1, argv + 1, root);
     struct kwast_status status;
     struct pollfd events[] = {{.fd = (int)server, .events = POLLRDNORM},
                               {.fd = (int)child, .events = POLLRDNORM}};

@@ -1,0 +1,9 @@
+#pragma once
+// What is asked of init: calls (abi/kwast/calls.h) on a channel to it, which the manifest gives by
+// `uses init`. An answer is an enum status.
+
+#include "abi/kwast/calls.h"
+
+enum init_op : u32 {
+    INIT_POWER_OFF = KWAST_FIRST_OPERATION, // stops all services, and then the machine
+};

@@ -1,0 +1,26 @@
+#pragma once
+// What is asked of a terminal beyond reading and writing: calls (abi/kwast/calls.h) on a channel of
+// kind KWAST_KIND_TERMINAL. An answer is an enum status.
+//
+// A terminal reads lines: what is typed is echoed and can be edited until the line ends. Ctrl-C,
+// where it is a signal, drops the line and kills the processes in the foreground. Ctrl-D ends the
+// line as it is; on an empty line that is the end of the file. In raw mode, with all flags off, a
+// program reads what is typed as it comes.
+
+#include "abi/kwast/calls.h"
+
+enum terminal_op : u32 {
+    TERMINAL_GET_MODE = KWAST_FIRST_OPERATION, // answers words[0] = enum terminal_mode
+    TERMINAL_SET_MODE,                         // words[0]
+    TERMINAL_GET_SIZE,                         // answers words[0] = columns, words[1] = rows
+    TERMINAL_SET_SIZE,                         // likewise, for a line that cannot tell
+    TERMINAL_SET_FOREGROUND, // handles of processes that Ctrl-C kills; none: nobody
+};
+
+enum terminal_mode : u64 {
+    TERMINAL_LINES = 1 << 0,   // edited lines; otherwise single bytes
+    TERMINAL_ECHO = 1 << 1,    // what is typed is shown
+    TERMINAL_SIGNALS = 1 << 2, // Ctrl-C is not read
+    TERMINAL_RETURNS = 1 << 3, // a carriage return that is typed is read as a newline
+};
+#define TERMINAL_COOKED (TERMINAL_LINES | TERMINAL_ECHO | TERMINAL_SIGNALS | TERMINAL_RETURNS)

@@ -1,0 +1,126 @@
+// Starting programs: arguments, environment and handles are collected, and go to the kernel in one
+// call.
+
+#include "user/sdk/start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define FIRST_DIRECTORY 3u
+#define NAMES_MAX       KWAST_GIVEN_MAX
+
+void start_init(struct start *start, const char *name) {
+    *start = (struct start){.name = name, .next_number = FIRST_DIRECTORY};
+}
+
+static void text_free(struct start_text *text) {
+    free(text->data);
+    *text = (struct start_text){0};
+}
+
+void start_fini(struct start *start) {
+    text_free(&start->args);
+    text_free(&start->env);
+}
+
+// Appends the string with its zero byte.
+static void add_text(struct start *start, struct start_text *text, const char *more) {
+    usize len = strlen(more) + 1;
+    if (len > KWAST_STRINGS_MAX - text->len) {
+        start->error = __WASI_ERRNO_2BIG;
+        return;
+    }
+    if (len > text->size - text->len) {
+        u32 size = 2 * (text->size + (u32)len);
+        char *data = realloc(text->data, size);
+        if (data == NULL) {
+            start->error = __WASI_ERRNO_NOMEM;
+            return;
+        }
+        text->data = data;
+        text->size = size;
+    }
+    memcpy(text->data + text->len, more, len);
+    text->len += (u32)len;
+}
+
+void start_argument(struct start *start, const char *text) {
+    add_text(start, &start->args, text);
+}
+
+void start_variable(struct start *start, const char *text) {
+    add_text(start, &start->env, text);
+}
+
+static void add_given(struct start *start, struct kwast_given given) {
+    if (start->given_count == KWAST_GIVEN_MAX)
+        start->error = __WASI_ERRNO_MFILE;
+    else
+        start->given[start->given_count++] = given;
+}
+
+void start_handle(struct start *start, kwast_handle handle, u32 number) {
+    add_given(start, kwast_give(handle, number, NULL));
+}
+
+void start_handle_with(struct start *start, kwast_handle handle, u32 number, u64 rights) {
+    add_given(start, (struct kwast_given){.handle = handle, .number = number, .rights = rights});
+}
+
+void start_directory(struct start *start, kwast_handle handle, const char *name) {
+    add_given(start, kwast_give(handle, start->next_number++, name));
+}
+
+void start_our_directories(struct start *start) {
+    static char *names[NAMES_MAX]; // what we were given does not change
+    __wasi_prestat_t prestat;
+    for (u32 fd = FIRST_DIRECTORY; __wasi_fd_prestat_get((int)fd, &prestat) == 0; fd++) {
+        u32 index = fd - FIRST_DIRECTORY;
+        if (index == NAMES_MAX)
+            break;
+        u32 len = prestat.u.dir.pr_name_len;
+        if (names[index] == NULL) {
+            char *name = calloc(1, len + 1);
+            if (name == NULL || __wasi_fd_prestat_dir_name((int)fd, (u8 *)name, len) != 0) {
+                free(name);
+                start->error = __WASI_ERRNO_NOMEM;
+                return;
+            }
+            names[index] = name;
+        }
+        if (strcmp(names[index], ".") != 0)
+            start_directory(start, fd, names[index]);
+    }
+}
+
+u32 start_run_module(struct start *start, kwast_handle module, kwast_handle *child) {
+    if (start->error != 0)
+        return start->error;
+    start->reason[0] = 0;
+    struct kwast_spawn spawn = start->limits;
+    spawn.module = module;
+    spawn.name = (u32)(uptr)start->name;
+    spawn.name_len = (u32)strlen(start->name);
+    if (spawn.name_len > KWAST_SPAWN_NAME)
+        spawn.name_len = KWAST_SPAWN_NAME;
+    spawn.args = (u32)(uptr)start->args.data;
+    spawn.args_len = start->args.len;
+    spawn.env = (u32)(uptr)start->env.data;
+    spawn.env_len = start->env.len;
+    spawn.given = (u32)(uptr)start->given;
+    spawn.given_count = start->given_count;
+    spawn.reason = (u32)(uptr)start->reason;
+    spawn.reason_len = sizeof start->reason;
+    return kwast_process_spawn(&spawn, child);
+}
+
+u32 start_run(struct start *start, const char *path, kwast_handle *child) {
+    int module = open(path, O_RDONLY);
+    if (module < 0)
+        return (u32)errno;
+    u32 error = start_run_module(start, (kwast_handle)module, child);
+    close(module);
+    return error;
+}

@@ -1,0 +1,36 @@
+#pragma once
+// The line discipline: what becomes of typed bytes before a program reads them.
+
+#include "abi/kwast/terminal.h"
+#include "base/string.h"
+
+#define LINE_BYTES  4096u
+#define READY_BYTES 16384u
+
+struct line {
+    u64 mode; // enum terminal_mode
+    void (*echo)(void *context, const char *text, usize len);
+    void (*interrupt)(void *context); // Ctrl-C
+    void *context;
+
+    u8 edited[LINE_BYTES]; // not ended yet
+    u32 edited_len;
+    bool is_literal; // Ctrl-V: the next byte is taken as it is
+
+    u8 ready[READY_BYTES]; // a ring: [taken, put), modulo the size
+    u32 taken;
+    u32 put;
+    u32 ends[64]; // places in the ring at which a read ends: ends of lines, of the file
+    u32 end_count;
+};
+
+void line_type(struct line *line, u8 byte);
+
+// Nothing will be typed any more.
+void line_hang_up(struct line *line);
+
+// Whether a read would return at once.
+bool line_is_ready(const struct line *line);
+
+// Takes up to `size` bytes, of one line where there are lines. 0: the end of the file, once.
+u32 line_take(struct line *line, u8 *to, u32 size);

@@ -1,0 +1,441 @@
+// init: the first process. Starts the services of the manifest (manifest.h), each after those that
+// it needs, and starts them again as the manifest says; at the end stops them in the reverse order.
+//
+// The server ends of all schemes are init's as well: so a name stays when its service dies, and who
+// calls it waits for the next one. A service that ends again and again is started after ever longer
+// pauses.
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "abi/kwast/init.h"
+#include "base/status.h"
+#include "user/sdk/start.h"
+#include "user/services/init/manifest.h"
+
+#define MANIFEST_PATH  "/boot/etc/init.conf"
+#define MANIFEST_BYTES 65536u
+#define DEVICE         0
+#define SHOWN          2 // for what we and services say
+#define NS_PER_MS      1000000ull
+#define PAUSE_FIRST_NS (100 * NS_PER_MS)
+#define PAUSE_LAST_NS  (10000 * NS_PER_MS)
+#define HEALTHY_NS     (10000 * NS_PER_MS) // who lived that long starts over with the first pause
+#define NOT_SCHEDULED  UINT64_MAX
+
+// Something that a service can be given by name.
+struct named {
+    const char *name;
+    enum kwast_kind kind;
+    kwast_handle channel;
+    kwast_handle server; // KWAST_NO_HANDLE: the kernel's
+    struct service *owner;
+};
+
+struct service {
+    const struct service_config *config;
+    kwast_handle process; // KWAST_NO_HANDLE: it does not run
+    u64 started_ns;
+    u64 start_at_ns; // when to start it
+    u64 pause_ns;    // before the next start
+    u32 place;       // in the order of the starts; 0: none yet
+};
+
+static struct manifest manifest;
+static struct service services[SERVICES_MAX];
+static struct named names[SERVICES_MAX * SCHEMES_MAX + 3];
+static u32 name_count;
+static kwast_handle own_server;
+static bool is_stopping;
+
+static u64 now_ns(void) {
+    __wasi_timestamp_t now = 0;
+    return __wasi_clock_time_get(__WASI_CLOCKID_MONOTONIC, 1, &now) == 0 ? now : 0;
+}
+
+static const char *error_text(u32 error) {
+    return strerror((int)error);
+}
+
+// -- Names ----------------------------------------------------------------------------------------
+
+static struct named *find_name(const char *name) {
+    for (u32 i = 0; i < name_count; i++) {
+        if (strcmp(names[i].name, name) == 0)
+            return &names[i];
+    }
+    return NULL;
+}
+
+static void add_name(struct named named) {
+    names[name_count++] = named;
+}
+
+// The directories that the kernel gave us.
+static void add_own_directories(void) {
+    add_name((struct named){"boot", KWAST_KIND_DIRECTORY, 3, KWAST_NO_HANDLE, NULL});
+    add_name((struct named){"kernel", KWAST_KIND_DIRECTORY, 4, KWAST_NO_HANDLE, NULL});
+}
+
+static bool add_scheme(const char *name, enum kwast_kind kind, struct service *owner) {
+    struct named named = {.name = name, .kind = kind, .owner = owner};
+    if (find_name(name) != NULL) {
+        fprintf(stderr, "init: %s: the name '%s' is taken\n", owner->config->name, name);
+        return false;
+    }
+    u32 error = kwast_scheme_create(name, strlen(name), &named.server);
+    if (error == 0)
+        error = kwast_scheme_root(named.server, kind, &named.channel);
+    if (error != 0) {
+        fprintf(stderr, "init: scheme '%s': %s\n", name, error_text(error));
+        return false;
+    }
+    add_name(named);
+    return true;
+}
+
+static void add_schemes(void) {
+    add_scheme("init", KWAST_KIND_PLAIN, NULL);
+    own_server = find_name("init")->server;
+    for (u32 i = 0; i < manifest.count; i++) {
+        const struct service_config *config = &manifest.services[i];
+        for (u32 j = 0; j < config->serves_count; j++)
+            add_scheme(config->serves[j].name, config->serves[j].kind, &services[i]);
+    }
+}
+
+// -- Starting -------------------------------------------------------------------------------------
+
+// Descriptors of a service, by name, for $NAME.
+struct numbering {
+    struct {
+        const char *name;
+        u32 number;
+    } items[SCHEMES_MAX + NEEDS_MAX];
+    u32 count;
+    u32 next;
+};
+
+static bool need(const struct service_config *config, const char *name, struct named **out) {
+    *out = find_name(name);
+    if (*out == NULL)
+        fprintf(stderr, "init: %s:%u: %s needs '%s', which nobody serves\n", MANIFEST_PATH,
+                config->line, config->name, name);
+    return *out != NULL;
+}
+
+static u32 number(struct numbering *numbering, const char *name) {
+    numbering->items[numbering->count].name = name;
+    numbering->items[numbering->count++].number = numbering->next;
+    return numbering->next++;
+}
+
+static bool give_streams(struct start *start, const struct service_config *config) {
+    struct named *terminal;
+    switch (config->streams) {
+    case STREAMS_LOG:
+        start_handle(start, SHOWN, 1);
+        start_handle(start, SHOWN, 2);
+        return true;
+    case STREAMS_DEVICE:
+        for (u32 i = 0; i < 3; i++)
+            start_handle(start, DEVICE, i);
+        return true;
+    case STREAMS_TERMINAL:
+        if (!need(config, config->terminal, &terminal))
+            return false;
+        for (u32 i = 0; i < 3; i++)
+            start_handle(start, terminal->channel, i);
+        return true;
+    }
+    return false;
+}
+
+static bool give_directories(struct start *start, const struct service_config *config) {
+    static char paths[NEEDS_MAX][NAME_BYTES + 1];
+    for (u32 i = 0; i < config->sees_count; i++) {
+        struct named *named;
+        if (!need(config, config->sees[i], &named))
+            return false;
+        snprintf(paths[i], sizeof paths[i], "/%s", config->sees[i]);
+        start_directory(start, named->channel, paths[i]);
+    }
+    return true;
+}
+
+static bool give_channels(struct start *start, const struct service_config *config,
+                          struct numbering *numbering) {
+    struct named *named;
+    for (u32 i = 0; i < config->serves_count; i++) {
+        if (!need(config, config->serves[i].name, &named))
+            return false;
+        start_handle_with(start, named->server, number(numbering, named->name), KWAST_RIGHT_SERVE);
+    }
+    for (u32 i = 0; i < config->uses_count; i++) {
+        if (!need(config, config->uses[i], &named))
+            return false;
+        start_handle(start, named->channel, number(numbering, named->name));
+    }
+    return true;
+}
+
+// A word of `run`, with $NAME as a number.
+static bool give_argument(struct start *start, const struct service_config *config,
+                          const struct numbering *numbering, const char *word) {
+    char text[16];
+    if (word[0] != '$') {
+        start_argument(start, word);
+        return true;
+    }
+    for (u32 i = 0; i < numbering->count; i++) {
+        if (strcmp(numbering->items[i].name, word + 1) == 0) {
+            snprintf(text, sizeof text, "%u", numbering->items[i].number);
+            start_argument(start, text);
+            return true;
+        }
+    }
+    fprintf(stderr, "init: %s:%u: %s neither serves nor uses '%s'\n", MANIFEST_PATH, config->line,
+            config->name, word);
+    return false;
+}
+
+static bool prepare(struct start *start, const struct service_config *config) {
+    struct numbering numbering = {.count = 0};
+    if (config->word_count == 0) {
+        fprintf(stderr, "init: %s:%u: %s has no 'run'\n", MANIFEST_PATH, config->line,
+                config->name);
+        return false;
+    }
+    start->limits = config->limits;
+    if (!give_streams(start, config) || !give_directories(start, config))
+        return false;
+    numbering.next = start->next_number;
+    if (!give_channels(start, config, &numbering))
+        return false;
+    start_argument(start, config->name);
+    for (u32 i = 1; i < config->word_count; i++) {
+        if (!give_argument(start, config, &numbering, config->words[i]))
+            return false;
+    }
+    for (u32 i = 0; i < config->variable_count; i++)
+        start_variable(start, config->variables[i]);
+    return true;
+}
+
+// When to try again, if at all.
+static void schedule(struct service *service, bool failed) {
+    enum restart policy = service->config->restart;
+    bool again = policy == RESTART_ALWAYS || (policy == RESTART_ON_FAILURE && failed);
+    u64 now = now_ns();
+    if (now - service->started_ns >= HEALTHY_NS)
+        service->pause_ns = PAUSE_FIRST_NS;
+    service->start_at_ns = again ? now + service->pause_ns : NOT_SCHEDULED;
+    service->pause_ns =
+        service->pause_ns < PAUSE_LAST_NS / 2 ? 2 * service->pause_ns : PAUSE_LAST_NS;
+}
+
+static void start_service(struct service *service) {
+    const struct service_config *config = service->config;
+    struct start start;
+    static u32 last_place;
+    service->start_at_ns = NOT_SCHEDULED;
+    service->started_ns = now_ns();
+    start_init(&start, config->name);
+    if (prepare(&start, config)) {
+        u32 error = start_run(&start, config->words[0], &service->process);
+        if (error != 0) {
+            service->process = KWAST_NO_HANDLE;
+            fprintf(stderr, "init: %s: %s: %s %s\n", config->name, config->words[0],
+                    error_text(error), start.reason);
+            schedule(service, true);
+        } else if (service->place == 0) {
+            service->place = ++last_place;
+        }
+    }
+    start_fini(&start);
+}
+
+static bool starts_after(const struct service *service, const char *name) {
+    const struct named *named = find_name(name);
+    return named != NULL && named->owner != NULL && named->owner != service &&
+           named->owner->started_ns == 0;
+}
+
+// Whether something that the service needs has not been started yet.
+static bool has_to_wait(const struct service *service) {
+    const struct service_config *config = service->config;
+    bool waits = config->streams == STREAMS_TERMINAL && starts_after(service, config->terminal);
+    for (u32 i = 0; i < config->sees_count; i++)
+        waits |= starts_after(service, config->sees[i]);
+    for (u32 i = 0; i < config->uses_count; i++)
+        waits |= starts_after(service, config->uses[i]);
+    return waits;
+}
+
+// Starts all, each after what it needs. Services that need each other are started as they come:
+// calls wait for their servers.
+static void start_all(void) {
+    for (bool any = true, force = false; any || !force;) {
+        force = !any;
+        any = false;
+        for (u32 i = 0; i < manifest.count; i++) {
+            struct service *service = &services[i];
+            if (service->started_ns != 0 || (!force && has_to_wait(service)))
+                continue;
+            start_service(service);
+            any = true;
+        }
+    }
+}
+
+// -- Watching -------------------------------------------------------------------------------------
+
+static void report_end(const struct service *service, const struct kwast_status *status) {
+    const char *name = service->config->name;
+    if (status->outcome == KWAST_TRAPPED)
+        fprintf(stderr, "init: %s trapped (%u)\n", name, status->status);
+    else if (status->outcome == KWAST_KILLED)
+        fprintf(stderr, "init: %s was killed\n", name);
+    else if (status->status != 0)
+        fprintf(stderr, "init: %s ended with status %u\n", name, status->status);
+}
+
+static void watch(struct service *service) {
+    struct kwast_status status;
+    if (service->process == KWAST_NO_HANDLE ||
+        kwast_process_wait(service->process, 0, &status) != 0)
+        return;
+    close((int)service->process);
+    service->process = KWAST_NO_HANDLE;
+    report_end(service, &status);
+    schedule(service, status.outcome != KWAST_EXITED || status.status != 0);
+}
+
+static bool serve(void *context, const struct kwast_request *request, const void *bytes,
+                  struct kwast_reply *reply) {
+    (void)context;
+    (void)bytes;
+    for (u32 i = 0; i < request->handle_count; i++)
+        close((int)request->handles[i]);
+    if (request->operation == INIT_POWER_OFF)
+        is_stopping = true;
+    else
+        reply->answer = ERR_UNSUPPORTED;
+    return request->operation != KWAST_CLOSED;
+}
+
+static void serve_all(void) {
+    struct kwast_request request;
+    static u8 bytes[KWAST_BYTES_MAX];
+    while (kwast_scheme_receive(own_server, &request, bytes, sizeof bytes, 0) == 0) {
+        struct kwast_reply reply = {.number = request.number, .handle = KWAST_NO_HANDLE};
+        if (serve(NULL, &request, bytes, &reply) && request.number != 0)
+            kwast_scheme_reply(own_server, &reply);
+    }
+}
+
+// Milliseconds until the next start that is due; -1: none is.
+static int time_to_next(void) {
+    u64 next = NOT_SCHEDULED;
+    u64 now = now_ns();
+    for (u32 i = 0; i < manifest.count; i++) {
+        if (services[i].start_at_ns < next)
+            next = services[i].start_at_ns;
+    }
+    if (next == NOT_SCHEDULED)
+        return -1;
+    return next <= now ? 0 : (int)((next - now) / NS_PER_MS + 1);
+}
+
+static void wait_for_news(void) {
+    struct pollfd events[SERVICES_MAX + 1] = {{.fd = (int)own_server, .events = POLLRDNORM}};
+    nfds_t count = 1;
+    for (u32 i = 0; i < manifest.count; i++) {
+        if (services[i].process != KWAST_NO_HANDLE)
+            events[count++] = (struct pollfd){.fd = (int)services[i].process, .events = POLLRDNORM};
+    }
+    poll(events, count, time_to_next());
+}
+
+static void run(void) {
+    while (!is_stopping) {
+        wait_for_news();
+        serve_all();
+        u64 now = now_ns();
+        for (u32 i = 0; i < manifest.count; i++) {
+            watch(&services[i]);
+            if (services[i].start_at_ns <= now)
+                start_service(&services[i]);
+        }
+    }
+}
+
+// -- Stopping -------------------------------------------------------------------------------------
+
+static void sync_all(void) {
+    for (u32 i = 0; i < name_count; i++) {
+        bool is_served = names[i].owner != NULL && names[i].owner->process != KWAST_NO_HANDLE;
+        if (is_served && names[i].kind == KWAST_KIND_DIRECTORY)
+            fsync((int)names[i].channel);
+    }
+}
+
+// Stops services in the reverse order of their starts.
+static void stop_all(void) {
+    struct kwast_status status;
+    for (u32 place = SERVICES_MAX; place != 0; place--) {
+        for (u32 i = 0; i < manifest.count; i++) {
+            struct service *service = &services[i];
+            if (service->place != place || service->process == KWAST_NO_HANDLE)
+                continue;
+            kwast_process_kill(service->process);
+            kwast_process_wait(service->process, -1, &status);
+        }
+    }
+}
+
+// -- The beginning --------------------------------------------------------------------------------
+
+static bool read_manifest(void) {
+    static char text[MANIFEST_BYTES];
+    int file = open(MANIFEST_PATH, O_RDONLY);
+    ssize_t len = file < 0 ? -1 : read(file, text, sizeof text);
+    if (len < 0) {
+        perror("init: " MANIFEST_PATH);
+        return false;
+    }
+    close(file);
+    if (len == sizeof text) {
+        fprintf(stderr, "init: %s: more than %u bytes\n", MANIFEST_PATH, MANIFEST_BYTES - 1);
+        return false;
+    }
+    text[len] = 0;
+    if (!manifest_parse(&manifest, text)) {
+        fprintf(stderr, "init: %s:%u: %s\n", MANIFEST_PATH, manifest.error_line, manifest.error);
+        return false;
+    }
+    return true;
+}
+
+int main(void) {
+    if (!read_manifest())
+        return 1;
+    for (u32 i = 0; i < manifest.count; i++)
+        services[i] = (struct service){
+            .config = &manifest.services[i],
+            .process = KWAST_NO_HANDLE,
+            .start_at_ns = NOT_SCHEDULED,
+            .pause_ns = PAUSE_FIRST_NS,
+        };
+    add_own_directories();
+    add_schemes();
+    start_all();
+    run();
+    sync_all();
+    stop_all();
+    return 0;
+}

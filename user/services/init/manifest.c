@@ -1,0 +1,253 @@
+// Reading the manifest: lines into words, words into the fields of a service. Nothing is looked up
+// here: whether what a service needs exists is found out when it is to start.
+
+#include "user/services/init/manifest.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct words {
+    char *at[WORDS_MAX];
+    u32 count;
+};
+
+// Says what is wrong with the line.
+static bool __attribute__((format(printf, 2, 3))) wrong(struct manifest *manifest,
+                                                        const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(manifest->error, sizeof manifest->error, format, args);
+    va_end(args);
+    return false;
+}
+
+static bool split(struct manifest *manifest, char *line, struct words *out) {
+    out->count = 0;
+    for (char *rest = line, *word; (word = strtok_r(rest, " \t\r", &rest)) != NULL;) {
+        if (word[0] == '#')
+            break;
+        if (out->count == WORDS_MAX)
+            return wrong(manifest, "more than %u words", WORDS_MAX);
+        out->at[out->count++] = word;
+    }
+    return true;
+}
+
+static bool copy_name(struct manifest *manifest, const char *word, char out[NAME_BYTES]) {
+    usize len = strlen(word);
+    if (len >= NAME_BYTES || strchr(word, '/') != NULL)
+        return wrong(manifest, "'%.40s' is no name: at most %u bytes, without slashes", word,
+                     NAME_BYTES - 1);
+    memcpy(out, word, len + 1);
+    return true;
+}
+
+static bool parse_number(struct manifest *manifest, const char *word, u64 most, u64 *out) {
+    static const char units[] = "KMG";
+    char *end;
+    unsigned long long value = strtoull(word, &end, 10);
+    const char *unit = *end != 0 ? strchr(units, *end) : NULL;
+    u32 shift = unit != NULL ? 10 * (u32)(unit - units + 1) : 0;
+    bool is_number = end != word && (*end == 0 || (unit != NULL && end[1] == 0));
+    if (!is_number || value == 0 || value > most >> shift)
+        return wrong(manifest, "'%.40s' is no number from 1 to %llu (K, M and G may follow)", word,
+                     (unsigned long long)most);
+    *out = (u64)value << shift;
+    return true;
+}
+
+static bool pick(struct manifest *manifest, const char *word, const char *const *choices, u32 count,
+                 u32 *out) {
+    for (u32 i = 0; i < count; i++) {
+        if (strcmp(word, choices[i]) == 0) {
+            *out = i;
+            return true;
+        }
+    }
+    return wrong(manifest, "'%.40s' is none of its choices", word);
+}
+
+// -- Keys -----------------------------------------------------------------------------------------
+
+typedef bool (*key_parser)(struct manifest *manifest, struct service_config *service,
+                           const struct words *words);
+
+static bool parse_run(struct manifest *manifest, struct service_config *service,
+                      const struct words *words) {
+    (void)manifest;
+    for (u32 i = 1; i < words->count; i++)
+        service->words[i - 1] = words->at[i];
+    service->word_count = words->count - 1;
+    return true;
+}
+
+static bool parse_serves(struct manifest *manifest, struct service_config *service,
+                         const struct words *words) {
+    static const char *const kinds[] = {"calls", "stream", "file", "directory", "terminal"};
+    u32 kind = KWAST_KIND_DIRECTORY;
+    if (service->serves_count == SCHEMES_MAX)
+        return wrong(manifest, "serves more than %u schemes", SCHEMES_MAX);
+    struct served *served = &service->serves[service->serves_count];
+    if (!copy_name(manifest, words->at[1], served->name) ||
+        (words->count > 2 && !pick(manifest, words->at[2], kinds, COUNT_OF(kinds), &kind)))
+        return false;
+    served->kind = (enum kwast_kind)kind;
+    service->serves_count++;
+    return true;
+}
+
+static bool add_names(struct manifest *manifest, const struct words *words,
+                      char (*names)[NAME_BYTES], u32 *count) {
+    for (u32 i = 1; i < words->count; i++) {
+        if (*count == NEEDS_MAX)
+            return wrong(manifest, "more than %u names", NEEDS_MAX);
+        if (!copy_name(manifest, words->at[i], names[*count]))
+            return false;
+        (*count)++;
+    }
+    return true;
+}
+
+static bool parse_sees(struct manifest *manifest, struct service_config *service,
+                       const struct words *words) {
+    return add_names(manifest, words, service->sees, &service->sees_count);
+}
+
+static bool parse_uses(struct manifest *manifest, struct service_config *service,
+                       const struct words *words) {
+    return add_names(manifest, words, service->uses, &service->uses_count);
+}
+
+static bool parse_streams(struct manifest *manifest, struct service_config *service,
+                          const struct words *words) {
+    static const char *const kinds[] = {"log", "device", "terminal"};
+    u32 kind;
+    if (!pick(manifest, words->at[1], kinds, COUNT_OF(kinds), &kind))
+        return false;
+    service->streams = (enum streams)kind;
+    if (service->streams != STREAMS_TERMINAL)
+        return true;
+    if (words->count < 3)
+        return wrong(manifest, "streams terminal NAME: whose?");
+    return copy_name(manifest, words->at[2], service->terminal);
+}
+
+static bool parse_env(struct manifest *manifest, struct service_config *service,
+                      const struct words *words) {
+    for (u32 i = 1; i < words->count; i++) {
+        if (service->variable_count == VARIABLES_MAX)
+            return wrong(manifest, "more than %u variables", VARIABLES_MAX);
+        if (strchr(words->at[i], '=') == NULL)
+            return wrong(manifest, "'%.40s' is no NAME=VALUE", words->at[i]);
+        service->variables[service->variable_count++] = words->at[i];
+    }
+    return true;
+}
+
+static bool parse_memory(struct manifest *manifest, struct service_config *service,
+                         const struct words *words) {
+    return parse_number(manifest, words->at[1], 1ull << 40, &service->limits.memory_limit);
+}
+
+static bool parse_small(struct manifest *manifest, const struct words *words, u64 most, u32 *out) {
+    u64 value;
+    if (!parse_number(manifest, words->at[1], most, &value))
+        return false;
+    *out = (u32)value;
+    return true;
+}
+
+static bool parse_handles(struct manifest *manifest, struct service_config *service,
+                          const struct words *words) {
+    return parse_small(manifest, words, 1u << 20, &service->limits.handle_limit);
+}
+
+static bool parse_threads(struct manifest *manifest, struct service_config *service,
+                          const struct words *words) {
+    return parse_small(manifest, words, 1u << 16, &service->limits.thread_limit);
+}
+
+static bool parse_share(struct manifest *manifest, struct service_config *service,
+                        const struct words *words) {
+    return parse_small(manifest, words, 1000, &service->limits.cpu_share);
+}
+
+static bool parse_isolation(struct manifest *manifest, struct service_config *service,
+                            const struct words *words) {
+    static const char *const kinds[] = {"sip", "domain"};
+    return pick(manifest, words->at[1], kinds, COUNT_OF(kinds), &service->limits.isolation);
+}
+
+static bool parse_restart(struct manifest *manifest, struct service_config *service,
+                          const struct words *words) {
+    static const char *const policies[] = {"never", "failure", "always"};
+    u32 policy;
+    if (!pick(manifest, words->at[1], policies, COUNT_OF(policies), &policy))
+        return false;
+    service->restart = (enum restart)policy;
+    return true;
+}
+
+static const struct {
+    const char *key;
+    key_parser parse;
+} keys[] = {
+    {"run", parse_run},       {"serves", parse_serves},       {"sees", parse_sees},
+    {"uses", parse_uses},     {"streams", parse_streams},     {"env", parse_env},
+    {"memory", parse_memory}, {"handles", parse_handles},     {"threads", parse_threads},
+    {"share", parse_share},   {"isolation", parse_isolation}, {"restart", parse_restart},
+};
+
+// -- Lines ----------------------------------------------------------------------------------------
+
+static bool begin_service(struct manifest *manifest, const struct words *words, u32 line) {
+    if (manifest->count == SERVICES_MAX)
+        return wrong(manifest, "more than %u services", SERVICES_MAX);
+    struct service_config *service = &manifest->services[manifest->count];
+    *service = (struct service_config){.line = line};
+    if (!copy_name(manifest, words->at[1], service->name))
+        return false;
+    for (u32 i = 0; i < manifest->count; i++) {
+        if (strcmp(manifest->services[i].name, service->name) == 0)
+            return wrong(manifest, "a second service '%s'", service->name);
+    }
+    manifest->count++;
+    return true;
+}
+
+static bool parse_line(struct manifest *manifest, char *text, u32 line) {
+    struct words words;
+    if (!split(manifest, text, &words))
+        return false;
+    if (words.count == 0)
+        return true;
+    if (words.count == 1)
+        return wrong(manifest, "'%.40s' without anything behind it", words.at[0]);
+    if (strcmp(words.at[0], "service") == 0)
+        return begin_service(manifest, &words, line);
+    if (manifest->count == 0)
+        return wrong(manifest, "'%.40s' before any 'service NAME'", words.at[0]);
+    for (u32 i = 0; i < COUNT_OF(keys); i++) {
+        if (strcmp(words.at[0], keys[i].key) == 0)
+            return keys[i].parse(manifest, &manifest->services[manifest->count - 1], &words);
+    }
+    return wrong(manifest, "'%.40s' is no key", words.at[0]);
+}
+
+bool manifest_parse(struct manifest *manifest, char *text) {
+    manifest->count = 0;
+    manifest->error[0] = 0;
+    manifest->error_line = 0;
+    for (char *line = text; line != NULL;) {
+        char *end = strchr(line, '\n');
+        if (end != NULL)
+            *end = 0;
+        manifest->error_line++;
+        if (!parse_line(manifest, line, manifest->error_line))
+            return false;
+        line = end != NULL ? end + 1 : NULL;
+    }
+    return true;
+}

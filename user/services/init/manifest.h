@@ -1,0 +1,67 @@
+#pragma once
+// The manifest: which services there are, and what each of them has. docs/system.md describes it
+// for people.
+//
+//   # a comment
+//   service tmp
+//       run       /boot/bin/tmpfs.wasm $tmp 256M
+//       serves    tmp directory
+//       memory    300M
+//       restart   always
+//
+// A block begins with `service NAME`; each line is a key and words. In the words of `run`, $NAME is
+// the descriptor of what is called NAME: a scheme that the service serves, or a channel it uses.
+
+#include "base/types.h"
+#include "user/sdk/kwast.h"
+
+#define NAME_BYTES    32u
+#define SERVICES_MAX  64u
+#define WORDS_MAX     32u
+#define SCHEMES_MAX   4u
+#define NEEDS_MAX     16u
+#define VARIABLES_MAX 16u
+
+enum restart { RESTART_NEVER, RESTART_ON_FAILURE, RESTART_ALWAYS };
+
+// What descriptors 0 to 2 are.
+enum streams {
+    STREAMS_LOG,      // nothing to read; what is written is shown on the console
+    STREAMS_DEVICE,   // the console as a device
+    STREAMS_TERMINAL, // a service's
+};
+
+struct served {
+    char name[NAME_BYTES];
+    enum kwast_kind kind;
+};
+
+struct service_config {
+    u32 line; // in the manifest
+    char name[NAME_BYTES];
+    char *words[WORDS_MAX]; // of `run`: the module's path, and arguments
+    u32 word_count;
+    struct served serves[SCHEMES_MAX];
+    u32 serves_count;
+    char sees[NEEDS_MAX][NAME_BYTES]; // directories, as /NAME
+    u32 sees_count;
+    char uses[NEEDS_MAX][NAME_BYTES]; // channels
+    u32 uses_count;
+    enum streams streams;
+    char terminal[NAME_BYTES];
+    char *variables[VARIABLES_MAX];
+    u32 variable_count;
+    struct kwast_spawn limits; // memory, handles, threads, CPU share, isolation
+    enum restart restart;
+};
+
+struct manifest {
+    struct service_config services[SERVICES_MAX];
+    u32 count;
+    char error[128]; // what is wrong with it; empty: nothing
+    u32 error_line;
+};
+
+// Takes `text`, which is NUL-terminated, apart: it is changed, and must stay. False: `error` says
+// what is wrong, in `error_line`.
+bool manifest_parse(struct manifest *manifest, char *text);
