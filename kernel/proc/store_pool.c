@@ -101,12 +101,12 @@ void store_pool_drop(const struct module *module) {
     }
 }
 
-static void trim(void) {
+static void store_pool_trim(void) {
     store_pool_drop(NULL);
 }
 
 void store_pool_init(void) {
     for (u32 cpu = 0; cpu < ARCH_CPUS_MAX; cpu++)
         spin_init(&pools[cpu].lock, LOCK_STORE_POOL, "store pool");
-    reclaim_register(trim);
+    reclaim_register(store_pool_trim);
 }

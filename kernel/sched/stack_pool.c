@@ -71,7 +71,7 @@ bool stack_pool_put(struct area *stack) {
     return has_room;
 }
 
-static void trim(void) {
+static void stack_pool_trim(void) {
     for (u32 cpu = 0; cpu < ARCH_CPUS_MAX; cpu++) {
         struct stack_pool *pool = &pools[cpu];
         while (__atomic_load_n(&pool->count, __ATOMIC_RELAXED) != 0) {
@@ -86,5 +86,5 @@ void stack_pool_init(void) {
         spin_init(&pools[cpu].lock, LOCK_STACK_POOL, "stack pool");
         pools[cpu].count = 0; // a test boots more than once
     }
-    reclaim_register(trim);
+    reclaim_register(stack_pool_trim);
 }
