@@ -83,7 +83,8 @@ static u8 *bytes_at(const struct area *area, u64 page) {
 }
 
 static struct guest_memory guest_of(const struct area *area) {
-    return (struct guest_memory){.base = {area->vma.start}, .bytes = area->accessible};
+    return (struct guest_memory){
+        .aspace = aspace_kernel(), .base = {area->vma.start}, .bytes = area->accessible};
 }
 
 static u64 frames_in_use(void) {
