@@ -549,16 +549,6 @@ enum status aspace_fault(struct aspace *as, struct virt_addr address, enum fault
     return status;
 }
 
-bool aspace_shares_page(struct aspace *as, struct virt_addr address) {
-    spin_lock(&as->lock);
-    const struct area *area = area_of(vma_find(&as->slots, address.value));
-    struct phys_addr ignored;
-    bool is_shared = area != NULL && area->image != NULL &&
-                     image_find(area->image, page_in(area, address.value), &ignored);
-    spin_unlock(&as->lock);
-    return is_shared;
-}
-
 enum status aspace_fault_own(struct aspace *as, struct virt_addr address, enum fault_access access,
                              const struct memory_account *account) {
     spin_lock(&as->lock);

@@ -116,10 +116,6 @@ MUST_USE enum status aspace_fault_own(struct aspace *as, struct virt_addr addres
                                       enum fault_access access,
                                       const struct memory_account *account);
 
-// Whether a page may be mapped for reading only because its area starts with an image: so a write
-// to what is mapped there is nothing strange. Any context.
-bool aspace_shares_page(struct aspace *as, struct virt_addr address);
-
 // The frame that a read or write at a page would reach. It stays there as long as the lock is held.
 // ERR_NOT_FOUND: there is a fault to repair first. ERR_FAULT: the page shows a device.
 MUST_USE enum status aspace_reach_locked(struct aspace *as, struct virt_addr page,

@@ -30,9 +30,7 @@ static struct aspace *start(void) {
 
 // What the port calls. In the tests no fault is anybody's mistake.
 struct fault_result upcall_fault(const struct fault *fault) {
-    bool is_repairable =
-        !fault->is_present ||
-        (fault->access == FAULT_WRITE && aspace_shares_page(aspace_kernel(), fault->address));
+    bool is_repairable = !fault->is_present || fault->access == FAULT_WRITE;
     if (!is_repairable)
         return (struct fault_result){.action = FAULT_BUG};
     enum status status = aspace_fault(aspace_kernel(), fault->address, fault->access);
