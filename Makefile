@@ -510,20 +510,20 @@ $(out)/wasm/%.o: %.c | $(ready)
 	@mkdir -p $(@D)
 	$(Q)clang-19 $(sdk_flags) -c $< -o $@
 
-# Services are folders.
-services := $(notdir $(patsubst %/,%,$(wildcard user/services/*/)))
-service_files := $(addprefix $(out)/programs/,$(addsuffix .wasm,$(services)))
+# Services are folders, and so are larger programs.
+folders := $(patsubst %/,%,$(wildcard user/services/*/ user/programs/*/))
+folder_files := $(addprefix $(out)/programs/,$(addsuffix .wasm,$(notdir $(folders))))
 .PHONY: services
-services: $(service_files)
-programs test-programs: $(service_files)
+services: $(folder_files)
+programs test-programs: $(folder_files)
 
-define service_rule
-$(out)/programs/$(1).wasm: $(patsubst %.c,$(out)/wasm/%.o,$(wildcard user/services/$(1)/*.c)) $(sdk)
+define folder_rule
+$(out)/programs/$(notdir $(1)).wasm: $(patsubst %.c,$(out)/wasm/%.o,$(wildcard $(1)/*.c)) $(sdk)
 	$$(call say,LINK,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)clang-19 $(wasm_link) $$^ -o $$@
 endef
-$(foreach service,$(services),$(eval $(call service_rule,$(service))))
+$(foreach folder,$(folders),$(eval $(call folder_rule,$(folder))))
 
 .PHONY: programs test-programs
 programs: $(call program_files,$(program_sources))
