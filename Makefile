@@ -198,7 +198,7 @@ spec-machines: $(out)/spec.elf $(out)/spec-hosted
 
 # The port alone, with a payload that tests it in place of the kernel (tests/boot/arch_test.py).
 arch_test_objects = $(patsubst %,$(kout)/kernel/%.o,$(base_c) base/string.c $(arch_c) $(arch_s) \
-                    tests/boot/arch_payload.c tests/boot/arch_payload_cpus.c tests/boot/arch_payload_asm.S) $(kout)/kernel/gen/font.c.o
+                    tests/boot/arch_payload.c tests/boot/arch_payload_aspaces.c tests/boot/arch_payload_cpus.c tests/boot/arch_payload_asm.S) $(kout)/kernel/gen/font.c.o
 
 $(kout)/arch-test.first.elf: $(arch_test_objects) kernel/arch/x86_64/kernel.ld
 	$(link_kernel)
@@ -492,7 +492,9 @@ $(out)/unit/wast: $(patsubst %,$(out)/unit/obj/%.o,$(spec_c)) $(foreach l,tool e
 # it is installed, after linking with -O: programs must not depend on what else is installed.
 wasm_target := --target=wasm32-wasi --sysroot=/usr
 wasm_flags := $(wasm_target) -I. -O2 -Wall -Wextra -Werror
-wasm_deps = -MMD -MP -MF $(@D)/.$(@F).d -MT $@
+# What a program was made of; that a source has moved since is no error.
+wasm_deps = -MMD -MP -MF $(@D)/.$(@F).dep -MT $@
+wasm_done = echo '$<:' >> $(@D)/.$(@F).dep
 wasm_link := $(wasm_target) -Wl,--strip-debug
 program_sources := $(foreach e,c cc rs,$(wildcard user/programs/*.$(e)))
 test_program_sources := $(foreach e,c cc rs wat,$(wildcard tests/programs/*.$(e) tests/kwast/*.$(e)))
@@ -533,12 +535,12 @@ define program_rules
 $(out)/programs/%.wasm: $(1)/%.c $(sdk) | $$(ready)
 	$$(call say,WASM,$$<)
 	@mkdir -p $$(@D)
-	$$(Q)clang-19 $(wasm_flags) $$(wasm_deps) -c $$< -o $$(@D)/.$$(@F).o && \
+	$$(Q)clang-19 $(wasm_flags) $$(wasm_deps) -c $$< -o $$(@D)/.$$(@F).o && $$(wasm_done) && \
 	    clang-19 $(wasm_link) $$(@D)/.$$(@F).o $(sdk) -o $$@
 $(out)/programs/%.wasm: $(1)/%.cc | $$(ready)
 	$$(call say,WASM,$$<)
 	@mkdir -p $$(@D)
-	$$(Q)clang++-19 $(wasm_flags) -std=c++20 -fno-exceptions $$(wasm_deps) -c $$< -o $$(@D)/.$$(@F).o && \
+	$$(Q)clang++-19 $(wasm_flags) -std=c++20 -fno-exceptions $$(wasm_deps) -c $$< -o $$(@D)/.$$(@F).o && $$(wasm_done) && \
 	    clang++-19 $(wasm_link) $$(@D)/.$$(@F).o -o $$@
 $(out)/programs/%.wasm: $(1)/%.rs | $$(ready)
 	$$(call say,WASM,$$<)
@@ -559,7 +561,7 @@ thread_link := $(wasm_link) -nostdlib -Wl,--import-memory,--shared-memory,--max-
 $(out)/programs/%.wasm: tests/threads/%.c | $(ready)
 	$(call say,WASM,$<)
 	@mkdir -p $(@D)
-	$(Q)clang-19 $(wasm_flags) $(thread_flags) $(wasm_deps) -c $< -o $(@D)/.$(@F).o && \
+	$(Q)clang-19 $(wasm_flags) $(thread_flags) $(wasm_deps) -c $< -o $(@D)/.$(@F).o && $(wasm_done) && \
 	    clang-19 $(thread_link) $(@D)/.$(@F).o -o $@
 $(out)/programs/%.wasm: tests/threads/%.wat | $(ready)
 	$(call say,WASM,$<)
@@ -634,4 +636,5 @@ tidy: format-check layers lint
 clean:
 	rm -rf $(out)
 
--include $(shell find $(out)/host $(out)/unit $(out)/checked $(out)/fuzz $(out)/tsan $(out)/wasm $(out)/programs $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
+-include $(shell find $(out)/host $(out)/unit $(out)/checked $(out)/fuzz $(out)/tsan $(out)/wasm $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
+-include $(wildcard $(out)/programs/.*.dep)

@@ -16,13 +16,14 @@ import sys
 
 import compile as compile_family
 import kernel as kernel_family
+import machines as machine_family
 import run as run_family
 import start as start_family
 from common import ROOT, Context, Unavailable
 from environment import describe
 from table import print_table
 
-FAMILIES = [compile_family, run_family, start_family, kernel_family]
+FAMILIES = [compile_family, run_family, start_family, kernel_family, machine_family]
 PEERS = ["native", "wasm2c", "liftoff", "turbofan", "node", "none"]
 
 

@@ -39,12 +39,14 @@ struct window {
     u32 pages; // 0: closed
 };
 
-// An entry is a frame's address with the rights in its low bits, or 0.
-struct arch_aspace {
+// What arch_aspace.root points to. An entry is a frame's address with the rights in its low bits,
+// or 0. Tables of the kernel's regions are the kernel's alone.
+struct fake_tables {
     u64 *tables[TABLE_COUNT];
     u32 used[TABLE_COUNT];
     u64 table_frames;
     u64 pages;
+    struct phys_addr root_frame; // but the kernel's
 };
 
 static struct {
@@ -55,7 +57,10 @@ static struct {
     enum owner owned[FRAME_COUNT];
     u8 shown[FRAME_COUNT]; // windows that show the frame
     struct window windows[WINDOWS_MAX];
+    struct fake_tables kernel_tables;
     struct arch_aspace kernel_aspace;
+    struct arch_aspace *current_aspace;
+    u64 aspaces;
     struct boot_info boot;
     bool irq_enabled;
     void (*irq_hook)(void);
@@ -66,6 +71,10 @@ static struct {
     void (*window_close_act)(void *context);
     void *window_close_context;
 } fake;
+
+static struct fake_tables *tables_of(const struct arch_aspace *as) {
+    return (struct fake_tables *)(uptr)as->root;
+}
 
 // -- RAM ---------------------------------------------------------------------------------------
 
@@ -149,6 +158,8 @@ const struct boot_info *fake_machine_start(const struct fake_machine *machine) {
     fake.boot.cpu_count = 1;
     fake.now_ns = 1;
     fake.random = 1;
+    fake.kernel_aspace.root = (uptr)&fake.kernel_tables;
+    fake.current_aspace = &fake.kernel_aspace;
     ram_start(machine);
     return &fake.boot;
 }
@@ -234,8 +245,45 @@ struct arch_aspace *arch_aspace_kernel(void) {
     return &fake.kernel_aspace;
 }
 
+struct arch_aspace *arch_aspace_current(void) {
+    return fake.current_aspace;
+}
+
+void fake_aspace_enter(struct arch_aspace *as) {
+    fake.current_aspace = as;
+}
+
+bool arch_aspaces_are_apart(void) {
+    return true;
+}
+
+// The root takes a frame, so that running out of them happens here, too.
+enum status arch_aspace_create(struct arch_aspace *as) {
+    struct phys_addr frame;
+    if (!upcall_frame_alloc(&frame))
+        return ERR_NO_MEMORY;
+    struct fake_tables *tables = calloc(1, sizeof *tables);
+    CHECK(tables != NULL);
+    tables->root_frame = frame;
+    *as = (struct arch_aspace){.root = (uptr)tables, .number = ++fake.aspaces};
+    return OK;
+}
+
+void arch_aspace_destroy(struct arch_aspace *as) {
+    struct fake_tables *tables = tables_of(as);
+    CHECK(as != fake.current_aspace && as != &fake.kernel_aspace);
+    CHECK(tables->pages == 0 && tables->table_frames == 0);
+    upcall_frame_free(tables->root_frame);
+    free(tables);
+    as->root = 0;
+}
+
 struct virt_range arch_slots_region(void) {
     return (struct virt_range){{SLOTS_START}, SLOTS_BYTES};
+}
+
+struct virt_range arch_aspace_slots(const struct arch_aspace *) {
+    return arch_slots_region();
 }
 
 struct virt_range arch_code_region(void) {
@@ -260,12 +308,25 @@ static u64 table_index(u64 va) {
     return (SLOTS_BYTES + va - CODE_START) / TABLE_SPAN;
 }
 
-static u64 *entry_of(struct arch_aspace *as, u64 va) {
+// Only slots differ between address spaces.
+static struct fake_tables *tables_for(const struct arch_aspace *as, u64 va) {
+    bool is_slots = va >= SLOTS_START && va < SLOTS_START + SLOTS_BYTES;
+    CHECK(is_slots || as == &fake.kernel_aspace);
+    return tables_of(as);
+}
+
+// Where the running code finds `va`.
+static struct fake_tables *tables_here(u64 va) {
+    bool is_slots = va >= SLOTS_START && va < SLOTS_START + SLOTS_BYTES;
+    return tables_of(is_slots ? fake.current_aspace : &fake.kernel_aspace);
+}
+
+static u64 *entry_of(const struct fake_tables *as, u64 va) {
     u64 *table = as->tables[table_index(va)];
     return table == NULL ? NULL : &table[va / PAGE_SIZE % TABLE_ENTRIES];
 }
 
-static bool table_add(struct arch_aspace *as, u64 index) {
+static bool table_add(struct fake_tables *as, u64 index) {
     struct phys_addr frame;
     if (as->tables[index] != NULL)
         return true;
@@ -279,7 +340,7 @@ static bool table_add(struct arch_aspace *as, u64 index) {
     return true;
 }
 
-static void table_drop_if_empty(struct arch_aspace *as, u64 index) {
+static void table_drop_if_empty(struct fake_tables *as, u64 index) {
     if (as->tables[index] == NULL || as->used[index] != 0)
         return;
     upcall_frame_free(arch_frame_of(as->tables[index]));
@@ -287,7 +348,7 @@ static void table_drop_if_empty(struct arch_aspace *as, u64 index) {
     as->table_frames--;
 }
 
-static bool tables_add(struct arch_aspace *as, u64 va, u64 bytes) {
+static bool tables_add(struct fake_tables *as, u64 va, u64 bytes) {
     bool injected = fake.map_fail_countdown != 0 && --fake.map_fail_countdown == 0;
     u64 first = table_index(va);
     u64 last = table_index(va + bytes - 1);
@@ -301,8 +362,9 @@ static bool tables_add(struct arch_aspace *as, u64 va, u64 bytes) {
     return true;
 }
 
-enum status arch_map(struct arch_aspace *as, struct virt_addr va, struct phys_addr pa, u64 pages,
-                     enum page_rights rights) {
+enum status arch_map(struct arch_aspace *aspace, struct virt_addr va, struct phys_addr pa,
+                     u64 pages, enum page_rights rights) {
+    struct fake_tables *as = tables_for(aspace, va.value);
     CHECK(pages != 0);
     CHECK(is_aligned(va.value | pa.value, PAGE_SIZE));
     CHECK((rights & PAGE_WRITE) == 0 || (rights & PAGE_EXEC) == 0);
@@ -329,7 +391,7 @@ enum status arch_map(struct arch_aspace *as, struct virt_addr va, struct phys_ad
 }
 
 // Clears the entries of one table in [va, end) and visits their frames.
-static void table_unmap(struct arch_aspace *as, u64 va, u64 end,
+static void table_unmap(struct fake_tables *as, u64 va, u64 end,
                         void (*visit)(void *context, struct phys_addr frame), void *context) {
     u64 cleared[TABLE_ENTRIES];
     u32 count = 0;
@@ -350,8 +412,9 @@ static void table_unmap(struct arch_aspace *as, u64 va, u64 end,
     }
 }
 
-void arch_unmap(struct arch_aspace *as, struct virt_addr va, u64 pages,
+void arch_unmap(struct arch_aspace *aspace, struct virt_addr va, u64 pages,
                 void (*visit)(void *context, struct phys_addr frame), void *context) {
+    struct fake_tables *as = tables_for(aspace, va.value);
     u64 end = va.value + pages * PAGE_SIZE;
     for (u64 at = va.value; at < end;) {
         u64 next = min_u64(end, align_down(at, TABLE_SPAN) + TABLE_SPAN);
@@ -363,7 +426,9 @@ void arch_unmap(struct arch_aspace *as, struct virt_addr va, u64 pages,
     }
 }
 
-void arch_protect(struct arch_aspace *as, struct virt_addr va, u64 pages, enum page_rights rights) {
+void arch_protect(struct arch_aspace *aspace, struct virt_addr va, u64 pages,
+                  enum page_rights rights) {
+    struct fake_tables *as = tables_for(aspace, va.value);
     CHECK((rights & PAGE_WRITE) == 0 || (rights & PAGE_EXEC) == 0);
     for (u64 i = 0; i < pages; i++) {
         u64 *entry = entry_of(as, va.value + i * PAGE_SIZE);
@@ -373,7 +438,7 @@ void arch_protect(struct arch_aspace *as, struct virt_addr va, u64 pages, enum p
 }
 
 bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct phys_addr *out) {
-    const u64 *entry = entry_of(as, va.value);
+    const u64 *entry = entry_of(tables_of(as), va.value);
     if (entry == NULL || *entry == 0)
         return false;
     *out = (struct phys_addr){align_down(*entry, PAGE_SIZE)};
@@ -382,7 +447,7 @@ bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct phys_add
 
 bool arch_page_find(struct arch_aspace *as, struct virt_addr va, struct phys_addr *frame,
                     enum page_rights *rights) {
-    const u64 *entry = entry_of(as, va.value);
+    const u64 *entry = entry_of(tables_of(as), va.value);
     if (entry == NULL || *entry == 0)
         return false;
     *frame = (struct phys_addr){align_down(*entry, PAGE_SIZE)};
@@ -395,20 +460,20 @@ void fake_map_fail_nth(u64 n) {
 }
 
 u64 fake_mapped_pages(void) {
-    return fake.kernel_aspace.pages;
+    return fake.kernel_tables.pages;
 }
 
 u64 fake_table_frames(void) {
-    return fake.kernel_aspace.table_frames;
+    return fake.kernel_tables.table_frames;
 }
 
 u32 fake_rights(struct virt_addr va) {
-    const u64 *entry = entry_of(&fake.kernel_aspace, va.value);
+    const u64 *entry = entry_of(tables_here(va.value), va.value);
     return entry == NULL ? 0 : (u32)(*entry % PAGE_SIZE);
 }
 
 u8 *fake_page(struct virt_addr va) {
-    const u64 *entry = entry_of(&fake.kernel_aspace, va.value);
+    const u64 *entry = entry_of(tables_here(va.value), va.value);
     CHECK(entry != NULL && *entry != 0);
     u8 *page = ram_at((struct phys_addr){align_down(*entry, PAGE_SIZE)});
     ASAN_UNPOISON_MEMORY_REGION(page, PAGE_SIZE);
@@ -429,8 +494,11 @@ static enum status page_reach(u64 va, enum fault_access access, u8 **out, usize 
         if (in_a_region(va) && (fake_rights((struct virt_addr){va}) & wanted) != 0)
             break;
         CHECK(tries < 4); // a repaired fault comes back
-        struct fault fault = {
-            .class = FAULT_PAGE, .access = access, .address = {va}, .in_copy = true};
+        struct fault fault = {.class = FAULT_PAGE,
+                              .access = access,
+                              .address = {va},
+                              .in_copy = true,
+                              .in_window = fake.windows[0].pages != 0};
         bool irq = fake.irq_enabled;
         fake.irq_enabled = false;
         struct fault_result result = upcall_fault(&fault);
@@ -459,7 +527,8 @@ struct transfer {
 };
 
 static enum status transfer_run(struct transfer t) {
-    CHECK(fake.irq_enabled); // thread context, no spinlock
+    // Thread context, no spinlock; or nothing is repaired.
+    CHECK(fake.irq_enabled || fake.windows[0].pages != 0);
     while (t.len != 0) {
         usize now = t.len;
         usize room;
@@ -665,7 +734,11 @@ void arch_symbols_withdraw(u64, u64) {
 }
 
 [[gnu::weak]] struct fault_result upcall_fault(const struct fault *fault) {
-    enum status status = aspace_fault(aspace_kernel(), fault->address, fault->access);
+    struct aspace *as = fake.current_aspace == &fake.kernel_aspace
+                            ? aspace_kernel()
+                            : container_of(fake.current_aspace, struct aspace, own);
+    enum status status =
+        fault->in_window ? ERR_BUSY : aspace_fault(as, fault->address, fault->access);
     if (status == OK)
         return (struct fault_result){.action = FAULT_RETRY};
     return (struct fault_result){.action = FAULT_FAIL_COPY, .status = status};

@@ -42,6 +42,9 @@ u32 fake_rights(struct virt_addr va);
 // Calls `act` once, when the next window has been closed: what another CPU does meanwhile.
 void fake_at_window_close(void (*act)(void *context), void *context);
 
+// Lets the running code be in `as`.
+void fake_aspace_enter(struct arch_aspace *as);
+
 // Page table frames in use.
 u64 fake_table_frames(void);
 

@@ -66,10 +66,13 @@ static struct host_context *host_context_create(void (*entry)(void *), void *arg
     return context;
 }
 
-void arch_context_init(struct arch_context *context, u64 stack_top, void (*entry)(void *),
-                       void *argument) {
+void arch_context_init(struct arch_context *context, struct arch_aspace *as, u64 stack_top,
+                       void (*entry)(void *), void *argument) {
     CHECK(is_aligned(stack_top, 16));
-    *context = (struct arch_context){.sp = (u64)(uptr)host_context_create(entry, argument)};
+    *context = (struct arch_context){
+        .sp = (u64)(uptr)host_context_create(entry, argument),
+        .aspace = as,
+    };
 }
 
 void arch_context_switch(struct arch_context *from, struct arch_context *to) {
@@ -81,6 +84,7 @@ void arch_context_switch(struct arch_context *from, struct arch_context *to) {
     from->segment_base = fake.segment_base;
     fake.segment_base = to->segment_base;
     to->sp = 0; // a context is continued once
+    fake_aspace_enter(to->aspace);
     fake.running = other;
     sem_post(&other->token);
     wait_for(&self->token);

@@ -122,6 +122,7 @@ static void set_up(void) {
     instance = (struct instance){.memory = &memory, .owner = &fake_process};
     memset(&fake_process, 0, sizeof fake_process);
     fake_process.memory = &memory;
+    fake_process.aspace = aspace_kernel();
     list_init(&fake_process.threads);
     spin_init(&fake_process.lock, LOCK_PROCESS, "process");
     status = handle_table_init(&fake_process.handles, 64);

@@ -76,6 +76,8 @@ static void add_run(struct tar *tar, const struct run_options *options, const ch
     add(&records, "memory=%llu", (unsigned long long)options->memory_bytes);
     if (options->invoke != NULL)
         add(&records, "invoke=%s", options->invoke);
+    if (options->in_domain)
+        add(&records, "isolation=domain");
     if (options->show_times)
         add(&records, "times=1");
     if (fclose(records.stream) != 0)

@@ -66,6 +66,11 @@ if ! command -v dpkg-query >/dev/null; then
     exit 1
 fi
 
+# One at a time: make -j comes here from several rules, and apt-get does not wait for another.
+mkdir -p build
+exec 9>build/.deps.lock
+flock 9
+
 missing=
 while IFS='|' read -r name why; do
     [ -n "$name" ] || continue

@@ -27,6 +27,7 @@ struct run_options {
     const char *invoke;  // NULL: _start
     u64 timeout_ns;      // 0: none
     const char *symbols; // perf, gdb or NULL
+    bool in_domain; // of its own
     bool show_times;
     bool verbose;
 };

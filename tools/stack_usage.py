@@ -79,7 +79,9 @@ INDIRECT = {
     "entry_throw": [],  # a jump to where it is caught, on that frame's stack
     "entry_throw_ref": [],
     "run_for_each": ["part_*"],
+    "entries_clear": ["unmapped_frame_free*"],
     "part_clear": ["unmapped_frame_free*"],
+    "arch_unmap": ["unmapped_frame_free*"],
     "emit_truncation": ["asm_*"],
     "emit_simd": ["simd_*"],  # the templates of its table
     "module_decode": ["decode_*"],
@@ -104,6 +106,7 @@ RECURSIVE = {"gap_find": 58}
 # Ways that do not come back: a panic needs what stack there is.
 NO_RETURN = {"assert_failed", "upcall_panic", "exception_fatal", "arch_halt", "arch_power_off"}
 
+PAGE_BYTES = 4096
 CPU_FRAME_BYTES = 5 * 8 + 16 + 2 * 8  # what an exception pushes, aligned, and the stub
 VECTOR_BYTES = 2696 + 64      # XSAVE with AVX-512 and PKRU, aligned: the most that is enabled
 THUNK_BYTES = 256             # a host thunk: the arguments of the longest signature, saved registers
@@ -228,7 +231,7 @@ def check_image(path, verbose):
         ("below a program's stack limit", headroom,
          [("frames that check rsp itself, thunk", (slack + THUNK_BYTES, ())),
           ("host function or helper", called), on_top]),
-        ("a process before and after its program", 2 * headroom,
+        ("a process before and after its program", headroom + PAGE_BYTES,
          [("first or other thread", depths.deepest(["process_main", "process_thread_main"])), on_top]),
         ("interrupt stack", interrupt_stack, [("handler", depths.deepest(["interrupt_handle"]))]),
         ("main thread", main_stack, [("main_thread", depths.deepest(["main_thread"])), on_top]),

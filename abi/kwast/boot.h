@@ -19,6 +19,7 @@
 //                       (abi/kwast/file.h)
 //   memory=BYTES        limit of the process's memory
 //   invoke=NAME         call this export, with the args after argv[0] as its arguments
+//   isolation=DOMAIN    sip (the default), or domain: a protection domain of its own
 //   times=1             send LINK_TIMES
 //   wast=1              `program` is a specification script (tests only)
 //

@@ -29,6 +29,7 @@ enum kwast_right : u64 {
     KWAST_RIGHT_SIGNAL = 1ull << 34, // notification_signal
     KWAST_RIGHT_WAIT = 1ull << 35,   // notification_take; process_wait, process_status
     KWAST_RIGHT_KILL = 1ull << 36,   // process_kill
+    KWAST_RIGHT_JOIN = 1ull << 37,   // letting a child into the process's domain
 };
 
 // -- Handles
@@ -163,7 +164,14 @@ struct kwast_given {
 #define KWAST_MODULE_MAX   (64u << 20)
 #define KWAST_REASON_BYTES 192u
 
-enum kwast_isolation : u32 { KWAST_ISOLATION_SIP = 0, KWAST_ISOLATION_DOMAIN = 1 };
+// Which protection domain a new process is in. Processes of one domain share page tables, and are
+// kept apart by how they are compiled; nothing of another domain's processes is mapped. The machine
+// `hosted` keeps account of domains, no more.
+enum kwast_isolation : u32 {
+    KWAST_ISOLATION_SIP = 0,    // the spawner's own
+    KWAST_ISOLATION_DOMAIN = 1, // a new one
+    KWAST_ISOLATION_JOIN = 2,   // that of the process `join`
+};
 
 // How much of a CPU a process gets while others want it as well: in proportion to their shares. It
 // is no cap, is not divided among children, and does not grow with the number of threads.
@@ -189,13 +197,13 @@ struct kwast_spawn {
     u32 cpu_share;    // 1 to KWAST_SHARE_MAX; 0: what the parent has
     u32 reason;       // where a refused module's reason goes, as text with a zero byte
     u32 reason_len;
-    u32 padding;
+    u32 join; // of KWAST_ISOLATION_JOIN: a handle of a process, with KWAST_RIGHT_JOIN
 };
 
 // process_spawn(spawn: *struct kwast_spawn, out: *u32)
 //   Makes and starts a process. ENOEXEC: the module was refused, or cannot be linked; the reason
-//   says why. No limit may exceed the parent's (ENOTCAPABLE). The handle has all rights of its
-//   kind.
+//   says why. No limit may exceed the parent's (ENOTCAPABLE). ENOENT: the process to join has
+//   ended. The handle has all rights of its kind.
 
 enum kwast_outcome : u32 { KWAST_RUNNING, KWAST_EXITED, KWAST_TRAPPED, KWAST_KILLED };
 

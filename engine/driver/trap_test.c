@@ -216,6 +216,27 @@ static void an_interrupt_ends_a_loop(void **state) {
     assert_int_equal(sigaction(SIGALRM, &previous, NULL), 0);
 }
 
+// A program that spends all its time in what its code calls is never found in its own code: it ends
+// all the same.
+static void a_loop_of_helper_calls_ends(void **state) {
+    (void)state;
+    static const char *const loops[] = {
+        "loop_memory_grow", "loop_memory_init", "loop_data_drop",  "loop_table_grow",
+        "loop_table_fill",  "loop_table_copy",  "loop_table_init", "loop_elem_drop",
+        "loop_wait",        "loop_throw",
+    };
+    for (u32 i = 0; i < COUNT_OF(loops); i++) {
+        u64 values[1];
+        host_linux_stop_nth(50);
+        enum trap trap = embedder_call(&e, instance, loops[i], values);
+        host_linux_stop_nth(0);
+        if (trap != TRAP_KILLED)
+            fail_msg("%s ended with %u", loops[i], trap);
+        assert_int_equal(e.report.trap, TRAP_KILLED);
+        assert_int_equal(embedder_call(&e, instance, loops[i], values), TRAP_NONE);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -224,6 +245,7 @@ int main(void) {
         TEST(endless_recursion_is_stopped),     TEST(memory_bounds_are_exact),
         TEST(a_host_function_ends_the_program), TEST(arguments_need_no_clean_upper_half),
         TEST(faults_elsewhere_are_not_taken),   TEST(an_interrupt_ends_a_loop),
+        TEST(a_loop_of_helper_calls_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

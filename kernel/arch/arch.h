@@ -107,7 +107,14 @@ void arch_frame_window_close(void *window);
 
 // -- Address spaces -----------------------------------------------------------------------------
 
-struct arch_aspace; // page tables
+// Page tables. The fields are the port's; whoever makes one provides the memory, which must be
+// mapped in all of them.
+struct arch_aspace {
+    u64 root;
+    u64 number;     // of no other one, ever; 0: the kernel's
+    u64 generation; // atomic: counts what CPUs have to forget
+    u32 loaded;     // atomic: a bit for each CPU that runs in it
+};
 
 // The address space that the kernel itself runs in and `sip` processes share.
 struct arch_aspace *arch_aspace_kernel(void);
@@ -118,7 +125,24 @@ struct virt_range {
     struct virt_addr start;
     u64 bytes;
 };
+
+// All that is SLOTS in some address space, and the part that areas of one may be in.
 struct virt_range arch_slots_region(void);
+struct virt_range arch_aspace_slots(const struct arch_aspace *as);
+
+// A further address space. Everything but SLOTS is the same in all of them; SLOTS is empty.
+// ERR_NO_MEMORY. To be destroyed, nothing may be mapped in it, and no context of it may be left.
+// Thread context.
+MUST_USE enum status arch_aspace_create(struct arch_aspace *as);
+void arch_aspace_destroy(struct arch_aspace *as);
+
+// The one that the CPU is in: that of the running context. Any context.
+struct arch_aspace *arch_aspace_current(void);
+
+// Whether what is mapped in one address space cannot be reached in another. If not, they are no
+// more than an account of who should reach what.
+bool arch_aspaces_are_apart(void);
+
 struct virt_range arch_code_region(void);
 struct virt_range arch_heap_region(void);
 
@@ -216,17 +240,20 @@ usize arch_random(void *out, usize len);
 // A thread that is not running: its stack pointer, all else is on its stack.
 struct arch_context {
     u64 sp;
-    u64 segment_base; // of memory 0; belongs to the thread
+    u64 segment_base;           // of memory 0; belongs to the thread
+    struct arch_aspace *aspace; // that it runs in, and that has its stack
 };
 
-// Prepares a context on `stack_top` (16-byte aligned) that calls entry(argument), with interrupts
-// off, at its first switch. `entry` does not return.
-void arch_context_init(struct arch_context *context, u64 stack_top, void (*entry)(void *),
-                       void *argument);
+// Prepares a context on `stack_top` (16-byte aligned), which is mapped in `as` and need not be in
+// the current address space. It calls entry(argument), with interrupts off, at its first switch.
+// `entry` does not return. Thread context.
+void arch_context_init(struct arch_context *context, struct arch_aspace *as, u64 stack_top,
+                       void (*entry)(void *), void *argument);
 
 // Leaves `from` and continues `to`, interrupts off. Saves what the C calling convention keeps and
-// the segment base; vector state is saved by the interrupt path alone. It returns when somebody
-// switches back, perhaps on another CPU: per-CPU values must be read anew.
+// the segment base; vector state is saved by the interrupt path alone. The CPU is in `to`'s address
+// space then. Neither structure may be on a stack. It returns when somebody switches back, perhaps
+// on another CPU: per-CPU values must be read anew.
 void arch_context_switch(struct arch_context *from, struct arch_context *to);
 
 // The segment base of the running thread.
@@ -296,7 +323,8 @@ struct fault {
     u64 sp;
     u32 vector; // the machine's own number and code, for people
     u64 error_code;
-    bool in_copy; // inside one of the arch_copy functions
+    bool in_copy;   // inside one of the arch_copy functions
+    bool in_window; // while a window is open: then nothing can be repaired
 };
 
 enum fault_action {

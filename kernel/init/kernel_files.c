@@ -100,7 +100,7 @@ enum status kernel_file_text(struct bytes name, struct bytes *text, usize *size)
     const struct kernel_file *file = find(name);
     if (file == NULL)
         return ERR_NOT_FOUND;
-    for (usize bytes = FIRST_BYTES; bytes <= MOST_BYTES; bytes *= 2) {
+    for (usize bytes = FIRST_BYTES; bytes <= MOST_BYTES;) {
         struct writer writer = {.data = kmalloc(bytes), .size = bytes};
         if (writer.data == NULL)
             return ERR_NO_MEMORY;
@@ -111,6 +111,7 @@ enum status kernel_file_text(struct bytes name, struct bytes *text, usize *size)
             return OK;
         }
         kfree(writer.data, bytes);
+        bytes = max_u64(2 * bytes, writer.len + writer.len / 4); // there may be more next time
     }
     return ERR_NO_MEMORY;
 }

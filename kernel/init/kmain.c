@@ -130,6 +130,8 @@ static void start_memory(void) {
     heap_init();
     aspace_init(aspace_kernel(), arch_aspace_kernel());
     code_init();
+    if (!arch_aspaces_are_apart())
+        log_write(LOG_INFO, "protection domains are bookkeeping on this machine");
 }
 
 static void start_engine(void) {

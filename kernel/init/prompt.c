@@ -204,12 +204,21 @@ static void run_log(const struct boot_state *boot, const struct command_line *li
 }
 
 #ifndef NDEBUG
+static void check_domain(struct process *process, void *context) {
+    (void)context;
+    spin_lock(&process->lock);
+    if (process->aspace != NULL)
+        aspace_check(process->aspace);
+    spin_unlock(&process->lock);
+}
+
 static void run_check(const struct boot_state *boot, const struct command_line *line) {
     (void)boot;
     (void)line;
     heap_check();
     frame_check();
     aspace_check(aspace_kernel());
+    process_for_each(check_domain, NULL);
     code_check();
     sched_check();
     say("all invariants hold\n");

@@ -113,7 +113,11 @@ static struct process *start(struct run *run) {
     run->times.code_bytes = stats.code_bytes;
 
     open_handles(run);
+    struct aspace *domain = NULL;
+    if (run->records.in_domain && aspace_create(&domain) != OK)
+        refuse("kwast: no memory for a protection domain\n");
     const struct process_config config = {
+        .aspace = domain,
         .name = name,
         .module = module,
         .args = run->records.args,
@@ -128,6 +132,7 @@ static struct process *start(struct run *run) {
     if (process_spawn(&config, &error, &process) != OK)
         refuse_module(name, &error);
     module_release(module);
+    aspace_release(domain);
     return process;
 }
 

@@ -86,6 +86,12 @@ static enum status take_record(struct run_records *out, struct bytes key, struct
         out->invoke = (const char *)value.data; // its NUL ends the record
         return value.len != 0 ? OK : refuse(why, "an empty invoke");
     }
+    if (bytes_equal_text(key, "isolation")) {
+        out->in_domain = bytes_equal_text(value, "domain");
+        return out->in_domain || bytes_equal_text(value, "sip")
+                   ? OK
+                   : refuse(why, "isolation is not sip or domain");
+    }
     if (bytes_equal_text(key, "times"))
         return parse_flag(value, &out->wants_times) ? OK : refuse(why, "times is not 0 or 1");
     if (bytes_equal_text(key, "wast"))

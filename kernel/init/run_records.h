@@ -22,6 +22,7 @@ struct run_records {
     u32 preopen_count;
     u64 memory_limit;   // 0: the default
     const char *invoke; // NULL: none
+    bool in_domain;     // of its own
     bool wants_times;
     bool is_script;
 };

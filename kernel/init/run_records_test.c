@@ -14,7 +14,7 @@
 static void all_records_are_understood(void **) {
     static const char text[] = "program=bin/p.wasm\0arg=p\0arg=\0arg=a=b\0env=A=\0env=B=x=y\0"
                                "preopen=/=\0preopen=/data=some/dir\0root=/host=63\0memory=1048576\0"
-                               "invoke=main\0times=1\0wast=0";
+                               "invoke=main\0times=1\0isolation=domain\0wast=0";
     struct run_records records;
     const char *why;
     fake_machine_start_simple(16 * MIB);
@@ -36,6 +36,7 @@ static void all_records_are_understood(void **) {
     assert_int_equal(records.memory_limit, 1048576);
     assert_string_equal(records.invoke, "main");
     assert_true(records.wants_times);
+    assert_true(records.in_domain);
     assert_false(records.is_script);
     run_records_fini(&records);
     struct heap_stats stats;
@@ -58,6 +59,7 @@ static const struct refusal {
     CASE("arg=x", "the first record is not the program"),
     CASE("program=x\0program=y", "a second program"),
     CASE("program=x\0unknown=1", "an unknown key"),
+    CASE("program=x\0isolation=solitary", "isolation is not sip or domain"),
     CASE("program=x\0=1", "an unknown key"),
     CASE("program=x\0env=novalue", "an env is not NAME=VALUE"),
     CASE("program=x\0env==v", "an env is not NAME=VALUE"),

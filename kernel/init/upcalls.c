@@ -45,7 +45,9 @@ static bool is_missing_page(const struct fault *fault) {
 static struct fault_result copy_fault(const struct fault *fault) {
     if (!is_missing_page(fault))
         return (struct fault_result){.action = FAULT_BUG};
-    enum status status = aspace_fault(aspace_kernel(), fault->address, fault->access);
+    if (fault->in_window) // guest.c tries again without
+        return (struct fault_result){.action = FAULT_FAIL_COPY, .status = ERR_BUSY};
+    enum status status = aspace_fault(thread_aspace(), fault->address, fault->access);
     if (status == OK)
         return (struct fault_result){.action = FAULT_RETRY};
     return (struct fault_result){.action = FAULT_FAIL_COPY, .status = status};
@@ -69,7 +71,7 @@ static struct fault_result program_fault(const struct fault *fault, struct threa
     enum trap access_trap = TRAP_MEMORY_BOUNDS;
     if (is_missing_page(fault)) {
         const struct process *process = thread->owner;
-        enum status status = aspace_fault_own(aspace_kernel(), fault->address, fault->access,
+        enum status status = aspace_fault_own(thread_aspace(), fault->address, fault->access,
                                               process == NULL ? NULL : &process->account);
         if (status == OK)
             return (struct fault_result){.action = FAULT_RETRY};

@@ -48,9 +48,9 @@ void handle_table_fini(struct handle_table *table) {
     table->capacity = 0;
 }
 
-// Makes the table larger than `least`. The lock is dropped meanwhile, so that the allocation is not
-// under it; another thread may have grown it as well, which is fine: the caller looks for a free
-// slot again.
+// Makes the table larger than `least`. The lock is dropped meanwhile, so that neither allocating
+// nor freeing is under it: large pieces are unmapped on all CPUs. Another thread may have grown it
+// as well, which is fine: the caller looks for a free slot again.
 static enum status table_grow_locked(struct handle_table *table, u32 least) {
     u32 old = table->capacity;
     u64 wished = max_u64(max_u64(FIRST_CAPACITY, old * 2ull), least + 1ull);
@@ -59,19 +59,21 @@ static enum status table_grow_locked(struct handle_table *table, u32 least) {
         return ERR_LIMIT;
     spin_unlock(&table->lock);
     struct handle *slots = kmalloc(capacity * sizeof *slots);
+    struct handle *unused = slots;
+    u32 unused_count = capacity;
     spin_lock(&table->lock);
-    if (slots == NULL)
-        return ERR_NO_MEMORY;
-    if (table->capacity != old) {
-        kfree(slots, capacity * sizeof *slots);
-        return OK;
+    if (slots != NULL && table->capacity == old) {
+        if (old != 0)
+            memcpy(slots, table->slots, old * sizeof *slots);
+        unused = table->slots;
+        unused_count = old;
+        table->slots = slots;
+        __atomic_store_n(&table->capacity, capacity, __ATOMIC_RELAXED);
     }
-    if (old != 0)
-        memcpy(slots, table->slots, old * sizeof *slots);
-    kfree(table->slots, old * sizeof *slots);
-    table->slots = slots;
-    __atomic_store_n(&table->capacity, capacity, __ATOMIC_RELAXED);
-    return OK;
+    spin_unlock(&table->lock);
+    kfree(unused, unused_count * sizeof *unused);
+    spin_lock(&table->lock);
+    return slots == NULL ? ERR_NO_MEMORY : OK;
 }
 
 enum status handle_insert(struct handle_table *table, const struct handle *handle, u32 *out) {

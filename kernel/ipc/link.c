@@ -19,6 +19,7 @@
 #include "base/math.h"
 #include "kernel/ipc/frame_parser.h"
 #include "kernel/ipc/ring.h"
+#include "kernel/sched/thread.h"
 #include "kernel/sched/wait.h"
 
 #define OUTPUT_BYTES  (128 * KIB)
@@ -352,6 +353,7 @@ static void send_call_locked(struct link_call *call) {
 }
 
 enum status link_call(struct link_call *call) {
+    ASSERT(is_for_all(call) && is_for_all(call->to));
     ASSERT(call->path.len <= FILE_PATH_MAX && call->other_path.len <= FILE_PATH_MAX);
     ASSERT(call->data.len <= FILE_DATA_MAX && call->room <= FILE_DATA_MAX);
     if (!link.is_up)

@@ -6,6 +6,7 @@
 #include "kernel/ipc/link.h"
 #include "kernel/ipc/remote_file.h"
 #include "kernel/mm/heap.h"
+#include "kernel/sched/thread.h"
 
 struct link_file {
     struct object object;
@@ -45,8 +46,19 @@ static void file_destroy(struct object *object) {
 
 STATIC_ASSERT(PATH_LEN_MAX <= FILE_PATH_MAX, "every path that is let through can be sent");
 
+// The answer comes in an interrupt, in whatever address space: so to memory that is in all.
+struct exchange {
+    struct link_call call;
+    u8 data[]; // in place of what is on the stack
+};
+
 static enum status link_remote_call(struct remote_call *call) {
-    struct link_call sent = {
+    bool is_direct = call->room == 0 || is_for_all(call->to);
+    usize bytes = sizeof(struct exchange) + (is_direct ? 0 : call->room);
+    struct exchange *exchange = kmalloc(bytes);
+    if (exchange == NULL)
+        return ERR_NO_MEMORY;
+    exchange->call = (struct link_call){
         .op = call->op,
         .flags = call->flags,
         .handle = handle_of(call->object),
@@ -55,12 +67,15 @@ static enum status link_remote_call(struct remote_call *call) {
         .path = call->path,
         .other_path = call->other_path,
         .data = call->data,
-        .to = call->to,
+        .to = is_direct ? call->to : exchange->data,
         .room = call->room,
     };
-    enum status status = link_call(&sent);
-    memcpy(call->words, sent.words, sizeof call->words);
-    call->got = sent.got;
+    enum status status = link_call(&exchange->call);
+    memcpy(call->words, exchange->call.words, sizeof call->words);
+    call->got = exchange->call.got;
+    if (!is_direct && call->got <= call->room)
+        memcpy(call->to, exchange->data, call->got);
+    kfree(exchange, bytes);
     return status;
 }
 
@@ -69,16 +84,19 @@ static enum status link_open(const struct place *place, u32 flags, struct object
     enum status status = link_handle_reserve(&handle);
     if (status != OK)
         return status;
-    struct link_call call = {
+    struct link_call *call = thread_lend(sizeof *call);
+    *call = (struct link_call){
         .op = FILE_OPEN,
         .flags = remote_open_flags(flags),
         .handle = handle_of(place->directory),
         .other = handle,
         .path = place->path,
     };
-    status = link_call(&call);
-    bool is_directory = call.words[0] == FILE_TYPE_DIRECTORY;
-    if (status == OK && !is_directory && call.words[0] != FILE_TYPE_FILE)
+    status = link_call(call);
+    u64 type = call->words[0];
+    thread_lend_end();
+    bool is_directory = type == FILE_TYPE_DIRECTORY;
+    if (status == OK && !is_directory && type != FILE_TYPE_FILE)
         status = ERR_IO;
     if (status == OK)
         status = file_create(handle, is_directory ? &directory_ops : &file_ops,

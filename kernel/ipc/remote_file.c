@@ -89,7 +89,7 @@ static enum object_type type_of(u64 type) {
 }
 
 static enum status get_stat(struct remote_call *call, struct object_stat *out) {
-    struct file_stat stat;
+    struct file_stat stat = {0}; // a server may say that it wrote, and has not
     call->op = FILE_STAT;
     call->to = &stat;
     call->room = sizeof stat;

@@ -269,6 +269,9 @@ enum status scheme_root(struct object *server, enum object_type type, struct obj
 static void call_prepare(struct scheme_call *call, const struct channel *channel) {
     ASSERT(call->operation >= SCHEME_FILE_OPERATION && call->bytes.len <= SCHEME_BYTES_MAX);
     ASSERT(call->grant_count <= SCHEME_GRANTS_MAX && call->handle_count <= SCHEME_HANDLES_MAX);
+    ASSERT(is_for_all(call) && is_for_all(call->bytes.kernel));
+    for (u32 i = 0; i < call->grant_count; i++)
+        ASSERT(is_for_all(call->grants[i].kernel));
     wait_queue_init(&call->done);
     spin_init(&call->done.lock, LOCK_CALL, "call");
     list_init(&call->link);

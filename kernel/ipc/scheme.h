@@ -8,10 +8,10 @@
 //   call         what one thread asks for: from scheme_call until that returns
 //   party        a process, as far as it serves
 //
-// A call is synchronous, and lives on its caller's stack: so nobody makes the kernel hold calls
-// without holding a thread for each. What the caller lends (grants) can be reached by the server
-// from the moment it receives the call until the reply, the caller's death, or its own; and the
-// caller does not go on before a copy that is under way has ended.
+// A call is synchronous, and lives in what its caller's thread lends (thread_lend): so nobody makes
+// the kernel hold calls without holding a thread for each. What the caller lends (grants) can be
+// reached by the server from the moment it receives the call until the reply, the caller's death,
+// or its own; and the caller does not go on before a copy that is under way has ended.
 //
 // When a party goes, the calls that it had received fail with ERR_PEER_DIED, and so does every
 // later use of a channel that was opened before. Calls that nobody had received yet and root

@@ -5,14 +5,21 @@
 #include "base/assert.h"
 #include "kernel/ipc/remote_file.h"
 #include "kernel/ipc/scheme_internal.h"
+#include "kernel/sched/thread.h"
 
 STATIC_ASSERT(KWAST_FILE_OPERATION == (u32)SCHEME_FILE_OPERATION, "abi");
 STATIC_ASSERT(SCHEME_FILE_OPERATION + FILE_OP_COUNT <= SCHEME_FIRST_OPERATION, "room");
 STATIC_ASSERT(PATH_LEN_MAX <= SCHEME_BYTES_MAX, "every path that is let through can be sent");
 
 static struct grant lend(const void *memory, u64 len, enum grant_access access) {
-    // What is lent for reading is never written, const or not.
-    return (struct grant){.kernel = (void *)(uptr)memory, .len = len, .access = access};
+    struct grant grant = {.len = len, .access = access};
+    // What is lent for reading is never written, const or not. What is on the stack is found in
+    // this thread's address space.
+    if (is_for_all(memory))
+        grant.kernel = (void *)(uptr)memory;
+    else
+        grant.memory = (struct guest_memory){thread_aspace(), {(uptr)memory}, len};
+    return grant;
 }
 
 // A name for `other` that means something to the server of `channel`.
@@ -36,38 +43,46 @@ static enum status status_of(u32 answer) {
 }
 
 // Sends the message; *granted is what came with the answer, or NULL.
-static enum status send(struct remote_call *call, struct object **granted) {
+static enum status exchange(struct remote_call *call, struct scheme_call *sent,
+                            struct object **granted) {
     struct channel *channel = container_of(call->object, struct channel, object);
-    struct scheme_call sent = {
+    *sent = (struct scheme_call){
         .operation = SCHEME_FILE_OPERATION + call->op,
         .words = {call->words[0], call->words[1], call->flags, 0},
         .bytes = lend(call->path.data, call->path.len, GRANT_READ),
     };
     enum status status = OK;
     if (call->other != NULL)
-        status = value_of_other(channel, call->other, &sent.words[3]);
+        status = value_of_other(channel, call->other, &sent->words[3]);
     if (status != OK)
         return status;
     if (call->room != 0)
-        add_grant(&sent, lend(call->to, call->room, GRANT_WRITE));
+        add_grant(sent, lend(call->to, call->room, GRANT_WRITE));
     else
-        add_grant(&sent, lend(call->data.data, call->data.len, GRANT_READ));
+        add_grant(sent, lend(call->data.data, call->data.len, GRANT_READ));
     if (call->other_path.len != 0)
-        add_grant(&sent, lend(call->other_path.data, call->other_path.len, GRANT_READ));
+        add_grant(sent, lend(call->other_path.data, call->other_path.len, GRANT_READ));
 
-    status = scheme_call(call->object, &sent, WAIT_FOREVER);
+    status = scheme_call(call->object, sent, WAIT_FOREVER);
     if (status != OK)
         return status;
-    status = status_of(sent.answer);
+    status = status_of(sent->answer);
     bool is_wanted = granted != NULL && status == OK;
     if (is_wanted)
-        *granted = sent.granted.object;
+        *granted = sent->granted.object;
     else
-        object_release(sent.granted.object);
-    call->words[0] = sent.words[0];
-    call->words[1] = sent.words[1];
-    call->got = sent.words[2] <= call->room ? (u32)sent.words[2] : 0;
-    return sent.words[2] <= call->room ? status : ERR_IO;
+        object_release(sent->granted.object);
+    call->words[0] = sent->words[0];
+    call->words[1] = sent->words[1];
+    call->got = sent->words[2] <= call->room ? (u32)sent->words[2] : 0;
+    return sent->words[2] <= call->room ? status : ERR_IO;
+}
+
+static enum status send(struct remote_call *call, struct object **granted) {
+    struct scheme_call *sent = thread_lend(sizeof *sent);
+    enum status status = exchange(call, sent, granted);
+    thread_lend_end();
+    return status;
 }
 
 enum status scheme_remote_call(struct remote_call *call) {

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "abi/kwast/file.h"
 #include "kernel/ipc/scheme.h"
 #include "kernel/mm/heap.h"
 #include "kernel/sched/thread.h"
@@ -368,6 +369,56 @@ static void handles_that_the_server_has_no_room_for_fail_the_call(void) {
     CHECK(handle_close(&it.handles, 7) == ERR_BAD_HANDLE);
 }
 
+// -- Files --------------------------------------------------------------------------------------
+
+static struct object_stat told_stat;
+static enum status stat_status;
+
+// Locals are on the stack, then, where others were before.
+const char *__asan_default_options(void);
+const char *__asan_default_options(void) {
+    return "detect_stack_use_after_return=0";
+}
+
+// What is on the stack afterwards must not get out.
+[[gnu::noinline]] static void dirty_stack(void) {
+    volatile u8 secret[4096];
+    for (u32 i = 0; i < sizeof secret; i++)
+        secret[i] = 0xa5;
+}
+
+static void stat_main(void *file) {
+    dirty_stack();
+    stat_status = object_stat(file, &told_stat);
+    thread_exit();
+}
+
+static void answer_that_was_not_written_shows_nothing(void) {
+    struct object *file;
+    CHECK(scheme_channel(it.server, 5, OBJECT_FILE, &file) == OK);
+    const struct thread_config config = {
+        .name = "stat",
+        .entry = stat_main,
+        .argument = file,
+        .stack_bytes = 9 * PAGE_SIZE,
+        .stack_committed = 8 * PAGE_SIZE,
+        .priority = PRIORITY_NORMAL,
+    };
+    struct thread *thread;
+    CHECK(thread_create(&config, &thread) == OK);
+    thread_start(thread);
+    const struct scheme_request request = receive();
+    CHECK(request.operation == SCHEME_FILE_OPERATION + FILE_STAT && request.grant_count == 1);
+    const struct scheme_reply lie = {.words = {0, 0, request.grants[0].len}};
+    CHECK(scheme_reply(it.server, &it.party, request.number, &lie) == OK);
+    settle();
+    CHECK(stat_status == OK && told_stat.type == OBJECT_PLAIN);
+    CHECK(told_stat.device == 0 && told_stat.inode == 0 && told_stat.link_count == 0);
+    CHECK(told_stat.size == 0 && told_stat.accessed_ns == 0 && told_stat.modified_ns == 0);
+    object_release(file);
+    CHECK(receive().operation == SCHEME_CLOSED);
+}
+
 // -- Running them -------------------------------------------------------------------------------
 
 struct scenario {
@@ -417,6 +468,7 @@ int main(void) {
         SCENARIO(end_of_the_service_fails_everything),
         SCENARIO(handles_move_with_call_and_reply),
         SCENARIO(handles_that_the_server_has_no_room_for_fail_the_call),
+        SCENARIO(answer_that_was_not_written_shows_nothing),
     };
     struct CMUnitTest tests[COUNT_OF(scenarios)];
     for (u32 i = 0; i < COUNT_OF(scenarios); i++)

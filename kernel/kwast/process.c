@@ -14,7 +14,8 @@
 #include "kernel/proc/process_object.h"
 
 #define ALL_RIGHTS                                                                                 \
-    (KWAST_RIGHT_WAIT | KWAST_RIGHT_KILL | WASI_RIGHT_FD_READ | WASI_RIGHT_POLL_FD_READWRITE)
+    (KWAST_RIGHT_WAIT | KWAST_RIGHT_KILL | KWAST_RIGHT_JOIN | WASI_RIGHT_FD_READ |                 \
+     WASI_RIGHT_POLL_FD_READWRITE)
 #define ERROR_STREAM 2u
 
 STATIC_ASSERT(KWAST_SHARE_MAX == CPU_SHARE_MAX && KWAST_SHARE_USUAL == CPU_SHARE_USUAL, "abi");
@@ -39,6 +40,7 @@ static void spawn_fini(struct spawn *spawn) {
     }
     string_list_fini(&spawn->config.args);
     string_list_fini(&spawn->config.env);
+    aspace_release(spawn->config.aspace);
     module_release(spawn->module);
     if (spawn->wasm != NULL) {
         kfree(spawn->wasm, spawn->wasm_bytes);
@@ -177,8 +179,6 @@ static enum status get_limits(struct spawn *spawn) {
     u64 handles;
     u64 threads;
     u64 share;
-    if (given->isolation != KWAST_ISOLATION_SIP)
-        return given->isolation == KWAST_ISOLATION_DOMAIN ? ERR_UNSUPPORTED : ERR_INVALID;
     enum status status =
         limit_of(given->memory_limit, spawn->parent->account.limit, &spawn->config.memory_limit);
     if (status == OK)
@@ -198,6 +198,31 @@ static enum status get_limits(struct spawn *spawn) {
     return status;
 }
 
+static enum status get_joined(struct spawn *spawn, struct aspace **out) {
+    struct object *object;
+    enum status status = kwast_object(spawn->parent, spawn->given.join, process_object_is,
+                                      KWAST_RIGHT_JOIN, &object);
+    if (status != OK)
+        return status;
+    status = process_aspace_get(process_object_process(object), out);
+    object_release(object);
+    return status;
+}
+
+static enum status get_domain(struct spawn *spawn) {
+    struct aspace **out = &spawn->config.aspace; // spawn_fini gives the reference back
+    switch (spawn->given.isolation) {
+    case KWAST_ISOLATION_SIP:
+        return process_aspace_get(spawn->parent, out);
+    case KWAST_ISOLATION_DOMAIN:
+        return aspace_create(out);
+    case KWAST_ISOLATION_JOIN:
+        return get_joined(spawn, out);
+    default:
+        return ERR_INVALID;
+    }
+}
+
 static enum status get_everything(struct spawn *spawn) {
     const struct kwast_spawn *given = &spawn->given;
     enum status status = kwast_get_text(spawn->parent, given->name, given->name_len,
@@ -206,6 +231,8 @@ static enum status get_everything(struct spawn *spawn) {
         status = kwast_check(spawn->parent, given->reason, given->reason_len);
     if (status == OK)
         status = get_limits(spawn);
+    if (status == OK)
+        status = get_domain(spawn);
     if (status == OK)
         status = get_strings(spawn, given->args, given->args_len, &spawn->config.args);
     if (status == OK)

@@ -188,16 +188,19 @@ enum status kwast_scheme_call(struct process *process, const u64 *args) {
     if (status != OK)
         return status;
     struct kwast_call given;
-    struct scheme_call call; // arrays with a count are set as far as that
-    call.handle_count = 0;
-    status = get_call(process, args[1], &given, &call);
+    struct scheme_call *call = thread_lend(sizeof *call); // arrays: set as far as their counts
+    call->handle_count = 0;
+    status = get_call(process, args[1], &given, call);
     if (status == OK)
-        status = get_handles(process, &given, &call);
+        status = get_handles(process, &given, call);
     if (status == OK)
-        status = scheme_call(channel, &call, kwast_deadline(args[2]));
-    release_handles(&call);
+        status = scheme_call(channel, call, kwast_deadline(args[2]));
+    release_handles(call);
     object_release(channel);
-    return status == OK ? put_reply(process, args[1], &given, &call) : status;
+    if (status == OK)
+        status = put_reply(process, args[1], &given, call);
+    thread_lend_end();
+    return status;
 }
 
 // -- Serving ------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ STATIC_ASSERT(1u << RUN_ORDER_MAX == ARCH_WINDOW_PAGES, "a run is cleared throug
 #define UNMAP_BYTES (2 * MIB)
 
 static struct aspace shared_aspace;
+static u32 further_count; // atomic
 
 // -- Accounts ----------------------------------------------------------------------------------
 
@@ -72,7 +73,7 @@ static void account_uncommit(struct memory_account *account, u64 bytes) {
 // -- Areas -------------------------------------------------------------------------------------
 
 void aspace_init(struct aspace *as, struct arch_aspace *arch) {
-    struct virt_range region = arch_slots_region();
+    struct virt_range region = arch_aspace_slots(arch);
     *as = (struct aspace){.arch = arch};
     spin_init(&as->lock, LOCK_ASPACE, "aspace");
     vma_tree_init(&as->slots, region.start.value, region.start.value + region.bytes);
@@ -80,6 +81,49 @@ void aspace_init(struct aspace *as, struct arch_aspace *arch) {
 
 struct aspace *aspace_kernel(void) {
     return &shared_aspace;
+}
+
+enum status aspace_create(struct aspace **out) {
+    struct aspace *as = kmalloc(sizeof *as);
+    if (as == NULL)
+        return ERR_NO_MEMORY;
+    struct arch_aspace own;
+    enum status status = arch_aspace_create(&own);
+    if (status != OK) {
+        kfree(as, sizeof *as);
+        return status;
+    }
+    aspace_init(as, &own);
+    as->own = own;
+    as->arch = &as->own;
+    as->ref_count = 1;
+    __atomic_fetch_add(&further_count, 1, __ATOMIC_RELAXED);
+    *out = as;
+    return OK;
+}
+
+void aspace_retain(struct aspace *as) {
+    if (as == &shared_aspace)
+        return;
+    u32 before = __atomic_fetch_add(&as->ref_count, 1, __ATOMIC_RELAXED);
+    CHECK(before != 0 && before != UINT32_MAX);
+}
+
+void aspace_release(struct aspace *as) {
+    if (as == NULL || as == &shared_aspace)
+        return;
+    u32 before = __atomic_fetch_sub(&as->ref_count, 1, __ATOMIC_ACQ_REL); // pairs with itself
+    CHECK(before != 0);
+    if (before != 1)
+        return;
+    CHECK(as->slots.root == NULL);
+    arch_aspace_destroy(as->arch);
+    kfree(as, sizeof *as);
+    __atomic_fetch_sub(&further_count, 1, __ATOMIC_RELAXED);
+}
+
+u32 aspace_count(void) {
+    return __atomic_load_n(&further_count, __ATOMIC_RELAXED);
 }
 
 static struct area *area_of(struct vma *vma) {
@@ -361,6 +405,15 @@ enum status aspace_fault_own(struct aspace *as, struct virt_addr address, enum f
     spin_unlock(&as->lock);
     // Nobody else takes away or gives an area while its code runs, so this stays true.
     return is_own ? aspace_fault(as, address, access) : ERR_DENIED;
+}
+
+bool aspace_reach_locked(struct aspace *as, struct virt_addr page, enum fault_access access,
+                         struct phys_addr *frame) {
+    ASSERT(spin_is_held(&as->lock));
+    enum page_rights rights;
+    enum page_rights wanted = access == FAULT_READ ? PAGE_READ : PAGE_WRITE;
+    return access != FAULT_EXEC && arch_page_find(as->arch, page, frame, &rights) &&
+           (rights & wanted) != 0;
 }
 
 // -- Checking ----------------------------------------------------------------------------------

@@ -7,14 +7,18 @@
 #include "kernel/mm/vma.h"
 #include "kernel/sync/spinlock.h"
 
+// A protection domain: the kernel's, which `sip` processes share, or a further one.
 struct aspace {
     struct spinlock lock;
 
     // Under lock:
-    struct vma_tree slots; // areas of arch_slots_region
+    struct vma_tree slots; // areas of arch_aspace_slots
 
     // Fixed:
     struct arch_aspace *arch;
+
+    u32 ref_count;          // atomic; of the kernel's without meaning
+    struct arch_aspace own; // of a further one: `arch` points to it
 };
 
 enum area_kind : u8 {
@@ -49,6 +53,21 @@ struct area {
 void aspace_init(struct aspace *as, struct arch_aspace *arch);
 struct aspace *aspace_kernel(void); // the shared one
 
+// A further one, empty; the caller owns a reference. ERR_NO_MEMORY.
+MUST_USE enum status aspace_create(struct aspace **out);
+
+// Who has areas in an address space holds a reference. Releasing is for thread context.
+void aspace_retain(struct aspace *as);
+void aspace_release(struct aspace *as);
+
+// Whether the running thread is in it, so that what is mapped there can be reached as it is.
+static inline bool aspace_is_current(const struct aspace *as) {
+    return as->arch == arch_aspace_current();
+}
+
+// How many there are besides the kernel's.
+u32 aspace_count(void);
+
 // Reserves `bytes` (page-aligned), nothing accessible. The area is the caller's until destroyed;
 // the account outlives it. ERR_NO_MEMORY.
 MUST_USE enum status area_create(struct aspace *as, enum area_kind kind, u64 bytes,
@@ -75,5 +94,10 @@ MUST_USE enum status aspace_fault(struct aspace *as, struct virt_addr address,
 MUST_USE enum status aspace_fault_own(struct aspace *as, struct virt_addr address,
                                       enum fault_access access,
                                       const struct memory_account *account);
+
+// The frame at a page that an access would find without a fault; false when it would not. It stays
+// there as long as the lock is held.
+MUST_USE bool aspace_reach_locked(struct aspace *as, struct virt_addr page,
+                                  enum fault_access access, struct phys_addr *frame);
 
 void aspace_check(const struct aspace *as);

@@ -3,18 +3,26 @@
 // C cannot dereference; every copy is checked against the memory's size with overflow-safe
 // arithmetic, is fault-safe, reads each byte once, and returns a status. Never under a spinlock.
 
-#include "kernel/arch/arch.h"
+#include "kernel/mm/aspace.h"
 
 // An offset into a linear memory.
 struct guest_addr {
     u64 value;
 };
 
-// A linear memory as it is at this moment: base and size.
+// A linear memory as it is at this moment: where it is mapped, base and size. What is in another
+// address space than the running thread's is copied through windows; who asks for that sees to it
+// that the address space stays, with its areas.
 struct guest_memory {
+    struct aspace *aspace;
     struct virt_addr base;
     u64 bytes;
 };
+
+// Copies between the kernel and any address space, where its areas reach. ERR_FAULT: they do not.
+MUST_USE enum status aspace_read(struct aspace *as, void *to, struct virt_addr from, u64 len);
+MUST_USE enum status aspace_write(struct aspace *as, struct virt_addr to, const void *from,
+                                  u64 len);
 
 // ERR_FAULT when [addr, addr + len) is not all inside; ERR_NO_MEMORY when a page has no frame.
 MUST_USE enum status guest_read(const struct guest_memory *memory, void *to, struct guest_addr from,

@@ -22,7 +22,7 @@ static struct guest_memory start(void) {
     struct area *area;
     assert_int_equal(area_create(as, AREA_MEMORY, 4 * GIB, NULL, &area), OK);
     assert_int_equal(area_grow(as, area, BYTES), OK);
-    return (struct guest_memory){.base = {area->vma.start}, .bytes = BYTES};
+    return (struct guest_memory){.aspace = as, .base = {area->vma.start}, .bytes = BYTES};
 }
 
 static const struct bounds_case {

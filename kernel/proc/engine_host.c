@@ -1,6 +1,6 @@
 // The engine's host (engine/api/host.h) on the kernel's memory management and threads.
 //
-// A linear memory is one area of MEMORY_SLOT_BYTES in the shared address space, charged to the
+// A linear memory is one area of MEMORY_SLOT_BYTES in the owner's address space, charged to the
 // account of the store's owner, which is a process; a store without owner (the engine's own tests)
 // is the kernel's own. An area is found again by its base address, so the engine keeps no
 // handle to it.
@@ -9,6 +9,7 @@
 #include "engine/api/host.h"
 #include "kernel/mm/aspace.h"
 #include "kernel/mm/code.h"
+#include "kernel/mm/guest.h"
 #include "kernel/mm/heap.h"
 #include "kernel/proc/proc_internal.h"
 #include "kernel/proc/process.h"
@@ -43,8 +44,7 @@ static struct memory_account *account_of(void *owner) {
 }
 
 // The area that starts at `base`. It stays: only whoever made it gives it back.
-static struct area *area_at(u64 base) {
-    struct aspace *as = aspace_kernel();
+static struct area *area_at(struct aspace *as, u64 base) {
     spin_lock(&as->lock);
     struct vma *vma = vma_find(&as->slots, base);
     spin_unlock(&as->lock);
@@ -75,18 +75,17 @@ void host_refund(void *owner, u64 bytes) {
 enum status host_memory_reserve(void *owner, u64 *base_out) {
     struct area *area;
     enum status status =
-        area_create(aspace_kernel(), AREA_MEMORY, MEMORY_SLOT_BYTES, account_of(owner), &area);
+        area_create(aspace_of(owner), AREA_MEMORY, MEMORY_SLOT_BYTES, account_of(owner), &area);
     if (status == OK)
         *base_out = area->vma.start;
     return status;
 }
 
 enum status host_memory_grow(void *owner, u64 base, u64 old_bytes, u64 new_bytes) {
-    (void)owner;
-    struct area *area = area_at(base);
+    struct area *area = area_at(aspace_of(owner), base);
     ASSERT(area->accessible == old_bytes);
     CHECK(old_bytes <= new_bytes && new_bytes <= MEMORY_SLOT_BYTES - MEMORY_GUARD_BYTES);
-    return area_grow(aspace_kernel(), area, new_bytes);
+    return area_grow(aspace_of(owner), area, new_bytes);
 }
 
 static struct mutex *growing_of(u64 base) {
@@ -102,20 +101,17 @@ void host_memory_unlock(u64 base) {
 }
 
 void host_memory_release(void *owner, u64 base, u64 bytes) {
-    (void)owner;
-    struct area *area = area_at(base);
+    struct area *area = area_at(aspace_of(owner), base);
     ASSERT(area->accessible == bytes);
-    area_destroy(aspace_kernel(), area);
+    area_destroy(aspace_of(owner), area);
 }
 
 enum status host_memory_write(void *owner, u64 address, const void *from, usize len) {
-    (void)owner;
-    return arch_copy_to((struct virt_addr){address}, from, len);
+    return aspace_write(aspace_of(owner), (struct virt_addr){address}, from, len);
 }
 
 enum status host_memory_read(void *owner, void *to, u64 address, usize len) {
-    (void)owner;
-    return arch_copy_from(to, (struct virt_addr){address}, len);
+    return aspace_read(aspace_of(owner), to, (struct virt_addr){address}, len);
 }
 
 // -- Code ---------------------------------------------------------------------------------------
@@ -168,8 +164,8 @@ bool host_stack_grow(struct thread_block *block, u64 lowest) {
     if (needed > most)
         return false;
     u64 wished = min_u64(align_up(needed, STACK_STEP_BYTES), most);
-    if (needed > stack->accessible && area_grow(aspace_kernel(), stack, wished) != OK &&
-        area_grow(aspace_kernel(), stack, needed) != OK)
+    if (needed > stack->accessible && area_grow(thread->aspace, stack, wished) != OK &&
+        area_grow(thread->aspace, stack, needed) != OK)
         return false;
     thread_block_set_limit(block, stack);
     return block->stack_limit <= lowest;

@@ -1,8 +1,8 @@
 // memory.atomic.wait and memory.atomic.notify: threads that wait at an address of a shared memory.
 //
-// Waiters are in buckets by their address, in the order in which they came, so programs that have
-// nothing to do with each other seldom meet at a lock. Each sleeps on a queue of its own, on its
-// stack: who notifies wakes exactly those whom he counts.
+// Waiters are in buckets by their address (two domains may have the same one), in the order in
+// which they came, so programs that have nothing to do with each other seldom meet at a lock. Each
+// sleeps on a queue of its own, on its stack: who notifies wakes exactly those whom he counts.
 //
 // Why no notification is lost. A thread is in its bucket before it reads the value. A notification
 // that follows the write of another value takes the bucket's lock after that write: it finds the
@@ -32,6 +32,7 @@ struct bucket {
 };
 
 struct waiter {
+    const struct aspace *aspace;
     u64 address;
     struct list node; // under the bucket's lock: linked until woken
     struct wait_queue queue;
@@ -99,17 +100,19 @@ enum trap host_memory_wait(void *owner, const struct host_wait *wait,
                            enum host_wait_result *result) {
     u64 deadline = deadline_after(wait->timeout_ns);
     struct bucket *bucket = bucket_of(wait->address);
-    struct waiter waiter = {.address = wait->address};
-    wait_queue_init(&waiter.queue);
-    list_init(&waiter.node);
-    waiter_enter(&waiter, bucket);
+    struct waiter *waiter = thread_lend(sizeof *waiter);
+    *waiter = (struct waiter){.address = wait->address, .aspace = aspace_of(owner)};
+    wait_queue_init(&waiter->queue);
+    list_init(&waiter->node);
+    waiter_enter(waiter, bucket);
 
     u64 value = 0;
     enum status status = value_read(owner, wait, &value);
     bool is_equal = status == OK && value == wait->expected;
     if (is_equal)
-        status = waiter_sleep(&waiter, deadline);
-    bool is_woken = waiter_leave(&waiter, bucket);
+        status = waiter_sleep(waiter, deadline);
+    bool is_woken = waiter_leave(waiter, bucket);
+    thread_lend_end();
 
     if (status == ERR_KILLED)
         return TRAP_KILLED;
@@ -128,7 +131,7 @@ static void wake(struct waiter *waiter) {
 }
 
 u32 host_memory_notify(void *owner, u64 address, u32 count) {
-    (void)owner;
+    const struct aspace *as = aspace_of(owner);
     struct bucket *bucket = bucket_of(address);
     u32 woken = 0;
     preempt_disable(); // those who are woken run when the bucket is free
@@ -136,7 +139,7 @@ u32 host_memory_notify(void *owner, u64 address, u32 count) {
     for (struct list *node = bucket->waiters.next; node != &bucket->waiters && woken < count;) {
         struct waiter *waiter = container_of(node, struct waiter, node);
         node = node->next;
-        if (waiter->address != address)
+        if (waiter->address != address || waiter->aspace != as)
             continue;
         wake(waiter);
         woken++;

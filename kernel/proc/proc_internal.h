@@ -7,6 +7,12 @@
 
 void engine_host_init(void);
 
+// The address space of a store's owner, which is a process, or NULL: the kernel's own.
+static inline struct aspace *aspace_of(void *owner) {
+    const struct process *process = owner;
+    return process == NULL ? aspace_kernel() : process->aspace;
+}
+
 // Sets the limit that generated code compares with to what is committed of `stack`.
 void thread_block_set_limit(struct thread_block *block, const struct area *stack);
 

@@ -117,6 +117,24 @@ void process_set_init(struct process *process) {
     spin_unlock(&table.lock);
 }
 
+// The thread keeps its own reference, for its stack.
+static void leave_aspace(struct process *process) {
+    spin_lock(&process->lock);
+    struct aspace *as = process->aspace;
+    process->aspace = NULL;
+    spin_unlock(&process->lock);
+    aspace_release(as);
+}
+
+enum status process_aspace_get(struct process *process, struct aspace **out) {
+    spin_lock(&process->lock);
+    *out = process->aspace;
+    if (*out != NULL)
+        aspace_retain(*out);
+    spin_unlock(&process->lock);
+    return *out == NULL ? ERR_NOT_FOUND : OK;
+}
+
 static void process_main(void *argument) {
     struct process *process = argument;
     struct process_thread *thread = &process->first;
@@ -134,6 +152,7 @@ static void process_main(void *argument) {
     release_resources(process);
     leave_table(process);
     process_thread_leave(thread);
+    leave_aspace(process);
 
     wait_lock(&process->ended);
     process->outcome = outcome_of(process->trap);
@@ -168,6 +187,7 @@ static void free_process(struct process *process) {
         kfree(process->invoke, strlen(process->invoke) + 1);
     string_list_fini(&process->args);
     string_list_fini(&process->env);
+    aspace_release(process->aspace);
     kfree(process, sizeof *process);
 }
 
@@ -263,6 +283,8 @@ static void init_process(struct process *process, const struct process_config *c
     list_init(&process->children);
     list_init(&process->child_link);
     scheme_party_init(&process->party, &process->handles);
+    process->aspace = config->aspace == NULL ? aspace_kernel() : config->aspace;
+    aspace_retain(process->aspace);
     process->account.limit =
         config->memory_limit == 0 ? PROCESS_MEMORY_DEFAULT : config->memory_limit;
     process->share_value = config->cpu_share == 0 ? CPU_SHARE_USUAL : config->cpu_share;

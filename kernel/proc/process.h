@@ -61,6 +61,7 @@ struct process {
     struct memory *memory;      // memory 0 of every thread; NULL: none
     struct extern_ref *imports; // what instances are linked against, one for each of the module's
     struct store *shared;       // owns the memories among them; NULL: there are none
+    struct aspace *aspace;      // its domain, with a reference; once it has ended NULL (under lock)
     struct handle_table handles;
     struct scheme_party party; // what it has received as a server
     struct memory_account account;
@@ -110,6 +111,7 @@ struct process_config {
     struct string_list args;
     struct string_list env;
     struct process *parent;       // NULL: the kernel
+    struct aspace *aspace;        // its domain; NULL: the kernel's, shared by `sip` processes
     u64 memory_limit;             // bytes, with stacks and module; 0: the default
     u64 stack_limit;              // bytes; 0: the default
     u32 handle_limit;             // 0: the default
@@ -142,6 +144,9 @@ MUST_USE enum status process_spawn(const struct process_config *config, struct m
 void process_retain(struct process *process);
 void process_release(struct process *process);
 
+// The domain that a process is in, with a reference. ERR_NOT_FOUND: it has ended.
+MUST_USE enum status process_aspace_get(struct process *process, struct aspace **out);
+
 // Waits for its end. OK, ERR_KILLED when the waiter is, ERR_TIMED_OUT.
 MUST_USE enum status process_wait(struct process *process, u64 deadline_ns);
 bool process_has_ended(struct process *process);
@@ -163,8 +168,8 @@ struct process *process_current(void); // of the running thread, or NULL
 static inline struct guest_memory process_memory(const struct process *process) {
     const struct memory *memory = process->memory;
     if (memory == NULL)
-        return (struct guest_memory){.bytes = 0};
-    return (struct guest_memory){{memory->base}, memory_bytes(memory)};
+        return (struct guest_memory){.aspace = process->aspace, .bytes = 0};
+    return (struct guest_memory){process->aspace, {memory->base}, memory_bytes(memory)};
 }
 
 // What all its threads did, those that have ended too. Exact for the running thread; of another

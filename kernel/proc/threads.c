@@ -27,7 +27,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/proc/proc_internal.h"
 
-#define STACK_COMMITTED_FIRST (2ull * STACK_HEADROOM_BYTES)
+#define STACK_COMMITTED_FIRST (STACK_HEADROOM_BYTES + PAGE_SIZE)
 #define THREAD_ID_MAX         0x1fffffffu
 #define SPARES_MAX            4u
 
@@ -190,6 +190,7 @@ enum status process_thread_create(struct process_thread *thread, void (*entry)(v
         .entry = entry,
         .argument = argument,
         .owner = process,
+        .aspace = process->aspace,
         .account = &process->account,
         .share = &process->share,
         .stack_bytes = process->stack_bytes,

@@ -79,6 +79,7 @@ void sched_init(void) {
     runq_init(&cpu->runq);
     sleepers_init(&cpu->sleepers);
     cpu->idle = (struct thread){
+        .context.aspace = arch_aspace_kernel(),
         .name = "idle",
         .affinity = 1u << id,
         .cpu = id,

@@ -50,13 +50,16 @@ enum status thread_create(const struct thread_config *config, struct thread **ou
     if (thread == NULL)
         return ERR_NO_MEMORY;
 
-    enum status status = area_create(aspace_kernel(), AREA_STACK, config->stack_bytes,
-                                     config->account, &thread->stack);
+    struct aspace *as = config->aspace == NULL ? aspace_kernel() : config->aspace;
+    enum status status =
+        area_create(as, AREA_STACK, config->stack_bytes, config->account, &thread->stack);
     if (status != OK)
         goto fail_area;
-    status = area_grow(aspace_kernel(), thread->stack, config->stack_committed);
+    status = area_grow(as, thread->stack, config->stack_committed);
     if (status != OK)
         goto fail_grow;
+    aspace_retain(as);
+    thread->aspace = as;
 
     thread->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
     thread->name = config->name;
@@ -70,12 +73,12 @@ enum status thread_create(const struct thread_config *config, struct thread **ou
     list_init(&thread->ready_link);
     list_init(&thread->wait_link);
     list_init(&thread->dead_link);
-    arch_context_init(&thread->context, thread->stack->vma.end, thread_main, thread);
+    arch_context_init(&thread->context, as->arch, thread->stack->vma.end, thread_main, thread);
     *out = thread;
     return OK;
 
 fail_grow:
-    area_destroy(aspace_kernel(), thread->stack);
+    area_destroy(as, thread->stack);
 fail_area:
     kfree(thread, sizeof *thread);
     return status;
@@ -93,7 +96,8 @@ void thread_start(struct thread *thread) {
 
 void thread_discard(struct thread *thread) {
     leave_share(thread);
-    area_destroy(aspace_kernel(), thread->stack);
+    area_destroy(thread->aspace, thread->stack);
+    aspace_release(thread->aspace);
     kfree(thread, sizeof *thread);
 }
 
@@ -103,6 +107,26 @@ void thread_leave_share(void) {
     leave_share(thread);
     thread->slice_left_ns = min_u64(thread->slice_left_ns, thread->share->turn_ns);
     arch_irq_restore(irq);
+}
+
+// -- Lending ------------------------------------------------------------------------------------
+
+struct aspace *thread_aspace(void) {
+    const struct thread *thread = thread_current();
+    return thread == NULL || thread->aspace == NULL ? aspace_kernel() : thread->aspace;
+}
+
+void *thread_lend(usize bytes) {
+    struct thread *thread = thread_current();
+    CHECK(bytes <= sizeof thread->lent && !thread->has_lent);
+    thread->has_lent = true;
+    return thread->lent;
+}
+
+void thread_lend_end(void) {
+    struct thread *thread = thread_current();
+    ASSERT(thread->has_lent);
+    thread->has_lent = false;
 }
 
 // -- Ending -------------------------------------------------------------------------------------
@@ -173,12 +197,13 @@ void thread_kill(struct thread *thread) {
 }
 
 enum status thread_sleep_until(u64 deadline_ns) {
-    struct wait_queue nobody; // wakes it
-    wait_queue_init(&nobody);
-    wait_lock(&nobody);
+    struct wait_queue *nobody = thread_lend(sizeof *nobody); // wakes it
+    wait_queue_init(nobody);
+    wait_lock(nobody);
     enum status status = OK;
     while (status == OK)
-        status = wait_locked(&nobody, deadline_ns);
-    wait_unlock(&nobody);
+        status = wait_locked(nobody, deadline_ns);
+    wait_unlock(nobody);
+    thread_lend_end();
     return status == ERR_TIMED_OUT ? OK : status;
 }

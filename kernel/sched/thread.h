@@ -9,6 +9,8 @@
 #include "kernel/sched/cpu_share.h"
 #include "kernel/sched/timer.h"
 
+#define THREAD_LENT_BYTES 896u
+
 enum thread_state : u8 { THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
 
 // A thread runs only while none of a higher priority is ready on its CPU.
@@ -36,10 +38,11 @@ struct thread {
     u32 process_id; // likewise; 0: a kernel thread
     void (*entry)(void *);
     void *argument;
-    struct area *stack; // AREA_STACK in the shared slots region
-    void *owner;        // the process, or NULL for a kernel thread
-    void *block;        // struct thread_block, for the engine's host; or NULL
-    u32 affinity;       // a bit for each CPU that it may run on
+    struct aspace *aspace; // that it runs in, with a reference
+    struct area *stack;    // AREA_STACK in there
+    void *owner;           // the process, or NULL for a kernel thread
+    void *block;           // struct thread_block, for the engine's host; or NULL
+    u32 affinity;          // a bit for each CPU that it may run on
     enum thread_priority priority;
 
     // Atomic. Whose run queue is the thread's: changes while it is ready, under the lock of the
@@ -87,6 +90,10 @@ struct thread {
 
     // Under the reaper's lock:
     struct list dead_link;
+
+    // What the thread lends to others (thread_lend).
+    _Alignas(16) u8 lent[THREAD_LENT_BYTES];
+    bool has_lent;
 };
 
 // Makes the caller the idle thread of this CPU: from now on there is a current thread, and others
@@ -104,6 +111,7 @@ struct thread_config {
     void (*entry)(void *);
     void *argument;
     void *owner;
+    struct aspace *aspace; // where it runs; NULL: the kernel's
     struct memory_account *account;
     struct cpu_share *share; // NULL: the kernel's
     u64 stack_bytes;
@@ -123,6 +131,21 @@ void thread_leave_share(void);
 
 static inline struct thread *thread_current(void) {
     return arch_current();
+}
+
+// The address space of the running thread.
+struct aspace *thread_aspace(void);
+
+// A stack is mapped in its thread's address space alone, so what others are to touch while a thread
+// waits must not be on it. This is memory for one such thing of the running thread, uninitialised,
+// until it is given back.
+void *thread_lend(usize bytes);
+void thread_lend_end(void);
+
+// Whether memory of the kernel can be touched by everybody: is on no stack in slots.
+static inline bool is_for_all(const void *pointer) {
+    struct virt_range slots = arch_slots_region();
+    return (uptr)pointer - slots.start.value >= slots.bytes;
 }
 void thread_yield(void);
 

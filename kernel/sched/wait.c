@@ -35,6 +35,7 @@
 #include "kernel/sched/sched_internal.h"
 
 void wait_queue_init(struct wait_queue *queue) {
+    ASSERT(is_for_all(queue));
     spin_init(&queue->lock, LOCK_WAIT_QUEUE, "wait queue");
     list_init(&queue->waiters);
     list_init(&queue->watches);

@@ -177,11 +177,6 @@ static enum wasi_errno run(struct poll *poll, const u64 *args) {
 enum wasi_errno wasi_poll_oneoff(struct process *process, const u64 *args) {
     if (args[2] == 0 || args[2] > SUBSCRIPTIONS_MAX)
         return WASI_EINVAL;
-    struct poll poll = {
-        .process = process,
-        .count = (u32)args[2],
-        .deadline_ns = WAIT_FOREVER,
-    };
     enum wasi_errno error =
         wasi_check(process, args[0], args[2] * sizeof(struct wasi_subscription));
     if (error == WASI_ESUCCESS)
@@ -190,8 +185,15 @@ enum wasi_errno wasi_poll_oneoff(struct process *process, const u64 *args) {
         error = wasi_check(process, args[3], sizeof(u32));
     if (error != WASI_ESUCCESS)
         return error;
-    wait_set_init(&poll.set);
-    error = poll_alloc(&poll) ? run(&poll, args) : WASI_ENOMEM;
-    poll_free(&poll);
+    struct poll *poll = kmalloc(sizeof *poll); // others wake its set: not on the stack
+    if (poll == NULL)
+        return WASI_ENOMEM;
+    poll->process = process;
+    poll->count = (u32)args[2];
+    poll->deadline_ns = WAIT_FOREVER;
+    wait_set_init(&poll->set);
+    error = poll_alloc(poll) ? run(poll, args) : WASI_ENOMEM;
+    poll_free(poll);
+    kfree(poll, sizeof *poll);
     return error;
 }

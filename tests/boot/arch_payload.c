@@ -56,6 +56,10 @@ void payload_check(bool ok, const char *name) {
     payload_print("%s %u %s\n", ok ? "ok" : "not ok", test.number, name);
 }
 
+i64 payload_frames_in_use(void) {
+    return test.in_use;
+}
+
 enum status payload_copy_status(void) {
     test.copy_status = ERR_FAULT;
     return ERR_FAULT;
@@ -174,7 +178,7 @@ static bool write_faults(u64 address) {
            test.fault.address.value == address;
 }
 
-static bool read_faults(u64 address) {
+bool payload_read_faults(u64 address) {
     __asm__ volatile("leaq 1f(%%rip), %%rax\n\t"
                      "movq %%rax, %0\n\t"
                      "movb (%1), %%al\n"
@@ -270,7 +274,8 @@ static void mapping_tests(void) {
                found.value == frame.value + 9;
     }
     payload_check(same, "what is mapped is the frames that were given");
-    payload_check(read_faults(page.value - 1) && read_faults(page.value + 4 * PAGE_SIZE),
+    payload_check(payload_read_faults(page.value - 1) &&
+                      payload_read_faults(page.value + 4 * PAGE_SIZE),
                   "nothing is mapped beside a run");
     payload_check(execute_faults(page.value), "data is not executable");
     payload_check(!write_faults(page.value), "data is writable");
@@ -281,21 +286,22 @@ static void mapping_tests(void) {
                   "code runs and is not writable");
     arch_protect(as, page, 4, PAGE_READ);
     payload_check(execute_faults(page.value) && write_faults(page.value) &&
-                      !read_faults(page.value),
+                      !payload_read_faults(page.value),
                   "constants are neither");
 
     u64 visited = 0;
     arch_unmap(as, (struct virt_addr){page.value - 8 * PAGE_SIZE}, 4 * GIB / PAGE_SIZE, count_frame,
                &visited);
-    payload_check(visited == 4 && read_faults(page.value), "unmapping visits each frame once");
+    payload_check(visited == 4 && payload_read_faults(page.value),
+                  "unmapping visits each frame once");
     payload_check(test.in_use == before + 4, "empty page tables are given back");
 
     payload_check(arch_map(as, page, frames, 2, PAGE_READ | PAGE_BORROWED) == OK &&
-                      !read_faults(page.value) && write_faults(page.value),
+                      !payload_read_faults(page.value) && write_faults(page.value),
                   "a borrowed frame is mapped like any other");
     visited = 0;
     arch_unmap(as, page, 2, count_frame, &visited);
-    payload_check(visited == 0 && read_faults(page.value) && test.in_use == before + 4,
+    payload_check(visited == 0 && payload_read_faults(page.value) && test.in_use == before + 4,
                   "unmapping does not visit what is borrowed");
     for (u64 i = 0; i < 4; i++)
         upcall_frame_free((struct phys_addr){frames.value + i * PAGE_SIZE});
@@ -312,7 +318,7 @@ static void out_of_memory_tests(void) {
     for (i64 n = 0; n < 5; n++) {
         test.fail_after = n;
         undone = undone && arch_map(as, page, frames, 2, PAGE_READ) == ERR_NO_MEMORY &&
-                 test.in_use == before && read_faults(page.value);
+                 test.in_use == before && payload_read_faults(page.value);
     }
     test.fail_after = 5;
     payload_check(undone, "mapping without memory for tables is undone");
@@ -329,7 +335,8 @@ static void image_tests(void) {
     payload_check(write_faults((uptr)&constant), "kernel constants are not writable");
     payload_check(execute_faults((uptr)variable) && execute_faults((uptr)&constant),
                   "kernel data is not executable");
-    payload_check(read_faults(0) && read_faults(0x100000), "low addresses are not mapped");
+    payload_check(payload_read_faults(0) && payload_read_faults(0x100000),
+                  "low addresses are not mapped");
 }
 
 // The highest block that is free as a whole; the frames of test.next_frame lie below.
@@ -349,7 +356,8 @@ static void zone_tests(void) {
     u64 *word = arch_frame_pointer((struct phys_addr){block.value + 3 * MIB});
     *word = 0x123456789abcdef0;
     arch_zone_unmap(block, ARCH_ZONE_BLOCK_BYTES);
-    payload_check(read_faults((uptr)word) && read_faults((uptr)arch_frame_pointer(block)),
+    payload_check(payload_read_faults((uptr)word) &&
+                      payload_read_faults((uptr)arch_frame_pointer(block)),
                   "a block that leaves the kernel's zone is not mapped");
 
     struct phys_addr frame = {block.value + 3 * MIB};
@@ -360,12 +368,12 @@ static void zone_tests(void) {
     same = same && window[PAGE_SIZE / sizeof *window] == 77;
     payload_check(same && inner != window, "windows show frames, and nest");
     payload_check(execute_faults((uptr)window), "a window is not executable");
-    payload_check(read_faults((uptr)inner + PAGE_SIZE), "a window ends where it ends");
+    payload_check(payload_read_faults((uptr)inner + PAGE_SIZE), "a window ends where it ends");
     arch_frame_window_close(inner);
-    payload_check(read_faults((uptr)inner), "a closed window is gone");
+    payload_check(payload_read_faults((uptr)inner), "a closed window is gone");
     window[ARCH_WINDOW_PAGES * PAGE_SIZE / sizeof *window - 1] = 78;
     arch_frame_window_close(window);
-    payload_check(read_faults((uptr)window), "and so is the outer one");
+    payload_check(payload_read_faults((uptr)window), "and so is the outer one");
 
     arch_zone_map(block, ARCH_ZONE_BLOCK_BYTES);
     payload_check(*word == 0x123456789abcdef0 && word[PAGE_SIZE / sizeof *word] == 77,
@@ -535,7 +543,9 @@ static void go_and_return(void) {
 }
 
 static void switch_tests(void) {
-    arch_context_init(&threads.thread[0], (uptr)threads.stacks[0] + STACK_BYTES, bounce, &threads);
+    threads.main.aspace = arch_aspace_kernel();
+    arch_context_init(&threads.thread[0], arch_aspace_kernel(),
+                      (uptr)threads.stacks[0] + STACK_BYTES, bounce, &threads);
     bool kept = true;
     for (u32 i = 0; i < 100; i++)
         kept = kept && registers_survive(go_and_return);
@@ -585,8 +595,8 @@ static void preemption_tests(void) {
     threads.use_avx = avx_enabled();
     payload_print("# vector registers: %s\n", threads.use_avx ? "256 bits" : "128 bits");
     for (u64 i = 0; i < 2; i++)
-        arch_context_init(&threads.thread[i], (uptr)threads.stacks[i] + STACK_BYTES, spin_thread,
-                          (void *)i);
+        arch_context_init(&threads.thread[i], arch_aspace_kernel(),
+                          (uptr)threads.stacks[i] + STACK_BYTES, spin_thread, (void *)i);
     threads.switches = 0;
     threads.running = 0;
     test.on_return = preempt;
@@ -713,6 +723,7 @@ void kernel_main(const struct boot_info *boot) {
     clock_tests();
     timer_tests();
     switch_tests();
+    payload_aspace_tests();
     preemption_tests();
     redirect_tests();
     window_preemption_tests();

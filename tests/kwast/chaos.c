@@ -360,7 +360,7 @@ static void use_opened(bool is_finite) {
 
 static void run_client(u32 count) {
     if (one_in(2))
-        CHECK(kwast_scheme_channel(GIVEN_SERVER, 1, KWAST_KIND_PLAIN + 4, &opened[0].handle) ==
+        CHECK(kwast_scheme_channel(GIVEN_SERVER, 1, KWAST_KIND_TERMINAL + 1, &opened[0].handle) ==
               EINVAL);
     for (u32 i = 0; i < count || count == 0; i++) {
         bool is_finite = count != 0;

@@ -82,7 +82,7 @@ struct child_config {
     u32 handle_limit;
 };
 
-// Spawns this program with a role.
+// Spawns this program with a role, sometimes in a domain of its own.
 static u32 spawn_self(const struct child_config *config, kwast_handle *out) {
     char args[64];
     int args_len = snprintf(args, sizeof args, "chaos%c%s%c%llu%c%u", 0, config->role, 0,
@@ -100,6 +100,7 @@ static u32 spawn_self(const struct child_config *config, kwast_handle *out) {
         .args_len = (u32)args_len,
         .given = (u32)given,
         .given_count = config->given_count + 2,
+        .isolation = one_in(3) ? KWAST_ISOLATION_DOMAIN : KWAST_ISOLATION_SIP,
         .memory_limit = config->memory_limit,
         .handle_limit = config->handle_limit,
         .reason = (u32)reason,

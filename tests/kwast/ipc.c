@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tests/kwast/isolation.h"
 #include "user/sdk/kwast.h"
 
 #define MODULE_PATH "/bin/ipc.wasm"
@@ -123,6 +124,7 @@ static u32 spawn(const char *role, kwast_handle given, u64 rights, kwast_handle 
         .args_len = (u32)args_len,
         .given = (u32)handles,
         .given_count = 2,
+        .isolation = isolation_of_children(),
         .reason = (u32)reason,
         .reason_len = sizeof reason,
     };

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "tests/kwast/isolation.h"
 #include "user/sdk/kwast.h"
 
 #define ROUNDS      40
@@ -28,6 +29,7 @@ static void check(bool is_right, const char *what, int line) {
 static kwast_handle spawn(const char *args, u32 args_len, u32 thread_limit, u64 memory_limit) {
     static const struct kwast_given output = {.handle = 1, .number = 1, .rights = RIGHT_WRITE};
     const struct kwast_spawn config = {
+        .isolation = isolation_of_children(),
         .module = (u32)module,
         .name = (u32) "threads",
         .name_len = 7,

@@ -20,12 +20,12 @@ def build():
     subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "all", "test-programs"], cwd=ROOT, check=True)
 
 
-def run(machine, name, tmp_path, *args):
+def run(machine, name, tmp_path, *args, options=()):
     """Runs a program with all of them in a directory /bin of its own."""
     for module in (BUILD / "programs").glob("*.wasm"):
         if module.stem in (name, "names"):
             (tmp_path / module.name).write_bytes(module.read_bytes())
-    return subprocess.run([BUILD / "kwast", "run", "--machine", machine, "--dir", f"{tmp_path}::/bin",
+    return subprocess.run([BUILD / "kwast", "run", *options, "--machine", machine, "--dir", f"{tmp_path}::/bin",
                            BUILD / "programs" / f"{name}.wasm", *args],
                           capture_output=True, text=True, timeout=LIMIT_SECONDS)
 
@@ -35,6 +35,17 @@ def run(machine, name, tmp_path, *args):
 def test_program_finds_nothing_wrong(machine, command, tmp_path):
     name, *args = command.split()
     done = run(machine, name, tmp_path, *args)
+    assert done.stdout.endswith("all right\n") and "wrong" not in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("machine", ["qemu", "hosted"])
+@pytest.mark.parametrize("cpus", ["1", "3"])
+@pytest.mark.parametrize("name", ["ipc", "spawn"])
+def test_program_finds_nothing_wrong_across_domains(machine, cpus, name, tmp_path):
+    """The program and each of its children are in protection domains of their own."""
+    options = ["--isolation", "domain", "--env", "ISOLATION=domain", "--cpus", cpus]
+    done = run(machine, name, tmp_path, options=options)
     assert done.stdout.endswith("all right\n") and "wrong" not in done.stdout, done.stdout + done.stderr
     assert done.returncode == 0
 

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/kwast/isolation.h"
 #include "user/sdk/kwast.h"
 
 #define MODULE_PATH   "/bin/spawn.wasm"
@@ -44,6 +45,7 @@ static struct kwast_spawn config_of(const char *args, u32 args_len) {
         .name_len = 5,
         .args = (u32)args,
         .args_len = args_len,
+        .isolation = isolation_of_children(),
         .reason = (u32)reason,
         .reason_len = sizeof reason,
     };
@@ -248,6 +250,33 @@ static int child_main(const char *role, int argc, char **argv) {
     return 1;
 }
 
+// A child that joins another one's domain, which takes the right to, and that it lives.
+static void test_join(void) {
+    struct kwast_spawn config = CONFIG("spawn\0wait");
+    config.isolation = KWAST_ISOLATION_DOMAIN;
+    kwast_handle first, second, less;
+    CHECK(kwast_process_spawn(&config, &first) == 0);
+    config = CONFIG("spawn\0exit");
+    config.isolation = KWAST_ISOLATION_JOIN;
+    config.join = first;
+    CHECK(kwast_process_spawn(&config, &second) == 0);
+    struct kwast_status status = finish(second);
+    CHECK(status.outcome == KWAST_EXITED && status.status == 7);
+
+    CHECK(kwast_handle_duplicate(first, KWAST_RIGHT_WAIT | KWAST_RIGHT_KILL, 0, &less) == 0);
+    config.join = less;
+    CHECK(refused(&config) == ENOTCAPABLE);
+    config.join = (u32)module;
+    CHECK(refused(&config) == ENOTCAPABLE);
+    config.join = KWAST_NO_HANDLE;
+    CHECK(refused(&config) == EBADF);
+    CHECK(kwast_process_kill(less) == 0);
+    finish(less);
+    config.join = first;
+    CHECK(refused(&config) == ENOENT);
+    CHECK(close((int)first) == 0);
+}
+
 int main(int argc, char **argv) {
     if (argc >= 2 && strcmp(argv[1], "orphan") != 0)
         return child_main(argv[1], argc, argv);
@@ -262,6 +291,7 @@ int main(int argc, char **argv) {
     test_refusals();
     test_handle_limit();
     test_ends();
+    test_join();
     test_storm();
     if (failures == 0)
         printf("all right\n");

@@ -98,8 +98,8 @@ static struct host_context *host_context_create(void (*entry)(void *), void *arg
     return context;
 }
 
-void arch_context_init(struct arch_context *context, u64 stack_top, void (*entry)(void *),
-                       void *argument) {
+void arch_context_init(struct arch_context *context, struct arch_aspace *, u64 stack_top,
+                       void (*entry)(void *), void *argument) {
     CHECK(is_aligned(stack_top, 16));
     *context = (struct arch_context){.sp = (uptr)host_context_create(entry, argument)};
 }
@@ -269,6 +269,22 @@ void arch_frame_window_close(void *) {
 
 struct arch_aspace *arch_aspace_kernel(void) {
     return NULL;
+}
+
+struct arch_aspace *arch_aspace_current(void) {
+    return NULL;
+}
+
+// There is one.
+enum status arch_aspace_create(struct arch_aspace *) {
+    return ERR_NO_MEMORY;
+}
+
+void arch_aspace_destroy(struct arch_aspace *) {
+}
+
+struct virt_range arch_aspace_slots(const struct arch_aspace *) {
+    return arch_slots_region();
 }
 
 struct virt_range arch_slots_region(void) {

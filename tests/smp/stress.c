@@ -188,6 +188,29 @@ static void pinned_work(u32 number, u64 *) {
     }
 }
 
+// Work waits nowhere while a CPU idles, also one that took work over before: what is started here
+// can run only elsewhere.
+
+static u32 helped; // atomic
+
+static void helper_main(void *) {
+    __atomic_store_n(&helped, 1, __ATOMIC_RELEASE);
+    machine_thread_exit();
+}
+
+static void idle_cpus_help(void) {
+    for (u32 i = 0; i < stress.rounds && stress.cpus > 1; i++) {
+        helped = 0;
+        preempt_disable();
+        thread_start(stress_thread("helper", helper_main, NULL, 0));
+        while (__atomic_load_n(&helped, __ATOMIC_ACQUIRE) == 0)
+            machine_work(1);
+        preempt_enable();
+    }
+    printf("  idle CPUs\n");
+    fflush(stdout);
+}
+
 static u64 free_frames(void) {
     struct frame_stats stats;
     heap_trim();
@@ -232,6 +255,7 @@ static void body(void *) {
     printf("  kills\n");
     crew_run("memory", THREADS, memory_work, false);
     memory_empty();
+    idle_cpus_help();
     crew_run("pinned threads", THREADS, pinned_work, true);
     for (u32 i = 0; i < stress.rounds / 20; i++)
         crew_run("a storm", THREADS, nothing_work, false);

@@ -327,7 +327,7 @@ def test_the_log_is_shown_when_asked_for(place):
     ["run", "--timeout", ".", "x.wasm"], ["run", "--timeout", "nan", "x.wasm"],
     ["run", "--machine", "abacus", "x.wasm"],
     ["run", "--cpus", "0", "x.wasm"], ["run", "--cpus", "33", "x.wasm"],
-    ["run", "--cpus", "1.5", "x.wasm"], ["run", "--cpus", "", "x.wasm"], ["run", "--isolation", "domain", "x.wasm"],
+    ["run", "--cpus", "1.5", "x.wasm"], ["run", "--cpus", "", "x.wasm"], ["run", "--isolation", "solitary", "x.wasm"],
     ["run", "--tier", "optimizing", "x.wasm"], ["run", "--cpu", "pentium", "x.wasm"], ["run", "--dir", "::x", "x.wasm"],
     ["run", "--dir", "/::", "x.wasm"], ["run", "--dir", "/::a=b", "x.wasm"],
     ["run", "--time=1", "x.wasm"], ["compile"], ["compile", "a", "b"], ["compile", "--what", "a"],

@@ -25,4 +25,61 @@
       (local.set $x (call $step (local.get $x)))
       (br $again))
     (unreachable))
+
+  ;; Loops that spend their time in what generated code calls; they end at last.
+  (memory $shared 1 1 shared)
+  (table $table 1 2 funcref)
+  (tag $tag)
+  (data $bytes "x")
+  (elem $funcs func $step)
+  (func (export "loop_memory_grow") (local $i i32)
+    (loop $again
+      (drop (memory.grow (i32.const 60000)))
+      (br_if $again
+        (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100)))))
+  (func (export "loop_memory_init") (local $i i32)
+    (loop $again
+      (memory.init 0 (i32.const 0) (i32.const 0) (i32.const 0))
+      (br_if $again
+        (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100)))))
+  (func (export "loop_data_drop") (local $i i32)
+    (loop $again
+      (data.drop 0)
+      (br_if $again
+        (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100)))))
+  (func (export "loop_table_grow") (local $i i32)
+    (loop $again
+      (drop (table.grow 0 (ref.null func) (i32.const 0)))
+      (br_if $again
+        (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100)))))
+  (func (export "loop_table_fill") (local $i i32)
+    (loop $again
+      (table.fill 0 (i32.const 0) (ref.null func) (i32.const 1))
+      (br_if $again
+        (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100)))))
+  (func (export "loop_table_copy") (local $i i32)
+    (loop $again
+      (table.copy (i32.const 0) (i32.const 0) (i32.const 1))
+      (br_if $again
+        (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100)))))
+  (func (export "loop_table_init") (local $i i32)
+    (loop $again
+      (table.init 0 (i32.const 0) (i32.const 0) (i32.const 0))
+      (br_if $again
+        (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100)))))
+  (func (export "loop_elem_drop") (local $i i32)
+    (loop $again
+      (elem.drop 0)
+      (br_if $again
+        (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100)))))
+  (func (export "loop_wait") (local $i i32)
+    (loop $again
+      (drop (memory.atomic.wait32 1 (i32.const 0) (i32.const 1) (i64.const 0)))
+      (br_if $again
+        (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100)))))
+  (func (export "loop_throw") (local $i i32)
+    (loop $again
+      (try (do (throw $tag)) (catch $tag))
+      (br_if $again
+        (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100)))))
 )

@@ -400,8 +400,19 @@ bool host_stack_grow(struct thread_block *thread, u64 lowest) {
     return thread->stack_limit <= lowest;
 }
 
+static u64 stop_at; // how many looks away; 0: never
+
+void host_linux_stop_nth(u64 nth) {
+    stop_at = nth;
+}
+
 bool host_is_stopping(void) {
-    return false; // the whole process ends at once
+    // Else the whole process ends at once.
+    if (stop_at > 1)
+        stop_at--;
+    else if (stop_at == 1)
+        return true;
+    return false;
 }
 
 void host_segment_base_set(u64 base) {

@@ -23,6 +23,10 @@ void host_linux_fail_nth(u64 nth);
 // Whether a failure that was asked for has happened.
 bool host_linux_has_failed(void);
 
+// host_is_stopping says so the `nth` time from now on, and from then on; 0: never. For tests of one
+// thread.
+void host_linux_stop_nth(u64 nth);
+
 // No more than `bytes` may be charged by host_charge at a time; UINT64_MAX, the default, is no
 // limit. What is charged now.
 void host_linux_charge_limit(u64 bytes);

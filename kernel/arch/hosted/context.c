@@ -37,8 +37,8 @@ struct switch_frame {
     u64 above[2]; // zeros; the stack is aligned for the call in context_start
 };
 
-void arch_context_init(struct arch_context *context, u64 stack_top, void (*entry)(void *),
-                       void *argument) {
+void arch_context_init(struct arch_context *context, struct arch_aspace *as, u64 stack_top,
+                       void (*entry)(void *), void *argument) {
     ASSERT(stack_top % 16 == 0);
     struct switch_frame *frame = (struct switch_frame *)(stack_top - sizeof *frame);
     *frame = (struct switch_frame){
@@ -46,7 +46,7 @@ void arch_context_init(struct arch_context *context, u64 stack_top, void (*entry
         .r13 = (uptr)argument,
         .rip = (uptr)context_start,
     };
-    *context = (struct arch_context){.sp = (uptr)frame};
+    *context = (struct arch_context){.sp = (uptr)frame, .aspace = as};
 }
 
 void arch_segment_base_set(u64 base) {
@@ -64,6 +64,7 @@ void arch_context_switch(struct arch_context *from, struct arch_context *to) {
     ASSERT(cpu_this()->window_depth == 0);
     from->segment_base = cpu_this()->segment_base;
     arch_segment_base_set(to->segment_base);
+    cpu_this()->aspace = to->aspace;
     context_switch(&from->sp, to->sp);
 }
 

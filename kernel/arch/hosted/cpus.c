@@ -24,8 +24,10 @@ static bool stopping; // atomic
 
 void cpus_init(u32 count) {
     present = count;
-    for (u32 i = 0; i < ARCH_CPUS_MAX; i++)
+    for (u32 i = 0; i < ARCH_CPUS_MAX; i++) {
         cpus[i].id = i;
+        cpus[i].aspace = arch_aspace_kernel();
+    }
     cpus[0].tid = (pid_t)syscall(SYS_gettid);
 }
 

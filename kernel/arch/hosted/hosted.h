@@ -20,6 +20,8 @@
 #define CODE_BYTES    (880 * MIB)
 #define SLOTS_BASE    0x200000000000ull
 #define SLOTS_BYTES   (40 * 1024 * GIB)
+#define SLICE_BYTES   (128 * GIB) // of SLOTS, for each address space but the kernel's
+#define SLICE_COUNT   128u        // at the end of SLOTS; the kernel's has the rest
 #define HEAP_BASE     0x580000000000ull
 #define HEAP_BYTES    (256 * GIB)
 #define DIRECT_BASE   0x600000000000ull
@@ -44,6 +46,7 @@ struct cpu {
     u32 id;
     u32 pending; // atomic, enum pending; others set PENDING_WAKE
     bool irq_enabled;
+    struct arch_aspace *aspace; // that it is in
     u32 window_depth;
     u32 relaxed; // rounds of arch_cpu_relax
     u64 segment_base;
@@ -81,6 +84,9 @@ static inline bool is_in_code(u64 va) {
 }
 
 void memory_init(u64 ram_bytes);
+
+// Whether a run that lies in slots is of the address space that this CPU is in.
+bool memory_is_current(u64 va, u64 bytes);
 void time_init(void);
 void time_init_this(void); // on each CPU
 void context_init(void);

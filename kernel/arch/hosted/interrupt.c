@@ -242,6 +242,7 @@ static struct fault fault_of(int number, const greg_t *registers, u64 fixup) {
         .vector = (u32)vector,
         .error_code = error,
         .in_copy = fixup != 0,
+        .in_window = cpu_this()->window_depth != 0,
     };
     if (fault.class == FAULT_PAGE) {
         fault.address.value = (u64)registers[REG_CR2];

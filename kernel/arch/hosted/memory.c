@@ -5,6 +5,10 @@
 // and counts how many mappings Linux keeps for the region: there is a limit to these
 // (vm.max_map_count), and only arch_map may be refused when it is reached.
 //
+// Protection domains are bookkeeping: there is one Linux address space. An address space is a slice
+// of the slots' region, so what belongs to whom can be told by the address alone; and the copy
+// functions refuse what is not the current one's, as page tables would.
+//
 // Invariants:
 //   1. a region is reserved as a whole, inaccessible, and stays so where nothing is mapped;
 //   2. no page is writable and executable, and a frame's writable views (its window) end before it
@@ -43,14 +47,18 @@ struct region {
     entry *entries;
 };
 
-struct arch_aspace {
+static struct {
     struct region slots;
     struct region code;
     struct region heap;
     u64 mappings; // atomic: regions change independently
-};
+} regions;
 
-static struct arch_aspace kernel_aspace;
+static struct {
+    struct arch_aspace kernel;
+    u64 slices[SLICE_COUNT / 64]; // atomic: bits of those in use
+    u64 numbers;                  // atomic: given so far
+} aspaces;
 
 static struct {
     int ram; // memfd
@@ -86,9 +94,13 @@ static void region_init(struct region *region, u64 base, u64 bytes) {
 
 // The region that has all of the run.
 static const struct region *region_of(const struct arch_aspace *as, u64 va, u64 bytes) {
-    const struct region *region = is_in_code(va)    ? &as->code
-                                  : va >= HEAP_BASE ? &as->heap
-                                                    : &as->slots;
+    const struct region *region = is_in_code(va)    ? &regions.code
+                                  : va >= HEAP_BASE ? &regions.heap
+                                                    : &regions.slots;
+    if (region == &regions.slots) {
+        struct virt_range own = arch_aspace_slots(as);
+        CHECK(va >= own.start.value && range_fits(va - own.start.value, bytes, own.bytes));
+    }
     CHECK(is_aligned(va, PAGE_SIZE));
     CHECK(va >= region->base && range_fits(va - region->base, bytes, region->bytes));
     return region;
@@ -99,7 +111,45 @@ static entry *entry_at(const struct region *region, u64 va) {
 }
 
 struct arch_aspace *arch_aspace_kernel(void) {
-    return &kernel_aspace;
+    return &aspaces.kernel;
+}
+
+struct arch_aspace *arch_aspace_current(void) {
+    return cpu_this()->aspace;
+}
+
+bool arch_aspaces_are_apart(void) {
+    return false;
+}
+
+struct virt_range arch_aspace_slots(const struct arch_aspace *as) {
+    u64 slices = SLOTS_BASE + SLOTS_BYTES - SLICE_COUNT * SLICE_BYTES;
+    if (as == &aspaces.kernel)
+        return (struct virt_range){{SLOTS_BASE}, slices - SLOTS_BASE};
+    return (struct virt_range){{slices + as->root * SLICE_BYTES}, SLICE_BYTES};
+}
+
+enum status arch_aspace_create(struct arch_aspace *as) {
+    for (u32 i = 0; i < SLICE_COUNT; i++) {
+        u64 bit = 1ull << i % 64;
+        if ((__atomic_fetch_or(&aspaces.slices[i / 64], bit, __ATOMIC_ACQUIRE) & bit) != 0)
+            continue; // in use
+        u64 number = __atomic_add_fetch(&aspaces.numbers, 1, __ATOMIC_RELAXED);
+        *as = (struct arch_aspace){.root = i, .number = number};
+        return OK;
+    }
+    return ERR_NO_MEMORY;
+}
+
+void arch_aspace_destroy(struct arch_aspace *as) {
+    // Pairs with the acquire in arch_aspace_create.
+    __atomic_fetch_and(&aspaces.slices[as->root / 64], ~(1ull << as->root % 64), __ATOMIC_RELEASE);
+}
+
+bool memory_is_current(u64 va, u64 bytes) {
+    struct virt_range own = arch_aspace_slots(arch_aspace_current());
+    return va - SLOTS_BASE >= SLOTS_BYTES ||
+           (va >= own.start.value && range_fits(va - own.start.value, bytes, own.bytes));
 }
 
 struct virt_range arch_slots_region(void) {
@@ -131,13 +181,13 @@ static u64 boundaries(const struct region *region, u64 va, u64 pages) {
 }
 
 // Relaxed: the figure orders nothing.
-static u64 mappings_of(const struct arch_aspace *as) {
-    return __atomic_load_n(&as->mappings, __ATOMIC_RELAXED);
+static u64 mappings_of(void) {
+    return __atomic_load_n(&regions.mappings, __ATOMIC_RELAXED);
 }
 
 // `change` may be negative, as it were.
-static void mappings_add(struct arch_aspace *as, u64 change) {
-    __atomic_fetch_add(&as->mappings, change, __ATOMIC_RELAXED);
+static void mappings_add(u64 change) {
+    __atomic_fetch_add(&regions.mappings, change, __ATOMIC_RELAXED);
 }
 
 static u64 mappings_limit(void) {
@@ -155,7 +205,7 @@ static void tell_limit(void) {
         return;
     console_print("kwast: no more memory can be mapped: Linux's limit vm.max_map_count is reached "
                   "(%lu of %lu are in use)\n",
-                  mappings_of(&kernel_aspace), memory.mappings_max);
+                  mappings_of(), memory.mappings_max);
 }
 
 // -- Mapping ------------------------------------------------------------------------------------
@@ -198,7 +248,7 @@ enum status arch_map(struct arch_aspace *as, struct virt_addr va, struct phys_ad
     const struct region *region = region_of(as, va.value, bytes);
     ASSERT(is_aligned(pa.value, PAGE_SIZE));
     CHECK(pa.value >= RAM_START && range_fits(pa.value, bytes, memory.ram_end));
-    if (mappings_of(as) + 2 > memory.mappings_max) {
+    if (mappings_of() + 2 > memory.mappings_max) {
         tell_limit();
         return ERR_NO_MEMORY;
     }
@@ -211,7 +261,7 @@ enum status arch_map(struct arch_aspace *as, struct virt_addr va, struct phys_ad
         return ERR_NO_MEMORY;
     for (u64 i = 0; i < pages; i++)
         entries[i] = (pa.value + i * PAGE_SIZE) | rights;
-    mappings_add(as, boundaries(region, va.value, pages) - before);
+    mappings_add(boundaries(region, va.value, pages) - before);
     return OK;
 }
 
@@ -239,7 +289,7 @@ void arch_unmap(struct arch_aspace *as, struct virt_addr va, u64 pages,
         if (old != 0 && visit != NULL && (old & PAGE_BORROWED) == 0)
             visit(context, (struct phys_addr){align_down(old, PAGE_SIZE)});
     }
-    mappings_add(as, boundaries(region, va.value, pages) - before);
+    mappings_add(boundaries(region, va.value, pages) - before);
     // A page of the table that has become empty is given back.
     if (is_aligned(va.value, TABLE_SPAN) && pages == TABLE_SPAN / PAGE_SIZE)
         madvise(entries, PAGE_SIZE, MADV_DONTNEED);
@@ -255,7 +305,7 @@ void arch_protect(struct arch_aspace *as, struct virt_addr va, u64 pages, enum p
     }
     if (mprotect((void *)va.value, pages * PAGE_SIZE, protection_of(rights)) != 0)
         upcall_panic("cannot change the rights of memory: vm.max_map_count is reached");
-    mappings_add(as, boundaries(region, va.value, pages) - before);
+    mappings_add(boundaries(region, va.value, pages) - before);
 }
 
 bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct phys_addr *out) {
@@ -351,9 +401,9 @@ void memory_init(u64 ram_bytes) {
     memory.ram_end = RAM_START + ram_bytes;
     memory.ram = ram_create(memory.ram_end);
     memory.mappings_max = mappings_limit();
-    region_init(&kernel_aspace.slots, SLOTS_BASE, SLOTS_BYTES);
-    region_init(&kernel_aspace.code, CODE_BASE, CODE_BYTES);
-    region_init(&kernel_aspace.heap, HEAP_BASE, HEAP_BYTES);
+    region_init(&regions.slots, SLOTS_BASE, SLOTS_BYTES);
+    region_init(&regions.code, CODE_BASE, CODE_BYTES);
+    region_init(&regions.heap, HEAP_BASE, HEAP_BYTES);
     bool fine = reserve_over(DIRECT_BASE, RAM_BYTES_MAX + RAM_START, MAP_FIXED_NOREPLACE) &&
                 reserve_over(WINDOWS_BASE, ARCH_CPUS_MAX * WINDOWS_MAX * WINDOW_STRIDE,
                              MAP_FIXED_NOREPLACE) &&

@@ -19,6 +19,7 @@
 #define CR4_OSXMMEXCPT (1ull << 10)
 #define CR4_UMIP       (1ull << 11)
 #define CR4_FSGSBASE   (1ull << 16)
+#define CR4_PCIDE      (1ull << 17)
 #define CR4_OSXSAVE    (1ull << 18)
 #define CR4_SMEP       (1ull << 20)
 #define EFER_NXE       (1ull << 11)
@@ -151,6 +152,7 @@ void cpu_init_this(struct cpu *cpu) {
     cpu->self = cpu;
     cpu->id = (u32)(cpu - cpu_state.cpus);
     cpu->timer_deadline_ns = UINT64_MAX;
+    cpu->aspace = arch_aspace_kernel();
     cpu_msr_write(MSR_GS_BASE, (uptr)cpu);
     cpu_msr_write(MSR_FS_BASE, 0);
     cpu_msr_write(MSR_EFER, cpu_msr_read(MSR_EFER) | EFER_NXE);
@@ -169,6 +171,8 @@ void cpu_init_this(struct cpu *cpu) {
         cr4 |= CR4_UMIP;
     if (cpu_state.features.xsave)
         cr4 |= CR4_OSXSAVE;
+    if (cpu_state.features.pcid)
+        cr4 |= CR4_PCIDE; // the PCID is 0 so far, as it has to be
     cpu_cr4_write(cr4);
 
     if (cpu_state.features.xsave)
@@ -185,6 +189,8 @@ void cpu_init(void) {
         .xsave = has(LEAF1_ECX, 26),
         .x2apic = has(LEAF1_ECX, 21),
         .tsc_deadline = has(LEAF1_ECX, 24),
+        .pcid = has(LEAF1_ECX, 17),
+        .invpcid = has(LEAF7_EBX, 10),
         .rdrand = has(LEAF1_ECX, 30),
         .rdseed = has(LEAF7_EBX, 18),
         .tsc_hz = tsc_hz_told(),

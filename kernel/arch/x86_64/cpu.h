@@ -7,6 +7,17 @@
 
 #define WINDOWS_PER_CPU 4 // two for a thread, two for the interrupt that finds it there
 
+// Whose translations a CPU keeps under which PCID, see aspace.c.
+#define PCIDS 16u
+struct translations {
+    struct {
+        u64 number;     // of the address space
+        u64 generation; // up to which it has forgotten what it had to
+    } of[PCIDS];
+    u32 current; // index of the one that is loaded
+    u32 next;    // to be given to another address space
+};
+
 // One for each CPU; GS base points to it.
 struct cpu {
     struct cpu *self;
@@ -14,6 +25,8 @@ struct cpu {
     void *current; // the kernel's, see arch_current
     u32 id;
     u32 apic_id;
+    struct arch_aspace *aspace; // that is loaded, or is about to be
+    struct translations translations;
 
     // Owned by the CPU, interrupts off:
     u64 segment_base;      // what FS base is; kept only where FSGSBASE is missing
@@ -27,6 +40,7 @@ STATIC_ASSERT(offsetof(struct cpu, self) == CPU_SELF, "cpu_this");
 #ifdef ARCH_INLINE_HEADER
 STATIC_ASSERT(offsetof(struct cpu, current) == ARCH_CPU_CURRENT, "inline.h");
 STATIC_ASSERT(offsetof(struct cpu, id) == ARCH_CPU_ID, "inline.h");
+STATIC_ASSERT(offsetof(struct cpu, aspace) == ARCH_CPU_ASPACE, "inline.h");
 #endif
 STATIC_ASSERT(offsetof(struct cpu, interrupt_stack_top) == CPU_INTERRUPT_STACK, "traps.S");
 
@@ -43,6 +57,8 @@ struct cpu_features {
     bool xsave;
     bool x2apic;
     bool tsc_deadline;
+    bool pcid;
+    bool invpcid;
     bool rdrand;
     bool rdseed;
     bool large_1gib;
@@ -90,6 +106,8 @@ static inline struct cpuid cpu_cpuid(u32 leaf, u32 subleaf) {
 }
 
 #define CR4_PGE          (1ull << 7)
+#define CR3_KEEP         (1ull << 63) // what is remembered under the PCID
+#define CR3_PCID         0xfffull
 
 #define MSR_APIC_BASE    0x1bu
 #define MSR_TSC_DEADLINE 0x6e0u
@@ -152,6 +170,13 @@ static inline void cpu_xcr0_write(u64 value) {
 
 static inline void cpu_page_invalidate(u64 address) {
     __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
+// Forgets translations of another PCID than the current one, or everything, global ones too.
+enum invpcid_kind : u64 { INVPCID_ADDRESS = 0, INVPCID_PCID = 1, INVPCID_EVERYTHING = 2 };
+static inline void cpu_invpcid(enum invpcid_kind kind, u64 pcid, u64 address) {
+    const u64 descriptor[2] = {pcid, address};
+    __asm__ volatile("invpcid %0, %1" : : "m"(descriptor), "r"((u64)kind) : "memory");
 }
 
 static inline void cpu_fence(void) {

@@ -8,6 +8,7 @@
 
 #define ARCH_CPU_CURRENT     16 // offsets in struct cpu, checked in cpu.h
 #define ARCH_CPU_ID          24
+#define ARCH_CPU_ASPACE      32
 
 #define ARCH_FLAGS_INTERRUPT (1u << 9)
 
@@ -20,6 +21,12 @@ ARCH_INLINE u32 arch_cpu_id(void) {
 ARCH_INLINE void *arch_current(void) {
     void *current;
     __asm__ volatile("movq %%gs:%c1, %0" : "=r"(current) : "i"(ARCH_CPU_CURRENT));
+    return current;
+}
+
+ARCH_INLINE struct arch_aspace *arch_aspace_current(void) {
+    struct arch_aspace *current;
+    __asm__ volatile("movq %%gs:%c1, %0" : "=r"(current) : "i"(ARCH_CPU_ASPACE));
     return current;
 }
 

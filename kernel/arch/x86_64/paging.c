@@ -1,18 +1,21 @@
-// Page tables: four levels, one set, shared by the kernel and every `sip` process.
+// Page tables: four levels, one set for each address space. The upper half is the kernel's and the
+// same in all: its top-level entries are made at the start, for good, and copied. Slots are in the
+// lower half, which the kernel's address space shares with `sip` processes.
 //
 // Invariants:
 //   1. no entry is both writable and executable, and no frame is mapped so through two;
 //   2. below the top level, the entry that points to a table counts the table's entries in use
 //      (bits 52 to 61, which the CPU ignores there), so that a table that becomes empty is known
 //      at once and given back;
-//   3. table frames come from the kernel's zone and are reached through the direct map.
+//   3. table frames come from the kernel's zone and are reached through the direct map;
+//   4. what is mapped in the upper half is global, what is mapped in the lower is not.
 //
 // Before kernel_main, tables are taken from the boot memory map; afterwards from
 // upcall_frame_alloc.
 //
-// Changes of one region are serialised by the caller; regions share no table below the top one but
-// that of the kernel image with code, and that one is never pruned. The CPU itself changes no
-// entry: all are made accessed, and dirty where they are writable.
+// Changes of one region are serialised by the caller; regions of an address space share no table
+// below the top one but that of the kernel image with code, and that one is never pruned. The CPU
+// itself changes no entry: all are made accessed, and dirty where they are writable.
 
 #include "kernel/arch/x86_64/paging.h"
 
@@ -41,16 +44,14 @@
 #define LEVELS          4
 #define TABLE_ENTRIES   512u
 #define LARGE_BYTES     (2 * MIB)
-
-struct arch_aspace {
-    u64 root_phys;
-};
+#define UPPER_HALF      (1ull << 63)
 
 static struct {
     struct arch_aspace kernel;
     struct range_set *early; // where tables come from before kernel_main; NULL afterwards
     u64 mmio_next;
-} paging = {.mmio_next = MMIO_BASE};
+    u64 numbers; // atomic: given to address spaces so far
+} paging = {.kernel.loaded = 1, .mmio_next = MMIO_BASE};
 
 // -- Tables -------------------------------------------------------------------------------------
 
@@ -147,39 +148,46 @@ static bool walk_create(struct walk *walk, u64 root_phys, u64 va, u32 level) {
 
 // -- Empty tables -------------------------------------------------------------------------------
 
-// Takes the empty tables above the walk's place out of the tree and puts them on the list.
-static void prune(struct walk *walk, u64 *freed) {
-    for (u32 level = walk->level + 1; level < LEVELS; level++) {
-        u64 entry = *walk->entries[level];
-        if ((entry & ENTRY_COUNT) != 0)
-            return;
-        u64 table = entry & ENTRY_ADDRESS;
-        *walk->entries[level] = 0;
+// Tables that have been taken out of the tree: the CPUs may still walk through them until they are
+// told, so they are left as they are till then.
+#define TAKEN_RUN  8u // tables of pages that one run may be in
+#define TAKEN_LEAF 1u // in the low bit: a table of pages, hidden but still there
+struct taken {
+    u32 count;
+    u64 tables[TAKEN_RUN * (LEVELS - 1)];
+};
+
+static void take_table(struct taken *taken, u64 *entry, u64 flag) {
+    CHECK(taken->count < COUNT_OF(taken->tables));
+    taken->tables[taken->count++] = (*entry & ENTRY_ADDRESS) | flag;
+    *entry = 0;
+}
+
+// Takes out the empty tables above the walk's place.
+static void take_empty(struct walk *walk, u32 level, struct taken *taken) {
+    for (; level < LEVELS && (*walk->entries[level] & ENTRY_COUNT) == 0; level++) {
+        take_table(taken, walk->entries[level], 0);
         count_sub(walk, level, 1);
-        // The CPU may still walk through the table until it is told: the link must not look like
-        // a present entry, and frames are page-aligned.
-        table_at(table)[0] = *freed;
-        *freed = table;
     }
 }
 
-static void free_tables(u64 freed) {
-    if (freed == 0)
-        return;
-    // Any invalidation also forgets every cached pointer to a table.
-    invalidate(0, 1);
-    while (freed != 0) {
-        u64 next = table_at(freed)[0];
-        upcall_frame_free((struct phys_addr){freed});
-        freed = next;
-    }
+static void free_tables(const struct taken *taken) {
+    for (u32 i = 0; i < taken->count; i++)
+        upcall_frame_free((struct phys_addr){taken->tables[i] & ENTRY_ADDRESS});
+}
+
+static void invalidate(struct arch_aspace *as, const struct invalidation *what) {
+    if (what->va >= UPPER_HALF)
+        invalidate_kernel(what);
+    else
+        invalidate_slots(as, what);
 }
 
 // -- Mapping ------------------------------------------------------------------------------------
 
-static u64 entry_bits(enum page_rights rights) {
+static u64 entry_bits(u64 va, enum page_rights rights) {
     CHECK((rights & (PAGE_WRITE | PAGE_EXEC)) != (PAGE_WRITE | PAGE_EXEC));
-    u64 bits = ENTRY_USED;
+    u64 bits = va >= UPPER_HALF ? ENTRY_USED | ENTRY_GLOBAL : ENTRY_USED;
     if ((rights & PAGE_WRITE) != 0)
         bits |= ENTRY_WRITE | ENTRY_DIRTY;
     if ((rights & PAGE_EXEC) == 0)
@@ -196,17 +204,24 @@ static u64 pages_in_table(u64 va, u64 pages) {
     return min_u64(pages, TABLE_ENTRIES - index_of(va, 0));
 }
 
-static bool map_run(u64 root_phys, u64 va, u64 pa, u64 pages, u64 bits) {
+// Takes back what walk_create made on its way before memory ran out.
+static void forget_tables(struct arch_aspace *as, struct walk *walk, u64 va) {
+    struct taken taken = {};
+    take_empty(walk, walk->level + 1, &taken);
+    if (taken.count == 0)
+        return;
+    invalidate(as, &(struct invalidation){va, 1, PAGE_SIZE, true});
+    free_tables(&taken);
+}
+
+static bool map_run(struct arch_aspace *as, u64 va, u64 pa, u64 pages, u64 bits) {
     u64 start = va;
     u64 mapped = 0;
     while (mapped < pages) {
         struct walk walk;
-        if (!walk_create(&walk, root_phys, va, 0)) {
-            u64 freed = 0;
-            prune(&walk, &freed);
-            free_tables(freed);
-            arch_unmap(&(struct arch_aspace){root_phys}, (struct virt_addr){start}, mapped, NULL,
-                       NULL);
+        if (!walk_create(&walk, as->root, va, 0)) {
+            forget_tables(as, &walk, va);
+            arch_unmap(as, (struct virt_addr){start}, mapped, NULL, NULL);
             return false;
         }
         u64 count = pages_in_table(va, pages - mapped);
@@ -225,13 +240,14 @@ static bool map_run(u64 root_phys, u64 va, u64 pa, u64 pages, u64 bits) {
 enum status arch_map(struct arch_aspace *as, struct virt_addr va, struct phys_addr pa, u64 pages,
                      enum page_rights rights) {
     ASSERT(is_aligned(va.value | pa.value, PAGE_SIZE));
-    bool mapped = map_run(as->root_phys, va.value, pa.value, pages, entry_bits(rights));
+    bool mapped = map_run(as, va.value, pa.value, pages, entry_bits(va.value, rights));
     return mapped ? OK : ERR_NO_MEMORY;
 }
 
 // What a walk through a run does with the part of it that lies in one table.
 struct table_part {
     struct walk *walk;
+    u64 va;
     u64 count; // entries, from walk->entries[0] on
 };
 
@@ -244,7 +260,7 @@ static void run_for_each(u64 root_phys, u64 va, u64 pages,
         struct walk walk;
         walk_find(&walk, root_phys, va);
         if (walk.level == 0) {
-            struct table_part part = {&walk, pages_in_table(va, left)};
+            struct table_part part = {&walk, va, pages_in_table(va, left)};
             visit(&part, context);
             va += part.count * PAGE_SIZE;
             left -= part.count;
@@ -259,56 +275,84 @@ static void run_for_each(u64 root_phys, u64 va, u64 pages,
     }
 }
 
-static void part_hide(const struct table_part *part, void *context) {
-    bool *found = context;
-    for (u64 i = 0; i < part->count; i++) {
-        u64 *entry = &part->walk->entries[0][i];
-        if (*entry == 0)
-            continue;
-        *entry &= ~ENTRY_PRESENT;
-        *found = true;
-    }
-}
-
 struct unmap {
     void (*visit)(void *context, struct phys_addr frame);
     void *context;
-    u64 freed;
+    struct taken taken;
+    u64 start; // of what is hidden
+    u64 end;   // 0: nothing is
 };
 
-static void part_clear(const struct table_part *part, void *context) {
+// Hides the pages from the CPUs; entries keep their frames, so that every frame is reported only
+// once no CPU can reach it. A table that has no other pages is taken out.
+static void part_hide(const struct table_part *part, void *context) {
     struct unmap *unmap = context;
-    u64 cleared = 0;
+    struct walk *walk = part->walk;
+    u64 hidden = 0;
     for (u64 i = 0; i < part->count; i++) {
-        u64 *entry = &part->walk->entries[0][i];
-        if (*entry == 0)
+        if (walk->entries[0][i] == 0)
             continue;
-        bool is_own = (*entry & ENTRY_BORROWED) == 0;
-        struct phys_addr frame = {*entry & ENTRY_ADDRESS};
-        *entry = 0;
+        walk->entries[0][i] &= ~ENTRY_PRESENT;
+        hidden++;
+        u64 va = part->va + i * PAGE_SIZE;
+        if (unmap->end == 0)
+            unmap->start = va;
+        unmap->end = va + PAGE_SIZE;
+    }
+    if ((*walk->entries[1] & ENTRY_COUNT) == hidden * ENTRY_COUNT_ONE) {
+        take_table(&unmap->taken, walk->entries[1], TAKEN_LEAF);
+        count_sub(walk, 1, 1);
+        take_empty(walk, 2, &unmap->taken);
+    }
+}
+
+static u64 entries_clear(u64 *entries, u64 count, const struct unmap *unmap) {
+    u64 cleared = 0;
+    for (u64 i = 0; i < count; i++) {
+        if (entries[i] == 0)
+            continue;
+        bool is_own = (entries[i] & ENTRY_BORROWED) == 0;
+        struct phys_addr frame = {entries[i] & ENTRY_ADDRESS};
+        entries[i] = 0;
         cleared++;
         if (unmap->visit != NULL && is_own)
             unmap->visit(unmap->context, frame);
     }
-    count_sub(part->walk, 0, cleared);
-    prune(part->walk, &unmap->freed);
+    return cleared;
+}
+
+static void part_clear(const struct table_part *part, void *context) {
+    count_sub(part->walk, 0, entries_clear(part->walk->entries[0], part->count, context));
+}
+
+// Unmaps a run that lies in at most TAKEN_RUN tables, with one invalidation.
+static void unmap_run(struct arch_aspace *as, u64 va, u64 pages, struct unmap *unmap) {
+    unmap->taken.count = 0;
+    unmap->end = 0;
+    run_for_each(as->root, va, pages, part_hide, unmap);
+    if (unmap->end == 0)
+        return;
+    invalidate(as, &(struct invalidation){unmap->start, (unmap->end - unmap->start) / PAGE_SIZE,
+                                          PAGE_SIZE, unmap->taken.count != 0});
+    for (u32 i = 0; i < unmap->taken.count; i++) {
+        if ((unmap->taken.tables[i] & TAKEN_LEAF) != 0)
+            entries_clear(table_at(unmap->taken.tables[i] & ENTRY_ADDRESS), TABLE_ENTRIES, unmap);
+    }
+    run_for_each(as->root, va, pages, part_clear, unmap);
+    free_tables(&unmap->taken);
 }
 
 void arch_unmap(struct arch_aspace *as, struct virt_addr va, u64 pages,
                 void (*visit)(void *context, struct phys_addr frame), void *context) {
     ASSERT(is_aligned(va.value, PAGE_SIZE));
-    if (pages == 0)
-        return;
-    // Entries keep their frames while they are hidden, so that every frame is reported only once no
-    // CPU can reach it.
-    bool found = false;
-    run_for_each(as->root_phys, va.value, pages, part_hide, &found);
-    if (!found)
-        return;
-    invalidate(va.value, pages);
     struct unmap unmap = {.visit = visit, .context = context};
-    run_for_each(as->root_phys, va.value, pages, part_clear, &unmap);
-    free_tables(unmap.freed);
+    u64 at = va.value;
+    u64 end = at + pages * PAGE_SIZE;
+    while (at < end) {
+        u64 next = min_u64(end, align_down(at, LARGE_BYTES) + TAKEN_RUN * LARGE_BYTES);
+        unmap_run(as, at, (next - at) / PAGE_SIZE, &unmap);
+        at = next;
+    }
 }
 
 static void part_protect(const struct table_part *part, void *context) {
@@ -322,14 +366,14 @@ static void part_protect(const struct table_part *part, void *context) {
 
 void arch_protect(struct arch_aspace *as, struct virt_addr va, u64 pages, enum page_rights rights) {
     ASSERT(is_aligned(va.value, PAGE_SIZE));
-    u64 bits = entry_bits(rights);
-    run_for_each(as->root_phys, va.value, pages, part_protect, &bits);
-    invalidate(va.value, pages);
+    u64 bits = entry_bits(va.value, rights);
+    run_for_each(as->root, va.value, pages, part_protect, &bits);
+    invalidate(as, &(struct invalidation){va.value, pages, PAGE_SIZE, false});
 }
 
 bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct phys_addr *out) {
     struct walk walk;
-    walk_find(&walk, as->root_phys, va.value);
+    walk_find(&walk, as->root, va.value);
     u64 entry = *walk.entries[walk.level];
     if ((entry & ENTRY_PRESENT) == 0)
         return false;
@@ -348,7 +392,7 @@ static enum page_rights rights_of(u64 entry) {
 bool arch_page_find(struct arch_aspace *as, struct virt_addr va, struct phys_addr *frame,
                     enum page_rights *rights) {
     struct walk walk;
-    walk_find(&walk, as->root_phys, va.value);
+    walk_find(&walk, as->root, va.value);
     u64 entry = *walk.entries[walk.level];
     if (walk.level != 0 || (entry & ENTRY_PRESENT) == 0)
         return false;
@@ -360,18 +404,66 @@ bool arch_page_find(struct arch_aspace *as, struct virt_addr va, struct phys_add
 bool paging_is_mapped(u64 address) {
     bool canonical = (u64)((i64)(address << 16) >> 16) == address;
     struct phys_addr ignored;
-    return canonical && arch_translate(&paging.kernel, (struct virt_addr){address}, &ignored);
+    return canonical &&
+           arch_translate(arch_aspace_current(), (struct virt_addr){address}, &ignored);
 }
 
 u64 *paging_entry_create(u64 address) {
     struct walk walk;
-    if (!walk_create(&walk, paging.kernel.root_phys, address, 0))
+    if (!walk_create(&walk, paging.kernel.root, address, 0))
         return NULL;
     return walk.entries[0];
 }
 
 u64 paging_entry_of(u64 phys) {
-    return phys | ENTRY_DATA;
+    return phys | ENTRY_DATA | ENTRY_GLOBAL;
+}
+
+// -- Address spaces -----------------------------------------------------------------------------
+
+#define UPPER_FIRST (TABLE_ENTRIES / 2) // entry of the upper half
+
+enum status arch_aspace_create(struct arch_aspace *as) {
+    u64 root;
+    if (!table_alloc(&root))
+        return ERR_NO_MEMORY;
+    memcpy(table_at(root) + UPPER_FIRST, table_at(paging.kernel.root) + UPPER_FIRST,
+           (TABLE_ENTRIES - UPPER_FIRST) * sizeof(u64));
+    u64 number = __atomic_add_fetch(&paging.numbers, 1, __ATOMIC_RELAXED);
+    *as = (struct arch_aspace){.root = root, .number = number};
+    return OK;
+}
+
+void arch_aspace_destroy(struct arch_aspace *as) {
+    CHECK(__atomic_load_n(&as->loaded, __ATOMIC_SEQ_CST) == 0);
+    for (u32 i = 0; i < UPPER_FIRST; i++)
+        CHECK(table_at(as->root)[i] == 0);
+    upcall_frame_free((struct phys_addr){as->root});
+}
+
+// Makes the top-level entries of the upper half that are ever used: they stay.
+static void make_upper_half(void) {
+    static const struct {
+        u64 base;
+        u64 bytes;
+    } ranges[] = {
+        {DIRECT_MAP_BASE, DIRECT_MAP_BYTES_MAX},
+        {MODULES_BASE, 1},
+        {MMIO_BASE, MMIO_END - MMIO_BASE},
+        {WINDOWS_BASE, 1},
+        {CPU_STACKS_BASE, 1},
+        {HEAP_BASE, HEAP_BYTES},
+        {KERNEL_BASE, 1},
+    };
+    for (u32 i = 0; i < COUNT_OF(ranges); i++) {
+        u64 va = ranges[i].base;
+        for (; va - ranges[i].base < ranges[i].bytes; va += 1ull << level_shift(LEVELS - 1)) {
+            struct walk walk;
+            if (!walk_create(&walk, paging.kernel.root, va, LEVELS - 2))
+                boot_fail("too little memory: no room for page tables");
+            count_add(&walk, LEVELS - 2, 1); // so it never becomes empty
+        }
+    }
 }
 
 // -- Regions ------------------------------------------------------------------------------------
@@ -382,6 +474,14 @@ struct arch_aspace *arch_aspace_kernel(void) {
 
 struct virt_range arch_slots_region(void) {
     return (struct virt_range){{SLOTS_BASE}, SLOTS_END - SLOTS_BASE};
+}
+
+struct virt_range arch_aspace_slots(const struct arch_aspace *) {
+    return arch_slots_region();
+}
+
+bool arch_aspaces_are_apart(void) {
+    return true;
 }
 
 struct virt_range arch_code_region(void) {
@@ -406,7 +506,7 @@ struct phys_addr arch_frame_of(const void *pointer) {
 // The entry of a 2 MiB page of the direct map.
 static u64 *large_entry(u64 phys) {
     struct walk walk;
-    walk_start(&walk, paging.kernel.root_phys, DIRECT_MAP_BASE + phys);
+    walk_start(&walk, paging.kernel.root, DIRECT_MAP_BASE + phys);
     while (walk.level > 1) {
         CHECK((*walk.entries[walk.level] & ENTRY_PRESENT) != 0);
         walk_step(&walk, DIRECT_MAP_BASE + phys);
@@ -429,8 +529,9 @@ void arch_zone_unmap(struct phys_addr start, u64 bytes) {
         u64 *entry = large_entry(phys);
         CHECK((*entry & (ENTRY_PRESENT | ENTRY_LARGE)) == (ENTRY_PRESENT | ENTRY_LARGE));
         *entry = 0;
-        invalidate(DIRECT_MAP_BASE + phys, 1);
     }
+    invalidate_kernel(&(struct invalidation){DIRECT_MAP_BASE + start.value, bytes / LARGE_BYTES,
+                                             LARGE_BYTES, false});
 }
 
 static void *device_map(u64 phys, u64 bytes, u64 caching) {
@@ -444,7 +545,7 @@ static void *device_map(u64 phys, u64 bytes, u64 caching) {
     u64 va = paging.mmio_next;
     if (pages >= (MMIO_END - va) / PAGE_SIZE)
         return NULL;
-    if (!map_run(paging.kernel.root_phys, va, start, pages, ENTRY_DATA | caching))
+    if (!map_run(&paging.kernel, va, start, pages, ENTRY_DATA | ENTRY_GLOBAL | caching))
         return NULL;
     paging.mmio_next = va + (pages + 1) * PAGE_SIZE;
     return (void *)(va + offset);
@@ -469,7 +570,7 @@ static void map_for_good(u64 va, u64 pa, u64 bytes, u64 bits) {
         u32 level = large ? 1 : 0;
         u64 entry_flags = bits | ENTRY_GLOBAL | (large ? ENTRY_LARGE : 0);
         struct walk walk;
-        if (!walk_create(&walk, paging.kernel.root_phys, va, level))
+        if (!walk_create(&walk, paging.kernel.root, va, level))
             boot_fail("too little memory: no room for page tables");
         // As many as one table takes; of small pages those before the next large one alone.
         u64 count = min_u64(bytes / step, TABLE_ENTRIES - index_of(va, level));
@@ -521,9 +622,10 @@ void paging_init(struct boot_data *data, u64 load_distance) {
     static struct range_set usable;
     usable = data->ram; // tables are taken from data->ram meanwhile, and must be mapped as well
     paging.early = &data->ram;
-    if (!table_alloc(&paging.kernel.root_phys))
+    if (!table_alloc(&paging.kernel.root))
         boot_fail("too little memory: no room for page tables");
 
+    make_upper_half();
     map_image(load_distance);
     for (u32 i = 0; i < usable.count; i++) {
         u64 start = usable.ranges[i].start.value;
@@ -534,7 +636,7 @@ void paging_init(struct boot_data *data, u64 load_distance) {
     map_modules(data);
     if (!windows_init(cpu_boot()))
         boot_fail("too little memory: no room for page tables");
-    cpu_cr3_write(paging.kernel.root_phys);
+    cpu_cr3_write(paging.kernel.root);
 }
 
 void paging_early_end(void) {

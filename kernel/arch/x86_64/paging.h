@@ -20,6 +20,13 @@ u64 *paging_entry_create(u64 address);
 // The entry that maps the frame at `phys` writable and not executable.
 u64 paging_entry_of(u64 phys);
 
+// Makes `as` the one that this CPU is in, but for loading what is returned into CR3 at once.
+// Interrupts off.
+u64 aspace_enter(struct arch_aspace *as);
+
+// Under which PCID this CPU keeps what it remembers of an address space; PCIDS: under none.
+u32 aspace_pcid(const struct arch_aspace *as);
+
 // Windows of a CPU (windows.c). False when there is no memory for their tables.
 struct cpu;
 MUST_USE bool windows_init(struct cpu *cpu);

@@ -28,11 +28,23 @@ STATIC_ASSERT(offsetof(struct smp_next, stack_top) == SMP_NEXT_STACK_TOP, "smp.S
 
 // -- Invalidation (invalidate.c) ------------------------------------------------------------------
 
-// Has every CPU forget the translations of a run of pages, and what it remembers of page tables;
-// returns when all have. Any context.
-void invalidate(u64 va, u64 pages);
+// Has every CPU that may remember them forget the translations of `count` pages, `step` bytes
+// apart, and with `has_tables` what it remembers of page tables; returns when all have, or will
+// have before they use the address space again. Changes of one address space's slots are the
+// caller's to serialise. Any context.
+struct invalidation {
+    u64 va;
+    u64 count;
+    u64 step;
+    bool has_tables;
+};
+void invalidate_slots(struct arch_aspace *as, const struct invalidation *what);
 
-// The calling CPU answers from now on; it forgets everything. Interrupts off.
+// The same for what is mapped in all address spaces.
+void invalidate_kernel(const struct invalidation *what);
+
+// The calling CPU answers from now on; it forgets everything, and is in the kernel's address space.
+// Interrupts off.
 void invalidation_join(void);
 
 // Answers what is asked of this CPU. Interrupts off.

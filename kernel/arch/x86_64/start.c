@@ -98,7 +98,19 @@ void boot_start(u32 how, u64 info_phys, u64 load_distance) {
     kernel_main(&boot_data.info);
 }
 
+static void tell_features(void) {
+    const struct cpu_features *features = cpu_features();
+    char text[96];
+    fmt_string(text, sizeof text, "in use: %s, %s%s%s%s", features->x2apic ? "x2APIC" : "xAPIC",
+               features->tsc_deadline ? "TSC-deadline timer" : "APIC timer",
+               features->pcid ? ", PCID" : "",
+               features->pcid && features->invpcid ? ", INVPCID" : "",
+               features->fsgsbase ? ", FSGSBASE" : "");
+    upcall_log(text);
+}
+
 void arch_devices_start(void) {
+    tell_features();
     serial_interrupt_start();
     virtio_console_start();
 }

@@ -1,0 +1,62 @@
+// Linux's side of the figures of whole machines: the only program of a Linux guest, its /init.
+//
+//   init boot           says when it began
+//   init processes N    starts N copies of itself that sleep, and says what one costs
+//   init sleep          such a copy
+//
+// Ends by a reset, which ends QEMU.
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+static long available_kib(void) {
+    char line[128];
+    long kib = -1;
+    FILE *file = fopen("/proc/meminfo", "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        sscanf(line, "MemAvailable: %ld", &kib);
+    if (file != NULL)
+        fclose(file);
+    return kib;
+}
+
+static void processes(long count) {
+    char *args[] = {"init", "sleep", NULL};
+    char *environment[] = {NULL};
+    mkdir("/proc", 0755);
+    mount("proc", "/proc", "proc", 0, NULL);
+    long before = available_kib();
+    for (long i = 0; i < count; i++) {
+        pid_t child;
+        if (posix_spawn(&child, "/init", NULL, NULL, args, environment) != 0) {
+            printf("processes: only %ld\n", i);
+            return;
+        }
+    }
+    sleep(2); // until the last of them sleeps
+    printf("processes: %ld live, %ld bytes each\n", count,
+           (before - available_kib()) * 1024 / count);
+}
+
+int main(int argc, char **argv) {
+    unsigned long long began = __rdtsc();
+    if (argc == 2 && strcmp(argv[1], "sleep") == 0) {
+        for (;;)
+            pause();
+    }
+    printf("\ninit at %llu ticks\n", began);
+    if (argc == 3 && strcmp(argv[1], "processes") == 0)
+        processes(atol(argv[2]));
+    fflush(stdout);
+    sync();
+    reboot(RB_AUTOBOOT);
+    return 1;
+}

@@ -1,0 +1,66 @@
+"""A Linux guest in QEMU, to compare Kwast's machines with: Debian's kernel for clouds, and bench/kernel/guest.c as
+its only program."""
+
+import subprocess
+
+from common import BUILD, HERE, Unavailable, is_current
+from programs import CC, command_run
+
+META_PACKAGE = "linux-image-cloud-amd64"
+OPTIONS = "console=ttyS0 quiet panic=-1 reboot=t tsc=reliable no_timer_check nokaslr norandmaps mitigations=off"
+LIMIT_SECONDS = 300
+
+
+def kernel():
+    """Fetches the package, which stays uninstalled, through apt; once."""
+    folder = BUILD / "linux"
+    found = sorted(folder.glob("boot/vmlinuz-*"))
+    if found:
+        return found[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        said = subprocess.run(["apt-cache", "depends", META_PACKAGE], capture_output=True, text=True, check=True)
+        package = said.stdout.split("Depends: ")[1].split()[0]
+        subprocess.run(["apt-get", "-qq", "download", package], cwd=folder, check=True, capture_output=True)
+        for archive in folder.glob("*.deb"):
+            subprocess.run(["dpkg", "-x", archive, folder], check=True)
+            archive.unlink()
+        return sorted(folder.glob("boot/vmlinuz-*"))[0]
+    except (OSError, IndexError, subprocess.CalledProcessError) as error:
+        raise Unavailable(f"no Linux to compare with: {META_PACKAGE} cannot be fetched by apt-get: {error}") from error
+
+
+def cpio(files):
+    """{name: bytes} as an archive of executables in the form that Linux unpacks at its start."""
+    text = b""
+    for number, (name, data) in enumerate([*files.items(), ("TRAILER!!!", b"")], 1):
+        name = name.encode() + b"\0"
+        fields = [number, 0o100755, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name), 0]
+        text += b"070701" + b"".join(b"%08X" % field for field in fields) + name
+        text += b"\0" * (-len(text) % 4) + data
+        text += b"\0" * (-len(text) % 4)
+    return text
+
+
+def root():
+    source = HERE / "kernel/guest.c"
+    target = BUILD / "linux/root.cpio"
+    if not is_current(target, source, HERE / "linux_guest.py"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        program = BUILD / "linux/init"
+        command_run([CC, "-std=c23", "-O2", "-D_GNU_SOURCE", "-static", "-s", source, "-o", program])
+        target.write_bytes(cpio({"init": program.read_bytes()}))
+    return target
+
+
+def run(*arguments, memory, options=()):
+    """All that the guest says until it ends, or is taken to have failed."""
+    command = ["qemu-system-x86_64", "-machine", "microvm", "-cpu", "max,-rdrand", "-m", memory, "-display", "none",
+               "-no-reboot", "-nodefaults", "-no-user-config", "-serial", "stdio", "-kernel", kernel(), "-initrd",
+               root(), "-append", " ".join([OPTIONS, "--", *map(str, arguments)]), *options]
+    try:
+        done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, check=False,
+                              timeout=LIMIT_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        return (error.stdout or b"").decode(errors="replace")
+    return done.stdout.decode(errors="replace")
