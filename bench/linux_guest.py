@@ -4,6 +4,7 @@ its only program."""
 import subprocess
 
 from common import BUILD, HERE, Unavailable, is_current
+from kernel import ICOUNT
 from programs import CC, command_run
 
 META_PACKAGE = "linux-image-cloud-amd64"
@@ -53,11 +54,11 @@ def root():
     return target
 
 
-def run(*arguments, memory, options=()):
+def run(*arguments, memory):
     """All that the guest says until it ends, or is taken to have failed."""
     command = ["qemu-system-x86_64", "-machine", "microvm", "-cpu", "max,-rdrand", "-m", memory, "-display", "none",
                "-no-reboot", "-nodefaults", "-no-user-config", "-serial", "stdio", "-kernel", kernel(), "-initrd",
-               root(), "-append", " ".join([OPTIONS, "--", *map(str, arguments)]), *options]
+               root(), "-append", " ".join([OPTIONS, "--", *map(str, arguments)]), *ICOUNT]
     try:
         done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, check=False,
                               timeout=LIMIT_SECONDS)

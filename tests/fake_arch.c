@@ -49,6 +49,8 @@ struct fake_tables {
     struct phys_addr root_frame; // but the kernel's
 };
 
+#define FAKE_TICK_NS 1000u // what reading the ticks takes
+
 static struct {
     int ram_file; // so that the heap's region can show the same memory
     u8 *ram;      // aligned to ARCH_ZONE_BLOCK_BYTES
@@ -66,6 +68,7 @@ static struct {
     void (*irq_hook)(void);
     void *current;
     u64 now_ns;
+    u64 looking_ns;
     u64 map_fail_countdown;
     u64 random;
     void (*window_close_act)(void *context);
@@ -157,6 +160,7 @@ const struct boot_info *fake_machine_start(const struct fake_machine *machine) {
     fake.boot.boot_loader = "none";
     fake.boot.cpu_count = 1;
     fake.now_ns = 1;
+    fake.looking_ns = 0;
     fake.random = 1;
     fake.kernel_aspace.root = (uptr)&fake.kernel_tables;
     fake.current_aspace = &fake.kernel_aspace;
@@ -605,6 +609,8 @@ void arch_cpus_stop(void) {
 }
 
 arch_irq_state arch_irq_save(void) {
+    if (fake.irq_enabled && fake.irq_hook != NULL)
+        fake.irq_hook();
     arch_irq_state state = fake.irq_enabled;
     fake.irq_enabled = false;
     return state;
@@ -625,6 +631,14 @@ bool arch_irq_enabled(void) {
     return fake.irq_enabled;
 }
 
+void arch_irq_disable(void) {
+    CHECK(arch_irq_save() != 0);
+}
+
+void arch_irq_enable(void) {
+    arch_irq_restore(ARCH_IRQ_ON);
+}
+
 void arch_cpu_relax(void) {
     CHECK(false); // with one CPU, whoever waits for a lock waits forever
 }
@@ -635,6 +649,20 @@ u64 arch_clock_ns(void) {
 
 u64 arch_clock_resolution_ns(void) {
     return 1;
+}
+
+// Nanoseconds, and looking takes some.
+u64 arch_ticks(void) {
+    fake.looking_ns += FAKE_TICK_NS;
+    return fake.now_ns + fake.looking_ns;
+}
+
+u64 arch_ticks_to_ns(u64 ticks) {
+    return ticks;
+}
+
+u64 arch_ns_to_ticks(u64 ns) {
+    return ns;
 }
 
 u64 arch_firmware_ns(void) {

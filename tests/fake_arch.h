@@ -28,8 +28,8 @@ void fake_machine_start_simple(u64 bytes);
 
 void fake_clock_set(u64 now_ns);
 
-// Calls `hook` (NULL: nothing) whenever interrupts have just been turned on: where one that waited
-// would come.
+// Calls `hook` (NULL: nothing) whenever interrupts have just been turned on, where one that waited
+// would come, and when they are about to be turned off.
 void fake_irq_hook_set(void (*hook)(void));
 
 // The n-th arch_map from now on fails, once (0: none does).

@@ -24,7 +24,7 @@ struct host_context {
 
 static struct {
     struct host_context *running;
-    u64 segment_base;
+    void *passed;
     u64 timer_ns; // UINT64_MAX: not armed
     u64 armed;
     u64 rang;
@@ -75,24 +75,24 @@ void arch_context_init(struct arch_context *context, struct arch_aspace *as, u64
     };
 }
 
-void arch_context_switch(struct arch_context *from, struct arch_context *to) {
+void *arch_context_switch(struct arch_context *from, struct arch_context *to, void *passed) {
     CHECK(!arch_irq_enabled());
     struct host_context *self = fake.running;
     struct host_context *other = (struct host_context *)(uptr)to->sp;
     CHECK(other != NULL && other != self);
     from->sp = (u64)(uptr)self;
-    from->segment_base = fake.segment_base;
-    fake.segment_base = to->segment_base;
     to->sp = 0; // a context is continued once
     fake_aspace_enter(to->aspace);
     fake.running = other;
+    fake.passed = passed;
     sem_post(&other->token);
     wait_for(&self->token);
     CHECK(!arch_irq_enabled());
+    return fake.passed;
 }
 
-void arch_segment_base_set(u64 base) {
-    fake.segment_base = base;
+void arch_segment_base_set(struct arch_context *running, u64 base) {
+    running->segment_base = base;
 }
 
 // -- Interrupts ---------------------------------------------------------------------------------
@@ -143,12 +143,17 @@ void fake_interrupt_at(u64 at_ns, void (*handler)(void)) {
     fake.interrupt = handler;
 }
 
-static void irq_hook(void) {
+static bool take_chance(void) {
     if (fake.chance == 0 || --fake.chance != 0)
-        return;
+        return false;
     fake.interrupt_ns = 0;
     fake.interrupt = fake.chance_interrupt;
-    interrupt_thread();
+    return true;
+}
+
+static void irq_hook(void) {
+    if (take_chance())
+        interrupt_thread();
 }
 
 void fake_interrupt_at_nth_chance(u64 n, void (*handler)(void)) {
@@ -180,6 +185,7 @@ void fake_work(u64 ns) {
 
 void arch_cpu_idle(void) {
     CHECK(!arch_irq_enabled());
+    (void)take_chance();
     u64 due_ns = next_interrupt_ns();
     if (due_ns == UINT64_MAX)
         end_simulation();
@@ -222,7 +228,6 @@ static void boot_main(void *argument) {
 void fake_sched_run(void (*body)(void *argument), void *argument) {
     fake.timer_ns = UINT64_MAX;
     fake.interrupt_ns = UINT64_MAX;
-    fake.segment_base = 0;
     fake.armed = 0;
     fake.rang = 0;
     fake.chance = 0;

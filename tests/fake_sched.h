@@ -16,7 +16,8 @@ void fake_work(u64 ns);
 // Has `handler` called as an interrupt at this time, once (one at a time).
 void fake_interrupt_at(u64 at_ns, void (*handler)(void));
 
-// Has `handler` called as an interrupt the n-th time from now that interrupts are turned on.
+// Has `handler` called as an interrupt the n-th time from now that interrupts are turned on
+// or are about to be turned off, or that the CPU idles.
 void fake_interrupt_at_nth_chance(u64 n, void (*handler)(void));
 
 // How often the timer has been armed and has rung, since the start.

@@ -19,6 +19,7 @@
 
 #define ARCHIVE_BYTES_MAX (1 * GIB)
 #define PROGRAM_NAME_MAX  80
+#define TRACE_EVENTS      16384u // kept of each CPU: 1 MiB
 
 // The records of boot/run under way.
 struct records {
@@ -73,6 +74,12 @@ static void add_run(struct tar *tar, const struct run_options *options, const ch
         else
             add(&records, "preopen=%s=dir/%u", guest, i);
     }
+    if (options->kernel_files != NULL)
+        add(&records, "kernel=%s", options->kernel_files);
+    if (options->cpu_share != 0)
+        add(&records, "share=%u", options->cpu_share);
+    if (options->trace != NULL)
+        add(&records, "trace=%u", TRACE_EVENTS);
     add(&records, "memory=%llu", (unsigned long long)options->memory_bytes);
     if (options->invoke != NULL)
         add(&records, "invoke=%s", options->invoke);

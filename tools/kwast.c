@@ -20,6 +20,7 @@ static const char help[] =
     "  run [OPTIONS] PROGRAM.wasm [ARGS...]   boot Kwast with a program\n"
     "  compile PROGRAM.wasm                   compile only; sizes and speed\n"
     "  wast [OPTIONS] FOLDER...               run the specification's converted scripts\n"
+    "  trace IN -o OUT.json                   convert a trace for Perfetto\n"
     "  bench [OPTIONS] [NAME...]              measure against other engines\n"
     "  help                                   this text\n"
     "\n"
@@ -44,8 +45,8 @@ static const struct command {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"run", run_main},   {"compile", compile_main}, {"wast", wast_main}, {"bench", bench_main},
-    {"help", help_main}, {"--help", help_main},     {"-h", help_main},
+    {"run", run_main},     {"compile", compile_main}, {"wast", wast_main},   {"bench", bench_main},
+    {"trace", trace_main}, {"help", help_main},       {"--help", help_main}, {"-h", help_main},
 };
 
 // A descriptor 0, 1 or 2 that is closed would be taken by the next file opened here. It is filled

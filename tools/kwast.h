@@ -5,3 +5,4 @@
 int run_main(int argc, char **argv);
 int compile_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
+int trace_main(int argc, char **argv);

@@ -14,6 +14,7 @@
 #define MEMORY_MIN (64 * KIB)
 #define MEMORY_MAX (8 * GIB)
 #define CPUS_MAX   32u
+#define SHARE_MAX  1000u
 
 static const char run_help[] =
     "usage: kwast run [OPTIONS] PROGRAM.wasm [ARGS...]\n"
@@ -27,10 +28,15 @@ static const char run_help[] =
     "                       is the directory itself, and the program may write there, but\n"
     "                       not leave it; on qemu so far a read-only copy, as it is at the\n"
     "                       start\n"
+    "  --kernel-files[=GUEST]  a preopened directory in which the kernel tells about itself:\n"
+    "                       processes, cpus, memory, log, trace; without GUEST it is /kernel\n"
     "  --env NAME=VALUE     an environment variable; --env NAME takes the value from here\n"
     "  --argv0 NAME         what the program sees as its own name\n"
     "  --memory SIZE        limit of the process's memory (K, M, G; default 1G); the\n"
     "                       machine's RAM follows from it\n"
+    "  --cpu-share N        the process's share of the CPU beside other processes, 1 to 1000;\n"
+    "                       100 is usual, and children cannot have more\n"
+    "  --trace FILE.json    what each CPU did, for https://ui.perfetto.dev or chrome://tracing\n"
     "  --invoke FUNCTION    call this export with ARGS and print its results\n"
     "  --timeout SECONDS    end it after this time, with status 124\n"
     "  --time               times of boot, compile, instantiate and run, and peak memory,\n"
@@ -128,6 +134,29 @@ static bool set_dir(struct run_options *options, const char *value) {
     return true;
 }
 
+static bool set_kernel_files(struct run_options *options, const char *value) {
+    options->kernel_files = value == NULL ? "/kernel" : value;
+    if (options->kernel_files[0] == '\0')
+        return refuse("--kernel-files", "", "the guest's name is empty");
+    return true;
+}
+
+static bool set_trace(struct run_options *options, const char *value) {
+    if (value[0] == '\0')
+        return refuse("--trace", value, "it is the name of a file");
+    options->trace = value;
+    return true;
+}
+
+static bool set_cpu_share(struct run_options *options, const char *value) {
+    char *end;
+    unsigned long share = strtoul(value, &end, 10);
+    if (value[0] < '0' || value[0] > '9' || *end != '\0' || share < 1 || share > SHARE_MAX)
+        return refuse("--cpu-share", value, "it is a number from 1 to 1000");
+    options->cpu_share = (u32)share;
+    return true;
+}
+
 static bool set_env(struct run_options *options, const char *value) {
     if (value[0] == '\0' || value[0] == '=')
         return refuse("--env", value, "it is NAME=VALUE or NAME");
@@ -221,15 +250,29 @@ static bool set_verbose(struct run_options *options, const char *) {
 static const struct option {
     const char *name;
     option_setter set;
-    bool has_value;
+    enum option_value {
+        VALUE_NONE,
+        VALUE_NEEDED,
+        VALUE_INLINE
+    } value; // INLINE: may have one, with '='
 } run_option_table[] = {
-    {"--machine", set_machine, true}, {"--dir", set_dir, true},
-    {"--env", set_env, true},         {"--argv0", set_argv0, true},
-    {"--memory", set_memory, true},   {"--invoke", set_invoke, true},
-    {"--timeout", set_timeout, true}, {"--cpus", set_cpus, true},
-    {"--cpu", set_cpu, true},         {"--isolation", set_isolation, true},
-    {"--tier", set_tier, true},       {"--symbols", set_symbols, true},
-    {"--time", set_time, false},      {"--verbose", set_verbose, false},
+    {"--machine", set_machine, VALUE_NEEDED},
+    {"--dir", set_dir, VALUE_NEEDED},
+    {"--env", set_env, VALUE_NEEDED},
+    {"--argv0", set_argv0, VALUE_NEEDED},
+    {"--memory", set_memory, VALUE_NEEDED},
+    {"--invoke", set_invoke, VALUE_NEEDED},
+    {"--timeout", set_timeout, VALUE_NEEDED},
+    {"--cpus", set_cpus, VALUE_NEEDED},
+    {"--cpu", set_cpu, VALUE_NEEDED},
+    {"--isolation", set_isolation, VALUE_NEEDED},
+    {"--tier", set_tier, VALUE_NEEDED},
+    {"--symbols", set_symbols, VALUE_NEEDED},
+    {"--kernel-files", set_kernel_files, VALUE_INLINE},
+    {"--trace", set_trace, VALUE_NEEDED},
+    {"--cpu-share", set_cpu_share, VALUE_NEEDED},
+    {"--time", set_time, VALUE_NONE},
+    {"--verbose", set_verbose, VALUE_NONE},
 };
 
 // Finds the option whose name `arg` is, or starts with before '='.
@@ -252,9 +295,9 @@ static bool option_parse(int argc, char **argv, int *at, struct run_options *out
     const struct option *option = option_find(arg, &value);
     if (option == NULL)
         return refuse("run", arg, "unknown option; see kwast run --help");
-    if (!option->has_value && value != NULL)
+    if (option->value == VALUE_NONE && value != NULL)
         return refuse("run", arg, "this option takes no value");
-    if (option->has_value && value == NULL) {
+    if (option->value == VALUE_NEEDED && value == NULL) {
         *at += 1;
         if (*at == argc)
             return refuse("run", arg, "the value is missing; see kwast run --help");

@@ -24,10 +24,13 @@ struct run_options {
     u64 memory_bytes; // the process's limit
     u32 cpus;
     enum cpu_level cpu;
-    const char *invoke;  // NULL: _start
-    u64 timeout_ns;      // 0: none
-    const char *symbols; // perf, gdb or NULL
-    bool in_domain; // of its own
+    const char *invoke;       // NULL: _start
+    u64 timeout_ns;           // 0: none
+    const char *symbols;      // perf, gdb or NULL
+    const char *kernel_files; // the guest's name for them; NULL: not given
+    const char *trace;        // where the trace goes; NULL: none
+    u32 cpu_share;            // 0: the usual one
+    bool in_domain;           // of its own
     bool show_times;
     bool verbose;
 };

@@ -29,6 +29,7 @@
 #include "tools/lib/report.h"
 #include "tools/options.h"
 #include "tools/outlet.h"
+#include "tools/trace_json.h"
 
 #define TAIL_BYTES        8192u
 #define STDIN_CHUNK_BYTES 16384u
@@ -51,6 +52,7 @@ struct session {
     struct link_frames frames;
     struct outlet to_machine; // never flushed as an outlet: see link_send
     struct file_server files;
+    struct outlet trace; // collects what comes of it
     u64 stdin_credit;
     bool stdin_ended;
     bool hello_seen;
@@ -213,6 +215,10 @@ static void handle_frame(struct session *session, u16 type, struct bytes payload
         break;
     case LINK_TIMES:
         handle_times(session, payload);
+        break;
+    case LINK_TRACE:
+        if (session->options->trace != NULL)
+            outlet_put(&session->trace, payload);
         break;
     case LINK_FILE_REQUEST:
         handle_file_request(session, payload);
@@ -489,6 +495,18 @@ static void print_memory(void) {
                 own + machine.ru_maxrss, own, machine.ru_maxrss);
 }
 
+// What there is of a trace becomes a file. False after saying why that is not so.
+static bool save_trace(const struct session *session) {
+    struct bytes stream = {session->trace.pending + session->trace.pending_start,
+                           outlet_pending(&session->trace)};
+    if (session->options->trace == NULL)
+        return true;
+    if (stream.len != 0)
+        return trace_json_save(stream, session->options->trace);
+    report_error("trace", "there is none: the machine did not come to send it");
+    return false;
+}
+
 static int run_program(const struct run_options *options) {
     struct session *session = calloc(1, sizeof(*session));
     if (session == NULL)
@@ -506,6 +524,7 @@ static int run_program(const struct run_options *options) {
     outlet_init(&session->out, STDOUT_FILENO, "standard output");
     outlet_init(&session->err, STDERR_FILENO, "standard error");
     outlet_init(&session->to_machine, -1, "link");
+    outlet_init(&session->trace, -1, "trace");
     struct machine_config config = {
         .kind = options->machine,
         .archive = archive,
@@ -526,10 +545,13 @@ static int run_program(const struct run_options *options) {
         if (options->show_times)
             print_memory();
         exit_code = session->exit_code;
+        if (!save_trace(session) && exit_code == EXIT_OK)
+            exit_code = EXIT_ERROR;
     }
     outlet_fini(&session->out);
     outlet_fini(&session->err);
     outlet_fini(&session->to_machine);
+    outlet_fini(&session->trace);
     file_server_fini(&session->files);
     free(session);
     return exit_code;

@@ -22,7 +22,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SINKS = ["console_sink", "say_sink", "buffer_sink"]
 STREAM_QUEUES = ["link_poll_queue", "console_poll_queue", "server_end_poll_queue",
                  "notification_poll_queue", "process_object_poll_queue"]
-HOST_FUNCTIONS = ["wasi_entry", "kwast_entry", "wasi_proc_exit", "wasi_proc_raise", "wasi_thread_spawn"]
+HOST_FUNCTIONS = ["wasi_entry", "kwast_entry", "wasi_proc_exit", "wasi_proc_raise", "wasi_sched_yield",
+                  "wasi_thread_spawn"]
 INDIRECT = {
     "wasi_entry": [f"wasi_{call}" for call in re.findall(
         r"^WASI_CALL\((\w+)", (ROOT / "kernel/wasi/calls.def").read_text(), re.MULTILINE)],
@@ -78,6 +79,10 @@ INDIRECT = {
     "entry_enter": [],  # generated code checks its own stack
     "entry_throw": [],  # a jump to where it is caught, on that frame's stack
     "entry_throw_ref": [],
+    "context_switch_aspace": [],  # a jump to where the thread goes on, on its own stack
+    "switch_to_locked": [],
+    "sched_switch": [],
+    "thread_yield": [],
     "run_for_each": ["part_*"],
     "entries_clear": ["unmapped_frame_free*"],
     "part_clear": ["unmapped_frame_free*"],
@@ -89,15 +94,15 @@ INDIRECT = {
     "log_write": ["try_send"],
     "log_flush_to_link": ["send"],
     "prompt_run": [f"run_{command}" for command in
-                   "help ls run start ps cpus mem kill log fail poweroff".split()],
+                   "help ls run start ps cpus mem kill log trace fail poweroff".split()],
     "process_for_each": ["put_process", "find_process"],
-    **{name: ["write_cpus", "write_log", "write_memory", "write_processes"]
+    **{name: ["write_cpus", "write_log", "write_memory", "write_processes", "write_trace", "trace_bytes_most"]
        for name in ("kernel_file_text", "kernel_directory_lookup")},
 }
 
 # Calls that are there but are not taken in full: the caller's situation decides, as the reason says.
 CUT = {
-    ("thread_reap", "wait_unlock"): ["spin_unlock"],  # interrupts are off: it does not switch
+    ("thread_reap", "wait_unlock"): ["spin_check_before_unlock"],  # interrupts are off: it does not switch
 }
 
 # Functions that call themselves, and how deep at most: the height of an AVL tree of 2^40 areas.
@@ -164,7 +169,7 @@ class Depths:
         for callee in self.code.calls[name] - NO_RETURN:
             if (name, callee) in CUT:
                 between = self.code.frame[callee] + RETURN_BYTES
-                out += [(inner, between) for inner in CUT[name, callee]]
+                out += [(inner, between) for cut in CUT[name, callee] for inner in matching(self.code, cut)]
             elif callee in self.code.frame and not (callee == name and name in RECURSIVE):
                 out.append((callee, 0))
         if self.code.indirect[name]:

@@ -17,6 +17,9 @@
 //   preopen=GUEST=PATH  a preopened directory: the archive's PATH under the name GUEST
 //   root=GUEST=NUMBER   another: the directory NUMBER of who is at the other end of the link
 //                       (abi/kwast/file.h)
+//   kernel=GUEST        another: what the kernel tells about itself (processes, cpus, ...)
+//   share=NUMBER        the process's share of the CPU, 1 to 1000
+//   trace=EVENTS        trace, keep so many events of each CPU, and send LINK_TRACE in the end
 //   memory=BYTES        limit of the process's memory
 //   invoke=NAME         call this export, with the args after argv[0] as its arguments
 //   isolation=DOMAIN    sip (the default), or domain: a protection domain of its own

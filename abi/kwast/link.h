@@ -21,6 +21,7 @@ enum link_type : u16 {
     LINK_TIMES = 6,        // struct link_times
     LINK_EXIT = 7,         // struct link_exit; the last frame
     LINK_FILE_REQUEST = 8, // abi/kwast/file.h
+    LINK_TRACE = 9,        // bytes: the trace (abi/kwast/trace.h), before LINK_EXIT
 
     // To the machine.
     LINK_STDIN = 32,     // bytes, within credit

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -29,6 +28,9 @@ static kwast_handle root, server;
 
 [[clang::import_module("wasi_snapshot_preview1"), clang::import_name("fd_close")]]
 int wasi_fd_close(int fd);
+
+[[clang::import_module("wasi_snapshot_preview1"), clang::import_name("sched_yield")]]
+int wasi_sched_yield(void);
 
 [[noreturn]] static void fail(const char *what, u32 error) {
     fprintf(stderr, "ops: %s: error %u\n", what, error);
@@ -107,7 +109,7 @@ static void start_yielder(void) {
 }
 
 static void do_yield(void) {
-    sched_yield(); // there and back: two switches
+    wasi_sched_yield(); // there and back: two switches
 }
 
 static void do_call(void) {
@@ -185,8 +187,10 @@ static const struct {
 int main(int argc, char **argv) {
     if (argc >= 2 && strcmp(argv[1], "server") == 0)
         return (int)kwast_serve(GIVEN, serve, NULL);
-    while (argc == 2 && strcmp(argv[1], "yielder") == 0)
-        sched_yield();
+    if (argc == 2 && strcmp(argv[1], "yielder") == 0) {
+        for (;;)
+            wasi_sched_yield();
+    }
     for (usize i = 0; argc == 4 && i < COUNT_OF(operations); i++) {
         if (strcmp(argv[1], operations[i].name) == 0)
             measure(operations[i].name, i, strtoull(argv[2], NULL, 10),

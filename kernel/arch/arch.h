@@ -208,6 +208,8 @@ typedef u64 arch_irq_state; // nonzero: interrupts on
 arch_irq_state arch_irq_save(void); // interrupts off
 void arch_irq_restore(arch_irq_state state);
 bool arch_irq_enabled(void);
+void arch_irq_disable(void); // where it is known that they are on
+void arch_irq_enable(void);  // and off
 
 // Waits for an interrupt with interrupts enabled; returns with them off, as it was called.
 void arch_cpu_idle(void);
@@ -219,6 +221,13 @@ void arch_cpu_relax(void);
 // Nanoseconds since boot; monotonic, never zero. Any context.
 u64 arch_clock_ns(void);
 u64 arch_clock_resolution_ns(void);
+
+// A counter for durations on one CPU, which costs less than the clock: what a CPU reads is later
+// than what it read before. Interrupts off, or preemption. The conversions are the same all the
+// time, and may differ from the clock by some thousandths.
+u64 arch_ticks(void);
+u64 arch_ticks_to_ns(u64 ticks);
+u64 arch_ns_to_ticks(u64 ns);
 
 // Nanoseconds since 1970 (UTC) at which arch_clock_ns was zero.
 u64 arch_wall_offset_ns(void);
@@ -237,10 +246,10 @@ usize arch_random(void *out, usize len);
 
 // -- Threads ------------------------------------------------------------------------------------
 
-// A thread that is not running: its stack pointer, all else is on its stack.
+// A thread. While it does not run, all that is not here is on its stack.
 struct arch_context {
-    u64 sp;
-    u64 segment_base;           // of memory 0; belongs to the thread
+    u64 sp;                     // while it does not run
+    u64 segment_base;           // of memory 0
     struct arch_aspace *aspace; // that it runs in, and that has its stack
 };
 
@@ -250,14 +259,15 @@ struct arch_context {
 void arch_context_init(struct arch_context *context, struct arch_aspace *as, u64 stack_top,
                        void (*entry)(void *), void *argument);
 
-// Leaves `from` and continues `to`, interrupts off. Saves what the C calling convention keeps and
-// the segment base; vector state is saved by the interrupt path alone. The CPU is in `to`'s address
-// space then. Neither structure may be on a stack. It returns when somebody switches back, perhaps
-// on another CPU: per-CPU values must be read anew.
-void arch_context_switch(struct arch_context *from, struct arch_context *to);
+// Leaves `from` and continues `to`, interrupts off; the CPU has the segment base of `to` then, and
+// is in its address space. What the C calling convention keeps is saved; vector state is saved by
+// the interrupt path alone. Neither structure may be on a stack. It returns when somebody switches
+// back, perhaps on another CPU: per-CPU values must be read anew. What it returns is what that one
+// `passed`.
+void *arch_context_switch(struct arch_context *from, struct arch_context *to, void *passed);
 
-// The segment base of the running thread.
-void arch_segment_base_set(u64 base);
+// Sets the segment base of the running thread, whose context that is.
+void arch_segment_base_set(struct arch_context *running, u64 base);
 
 // Which segment that is.
 enum arch_segment { ARCH_SEGMENT_FS, ARCH_SEGMENT_GS };

@@ -10,6 +10,7 @@
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "kernel/proc/process.h"
+#include "kernel/sched/trace.h"
 
 #define FIRST_BYTES 4096u
 #define MOST_BYTES  (16 * MIB)
@@ -78,14 +79,22 @@ static void write_log(struct writer *to) {
         to->len += log_read(to->data + to->len, to->size - to->len);
 }
 
+// Copies what fits, so it needs all the room at once.
+static void write_trace(struct writer *to) {
+    usize most = trace_bytes_most();
+    to->len += to->size > most && most != 0 ? trace_copy(to->data) : most;
+}
+
 static const struct kernel_file {
     const char *name;
     void (*write)(struct writer *to);
+    usize (*bytes_most)(void); // NULL: nobody knows, but there are less than MOST_BYTES
 } files[] = {
-    {"cpus", write_cpus},
-    {"log", write_log},
-    {"memory", write_memory},
-    {"processes", write_processes},
+    {"cpus", write_cpus, NULL},
+    {"log", write_log, NULL},
+    {"memory", write_memory, NULL},
+    {"processes", write_processes, NULL},
+    {"trace", write_trace, trace_bytes_most},
 };
 
 static const struct kernel_file *find(struct bytes name) {
@@ -100,7 +109,9 @@ enum status kernel_file_text(struct bytes name, struct bytes *text, usize *size)
     const struct kernel_file *file = find(name);
     if (file == NULL)
         return ERR_NOT_FOUND;
-    for (usize bytes = FIRST_BYTES; bytes <= MOST_BYTES;) {
+    usize most = file->bytes_most == NULL ? MOST_BYTES : file->bytes_most() + 1;
+    usize first = file->bytes_most == NULL ? FIRST_BYTES : most;
+    for (usize bytes = first; bytes <= most;) {
         struct writer writer = {.data = kmalloc(bytes), .size = bytes};
         if (writer.data == NULL)
             return ERR_NO_MEMORY;

@@ -1,6 +1,8 @@
 #pragma once
-// What the kernel tells about itself, as a directory of files: processes, cpus, memory, log. A file
-// is made when it is opened, and stays as it was then. Lines of columns; the first line names them.
+// What the kernel tells about itself, as a directory of files: processes, cpus, memory, log, trace.
+// A file is made when it is opened, and stays as it was then. Lines of columns; the first line
+// names them, each by one word. The trace is binary (abi/kwast/trace.h), and empty when there is
+// none.
 
 #include "kernel/ipc/object.h"
 

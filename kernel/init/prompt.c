@@ -11,6 +11,7 @@
 #include "kernel/mm/code.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
+#include "kernel/sched/trace.h"
 #include "kernel/sched/wait.h"
 
 #define LINE_BYTES 1025u
@@ -203,6 +204,21 @@ static void run_log(const struct boot_state *boot, const struct command_line *li
     show("log");
 }
 
+// What comes of it is in the kernel's file `trace`.
+static void run_trace(const struct boot_state *boot, const struct command_line *line) {
+    bool is_on = line->count == 2 && bytes_equal_text(line->words[1], "on");
+    bool is_off = line->count == 2 && bytes_equal_text(line->words[1], "off");
+    enum status status = OK;
+    if (is_on)
+        status = trace_start(boot->cpu_count, TRACE_EVENTS_USUAL);
+    else if (is_off)
+        trace_stop();
+    else
+        say("usage: trace on|off\n");
+    if (status != OK)
+        say("trace: %s\n", status_text(status));
+}
+
 #ifndef NDEBUG
 static void check_domain(struct process *process, void *context) {
     (void)context;
@@ -250,6 +266,7 @@ static const struct command commands[] = {
     {"mem", "memory", run_mem},
     {"kill", "NUMBER: end a process", run_kill},
     {"log", "what the kernel said", run_log},
+    {"trace", "on|off: write down what happens, for the file trace of /kernel", run_trace},
 #ifndef NDEBUG
     {"check", "every invariant of the kernel's memory and scheduler", run_check},
     {"fail", "NUMBER: that allocation of the kernel's heap from now on fails", run_fail},

@@ -5,6 +5,7 @@
 #include "base/fmt.h"
 #include "base/math.h"
 #include "kernel/init/init.h"
+#include "kernel/init/kernel_files.h"
 #include "kernel/init/log.h"
 #include "kernel/init/payload.h"
 #include "kernel/init/run_records.h"
@@ -14,6 +15,7 @@
 #include "kernel/ipc/link_file.h"
 #include "kernel/ipc/stream.h"
 #include "kernel/mm/heap.h"
+#include "kernel/sched/trace.h"
 
 #define FLUSH_LIMIT_NS  (2 * 1000000000ull)
 #define MESSAGE_BYTES   320u
@@ -30,10 +32,22 @@ struct run {
     struct link_times times;
 };
 
+static void send_trace(void) {
+    trace_stop();
+    usize size = trace_bytes_most();
+    u8 *stream = size == 0 ? NULL : kmalloc(size);
+    if (stream == NULL)
+        return; // there is none, or nobody has room for it: the other side sees that it is missing
+    enum status sent = link_send(LINK_TRACE, stream, trace_copy(stream));
+    (void)sent; // this thread is never killed
+    kfree(stream, size);
+}
+
 // Says how it ended and stops the machine. Where there is no link, the machine's own exit status
 // has to tell.
 [[noreturn]] static void finish(enum link_outcome outcome, u32 status) {
     log_flush_to_link();
+    send_trace();
     const struct link_exit end = {outcome, status};
     enum status sent = link_send(LINK_EXIT, &end, sizeof end);
     (void)sent; // nobody is left to be told
@@ -72,6 +86,11 @@ struct run {
 
 static enum status open_preopen(const struct run *run, const struct run_preopen *preopen,
                                 struct object **out) {
+    if (preopen->is_kernel) {
+        *out = kernel_directory();
+        object_retain(*out);
+        return OK;
+    }
     if (preopen->is_root)
         return link_is_up() ? link_directory_create(preopen->root, out) : ERR_CLOSED;
     struct bytes path = preopen->path.len == 0 ? bytes_of(".") : preopen->path;
@@ -123,6 +142,7 @@ static struct process *start(struct run *run) {
         .args = run->records.args,
         .env = run->records.env,
         .memory_limit = run->records.memory_limit,
+        .cpu_share = run->records.cpu_share,
         .handles = run->handles,
         .handle_count = run->handle_count,
         .error_stream = link_is_up() ? link_stderr_stream() : console_stream(),
@@ -170,11 +190,15 @@ void run_from_records(const struct boot_state *boot, struct bytes text) {
     if (run == NULL)
         refuse("kwast: out of memory\n");
     run->boot = boot;
+    u32 cpus = (u32)max_u64(1, min_u64(boot->info->cpu_count, ARCH_CPUS_MAX));
     const char *why;
     if (run_records_parse(text, &run->records, &why) != OK)
         refuse("kwast: %s: %s\n", BOOT_RUN_PATH, why);
     if (run->records.is_script)
         run_script(run);
+
+    if (run->records.trace_events != 0 && trace_start(cpus, run->records.trace_events) != OK)
+        refuse("kwast: no memory for the trace\n");
 
     struct process *process = start(run);
     if (foreground_set(process)) // Ctrl-C came while it was compiled

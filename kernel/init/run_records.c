@@ -4,6 +4,7 @@
 #include "kernel/init/run_records.h"
 
 #include "base/math.h"
+#include "kernel/sched/trace.h"
 
 // Takes the string up to the next NUL; false when there is no NUL any more.
 static bool next_record(struct bytes *text, struct bytes *out) {
@@ -67,6 +68,24 @@ static enum status add_preopen(struct run_records *out, struct bytes value, bool
     return OK;
 }
 
+static enum status add_kernel_files(struct run_records *out, struct bytes guest, const char **why) {
+    if (out->preopen_count == RUN_PREOPENS_MAX)
+        return refuse(why, "too many preopens");
+    if (guest.len == 0)
+        return refuse(why, "an empty kernel");
+    out->preopens[out->preopen_count++] = (struct run_preopen){.guest = guest, .is_kernel = true};
+    return OK;
+}
+
+// 1 to `most`.
+static bool parse_count(struct bytes text, u32 most, u32 *out) {
+    u64 value;
+    if (!parse_number(text, &value) || value == 0 || value > most)
+        return false;
+    *out = (u32)value;
+    return true;
+}
+
 static enum status take_record(struct run_records *out, struct bytes key, struct bytes value,
                                const char **why) {
     struct bytes name;
@@ -80,6 +99,16 @@ static enum status take_record(struct run_records *out, struct bytes key, struct
     }
     if (bytes_equal_text(key, "preopen") || bytes_equal_text(key, "root"))
         return add_preopen(out, value, bytes_equal_text(key, "root"), why);
+    if (bytes_equal_text(key, "kernel"))
+        return add_kernel_files(out, value, why);
+    if (bytes_equal_text(key, "share"))
+        return parse_count(value, CPU_SHARE_MAX, &out->cpu_share)
+                   ? OK
+                   : refuse(why, "share is not 1 to 1000");
+    if (bytes_equal_text(key, "trace"))
+        return parse_count(value, TRACE_EVENTS_MOST, &out->trace_events)
+                   ? OK
+                   : refuse(why, "trace is not a number, or too large");
     if (bytes_equal_text(key, "memory"))
         return parse_number(value, &out->memory_limit) ? OK : refuse(why, "memory is not a number");
     if (bytes_equal_text(key, "invoke")) {

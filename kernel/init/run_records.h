@@ -8,9 +8,10 @@
 
 struct run_preopen {
     struct bytes guest;
-    struct bytes path; // in the archive, unless is_root
+    struct bytes path; // in the archive, unless is_root or is_kernel
     bool is_root;
-    u32 root; // at the other end of the link
+    bool is_kernel; // the kernel's own files
+    u32 root;       // at the other end of the link
 };
 
 // Strings point into the records; the lists are the parser's own: run_records_fini frees them.
@@ -21,6 +22,8 @@ struct run_records {
     struct run_preopen preopens[RUN_PREOPENS_MAX];
     u32 preopen_count;
     u64 memory_limit;   // 0: the default
+    u32 cpu_share;      // 0: the default
+    u32 trace_events;   // 0: no trace
     const char *invoke; // NULL: none
     bool in_domain;     // of its own
     bool wants_times;

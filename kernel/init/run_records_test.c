@@ -12,9 +12,11 @@
 #include "tests/fake_arch.h"
 
 static void all_records_are_understood(void **) {
-    static const char text[] = "program=bin/p.wasm\0arg=p\0arg=\0arg=a=b\0env=A=\0env=B=x=y\0"
-                               "preopen=/=\0preopen=/data=some/dir\0root=/host=63\0memory=1048576\0"
-                               "invoke=main\0times=1\0isolation=domain\0wast=0";
+    static const char text[] =
+        "program=bin/p.wasm\0arg=p\0arg=\0arg=a=b\0env=A=\0env=B=x=y\0"
+        "preopen=/=\0preopen=/data=some/dir\0root=/host=63\0kernel=/k\0memory=1048576\0"
+        "share=1000\0trace=1048576\0"
+        "invoke=main\0times=1\0isolation=domain\0wast=0";
     struct run_records records;
     const char *why;
     fake_machine_start_simple(16 * MIB);
@@ -26,14 +28,19 @@ static void all_records_are_understood(void **) {
     assert_memory_equal(records.args.data, "p\0\0a=b\0", 7);
     assert_int_equal(records.env.count, 2);
     assert_memory_equal(records.env.data, "A=\0B=x=y\0", 9);
-    assert_int_equal(records.preopen_count, 3);
+    assert_int_equal(records.preopen_count, 4);
     assert_true(bytes_equal_text(records.preopens[0].guest, "/"));
     assert_int_equal(records.preopens[0].path.len, 0);
     assert_true(bytes_equal_text(records.preopens[1].path, "some/dir"));
     assert_false(records.preopens[1].is_root);
     assert_true(records.preopens[2].is_root);
     assert_int_equal(records.preopens[2].root, 63);
+    assert_false(records.preopens[2].is_kernel);
+    assert_true(records.preopens[3].is_kernel);
+    assert_true(bytes_equal_text(records.preopens[3].guest, "/k"));
     assert_int_equal(records.memory_limit, 1048576);
+    assert_int_equal(records.cpu_share, 1000);
+    assert_int_equal(records.trace_events, 1048576);
     assert_string_equal(records.invoke, "main");
     assert_true(records.wants_times);
     assert_true(records.in_domain);
@@ -73,6 +80,13 @@ static const struct refusal {
     CASE("program=x\0memory=", "memory is not a number"),
     CASE("program=x\0memory=12k", "memory is not a number"),
     CASE("program=x\0memory=99999999999999999999999", "memory is not a number"),
+    CASE("program=x\0kernel=", "an empty kernel"),
+    CASE("program=x\0share=0", "share is not 1 to 1000"),
+    CASE("program=x\0share=1001", "share is not 1 to 1000"),
+    CASE("program=x\0share=4294967297", "share is not 1 to 1000"),
+    CASE("program=x\0share=x", "share is not 1 to 1000"),
+    CASE("program=x\0trace=0", "trace is not a number, or too large"),
+    CASE("program=x\0trace=1048577", "trace is not a number, or too large"),
     CASE("program=x\0invoke=", "an empty invoke"),
     CASE("program=x\0times=yes", "times is not 0 or 1"),
     CASE("program=x\0wast=2", "wast is not 0 or 1"),

@@ -10,6 +10,7 @@
 #include "kernel/mm/frame.h"
 #include "kernel/proc/process.h"
 #include "kernel/sched/thread.h"
+#include "kernel/sched/trace.h"
 
 #define PANIC_STATUS 101u
 
@@ -90,6 +91,8 @@ static struct fault_result program_fault(const struct fault *fault, struct threa
 }
 
 struct fault_result upcall_fault(const struct fault *fault) {
+    if (thread_current() != NULL)
+        trace(TRACE_FAULT, 0, fault->address.value, fault->in_copy);
     if (fault->in_copy)
         return copy_fault(fault);
     struct engine *engine = process_engine();
@@ -101,15 +104,23 @@ struct fault_result upcall_fault(const struct fault *fault) {
 
 // -- Interrupts ---------------------------------------------------------------------------------
 
+static void trace_interrupt(enum trace_interrupt which) {
+    if (thread_current() != NULL)
+        trace(TRACE_INTERRUPT, 0, which, 0);
+}
+
 void upcall_timer(void) {
+    trace_interrupt(TRACE_TIMER);
     sched_timer();
 }
 
 void upcall_link(void) {
+    trace_interrupt(TRACE_LINK);
     link_interrupt();
 }
 
 void upcall_console(void) {
+    trace_interrupt(TRACE_CONSOLE);
     console_interrupt();
 }
 

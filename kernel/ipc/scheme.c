@@ -12,6 +12,7 @@
 #include "kernel/ipc/remote_file.h"
 #include "kernel/mm/heap.h"
 #include "kernel/sched/thread.h"
+#include "kernel/sched/trace.h"
 
 struct server_end {
     struct object object;
@@ -282,6 +283,7 @@ static void call_prepare(struct scheme_call *call, const struct channel *channel
     call->slot = NULL;
     call->value = channel->value;
     call->epoch = channel->epoch;
+    call->caller = thread_current()->id;
 }
 
 static enum status submit(struct scheme *scheme, struct scheme_call *call) {
@@ -293,6 +295,7 @@ static enum status submit(struct scheme *scheme, struct scheme_call *call) {
         status = ERR_PEER_DIED;
     if (status == OK) {
         thread_count_call(thread_current());
+        trace(TRACE_CALL, 0, call->operation, 0);
         list_push_back(&scheme->pending, &call->link);
         wake_one_locked(&scheme->queue);
     }
@@ -304,9 +307,11 @@ static enum status submit(struct scheme *scheme, struct scheme_call *call) {
 static void withdraw(struct scheme *scheme, struct scheme_call *call, enum status result) {
     wait_lock(&scheme->queue);
     if (!list_is_empty(&call->link)) {
+        trace(TRACE_CANCEL, 0, 0, 0);
         list_remove(&call->link);
         call_finish_locked(scheme, call, result);
     } else if (call->slot != NULL) {
+        trace(TRACE_CANCEL, 0, 0, 0);
         struct call_slot *slot = call->slot;
         list_push_back(&slot->serving->cancelled, &slot->told_link);
         scheme->cancelled_count++;
@@ -335,5 +340,6 @@ enum status scheme_call(struct object *object, struct scheme_call *call, u64 dea
             wait_for_sure_locked(&call->done);
         wait_unlock(&call->done);
     }
+    trace(TRACE_RETURN, 0, call->result, 0);
     return call->result;
 }

@@ -86,6 +86,7 @@ struct scheme_call {
     struct call_slot *slot; // once received
     u64 value;              // the channel's
     u64 epoch;
+    u32 caller; // the thread, for traces
 };
 
 // Operations below SCHEME_FIRST_OPERATION are the kernel's.

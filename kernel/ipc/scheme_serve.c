@@ -8,6 +8,7 @@
 #include "kernel/ipc/scheme_internal.h"
 #include "kernel/mm/heap.h"
 #include "kernel/sched/thread.h"
+#include "kernel/sched/trace.h"
 
 #define COPY_AT_ONCE (64 * KIB) // how long a caller that has been killed may have to wait
 
@@ -252,6 +253,7 @@ static struct scheme_call *take_call_locked(struct scheme *scheme, struct servin
         container_of(list_pop_front(&scheme->pending), struct scheme_call, link);
     struct call_slot *slot = container_of(list_pop_front(&scheme->free), struct call_slot, link);
     thread_count_served(thread_current());
+    trace(TRACE_RECEIVE, call->caller, call->operation, 0);
     slot->generation++;
     slot->serving = serving;
     slot->call = call;
@@ -382,6 +384,7 @@ enum status scheme_reply(struct object *server, struct scheme_party *party, u64 
     struct call_slot *slot = slot_find_locked(scheme, party, number);
     if (slot != NULL && slot->call != NULL) {
         struct scheme_call *call = slot_detach_locked(slot);
+        trace(TRACE_REPLY, call->caller, 0, 0);
         call->answer = reply->answer;
         memcpy(call->words, reply->words, sizeof call->words);
         call->granted = reply->handle;

@@ -44,20 +44,20 @@ static enum status window_copy(const struct transfer *t, u8 *window, u64 done, u
     return OK;
 }
 
-// Copies a piece that lies in one page, if that is there.
-static bool piece_copy(const struct transfer *t, u64 done, u64 len, enum status *status) {
+// Copies a piece that lies in one page. ERR_NOT_FOUND: that is not there yet.
+static enum status piece_copy(const struct transfer *t, u64 done, u64 len) {
     u64 offset = (t->address + done) % PAGE_SIZE;
     struct virt_addr page = {t->address + done - offset};
     struct phys_addr frame;
     spin_lock(&t->as->lock);
-    bool is_there = aspace_reach_locked(t->as, page, t->access, &frame);
-    if (is_there) {
+    enum status status = aspace_reach_locked(t->as, page, t->access, &frame);
+    if (status == OK) {
         u8 *window = arch_frame_window_open(frame, 1);
-        *status = window_copy(t, window + offset, done, len);
+        status = window_copy(t, window + offset, done, len);
         arch_frame_window_close(window);
     }
     spin_unlock(&t->as->lock);
-    return is_there;
+    return status;
 }
 
 // Commits what a piece needs of the running thread's own side: at most two pages.
@@ -75,10 +75,11 @@ static enum status transfer_run(const struct transfer *t, u64 len) {
     for (u64 done = 0; status == OK && done < len;) {
         u64 at = t->address + done;
         u64 piece = min_u64(len - done, PAGE_SIZE - at % PAGE_SIZE);
-        if (!piece_copy(t, done, piece, &status))
-            status = aspace_fault(t->as, (struct virt_addr){at}, t->access);
-        else if (status == OK)
+        status = piece_copy(t, done, piece);
+        if (status == OK)
             done += piece;
+        else if (status == ERR_NOT_FOUND)
+            status = aspace_fault(t->as, (struct virt_addr){at}, t->access);
         else if (status == ERR_BUSY)
             status = own_commit(t, done, piece);
     }

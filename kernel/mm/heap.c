@@ -1,7 +1,8 @@
-// kmalloc: slab caches in power-of-two classes; larger sizes are whole frames, as many as they
-// need, in one run or, beyond HEAP_CONTIGUOUS_MAX, mapped together (heap_large.c). The caller says
-// the size again when freeing, so large blocks need no header; a wrong size is caught by the slab's
-// or the frame's own checks.
+// kmalloc: slab caches in classes, which are the powers of two and, from 192 bytes on, what is
+// halfway between two of them, so that no large structure wastes more than a third; larger sizes
+// are whole frames, as many as they need, in one run or, beyond HEAP_CONTIGUOUS_MAX, mapped
+// together (heap_large.c). The caller says the size again when freeing, so large blocks need no
+// header; a wrong size is caught by the slab's or the frame's own checks.
 
 #include "base/assert.h"
 #include "base/math.h"
@@ -12,13 +13,15 @@
 
 #define CLASS_SHIFT_MIN 4u  // 16 bytes
 #define CLASS_SHIFT_MAX 11u // 2 KiB
-#define CLASS_COUNT     (CLASS_SHIFT_MAX - CLASS_SHIFT_MIN + 1)
+#define HALF_SHIFT_MIN  8u  // 192, which is halfway to 256
+#define POWER_COUNT     (CLASS_SHIFT_MAX - CLASS_SHIFT_MIN + 1)
+#define CLASS_COUNT     (POWER_COUNT + CLASS_SHIFT_MAX - HALF_SHIFT_MIN + 1)
 
 STATIC_ASSERT(HEAP_CONTIGUOUS_MAX <= PAGE_SIZE << FRAME_ORDER_MAX, "frame blocks serve it");
 
 static struct {
     // Fixed after heap_init:
-    struct slab_cache *classes[CLASS_COUNT];
+    struct slab_cache *classes[CLASS_COUNT]; // the powers of two, and those between
 
     // Atomic, figures for people:
     u64 bytes_used;
@@ -29,27 +32,40 @@ static struct {
 #endif
 } heap;
 
+// The number of the class for `bytes`, or CLASS_COUNT when whole frames serve it.
+static u32 class_of(usize bytes) {
+    ASSERT(bytes != 0);
+    u32 shift = log2_ceil(bytes);
+    if (shift > CLASS_SHIFT_MAX)
+        return CLASS_COUNT;
+    if (shift >= HALF_SHIFT_MIN && bytes <= 3ull << (shift - 2))
+        return POWER_COUNT + shift - HALF_SHIFT_MIN;
+    return shift < CLASS_SHIFT_MIN ? 0 : shift - CLASS_SHIFT_MIN;
+}
+
+static usize class_bytes(u32 class) {
+    return class < POWER_COUNT ? 1ull << (CLASS_SHIFT_MIN + class)
+                               : 3ull << (HALF_SHIFT_MIN + class - POWER_COUNT - 2);
+}
+
 void heap_init(void) {
     static const char *const names[CLASS_COUNT] = {
-        "kmalloc-16",  "kmalloc-32",  "kmalloc-64",   "kmalloc-128",
-        "kmalloc-256", "kmalloc-512", "kmalloc-1024", "kmalloc-2048",
+        "kmalloc-16",   "kmalloc-32",   "kmalloc-64",  "kmalloc-128", "kmalloc-256", "kmalloc-512",
+        "kmalloc-1024", "kmalloc-2048", "kmalloc-192", "kmalloc-384", "kmalloc-768", "kmalloc-1536",
     };
     memset(&heap, 0, sizeof heap);
     slab_init();
     heap_large_init();
     for (u32 i = 0; i < CLASS_COUNT; i++) {
-        heap.classes[i] = slab_cache_create(names[i], 1ull << (CLASS_SHIFT_MIN + i));
+        heap.classes[i] = slab_cache_create(names[i], class_bytes(i));
         CHECK(heap.classes[i] != NULL); // the first frames of a boot
     }
 }
 
 // The class for `bytes`, or NULL when whole frames serve it.
 static struct slab_cache *class_for(usize bytes) {
-    ASSERT(bytes != 0);
-    u32 shift = log2_ceil(bytes);
-    if (shift > CLASS_SHIFT_MAX)
-        return NULL;
-    return heap.classes[shift < CLASS_SHIFT_MIN ? 0 : shift - CLASS_SHIFT_MIN];
+    u32 class = class_of(bytes);
+    return class == CLASS_COUNT ? NULL : heap.classes[class];
 }
 
 static u64 pages_for(usize bytes) {
@@ -58,10 +74,8 @@ static u64 pages_for(usize bytes) {
 
 // The bytes behind an allocation that come with it.
 static usize spare_bytes(usize bytes) {
-    u32 shift = log2_ceil(bytes);
-    if (shift > CLASS_SHIFT_MAX)
-        return pages_for(bytes) * PAGE_SIZE - bytes;
-    return (1ull << (shift < CLASS_SHIFT_MIN ? CLASS_SHIFT_MIN : shift)) - bytes;
+    u32 class = class_of(bytes);
+    return (class == CLASS_COUNT ? pages_for(bytes) * PAGE_SIZE : class_bytes(class)) - bytes;
 }
 
 static void *pages_alloc(usize bytes) {

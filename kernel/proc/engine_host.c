@@ -176,7 +176,7 @@ bool host_is_stopping(void) {
 }
 
 void host_segment_base_set(u64 base) {
-    arch_segment_base_set(base);
+    arch_segment_base_set(&thread_current()->context, base);
 }
 
 void host_registry_lock(void) {

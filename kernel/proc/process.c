@@ -14,8 +14,12 @@
 #include "kernel/mm/heap.h"
 #include "kernel/proc/proc_internal.h"
 #include "kernel/proc/symbols.h"
+#include "kernel/sched/trace.h"
 
 #define STACK_LIMIT_MIN (64 * KIB)
+
+// How many processes are looked at under one hold of the table's lock: there may be 100,000.
+#define VISITS_AT_ONCE 32u
 
 static struct {
     struct engine *engine; // fixed after boot
@@ -149,6 +153,13 @@ static void process_main(void *argument) {
     process_thread_finish(thread, trap);
     process_threads_wait(process);
 
+    static const enum trace_end ends[] = {
+        [PROCESS_EXITED] = TRACE_EXITED,
+        [PROCESS_TRAPPED] = TRACE_TRAPPED,
+        [PROCESS_KILLED] = TRACE_KILLED,
+    };
+    trace(TRACE_EXIT, 0, ends[outcome_of(process->trap)],
+          outcome_of(process->trap) == PROCESS_TRAPPED ? process->trap : process->exit_status);
     release_resources(process);
     leave_table(process);
     process_thread_leave(thread);
@@ -270,6 +281,7 @@ static void start(struct process *process, const struct process_config *config) 
     process->thread_count = 1;
     enter_table(process, config->parent);
     process->first.thread->process_id = process->id;
+    trace(TRACE_SPAWN, process->id, process->first.thread->id, 0);
     thread_start(process->first.thread);
 }
 
@@ -369,9 +381,35 @@ bool process_has_ended(struct process *process) {
     return has_ended;
 }
 
+// The process behind `last` in the table, or the first one (NULL). The table is in the order of
+// ids, by which the place is found again when `last` has left it.
+static struct process *next_locked(const struct process *last) {
+    struct list *node = table.processes.next;
+    if (last != NULL && !list_is_empty(&last->table_link)) {
+        node = last->table_link.next;
+    } else if (last != NULL) {
+        while (node != &table.processes &&
+               container_of(node, struct process, table_link)->id <= last->id)
+            node = node->next;
+    }
+    return node == &table.processes ? NULL : container_of(node, struct process, table_link);
+}
+
 void process_for_each(void (*visit)(struct process *process, void *context), void *context) {
-    spin_lock(&table.lock);
-    LIST_FOR_EACH(node, &table.processes)
-    visit(container_of(node, struct process, table_link), context);
-    spin_unlock(&table.lock);
+    struct process *last = NULL;
+    for (bool goes_on = true; goes_on;) {
+        struct process *held = last; // keeps its place between two holds of the lock
+        spin_lock(&table.lock);
+        struct process *next = next_locked(last);
+        for (u32 i = 0; i < VISITS_AT_ONCE && next != NULL; i++) {
+            visit(next, context);
+            last = next;
+            next = next_locked(last);
+        }
+        goes_on = next != NULL;
+        if (goes_on)
+            process_retain(last);
+        spin_unlock(&table.lock);
+        process_release(held);
+    }
 }

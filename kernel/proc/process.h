@@ -156,7 +156,8 @@ void process_kill(struct process *process);
 // then on the kernel does.
 void process_set_init(struct process *process);
 
-// Visits every live process under the table's lock.
+// Visits every live process, in the order of ids, each under the table's lock, which is let go now
+// and then: who comes or goes meanwhile may be seen or not.
 void process_for_each(void (*visit)(struct process *process, void *context), void *context);
 
 static inline struct process *process_of(struct instance *instance) {

@@ -26,6 +26,7 @@
 #include "base/math.h"
 #include "kernel/mm/heap.h"
 #include "kernel/proc/proc_internal.h"
+#include "kernel/sched/trace.h"
 
 #define STACK_COMMITTED_FIRST (STACK_HEADROOM_BYTES + PAGE_SIZE)
 #define THREAD_ID_MAX         0x1fffffffu
@@ -60,6 +61,7 @@ bool process_end(struct process *process, enum trap trap, u32 exit_status) {
 }
 
 void process_kill(struct process *process) {
+    trace(TRACE_KILL, process->id, 0, 0);
     spin_lock(&process->lock);
     decide_locked(process, TRAP_KILLED, 0);
     kill_all_locked(process, NULL);
@@ -77,6 +79,8 @@ static bool is_accident(enum trap trap) {
 
 void process_thread_finish(struct process_thread *thread, enum trap trap) {
     bool ends_process = thread->id == 0 || trap != TRAP_NONE;
+    if (is_accident(trap))
+        trace(TRACE_TRAP, 0, trap, 0);
     if (ends_process && process_end(thread->process, trap, 0) && is_accident(trap))
         process_report_trap(thread, trap);
 }

@@ -12,19 +12,21 @@
 
 #include "base/assert.h"
 #include "base/math.h"
+#include "kernel/arch/arch.h"
 
-struct cpu_share cpu_share_of_kernel = {.turn_ns = THREAD_SLICE_NS};
+struct cpu_share cpu_share_of_kernel;
 
 void cpu_share_init(struct cpu_share *share, u32 value) {
     ASSERT(value != 0 && value <= CPU_SHARE_MAX);
-    *share = (struct cpu_share){.turn_ns = THREAD_SLICE_NS / CPU_SHARE_USUAL * value};
+    u64 turn_ns = THREAD_SLICE_NS / CPU_SHARE_USUAL * value;
+    *share = (struct cpu_share){.turn_ticks = arch_ns_to_ticks(turn_ns)};
 }
 
-u64 cpu_share_divided_ns(struct cpu_share *share, u32 *turn) {
+u64 cpu_share_divided(struct cpu_share *share, u32 *turn) {
     // Relaxed: the count orders nothing.
     u32 now = __atomic_add_fetch(&share->turns, 1, __ATOMIC_RELAXED);
     u32 threads = __atomic_load_n(&share->threads, __ATOMIC_RELAXED);
     u32 among = (u32)min_u64(now - *turn, threads);
     *turn = now;
-    return max_u64(share->turn_ns / max_u64(among, 1), CPU_TURN_NS_MIN);
+    return max_u64(share->turn_ticks / max_u64(among, 1), arch_ns_to_ticks(CPU_TURN_NS_MIN));
 }

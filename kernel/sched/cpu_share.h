@@ -15,24 +15,24 @@
 #define CPU_TURN_NS_MOST (THREAD_SLICE_NS / CPU_SHARE_USUAL * CPU_SHARE_MAX)
 
 struct cpu_share {
-    u64 turn_ns; // of a thread that is alone; fixed
+    u64 turn_ticks; // of a thread that is alone; fixed
 
     // Atomic:
     u32 threads; // that there are
     u32 turns;   // that they were given, as far as there were several threads
 };
 
-// For kernel threads: the usual one, and nobody counts them.
+// For kernel threads: the usual one, from sched_init on, and nobody counts them.
 extern struct cpu_share cpu_share_of_kernel;
 
 // `share`: 1 to CPU_SHARE_MAX.
 void cpu_share_init(struct cpu_share *share, u32 value);
 
-// The length of a thread's next turn. *turn is the thread's own.
-u64 cpu_share_divided_ns(struct cpu_share *share, u32 *turn);
+// The length of a thread's next turn, in ticks. *turn is the thread's own.
+u64 cpu_share_divided(struct cpu_share *share, u32 *turn);
 
-static inline u64 cpu_share_turn_ns(struct cpu_share *share, u32 *turn) {
-    if (__atomic_load_n(&share->threads, __ATOMIC_RELAXED) <= 1)
-        return share->turn_ns;
-    return cpu_share_divided_ns(share, turn);
+static inline u64 cpu_share_turn(struct cpu_share *share, u32 *turn) {
+    if (__builtin_expect(__atomic_load_n(&share->threads, __ATOMIC_RELAXED) <= 1, 1))
+        return share->turn_ticks;
+    return cpu_share_divided(share, turn);
 }

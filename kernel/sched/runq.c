@@ -9,25 +9,30 @@
 // share one turn of two slices, no more.
 //
 // Invariants, checked by runq_check_locked:
-//   1. a queued thread is THREAD_READY, on one list, that of its priority, and may run on this CPU,
-//      which its `cpu` names;
+//   1. a queued thread is THREAD_READY, in one queue, that of its priority, and may run on this
+//      CPU, which its `cpu` names;
 //   2. every queued thread has some of its slice left;
-//   3. `count` is how many there are.
+//   3. `count` is how many there are, and `levels` says which queues have any.
 //
 // The CPU itself takes threads out to run them, others take them over; anybody may put woken ones
 // in.
+//
+// The queues are linked one way, for nobody leaves from the middle but who is taken over, and are
+// numbered so that the one to serve first is the highest bit of `levels`.
 
 #include "kernel/sched/sched_internal.h"
 
 #include "base/assert.h"
 
+static u32 woken_index(enum thread_priority priority) {
+    return 2u * priority + 1;
+}
+
 void runq_init(struct runq *runq) {
+    *runq = (struct runq){0};
     spin_init(&runq->lock, LOCK_RUN_QUEUE, "run queue");
-    for (u32 i = 0; i < PRIORITY_COUNT; i++) {
-        list_init(&runq->levels[i].woken);
-        list_init(&runq->levels[i].ready);
-    }
-    runq->count = 0;
+    for (u32 i = 0; i < COUNT_OF(runq->queues); i++)
+        runq->queues[i].end = &runq->queues[i].first;
 }
 
 static void count_add(struct runq *runq, u32 change) {
@@ -35,45 +40,77 @@ static void count_add(struct runq *runq, u32 change) {
     __atomic_store_n(&runq->count, runq->count + change, __ATOMIC_RELAXED);
 }
 
-bool runq_has_rival_locked(const struct runq *runq, enum thread_priority priority) {
-    ASSERT(spin_is_held(&runq->lock));
-    for (u32 i = priority; i < PRIORITY_COUNT; i++) {
-        if (!list_is_empty(&runq->levels[i].woken) || !list_is_empty(&runq->levels[i].ready))
-            return true;
-    }
-    return false;
+// -- One queue ------------------------------------------------------------------------------------
+
+static void push_back(struct runq *runq, u32 index, struct thread *thread) {
+    struct ready_queue *queue = &runq->queues[index];
+    thread->ready_next = NULL;
+    *queue->end = thread;
+    queue->end = &thread->ready_next;
+    runq->levels |= 1u << index;
+    count_add(runq, 1);
 }
 
-static struct thread *thread_at(struct list *node) {
-    struct thread *thread = container_of(node, struct thread, ready_link);
+static void push_front(struct runq *runq, u32 index, struct thread *thread) {
+    struct ready_queue *queue = &runq->queues[index];
+    thread->ready_next = queue->first;
+    if (queue->first == NULL)
+        queue->end = &thread->ready_next;
+    queue->first = thread;
+    runq->levels |= 1u << index;
+    count_add(runq, 1);
+}
+
+// Takes out the thread that `*link` points to.
+static struct thread *unlink(struct runq *runq, u32 index, struct thread **link) {
+    struct ready_queue *queue = &runq->queues[index];
+    struct thread *thread = *link;
     ASSERT(thread->state == THREAD_READY);
+    *link = thread->ready_next;
+    if (thread->ready_next == NULL)
+        queue->end = link;
+    if (queue->first == NULL)
+        runq->levels &= ~(1u << index);
+    count_add(runq, -1u);
     return thread;
+}
+
+// -- Taking out -----------------------------------------------------------------------------------
+
+static u32 highest(const struct runq *runq) {
+    ASSERT(runq->levels != 0);
+    return 31 - (u32)__builtin_clz(runq->levels);
 }
 
 struct thread *runq_pop_locked(struct runq *runq) {
     ASSERT(spin_is_held(&runq->lock));
-    for (u32 i = PRIORITY_COUNT; i-- != 0;) {
-        struct list *node = list_pop_front(&runq->levels[i].woken);
-        if (node == NULL)
-            node = list_pop_front(&runq->levels[i].ready);
-        if (node == NULL)
-            continue;
-        count_add(runq, -1u);
-        struct thread *thread = thread_at(node);
-        thread->state = THREAD_RUNNING;
-        return thread;
-    }
-    return NULL;
+    if (runq->levels == 0)
+        return NULL;
+    u32 index = highest(runq);
+    struct thread *thread = unlink(runq, index, &runq->queues[index].first);
+    thread->state = THREAD_RUNNING;
+    return thread;
 }
 
-static struct thread *take_from(struct runq *runq, struct list *list, u32 cpu) {
-    LIST_FOR_EACH(node, list) {
-        struct thread *thread = thread_at(node);
-        if ((thread->affinity >> cpu & 1) == 0)
-            continue;
-        list_remove(node);
-        count_add(runq, -1u);
+struct thread *runq_rotate_slow_locked(struct runq *runq, struct thread *thread) {
+    u32 index = ready_index(thread->priority);
+    if (runq->levels >> index == 0)
         return thread;
+    thread->state = THREAD_READY;
+    push_back(runq, index, thread);
+    return runq_pop_locked(runq);
+}
+
+bool runq_has_rival_locked(const struct runq *runq, enum thread_priority priority) {
+    ASSERT(spin_is_held(&runq->lock));
+    return runq->levels >> ready_index(priority) != 0;
+}
+
+static struct thread *take_from(struct runq *runq, u32 index, u32 cpu) {
+    for (struct thread **link = &runq->queues[index].first; *link != NULL;
+         link = &(*link)->ready_next) {
+        if (((*link)->affinity >> cpu & 1) != 0)
+            return unlink(runq, index, link);
     }
     return NULL;
 }
@@ -81,70 +118,69 @@ static struct thread *take_from(struct runq *runq, struct list *list, u32 cpu) {
 struct thread *runq_take_locked(struct runq *runq, u32 cpu) {
     ASSERT(spin_is_held(&runq->lock));
     struct thread *thread = NULL;
-    for (u32 i = PRIORITY_COUNT; i-- != 0 && thread == NULL;) {
-        thread = take_from(runq, &runq->levels[i].woken, cpu);
-        if (thread == NULL)
-            thread = take_from(runq, &runq->levels[i].ready, cpu);
-    }
+    for (u32 i = COUNT_OF(runq->queues); i-- != 0 && thread == NULL;)
+        thread = take_from(runq, i, cpu);
     return thread;
 }
 
+// -- Putting in -----------------------------------------------------------------------------------
+
 static void put_last(struct runq *runq, struct thread *thread) {
-    thread->slice_left_ns = cpu_share_turn_ns(thread->share, &thread->share_turn);
-    list_push_back(&runq->levels[thread->priority].ready, &thread->ready_link);
+    thread_give_turn(thread);
+    push_back(runq, ready_index(thread->priority), thread);
 }
 
 void runq_put_back_locked(struct runq *runq, struct thread *thread) {
     ASSERT(spin_is_held(&runq->lock));
     ASSERT(thread->state == THREAD_RUNNING);
     thread->state = THREAD_READY;
-    count_add(runq, 1);
-    if (thread->slice_left_ns == 0)
-        put_last(runq, thread);
+    if (thread_has_slice(thread))
+        push_front(runq, ready_index(thread->priority), thread);
     else
-        list_push_front(&runq->levels[thread->priority].ready, &thread->ready_link);
+        put_last(runq, thread);
 }
 
 void runq_put_woken_locked(struct runq *runq, struct thread *thread) {
     ASSERT(spin_is_held(&runq->lock));
     ASSERT(thread->state == THREAD_BLOCKED);
     thread->state = THREAD_READY;
-    count_add(runq, 1);
-    if (thread->slice_left_ns == 0)
-        put_last(runq, thread);
+    if (thread_has_slice(thread))
+        push_back(runq, woken_index(thread->priority), thread);
     else
-        list_push_back(&runq->levels[thread->priority].woken, &thread->ready_link);
+        put_last(runq, thread);
 }
 
 void runq_put_taken_locked(struct runq *runq, struct thread *thread) {
     ASSERT(spin_is_held(&runq->lock));
     ASSERT(thread->state == THREAD_READY);
-    count_add(runq, 1);
-    list_push_back(&runq->levels[thread->priority].ready, &thread->ready_link);
+    push_back(runq, ready_index(thread->priority), thread);
 }
 
-static u32 check_list(const struct list *list, u32 priority, u32 cpu) {
+// -- Checking -------------------------------------------------------------------------------------
+
+static u32 check_queue(const struct runq *runq, u32 index, const struct cpu *cpu) {
+    const struct ready_queue *queue = &runq->queues[index];
     u32 count = 0;
-    LIST_FOR_EACH(node, list) {
-        const struct thread *thread = container_of(node, struct thread, ready_link);
-        ASSERT(node->next->prev == node);
+    struct thread *const *link = &queue->first;
+    for (; *link != NULL; link = &(*link)->ready_next) {
+        const struct thread *thread = *link;
         ASSERT(thread->state == THREAD_READY);
-        ASSERT(thread->priority == priority);
+        ASSERT(thread->priority == index / 2);
         ASSERT(thread->cpu == cpu);
-        ASSERT((thread->affinity >> cpu & 1) != 0);
-        ASSERT(thread->slice_left_ns != 0);
-        ASSERT(thread->slice_left_ns <= thread->share->turn_ns);
+        ASSERT((thread->affinity >> cpu->id & 1) != 0);
+        ASSERT(thread_has_slice(thread));
+        ASSERT(thread->slice_end_ticks - thread->used_ticks <= thread->share->turn_ticks);
         count++;
     }
+    ASSERT(queue->end == link);
+    ASSERT((runq->levels >> index & 1) == (count != 0));
     return count;
 }
 
-void runq_check_locked(const struct runq *runq, u32 cpu) {
+void runq_check_locked(const struct runq *runq, const struct cpu *cpu) {
     ASSERT(spin_is_held(&runq->lock));
     u32 count = 0;
-    for (u32 i = 0; i < PRIORITY_COUNT; i++) {
-        count += check_list(&runq->levels[i].woken, i, cpu);
-        count += check_list(&runq->levels[i].ready, i, cpu);
-    }
+    for (u32 i = 0; i < COUNT_OF(runq->queues); i++)
+        count += check_queue(runq, i, cpu);
     ASSERT(count == runq->count);
 }

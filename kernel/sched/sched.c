@@ -12,14 +12,19 @@
 // idles: who goes idle says so in `idle` first, and looks at all queues afterwards; who puts a
 // thread into a queue looks at `idle` afterwards, and wakes one CPU of it.
 //
-// A thread may be ready, and taken over, before the CPU that it leaves has saved its context.
-// `on_cpu` says when that is done; who takes a thread over waits for it. That CPU itself waits for
-// nobody then: it has chosen whom to run.
+// A CPU keeps its run queue's lock from the choice of the next thread until that runs, which lets
+// go of it: so nobody takes over a thread whose context is not saved yet. Only the idle thread
+// looks at other CPUs' queues, where it holds no lock.
 //
-// The timer is one-shot and asked for what comes first: a sleeper's deadline, or the end of the
-// running thread's slice. The idle thread has no slice, so an idle CPU is silent until the next
-// deadline. A request that comes too early because plans changed is left alone while a thread runs:
-// the interrupt asks again. That saves programming the timer at most switches.
+// Time is charged in ticks (arch_ticks), which are cheap to read and are converted for whoever
+// asks. Every stay on a CPU is charged to the thread that was there, the idle thread too, so what
+// all threads used is what has passed.
+//
+// The timer is one-shot and rings at the latest for what comes first: a sleeper's deadline, or the
+// end of the running thread's slice. One that rings too early, because plans changed, is left
+// alone: its interrupt asks again. So the timer is programmed where a deadline is added and where a
+// slice ends, and at no other switch; a CPU that goes idle has one such interrupt at most, and is
+// silent from then on until the next deadline.
 //
 // A wake-up cannot get lost between "nothing to do" and sleep: with interrupts off, sched_run looks
 // at `reschedule`, and arch_cpu_idle turns them on and waits in one step. How a thread that is
@@ -27,12 +32,13 @@
 //
 // Invariants:
 //   1. current->state is THREAD_RUNNING, or THREAD_BLOCKED or THREAD_DEAD on its way into
-//      sched_switch; the idle thread is always THREAD_RUNNING and on no queue;
+//      sched_switch; the idle thread is always THREAD_IDLE and on no queue;
 //   2. a ready thread is on the queue of the CPU that its `cpu` names, or on its way to it in
 //      take_over or balance;
-//   3. preempt_count is 0 at every switch, and no spinlock is held across one;
+//   3. preempt_count is 0 at every switch, and no spinlock but runq.lock is held across one;
 //   4. `reschedule` is set by whoever makes a thread ready that should run before the current one,
-//      and is cleared only by the CPU's sched_switch, under the lock.
+//      and is cleared only where the CPU chooses again, under the lock;
+//   5. while a thread runs whose slice is not over, the timer rings at its end at the latest.
 //
 // Locks: runq.lock, inside everything else of the scheduler; never two of them.
 
@@ -41,10 +47,7 @@
 #include "base/assert.h"
 #include "base/fmt.h"
 #include "base/math.h"
-
-// What a stay on the CPU costs at least, so that threads which run for less than the clock can tell
-// use up their slices too.
-#define STAY_NS_MIN 1000u
+#include "kernel/sched/trace.h"
 
 struct cpu sched_cpus[ARCH_CPUS_MAX];
 struct cpu_messages cpu_messages[ARCH_CPUS_MAX];
@@ -53,15 +56,13 @@ static struct {
     // Atomic, a bit for each CPU:
     u32 online; // has been initialised
     u32 idle;   // has nothing to do, and nobody has told it yet that there is something
-} sched;
 
-static u32 id_of(const struct cpu *cpu) {
-    return (u32)(cpu - sched_cpus);
-}
+    bool are_several; // atomic: CPUs
+} sched;
 
 // Whose queue the thread is in, or will be when it wakes. Stable while it is blocked or running.
 static struct cpu *cpu_of(const struct thread *thread) {
-    return cpu_at(__atomic_load_n(&thread->cpu, __ATOMIC_RELAXED));
+    return __atomic_load_n(&thread->cpu, __ATOMIC_RELAXED);
 }
 
 static bool is_idle(const struct cpu *cpu, const struct thread *thread) {
@@ -74,28 +75,36 @@ void sched_init(void) {
     if (id == 0) {
         memset(&sched, 0, sizeof sched);
         memset(sched_cpus, 0, sizeof sched_cpus);
+        cpu_share_init(&cpu_share_of_kernel, CPU_SHARE_USUAL);
     }
-    *cpu = (struct cpu){.timer_ns = UINT64_MAX};
+    u64 now_ticks = arch_ticks();
+    *cpu = (struct cpu){
+        .id = id,
+        .started_ticks = now_ticks,
+        .charged_ticks = now_ticks,
+        .timer_ns = UINT64_MAX,
+        .timer_ticks = UINT64_MAX,
+    };
     runq_init(&cpu->runq);
     sleepers_init(&cpu->sleepers);
     cpu->idle = (struct thread){
         .context.aspace = arch_aspace_kernel(),
         .name = "idle",
         .affinity = 1u << id,
-        .cpu = id,
-        .on_cpu = true,
-        .state = THREAD_RUNNING,
+        .cpu = cpu,
+        .state = THREAD_IDLE,
         .preempt_count = 1, // until sched_run
-        .switched_in_ns = arch_clock_ns(),
         .share = &cpu_share_of_kernel,
     };
-    list_init(&cpu->idle.ready_link);
     list_init(&cpu->idle.wait_link);
     list_init(&cpu->idle.dead_link);
     cpu->current = &cpu->idle;
     arch_current_set(&cpu->idle);
     // Pairs with the loads in take_over, balance and sched_check.
     __atomic_fetch_or(&sched.online, 1u << id, __ATOMIC_RELEASE);
+    // Before the CPU says that it idles: who does not see this has nobody to offer work to.
+    if (id != 0)
+        __atomic_store_n(&sched.are_several, true, __ATOMIC_RELAXED);
 }
 
 // -- Time ---------------------------------------------------------------------------------------
@@ -105,26 +114,25 @@ static void add_relaxed(u64 *counter, u64 amount) {
     __atomic_store_n(counter, *counter + amount, __ATOMIC_RELAXED);
 }
 
-// Charges the current thread for its time up to now.
-static void account(struct cpu *cpu, u64 now_ns) {
-    struct thread *thread = cpu->current;
-    u64 used_ns = now_ns > thread->switched_in_ns ? now_ns - thread->switched_in_ns : 0;
-    add_relaxed(&thread->cpu_time_ns, used_ns);
-    thread->switched_in_ns = now_ns;
-    thread->slice_left_ns -= min_u64(thread->slice_left_ns, max_u64(used_ns, STAY_NS_MIN));
-    add_relaxed(is_idle(cpu, thread) ? &cpu->idle_ns : &cpu->busy_ns, used_ns);
+// Charges the running thread for its time up to now, which it returns. Interrupts off.
+static inline u64 charge(struct cpu *cpu, struct thread *thread) {
+    u64 now = arch_ticks();
+    u64 used = now - cpu->charged_ticks;
+    __atomic_store_n(&cpu->charged_ticks, now, __ATOMIC_RELAXED);
+    __atomic_store_n(&thread->used_ticks, thread->used_ticks + used, __ATOMIC_RELAXED);
+    return now;
 }
 
 u64 thread_cpu_time_ns(void) {
     arch_irq_state irq = arch_irq_save();
     const struct thread *thread = thread_current();
-    u64 used_ns = thread->cpu_time_ns + (arch_clock_ns() - thread->switched_in_ns);
+    u64 used = thread->used_ticks + (arch_ticks() - cpu_this()->charged_ticks);
     arch_irq_restore(irq);
-    return used_ns;
+    return arch_ticks_to_ns(used);
 }
 
 u64 thread_charged_ns(const struct thread *thread) {
-    return __atomic_load_n(&thread->cpu_time_ns, __ATOMIC_RELAXED);
+    return arch_ticks_to_ns(__atomic_load_n(&thread->used_ticks, __ATOMIC_RELAXED));
 }
 
 static struct message_counts counts_now(const struct message_counts *counts) {
@@ -138,19 +146,33 @@ struct message_counts thread_messages(const struct thread *thread) {
     return counts_now(&thread->messages);
 }
 
-// Has the timer ring for what comes first; earlier only where that saves arming it.
-static void timer_update(struct cpu *cpu, u64 now_ns) {
-    u64 at_ns = sleepers_next_ns(&cpu->sleepers);
-    bool idle = is_idle(cpu, cpu->current);
-    if (!idle) {
-        // A slice that is over while preemption is off: ask again later, not at once.
-        u64 left_ns = cpu->current->slice_left_ns;
-        at_ns = min_u64(at_ns, now_ns + (left_ns == 0 ? THREAD_SLICE_NS : left_ns));
-    }
-    if (at_ns == cpu->timer_ns || (!idle && at_ns > cpu->timer_ns))
-        return;
+static void timer_arm(struct cpu *cpu, u64 at_ns, u64 at_ticks) {
     cpu->timer_ns = at_ns;
+    cpu->timer_ticks = at_ticks;
     arch_timer_arm(at_ns);
+}
+
+void sched_timer_at(u64 at_ns) {
+    ASSERT(!arch_irq_enabled());
+    struct cpu *cpu = cpu_this();
+    if (at_ns >= cpu->timer_ns)
+        return;
+    u64 now_ns = arch_clock_ns();
+    u64 wait_ns = at_ns > now_ns ? at_ns - now_ns : 0;
+    timer_arm(cpu, at_ns, arch_ticks() + arch_ns_to_ticks(wait_ns));
+}
+
+static void timer_for_slice(struct cpu *cpu, u64 now, u64 end) {
+    u64 at_ns = arch_clock_ns() + arch_ticks_to_ns(end - now);
+    if (at_ns < cpu->timer_ns)
+        timer_arm(cpu, at_ns, end);
+}
+
+// Sees to it that the timer rings when the slice of the thread, which runs from `now` on, is over.
+static inline void watch_slice(struct cpu *cpu, const struct thread *thread, u64 now) {
+    u64 end = now + (thread->slice_end_ticks - thread->used_ticks);
+    if (__builtin_expect(end < cpu->timer_ticks, 0))
+        timer_for_slice(cpu, now, end);
 }
 
 static void request_switch(struct cpu *cpu) {
@@ -164,7 +186,7 @@ static void request_switch(struct cpu *cpu) {
 static void tell(struct cpu *cpu) {
     request_switch(cpu);
     if (cpu != cpu_this())
-        arch_cpu_wake(id_of(cpu));
+        arch_cpu_wake(cpu->id);
 }
 
 // Has one of the idle CPUs among `candidates` look for work. Interrupts off; what there is to find
@@ -192,19 +214,15 @@ static struct thread *take_from(struct cpu *other, struct cpu *cpu) {
     if (__atomic_load_n(&other->runq.count, __ATOMIC_SEQ_CST) == 0)
         return NULL;
     struct thread *thread = NULL;
-    spin_lock(&other->runq.lock);
+    spin_lock_masked(&other->runq.lock);
     // One that idles has been told, and runs its own.
     if (!is_idle(other, other->current))
-        thread = runq_take_locked(&other->runq, id_of(cpu));
-    if (thread != NULL)
-        __atomic_store_n(&thread->cpu, id_of(cpu), __ATOMIC_RELAXED);
-    spin_unlock(&other->runq.lock);
-    if (thread == NULL)
-        return NULL;
-    // Pairs with the release in finish_switch: from then on its context is saved.
-    while (__atomic_load_n(&thread->on_cpu, __ATOMIC_ACQUIRE))
-        arch_cpu_relax();
-    add_relaxed(&cpu->taken, 1);
+        thread = runq_take_locked(&other->runq, cpu->id);
+    if (thread != NULL) {
+        __atomic_store_n(&thread->cpu, cpu, __ATOMIC_RELAXED);
+        add_relaxed(&cpu->taken, 1);
+    }
+    spin_unlock_masked(&other->runq.lock);
     return thread;
 }
 
@@ -212,7 +230,7 @@ static struct thread *take_from(struct cpu *other, struct cpu *cpu) {
 static struct thread *take_over(struct cpu *cpu) {
     u32 online = __atomic_load_n(&sched.online, __ATOMIC_ACQUIRE);
     for (u32 i = 1; i < ARCH_CPUS_MAX; i++) {
-        u32 id = (id_of(cpu) + i) % ARCH_CPUS_MAX;
+        u32 id = (cpu->id + i) % ARCH_CPUS_MAX;
         struct thread *thread = (online >> id & 1) != 0 ? take_from(cpu_at(id), cpu) : NULL;
         if (thread != NULL)
             return thread;
@@ -225,7 +243,7 @@ static void balance(struct cpu *cpu) {
     u32 most = __atomic_load_n(&cpu->runq.count, __ATOMIC_RELAXED);
     struct cpu *busiest = NULL;
     u32 online = __atomic_load_n(&sched.online, __ATOMIC_ACQUIRE);
-    for (u32 left = online & ~(1u << id_of(cpu)); left != 0; left &= left - 1) {
+    for (u32 left = online & ~(1u << cpu->id); left != 0; left &= left - 1) {
         struct cpu *other = cpu_at((u32)__builtin_ctz(left));
         u32 count = __atomic_load_n(&other->runq.count, __ATOMIC_RELAXED);
         if (count > most) {
@@ -236,121 +254,150 @@ static void balance(struct cpu *cpu) {
     struct thread *thread = busiest == NULL ? NULL : take_from(busiest, cpu);
     if (thread == NULL)
         return;
-    spin_lock(&cpu->runq.lock);
+    spin_lock_masked(&cpu->runq.lock);
     runq_put_taken_locked(&cpu->runq, thread);
-    spin_unlock(&cpu->runq.lock);
+    spin_unlock_masked(&cpu->runq.lock);
+}
+
+// Whether the running thread has used up its slice, or almost: the clock and the ticks differ a
+// little, and what is left is not worth an interrupt.
+static bool slice_is_over(const struct thread *thread) {
+    return thread->slice_end_ticks < thread->used_ticks + thread->share->turn_ticks / 128;
 }
 
 // The running thread has used up its slice: another turn, or somebody else's.
 static void end_slice(struct cpu *cpu) {
+    struct thread *thread = cpu->current;
     balance(cpu);
-    spin_lock(&cpu->runq.lock);
+    spin_lock_masked(&cpu->runq.lock);
 #ifndef NDEBUG
-    runq_check_locked(&cpu->runq, id_of(cpu));
+    runq_check_locked(&cpu->runq, cpu);
 #endif
-    if (runq_has_rival_locked(&cpu->runq, cpu->current->priority))
+    thread->slice_end_ticks = thread->used_ticks;
+    if (runq_has_rival_locked(&cpu->runq, thread->priority))
         request_switch(cpu);
     else
-        cpu->current->slice_left_ns =
-            cpu_share_turn_ns(cpu->current->share, &cpu->current->share_turn);
-    spin_unlock(&cpu->runq.lock);
+        thread_give_turn(thread);
+    spin_unlock_masked(&cpu->runq.lock);
 }
 
 void sched_timer(void) {
     ASSERT(!arch_irq_enabled());
-    struct cpu *cpu = cpu_this();
-    if (cpu->current == NULL)
+    struct thread *thread = thread_current();
+    if (thread == NULL)
         return; // it rang before scheduling began
+    struct cpu *cpu = cpu_this();
     cpu->timer_ns = UINT64_MAX;
+    cpu->timer_ticks = UINT64_MAX;
+    u64 now = charge(cpu, thread);
     u64 now_ns = arch_clock_ns();
-    account(cpu, now_ns);
-    sleepers_expire(&cpu->sleepers, now_ns);
-    if (!is_idle(cpu, cpu->current) && cpu->current->slice_left_ns == 0)
-        end_slice(cpu);
-    timer_update(cpu, now_ns);
+    if (sleepers_next_ns(&cpu->sleepers) <= now_ns)
+        sleepers_expire(&cpu->sleepers, now_ns);
+    if (!is_idle(cpu, thread)) {
+        if (slice_is_over(thread))
+            end_slice(cpu);
+        // Otherwise somebody else has the next turn, and his slice is watched when he gets it.
+        if (thread_has_slice(thread))
+            watch_slice(cpu, thread, now);
+    }
+    sched_timer_at(sleepers_next_ns(&cpu->sleepers));
 }
 
 // -- Switching ----------------------------------------------------------------------------------
 
-static void become_current_locked(struct cpu *cpu, struct thread *thread, u64 now_ns) {
+// Every way into a thread ends here: the lock that was taken to choose it is released.
+static inline void finish_switch(struct cpu *cpu) {
+    struct thread *dead = cpu->dead;
+    spin_unlock_masked(&cpu->runq.lock);
+    if (__builtin_expect(dead != NULL, 0)) {
+        cpu->dead = NULL;
+        thread_reap(dead);
+    }
+}
+
+static enum trace_left left_because(const struct thread *from) {
+    return from->state == THREAD_DEAD      ? TRACE_LEFT_DEAD
+           : from->state == THREAD_BLOCKED ? TRACE_LEFT_BLOCKED
+                                           : TRACE_LEFT_READY;
+}
+
+// Leaves `from` for `to`. The run queue's lock is held, and released by `to`.
+static inline void switch_to_locked(struct cpu *cpu, struct thread *from, struct thread *to) {
     ASSERT(spin_is_held(&cpu->runq.lock));
-    // Atomic for those who look without the lock (sched_cpu_stats).
-    __atomic_store_n(&cpu->current, thread, __ATOMIC_RELAXED);
-    __atomic_store_n(&thread->on_cpu, true, __ATOMIC_RELAXED);
-    thread->switched_in_ns = now_ns;
+    ASSERT(from->preempt_count == 0);
+    ASSERT(from != to);
+    // Atomic for those who look without the lock (sched_interrupt).
+    __atomic_store_n(&cpu->current, to, __ATOMIC_RELAXED);
+    add_relaxed(&cpu->switches, 1);
+    if (trace_wanted())
+        trace_write(to, TRACE_SWITCH, from->id, left_because(from), 0);
+    arch_current_set(to);
+    finish_switch(arch_context_switch(&from->context, &to->context, cpu));
 }
 
-// Decides who runs next out of this CPU's queue, and makes it the current thread.
-static struct thread *choose(struct cpu *cpu, u64 now_ns) {
-    spin_lock(&cpu->runq.lock);
-    struct thread *from = cpu->current;
-    account(cpu, now_ns);
-    __atomic_store_n(&cpu->reschedule, false, __ATOMIC_RELAXED);
-    cpu->left_is_dead = from->state == THREAD_DEAD;
-    // Woken threads go first. Without one, the front of the queue is this thread again unless its
-    // slice is over.
-    bool goes_on = from->state == THREAD_RUNNING && !is_idle(cpu, from);
-    if (goes_on)
-        runq_put_back_locked(&cpu->runq, from);
-    struct thread *to = runq_pop_locked(&cpu->runq);
-    if (to == NULL)
-        to = &cpu->idle;
-    become_current_locked(cpu, to, now_ns);
-    u32 affinity = from->affinity;
-    spin_unlock(&cpu->runq.lock);
-    if (goes_on && to != from)
-        offer(affinity & ~(1u << id_of(cpu)));
-    return to;
-}
-
-// The same out of the other CPUs' queues; the idle thread where there is nobody.
-static struct thread *choose_elsewhere(struct cpu *cpu, u64 now_ns) {
-    struct thread *to = take_over(cpu);
-    if (to == NULL)
+// Chooses out of the other CPUs' queues, for the idle thread. The lock is held, and let go of
+// meanwhile.
+static struct thread *choose_elsewhere_locked(struct cpu *cpu) {
+    spin_unlock_masked(&cpu->runq.lock);
+    struct thread *taken = take_over(cpu);
+    spin_lock_masked(&cpu->runq.lock);
+    if (taken != NULL)
+        runq_put_taken_locked(&cpu->runq, taken);
+    struct thread *thread = runq_pop_locked(&cpu->runq);
+    if (thread == NULL)
         return &cpu->idle;
-    spin_lock(&cpu->runq.lock);
-    to->state = THREAD_RUNNING;
-    become_current_locked(cpu, to, now_ns);
-    spin_unlock(&cpu->runq.lock);
+    if (taken != NULL && taken != thread) // somebody came in between, and before it
+        offer(taken->affinity & ~(1u << cpu->id));
+    return thread;
+}
+
+// For the idle thread, or one that cannot go on; interrupts off, the lock held.
+static struct thread *choose_without_locked(struct cpu *cpu, struct thread *from) {
+    struct thread *to = runq_pop_locked(&cpu->runq);
+    if (!is_idle(cpu, from))
+        return to == NULL ? &cpu->idle : to;
+    if (to == NULL)
+        to = choose_elsewhere_locked(cpu);
+    if (to != from)
+        __atomic_fetch_and(&sched.idle, ~(1u << cpu->id), __ATOMIC_SEQ_CST);
     return to;
 }
 
-// The other half of a switch, on the stack of the thread that was chosen.
-static void finish_switch(void) {
-    struct cpu *cpu = cpu_this();
-    struct thread *left = cpu->previous;
-    bool is_dead = cpu->left_is_dead;
-    cpu->previous = NULL;
-    // From here on another CPU may run it, unless it is dead. Pairs with the load in take_from.
-    __atomic_store_n(&left->on_cpu, false, __ATOMIC_RELEASE);
-    if (is_dead)
-        thread_reap(left);
+// The running thread is ready as well as another that comes before it: somebody may take it.
+static inline void offer_left(const struct cpu *cpu, const struct thread *from) {
+    if (__builtin_expect(__atomic_load_n(&sched.are_several, __ATOMIC_RELAXED), 0))
+        offer(from->affinity & ~(1u << cpu->id));
 }
 
 void sched_switch(void) {
     ASSERT(!arch_irq_enabled());
-    struct cpu *cpu = cpu_this();
-    u64 now_ns = arch_clock_ns();
-    struct thread *from = cpu->current;
-    ASSERT(from->preempt_count == 0);
-    struct thread *to = choose(cpu, now_ns);
-    if (is_idle(cpu, to))
-        to = choose_elsewhere(cpu, now_ns);
-    timer_update(cpu, now_ns);
+    struct thread *from = thread_current();
+    struct cpu *cpu = cpu_of(from);
+    u64 now = charge(cpu, from);
+    spin_lock_masked(&cpu->runq.lock);
+    __atomic_store_n(&cpu->reschedule, false, __ATOMIC_RELAXED);
+    struct thread *to;
+    if (from->state == THREAD_RUNNING) {
+        // Woken threads go first. Without one, the front of the queue is this thread again unless
+        // its slice is over.
+        runq_put_back_locked(&cpu->runq, from);
+        to = runq_pop_locked(&cpu->runq);
+        if (to != from)
+            offer_left(cpu, from);
+    } else {
+        to = choose_without_locked(cpu, from);
+    }
+    if (!is_idle(cpu, to))
+        watch_slice(cpu, to, now);
     if (to == from)
-        return;
-    if (is_idle(cpu, from))
-        __atomic_fetch_and(&sched.idle, ~(1u << id_of(cpu)), __ATOMIC_SEQ_CST);
-    add_relaxed(&cpu->switches, 1);
-    cpu->previous = from;
-    arch_current_set(to);
-    arch_context_switch(&from->context, &to->context);
-    finish_switch();
+        spin_unlock_masked(&cpu->runq.lock);
+    else
+        switch_to_locked(cpu, from, to);
 }
 
 void sched_enter(void) {
     ASSERT(!arch_irq_enabled());
-    finish_switch();
+    finish_switch(cpu_this());
 }
 
 bool sched_wants_switch(void) {
@@ -382,34 +429,26 @@ void preempt_enable(void) {
     arch_irq_restore(irq);
 }
 
-void sched_enable_and_switch(void) {
-    arch_irq_state irq = arch_irq_save();
-    struct thread *thread = thread_current();
-    ASSERT(thread->preempt_count == 1);
-    thread->preempt_count = 0;
-    sched_switch();
-    arch_irq_restore(irq);
-}
-
 void thread_yield(void) {
-    arch_irq_state irq = arch_irq_save();
-    thread_current()->slice_left_ns = 0;
-    sched_switch();
-    arch_irq_restore(irq);
+    ASSERT(arch_irq_enabled());
+    arch_irq_disable();
+    struct thread *from = thread_current();
+    struct cpu *cpu = cpu_of(from);
+    u64 now = charge(cpu, from);
+    spin_lock_masked(&cpu->runq.lock);
+    __atomic_store_n(&cpu->reschedule, false, __ATOMIC_RELAXED);
+    struct thread *to = runq_rotate_locked(&cpu->runq, from);
+    watch_slice(cpu, to, now);
+    if (__builtin_expect(to == from, 0)) {
+        spin_unlock_masked(&cpu->runq.lock);
+    } else {
+        offer_left(cpu, from);
+        switch_to_locked(cpu, from, to);
+    }
+    arch_irq_enable();
 }
 
-// -- Blocking and waking ------------------------------------------------------------------------
-
-void sched_set_blocked(struct thread *thread) {
-    struct cpu *cpu = cpu_of(thread);
-    ASSERT(thread->preempt_count != 0);
-    ASSERT(thread == cpu->current);
-    ASSERT(!is_idle(cpu, thread)); // the idle thread cannot wait
-    spin_lock(&cpu->runq.lock);
-    ASSERT(thread->state == THREAD_RUNNING);
-    thread->state = THREAD_BLOCKED;
-    spin_unlock(&cpu->runq.lock);
-}
+// -- Waking --------------------------------------------------------------------------------------
 
 // Whether a woken thread takes the CPU from the current one.
 static bool preempts_locked(const struct cpu *cpu, const struct thread *thread, bool has_slice) {
@@ -420,22 +459,20 @@ static bool preempts_locked(const struct cpu *cpu, const struct thread *thread, 
 
 void sched_wake(struct thread *thread) {
     struct cpu *cpu = cpu_of(thread);
-    spin_lock(&cpu->runq.lock);
+    spin_lock_masked(&cpu->runq.lock);
     ASSERT(thread->state == THREAD_BLOCKED);
     if (thread == cpu->current) {
         thread->state = THREAD_RUNNING;
-        spin_unlock(&cpu->runq.lock);
+        spin_unlock_masked(&cpu->runq.lock);
         return;
     }
-    bool has_slice = thread->slice_left_ns != 0;
-    bool was_idle = is_idle(cpu, cpu->current);
-    bool preempts = preempts_locked(cpu, thread, has_slice);
-    u32 others = thread->affinity & ~(1u << id_of(cpu));
+    trace(TRACE_WAKE, thread->id, cpu->id, 0);
+    bool preempts = preempts_locked(cpu, thread, thread_has_slice(thread));
     runq_put_woken_locked(&cpu->runq, thread);
     // What the CPU does is decided under the lock: it cannot have gone idle unseen.
-    if (was_idle || (!offer(others) && preempts))
+    if (is_idle(cpu, cpu->current) || (!offer(thread->affinity & ~(1u << cpu->id)) && preempts))
         tell(cpu);
-    spin_unlock(&cpu->runq.lock);
+    spin_unlock_masked(&cpu->runq.lock);
 }
 
 void sched_interrupt(struct thread *thread) {
@@ -443,9 +480,9 @@ void sched_interrupt(struct thread *thread) {
     // runs a thread. If it moves on, it looks on its way.
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     arch_irq_state irq = arch_irq_save();
-    u32 id = __atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST);
-    if (id != arch_cpu_id() && __atomic_load_n(&thread->on_cpu, __ATOMIC_SEQ_CST))
-        arch_cpu_wake(id);
+    struct cpu *cpu = __atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST);
+    if (cpu != cpu_this() && __atomic_load_n(&cpu->current, __ATOMIC_SEQ_CST) == thread)
+        arch_cpu_wake(cpu->id);
     arch_irq_restore(irq);
 }
 
@@ -453,18 +490,18 @@ void sched_run(void) {
     arch_irq_save();
     struct cpu *cpu = cpu_this();
     ASSERT(is_idle(cpu, cpu->current));
-    if (id_of(cpu) == 0)
+    if (cpu->id == 0)
         thread_reaper_start();
     ASSERT(cpu->idle.preempt_count == 1);
     cpu->idle.preempt_count = 0;
     for (;;) {
         // First the word that it idles, then the look at all queues; pairs with the fence in offer.
-        __atomic_fetch_or(&sched.idle, 1u << id_of(cpu), __ATOMIC_SEQ_CST);
+        __atomic_fetch_or(&sched.idle, 1u << cpu->id, __ATOMIC_SEQ_CST);
         sched_switch();
         // Threads may have run meanwhile, or somebody has work: then the word has been taken back,
         // and who sleeps without it is not woken.
         u32 idle = __atomic_load_n(&sched.idle, __ATOMIC_SEQ_CST);
-        if ((idle >> id_of(cpu) & 1) != 0 && !sched_wants_switch())
+        if ((idle >> cpu->id & 1) != 0 && !sched_wants_switch())
             arch_cpu_idle();
     }
 }
@@ -475,9 +512,13 @@ bool sched_cpu_stats(u32 id, struct cpu_stats *out) {
     if (id >= ARCH_CPUS_MAX || (__atomic_load_n(&sched.online, __ATOMIC_ACQUIRE) >> id & 1) == 0)
         return false;
     struct cpu *cpu = cpu_at(id);
+    // Up to the last switch. The idle thread's first: it must not have more than has passed.
+    u64 idle_ns = thread_charged_ns(&cpu->idle);
+    u64 charged_ticks = __atomic_load_n(&cpu->charged_ticks, __ATOMIC_RELAXED);
+    u64 passed_ns = arch_ticks_to_ns(charged_ticks - cpu->started_ticks);
     *out = (struct cpu_stats){
-        .busy_ns = __atomic_load_n(&cpu->busy_ns, __ATOMIC_RELAXED),
-        .idle_ns = __atomic_load_n(&cpu->idle_ns, __ATOMIC_RELAXED),
+        .busy_ns = passed_ns > idle_ns ? passed_ns - idle_ns : 0,
+        .idle_ns = idle_ns,
         .switches = __atomic_load_n(&cpu->switches, __ATOMIC_RELAXED),
         .taken = __atomic_load_n(&cpu->taken, __ATOMIC_RELAXED),
         .ready = __atomic_load_n(&cpu->runq.count, __ATOMIC_RELAXED),
@@ -495,9 +536,9 @@ void sched_check(void) {
     for (u32 left = online; left != 0; left &= left - 1) {
         struct cpu *cpu = cpu_at((u32)__builtin_ctz(left));
         spin_lock(&cpu->runq.lock);
-        runq_check_locked(&cpu->runq, id_of(cpu));
-        ASSERT(is_idle(cpu, cpu->current) || cpu->current->cpu == id_of(cpu));
-        ASSERT(list_is_empty(&cpu->current->ready_link));
+        runq_check_locked(&cpu->runq, cpu);
+        ASSERT(cpu->current->cpu == cpu);
+        ASSERT(cpu->idle.state == THREAD_IDLE);
         spin_unlock(&cpu->runq.lock);
     }
 }

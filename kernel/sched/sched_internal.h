@@ -10,10 +10,11 @@ struct runq {
     struct spinlock lock;
 
     // Under lock:
-    struct {
-        struct list woken; // have something left of their slice
-        struct list ready; // wait for their turn
-    } levels[PRIORITY_COUNT];
+    u32 levels; // a bit for each queue that has threads
+    struct ready_queue {
+        struct thread *first;
+        struct thread **end; // where the next one goes
+    } queues[2 * PRIORITY_COUNT];
 
     // Atomic, changed under lock: a hint for other CPUs.
     u32 count;
@@ -21,11 +22,11 @@ struct runq {
 
 void runq_init(struct runq *runq);
 
-// Whether somebody waits who would run instead of a thread of that priority whose slice is over.
-bool runq_has_rival_locked(const struct runq *runq, enum thread_priority priority);
-
 // The next thread to run, now THREAD_RUNNING, or NULL.
 struct thread *runq_pop_locked(struct runq *runq);
+
+// Whether somebody waits who would run instead of a thread of that priority whose slice is over.
+bool runq_has_rival_locked(const struct runq *runq, enum thread_priority priority);
 
 // Takes out a thread for another CPU, or NULL. It stays THREAD_READY, and is on no queue.
 struct thread *runq_take_locked(struct runq *runq, u32 cpu);
@@ -40,7 +41,7 @@ void runq_put_woken_locked(struct runq *runq, struct thread *thread);
 // A thread that was taken out elsewhere is put at the end.
 void runq_put_taken_locked(struct runq *runq, struct thread *thread);
 
-void runq_check_locked(const struct runq *runq, u32 cpu);
+void runq_check_locked(const struct runq *runq, const struct cpu *cpu);
 
 // Threads that wait and began to on one CPU, as far as a deadline or a kill can end their wait; see
 // wait.c.
@@ -76,15 +77,18 @@ struct cpu {
     bool reschedule;
 
     // Atomic, written by the CPU itself, for people and tests:
-    u64 busy_ns;
-    u64 idle_ns;
+    u64 charged_ticks; // the current thread has been charged up to then
     u64 switches;
     u64 taken;
 
+    // Fixed after sched_init:
+    u64 started_ticks;
+    u32 id;
+
     // Owned by the CPU:
-    struct thread *previous; // whom the last switch left
-    bool left_is_dead;       // whether that has ended
-    u64 timer_ns;            // what the timer is armed for
+    struct thread *dead; // the thread that the switch under way leaves for good
+    u64 timer_ns;        // what the timer is armed for, or UINT64_MAX
+    u64 timer_ticks;     // the same
     struct thread idle;
 };
 
@@ -97,7 +101,47 @@ static inline struct cpu *cpu_at(u32 id) {
 
 // This CPU. Valid while the thread cannot move: interrupts or preemption off.
 static inline struct cpu *cpu_this(void) {
-    return &sched_cpus[arch_cpu_id()];
+    return __atomic_load_n(&thread_current()->cpu, __ATOMIC_RELAXED);
+}
+
+static inline bool thread_has_slice(const struct thread *thread) {
+    return thread->slice_end_ticks > thread->used_ticks;
+}
+
+// A new slice, all of it.
+static inline void thread_give_turn(struct thread *thread) {
+    u64 turn = cpu_share_turn(thread->share, &thread->share_turn);
+    thread->slice_end_ticks = thread->used_ticks + turn;
+}
+
+// Where the threads of a priority take turns; the next one is of those that woke.
+static inline u32 ready_index(enum thread_priority priority) {
+    return 2u * priority;
+}
+
+// What remains of runq_rotate_locked unless others like the thread wait, and nobody before them.
+struct thread *runq_rotate_slow_locked(struct runq *runq, struct thread *thread);
+
+// The running thread goes to the end of those of its priority, with a new slice, and the next one
+// to run comes out: perhaps the same.
+static inline struct thread *runq_rotate_locked(struct runq *runq, struct thread *thread) {
+    ASSERT(spin_is_held(&runq->lock));
+    ASSERT(thread->state == THREAD_RUNNING);
+    thread_give_turn(thread);
+    u32 index = ready_index(thread->priority);
+    if (__builtin_expect(runq->levels >> index != 1, 0))
+        return runq_rotate_slow_locked(runq, thread);
+    // One in and one out: neither the count nor the levels change, nor does the queue run empty.
+    struct ready_queue *queue = &runq->queues[index];
+    struct thread *next = queue->first;
+    ASSERT(next->state == THREAD_READY);
+    thread->state = THREAD_READY;
+    thread->ready_next = NULL;
+    *queue->end = thread;
+    queue->end = &thread->ready_next;
+    queue->first = next->ready_next;
+    next->state = THREAD_RUNNING;
+    return next;
 }
 
 // What sched_wants_switch says.
@@ -109,23 +153,19 @@ static inline bool wants_switch(void) {
            __atomic_load_n(&cpu_this()->reschedule, __ATOMIC_RELAXED);
 }
 
+// Has the timer of this CPU ring at `at_ns` at the latest. Interrupts off.
+void sched_timer_at(u64 at_ns);
+
 // A thread that is on no CPU becomes ready; one that has been made to wait and is still on its way
-// out keeps running. Any context; takes the run queue's lock.
+// out keeps running. Interrupts off; takes the run queue's lock.
 void sched_wake(struct thread *thread);
 
 // Interrupts the CPU on which the thread runs, if it runs on another one.
 void sched_interrupt(struct thread *thread);
 
-// The running thread is THREAD_BLOCKED from now on, and leaves the CPU at the next sched_switch.
-// A sched_wake in between undoes it. Preemption off.
-void sched_set_blocked(struct thread *thread);
-
 // Runs somebody else, or goes on when nobody is ready; returns when the thread runs again, perhaps
 // on another CPU. Interrupts off, preemption on, no spinlock held.
 void sched_switch(void);
-
-// Turns preemption on again and switches at once.
-void sched_enable_and_switch(void);
 
 // The first thing that a new thread does, in place of the end of sched_switch.
 void sched_enter(void);

@@ -82,7 +82,8 @@ static void sleepers_wake_in_the_order_of_their_deadlines(void **) {
 
 static void an_idle_machine_is_silent(void **) {
     expect(sleepers_body, "past 0, a 10, b 20, c 30, d 40, ");
-    assert_int_equal(fake_timer_rang(), 4);
+    // Four deadlines, and once after each thread that ran: its slice might have ended then.
+    assert_in_range(fake_timer_rang(), 4, 8);
 }
 
 // -- Round robin --------------------------------------------------------------------------------
@@ -101,7 +102,7 @@ static void spinner(void *argument) {
 static void check_runq(void) {
     struct runq *runq = &cpu_this()->runq;
     spin_lock(&runq->lock);
-    runq_check_locked(runq, 0);
+    runq_check_locked(runq, cpu_this());
     spin_unlock(&runq->lock);
 }
 
@@ -388,6 +389,13 @@ static void wake_one_wakes_who_waited_longest(void **) {
     expect(wake_one_body, "a ok, b ok, | ");
 }
 
+static void assert_ended_at(const char *how, u64 at_ns) {
+    char expected[64];
+    (void)snprintf(expected, sizeof expected, "body %s %llu, ", how,
+                   (unsigned long long)(at_ns / MS));
+    assert_string_equal(trace.text, expected);
+}
+
 // The interrupt that opens the gate comes at every place where one can come.
 static void race_body(void *argument) {
     gate_init(1000 * MS);
@@ -403,7 +411,7 @@ static void a_wake_up_at_any_moment_is_not_lost(void **) {
         assert_true(gate.is_done);
         // It was woken at once, unless the interrupt came after all was over, or not at all.
         if (gate.is_open && gate.opened_ns < 1000 * MS) {
-            assert_string_equal(trace.text, "body ok 0, ");
+            assert_ended_at("ok", gate.opened_ns);
             while_waiting++;
         }
     }
@@ -474,6 +482,7 @@ static void a_thread_killed_before_it_waits_does_not_wait(void **) {
 }
 
 static void kill_waiter(void) {
+    gate.opened_ns = arch_clock_ns();
     thread_kill(gate.waiter);
 }
 
@@ -493,7 +502,7 @@ static void a_kill_at_any_moment_ends_the_wait(void **) {
         fake_sched_run(kill_race_body, (void *)(uptr)n);
         assert_true(gate.is_done);
         if (gate.status == ERR_KILLED) {
-            assert_string_equal(trace.text, "body killed 0, ");
+            assert_ended_at("killed", gate.opened_ns);
             killed++;
         }
     }
@@ -631,7 +640,7 @@ static void a_thread_that_cannot_be_made_leaves_nothing(void **) {
 }
 
 static void segment_user(void *argument) {
-    arch_segment_base_set((u64)(uptr)argument);
+    arch_segment_base_set(&thread_current()->context, (u64)(uptr)argument);
     fake_work(30 * MS);
     note("%s ", name());
 }

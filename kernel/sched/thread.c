@@ -70,7 +70,8 @@ enum status thread_create(const struct thread_config *config, struct thread **ou
     thread->priority = config->priority;
     thread->affinity = config->affinity == 0 ? ANY_CPU : config->affinity;
     thread->state = THREAD_BLOCKED; // until it is started; with no slice left, so it starts last
-    list_init(&thread->ready_link);
+    thread->cpu = cpu_at(0);
+    thread->sleepers_cpu = cpu_at(0);
     list_init(&thread->wait_link);
     list_init(&thread->dead_link);
     arch_context_init(&thread->context, as->arch, thread->stack->vma.end, thread_main, thread);
@@ -85,13 +86,16 @@ fail_area:
 }
 
 void thread_start(struct thread *thread) {
-    preempt_disable();
-    u32 self = arch_cpu_id();
+    arch_irq_state irq = arch_irq_save();
+    struct cpu *self = cpu_this();
     // Where it may not run here, on the first CPU that it may run on.
-    u32 cpu = (thread->affinity >> self & 1) != 0 ? self : (u32)__builtin_ctz(thread->affinity);
+    bool may_here = (thread->affinity >> self->id & 1) != 0;
+    struct cpu *cpu = may_here ? self : cpu_at((u32)__builtin_ctz(thread->affinity));
     __atomic_store_n(&thread->cpu, cpu, __ATOMIC_RELAXED); // it may be killed before it starts
     sched_wake(thread);
-    preempt_enable();
+    if (irq != 0)
+        sched_preempt();
+    arch_irq_restore(irq);
 }
 
 void thread_discard(struct thread *thread) {
@@ -105,7 +109,8 @@ void thread_leave_share(void) {
     arch_irq_state irq = arch_irq_save();
     struct thread *thread = thread_current();
     leave_share(thread);
-    thread->slice_left_ns = min_u64(thread->slice_left_ns, thread->share->turn_ns);
+    thread->slice_end_ticks =
+        min_u64(thread->slice_end_ticks, thread->used_ticks + thread->share->turn_ticks);
     arch_irq_restore(irq);
 }
 
@@ -136,10 +141,9 @@ void thread_exit(void) {
     struct cpu *cpu = cpu_this();
     struct thread *thread = cpu->current;
     ASSERT(thread->waiting_on == NULL);
-    spin_lock(&cpu->runq.lock);
     ASSERT(thread->state == THREAD_RUNNING);
-    thread->state = THREAD_DEAD;
-    spin_unlock(&cpu->runq.lock);
+    thread->state = THREAD_DEAD; // nobody wakes a thread that runs
+    cpu->dead = thread;
     sched_switch();
     UNREACHABLE();
 }

@@ -11,7 +11,13 @@
 
 #define THREAD_LENT_BYTES 896u
 
-enum thread_state : u8 { THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
+enum thread_state : u8 {
+    THREAD_READY,
+    THREAD_RUNNING,
+    THREAD_BLOCKED,
+    THREAD_DEAD,
+    THREAD_IDLE // of idle threads, always
+};
 
 // A thread runs only while none of a higher priority is ready on its CPU.
 enum thread_priority : u8 {
@@ -24,6 +30,7 @@ enum thread_priority : u8 {
 #define ANY_CPU UINT32_MAX
 
 struct wait_queue;
+struct cpu;
 
 // Messages, as counted by who sent and received them.
 struct message_counts {
@@ -47,14 +54,13 @@ struct thread {
 
     // Atomic. Whose run queue is the thread's: changes while it is ready, under the lock of the
     // queue that it leaves.
-    u32 cpu;
+    struct cpu *cpu;
 
-    // Atomic: it runs, or its context is not saved yet.
-    bool on_cpu;
+    // Under the run queue's lock; a running thread may say under its wait queue's that it blocks:
+    enum thread_state state;
 
     // Under the run queue's lock:
-    enum thread_state state;
-    struct list ready_link;
+    struct thread *ready_next;
 
     // Owned by the thread, and interrupts on top of it:
     u32 preempt_count;
@@ -65,7 +71,7 @@ struct thread {
 
     // Atomic. Whose sleepers the thread is with: changed by itself, outside of waits, under the
     // lock of those it leaves.
-    u32 sleepers_cpu;
+    struct cpu *sleepers_cpu;
 
     // Under the lock of these sleepers:
     struct wait_queue *waiting_on; // while in a wait that a kill or a deadline can end
@@ -74,10 +80,9 @@ struct thread {
     // Atomic:
     u32 kill_requested;
 
-    // Owned by the CPU that runs it, with interrupts off:
-    u64 slice_left_ns;
-    u64 cpu_time_ns; // up to switched_in_ns; written atomically, for others to read
-    u64 switched_in_ns;
+    // Owned by the CPU that runs it, with interrupts off; in arch_ticks:
+    u64 used_ticks;      // CPU time up to the last switch; written atomically, for others to read
+    u64 slice_end_ticks; // what used_ticks will be when its slice is over
 
     // Changed by the thread itself, with interrupts off:
     struct cpu_share *share; // its process's

@@ -5,7 +5,7 @@
 // it lets go of that lock; a waker changes the condition and looks at the list under the same lock.
 // So it either runs before, and the thread finds the condition true, or after, and finds the thread
 // on the list. From there on the thread may still be running, on its way into sched_switch: then
-// the wake-up makes it THREAD_RUNNING again, and sched_switch lets it go on. Preemption is off on
+// the wake-up makes it THREAD_RUNNING again, and sched_switch lets it go on. Interrupts are off on
 // that way, for a thread that lost the CPU there would sleep without its deadline.
 //
 // Exactly one party ends a wait: who takes the thread off the list, under the queue's lock, decides
@@ -105,7 +105,7 @@ static void cancel_locked(struct thread *thread, enum status status) {
 }
 
 static struct sleepers *sleepers_of(const struct thread *thread) {
-    return &cpu_at(__atomic_load_n(&thread->sleepers_cpu, __ATOMIC_RELAXED))->sleepers;
+    return &__atomic_load_n(&thread->sleepers_cpu, __ATOMIC_RELAXED)->sleepers;
 }
 
 void wait_cancel(struct thread *thread) {
@@ -140,22 +140,22 @@ void sleepers_expire(struct sleepers *sleepers, u64 now_ns) {
     spin_unlock(&sleepers->lock);
 }
 
-// The running thread joins the sleepers of its CPU. Preemption off.
+// The running thread joins the sleepers of its CPU. Interrupts off.
 static struct sleepers *sleepers_join(struct thread *thread) {
-    u32 cpu = arch_cpu_id();
-    if (thread->sleepers_cpu != cpu) {
-        struct sleepers *before = sleepers_of(thread);
-        spin_lock(&before->lock);
+    struct cpu *cpu = cpu_this();
+    struct sleepers *before = sleepers_of(thread);
+    if (before != &cpu->sleepers) {
+        spin_lock_masked(&before->lock);
         __atomic_store_n(&thread->sleepers_cpu, cpu, __ATOMIC_RELAXED);
-        spin_unlock(&before->lock);
+        spin_unlock_masked(&before->lock);
     }
-    return sleepers_of(thread);
+    return &cpu->sleepers;
 }
 
-// Lets deadline and kill end the wait that has begun. Preemption off.
+// Lets deadline and kill end the wait that has begun. Interrupts off.
 static void sleepers_add(struct thread *thread, struct wait_queue *queue, u64 deadline_ns) {
     struct sleepers *sleepers = sleepers_join(thread);
-    spin_lock(&sleepers->lock);
+    spin_lock_masked(&sleepers->lock);
     ASSERT(thread->waiting_on == NULL);
     thread->waiting_on = queue;
     if (thread_is_killed(thread)) {
@@ -163,33 +163,34 @@ static void sleepers_add(struct thread *thread, struct wait_queue *queue, u64 de
     } else if (deadline_ns != WAIT_FOREVER) {
         timer_add(&sleepers->timers, &thread->timer, deadline_ns);
         next_changed_locked(sleepers);
+        sched_timer_at(deadline_ns);
     }
-    spin_unlock(&sleepers->lock);
+    spin_unlock_masked(&sleepers->lock);
 }
 
 static void sleepers_remove(struct thread *thread) {
     struct sleepers *sleepers = sleepers_of(thread);
-    spin_lock(&sleepers->lock);
+    spin_lock_masked(&sleepers->lock);
     thread->waiting_on = NULL;
     if (thread->timer.is_armed) {
         timer_remove(&sleepers->timers, &thread->timer);
         next_changed_locked(sleepers);
     }
-    spin_unlock(&sleepers->lock);
+    spin_unlock_masked(&sleepers->lock);
 }
 
 // -- Waiting ------------------------------------------------------------------------------------
 
-// Puts the running thread on the list, and lets go of the lock. Preemption is off afterwards.
+// Puts the running thread on the list, and lets go of the lock. Interrupts are off afterwards.
 static void begin_wait(struct wait_queue *queue, struct thread *thread) {
     ASSERT(spin_is_held(&queue->lock));
-    ASSERT(thread != NULL); // scheduling has begun
+    ASSERT(queue->lock.irq != 0); // so no other spinlock is held, and this is no interrupt
+    ASSERT(thread != NULL);       // scheduling has begun
     ASSERT(thread->preempt_count == 0);
-    preempt_disable();
+    ASSERT(thread->state == THREAD_RUNNING); // the idle thread cannot wait
     list_push_back(&queue->waiters, &thread->wait_link);
-    sched_set_blocked(thread);
-    spin_unlock(&queue->lock);
-    ASSERT(arch_irq_enabled()); // so no other spinlock is held, and this is no interrupt
+    thread->state = THREAD_BLOCKED; // who wakes it takes the queue's lock before
+    spin_unlock_masked(&queue->lock);
 }
 
 enum status wait_locked(struct wait_queue *queue, u64 deadline_ns) {
@@ -200,17 +201,17 @@ enum status wait_locked(struct wait_queue *queue, u64 deadline_ns) {
         return ERR_TIMED_OUT;
     begin_wait(queue, thread);
     sleepers_add(thread, queue, deadline_ns);
-    sched_enable_and_switch();
+    sched_switch();
     sleepers_remove(thread);
-    spin_lock(&queue->lock);
+    spin_lock_to_unmask(&queue->lock);
     ASSERT(list_is_empty(&thread->wait_link));
     return thread->wake_status;
 }
 
 void wait_for_sure_locked(struct wait_queue *queue) {
     begin_wait(queue, thread_current());
-    sched_enable_and_switch();
-    spin_lock(&queue->lock);
+    sched_switch();
+    spin_lock_to_unmask(&queue->lock);
 }
 
 // -- Several queues -----------------------------------------------------------------------------
@@ -271,10 +272,8 @@ void mutex_lock(struct mutex *mutex) {
         wait_unlock(&mutex->queue);
         return;
     }
-    begin_wait(&mutex->queue, thread); // nothing but the hand-over ends this wait
-    sched_enable_and_switch();
+    wait_for_sure_locked(&mutex->queue); // nothing but the hand-over ends this wait
     // Who handed it over may still hold the lock, and the mutex may be gone soon.
-    wait_lock(&mutex->queue);
     ASSERT(mutex->owner == thread);
     wait_unlock(&mutex->queue);
 }

@@ -65,24 +65,41 @@ static inline void spin_check_before_unlock(struct spinlock *) {
 }
 #endif
 
+// Interrupts are off before, and after the lock's release.
+static inline void spin_lock_masked(struct spinlock *lock) {
+    ASSERT(!arch_irq_enabled());
+    spin_check_before_lock(lock);
+    u16 ticket = __atomic_fetch_add(&lock->next_ticket, 1, __ATOMIC_RELAXED);
+    // Pairs with the release in spin_unlock_masked.
+    if (__builtin_expect(__atomic_load_n(&lock->serving, __ATOMIC_ACQUIRE) != ticket, 0))
+        spin_wait(lock, ticket);
+    spin_check_locked(lock);
+}
+
+// Also where a lock was taken by spin_lock and interrupts are to stay off.
+static inline void spin_unlock_masked(struct spinlock *lock) {
+    spin_check_before_unlock(lock);
+    // Only the holder writes `serving`. Pairs with the acquire in spin_lock_masked.
+    u16 served = __atomic_load_n(&lock->serving, __ATOMIC_RELAXED);
+    __atomic_store_n(&lock->serving, (u16)(served + 1), __ATOMIC_RELEASE);
+}
+
 // Interrupts go off.
 static inline void spin_lock(struct spinlock *lock) {
     arch_irq_state irq = arch_irq_save();
-    spin_check_before_lock(lock);
-    u16 ticket = __atomic_fetch_add(&lock->next_ticket, 1, __ATOMIC_RELAXED);
-    // Pairs with the release in spin_unlock.
-    if (__builtin_expect(__atomic_load_n(&lock->serving, __ATOMIC_ACQUIRE) != ticket, 0))
-        spin_wait(lock, ticket);
+    spin_lock_masked(lock);
     lock->irq = irq;
-    spin_check_locked(lock);
 }
 
 // And back to what they were.
 static inline void spin_unlock(struct spinlock *lock) {
-    spin_check_before_unlock(lock);
     arch_irq_state irq = lock->irq;
-    // Only the holder writes `serving`. Pairs with the acquire in spin_lock.
-    u16 served = __atomic_load_n(&lock->serving, __ATOMIC_RELAXED);
-    __atomic_store_n(&lock->serving, (u16)(served + 1), __ATOMIC_RELEASE);
+    spin_unlock_masked(lock);
     arch_irq_restore(irq);
+}
+
+// Interrupts are off, and go on with the lock's release.
+static inline void spin_lock_to_unmask(struct spinlock *lock) {
+    spin_lock_masked(lock);
+    lock->irq = ARCH_IRQ_ON;
 }

@@ -1,7 +1,7 @@
 // Registers every call of preview 1 with the process layer.
 //
-// All but proc_exit, proc_raise and thread-spawn return an error number and share one entry, which
-// finds the call in the context that it was registered with.
+// All but proc_exit, proc_raise, sched_yield and thread-spawn return an error number and share one
+// entry, which finds the call in the context that it was registered with.
 
 #include "kernel/wasi/wasi.h"
 
@@ -23,7 +23,7 @@ static const struct wasi_call calls[] = {
 };
 
 #define CALL_COUNT  COUNT_OF(calls)
-#define APART_COUNT 3u
+#define APART_COUNT 4u
 
 static struct host_import imports[CALL_COUNT + APART_COUNT];
 
@@ -42,5 +42,7 @@ enum status wasi_register(void) {
         (struct host_import){MODULE_NAME, "proc_raise", "i:i", wasi_proc_raise, NULL};
     imports[CALL_COUNT + 2] =
         (struct host_import){"wasi", "thread-spawn", "i:i", wasi_thread_spawn, NULL};
+    imports[CALL_COUNT + 3] =
+        (struct host_import){MODULE_NAME, "sched_yield", ":i", wasi_sched_yield, NULL};
     return process_register_imports(imports, COUNT_OF(imports));
 }

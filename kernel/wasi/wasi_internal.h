@@ -25,6 +25,7 @@ struct wasi_call {
 #undef WASI_CALL
 enum trap wasi_proc_exit(struct instance *caller, u64 *values, void *context);
 enum trap wasi_proc_raise(struct instance *caller, u64 *values, void *context);
+enum trap wasi_sched_yield(struct instance *caller, u64 *values, void *context);
 enum trap wasi_thread_spawn(struct instance *caller, u64 *values, void *context);
 
 enum wasi_errno wasi_errno_of(enum status status);

@@ -574,7 +574,8 @@ static void clock_body(void) {
     }
     EXPECT(CALL(clock_time_get, 4, 0, AT_OUT), WASI_EINVAL);
     EXPECT(CALL(clock_res_get, UINT32_MAX, AT_OUT), WASI_EINVAL);
-    EXPECT(CALL(sched_yield, 0), WASI_ESUCCESS);
+    u64 yielded[] = {WASI_EINVAL};
+    CHECK(wasi_sched_yield(NULL, yielded, NULL) == TRAP_NONE && yielded[0] == WASI_ESUCCESS);
 
     fake_poke(AT_DATA + 2000, "end", 3);
     EXPECT(CALL(random_get, AT_DATA, 2000), WASI_ESUCCESS);
@@ -734,7 +735,7 @@ static void two_queues_body(void) {
 
 static void polling_sleeps_on_all_queues_at_once(void **) {
     fake_process_run(two_queues_body);
-    assert_int_equal(fake_timer_rang(), 0); // nobody looked in between
+    assert_in_range(fake_timer_rang(), 0, 1); // nobody looked in between; a slice might have ended
 }
 
 static u32 writes;

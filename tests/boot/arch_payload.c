@@ -534,12 +534,12 @@ static void bounce(void *argument) {
     CHECK(argument == &threads);
     for (;;) {
         threads.switches++;
-        arch_context_switch(&threads.thread[0], &threads.main);
+        arch_context_switch(&threads.thread[0], &threads.main, NULL);
     }
 }
 
 static void go_and_return(void) {
-    arch_context_switch(&threads.main, &threads.thread[0]);
+    arch_context_switch(&threads.main, &threads.thread[0], NULL);
 }
 
 static void switch_tests(void) {
@@ -555,7 +555,7 @@ static void switch_tests(void) {
 static void spin_thread(void *argument) {
     u64 index = (uptr)argument;
     static u64 words[2] = {0xaaaa, 0xbbbb};
-    arch_segment_base_set((uptr)&words[index]);
+    arch_segment_base_set(&threads.thread[index], (uptr)&words[index]);
     arch_irq_restore(1 << 9);
     threads.mismatches[index] =
         vectors_spin(0x0101010101010101 * (index + 1), &threads.stop, threads.use_avx);
@@ -566,7 +566,7 @@ static void spin_thread(void *argument) {
         // The last one goes back to the test, the first one to the other thread.
         struct arch_context *own = &threads.thread[index];
         threads.running = !index;
-        arch_context_switch(own, threads.done == 2 ? &threads.main : &threads.thread[!index]);
+        arch_context_switch(own, threads.done == 2 ? &threads.main : &threads.thread[!index], NULL);
     }
 }
 
@@ -577,7 +577,7 @@ static u64 preempt(u64 pc) {
     if (threads.done != 0)
         return pc;
     threads.running = !from;
-    arch_context_switch(&threads.thread[from], &threads.thread[!from]);
+    arch_context_switch(&threads.thread[from], &threads.thread[!from], NULL);
     return pc;
 }
 
@@ -603,7 +603,7 @@ static void preemption_tests(void) {
     test.want_switch = true;
     test.period_ns = 300000;
     arch_timer_arm(arch_clock_ns() + test.period_ns);
-    arch_context_switch(&threads.main, &threads.thread[0]);
+    arch_context_switch(&threads.main, &threads.thread[0], NULL);
     test.want_switch = false;
     test.period_ns = 0;
     arch_timer_arm(UINT64_MAX);

@@ -34,13 +34,13 @@ static void look(void *argument) {
         test.spaces[i].seen = *(volatile u64 *)OWN_AT;
         test.spaces[i].first_faults = payload_read_faults(FIRST_AT);
         test.spaces[i].is_current = arch_aspace_current() == &test.spaces[i].as;
-        arch_context_switch(&test.spaces[i].context, &test.main);
+        arch_context_switch(&test.spaces[i].context, &test.main, NULL);
     }
 }
 
 static void give_turn(u64 i) {
     test.spaces[i].seen = 0;
-    arch_context_switch(&test.main, &test.spaces[i].context);
+    arch_context_switch(&test.main, &test.spaces[i].context, NULL);
 }
 
 static struct phys_addr frame_with(u64 word) {

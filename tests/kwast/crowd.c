@@ -1,9 +1,10 @@
 // How many processes can live at once, and what one costs.
 //
-//   crowd COUNT           COUNT processes of /bin/sleeper.wasm, spawned by keepers, which are this
-//                         program again as /bin/crowd.wasm. Once all of them have run and wait it
-//                         says what one costs, and how many the kernel lists; spawns one more;
-//                         kills them all, and says what was not given back.
+//   crowd COUNT [DOMAINS] COUNT processes of /bin/sleeper.wasm, spawned by keepers, which are this
+//                         program again as /bin/crowd.wasm; all in this domain, or as many each in
+//                         so many others. Once all of them have run and wait it says what one
+//                         costs, and how many the kernel lists; spawns one more; kills them all,
+//                         and says what was not given back.
 //   crowd keeper COUNT    a child: keeps so many until it is told
 //
 // Costs are frames that are free less; `/kernel` is where the kernel says how many are.
@@ -132,7 +133,7 @@ static u32 listed(void) {
     return count;
 }
 
-static void spawn_keeper(u32 count) {
+static void spawn_keeper(u32 count, enum kwast_isolation isolation) {
     u32 n = crowd.keeper_count++;
     need("notification", kwast_notification_create(&crowd.told[n]));
     const struct kwast_given given[] = {
@@ -146,6 +147,7 @@ static void spawn_keeper(u32 count) {
     snprintf(number, sizeof number, "%u", count);
     static struct start start; // large for a stack
     start_init(&start, "keeper");
+    start.limits.isolation = isolation;
     start_argument(&start, "crowd");
     start_argument(&start, "keeper");
     start_argument(&start, number);
@@ -158,10 +160,12 @@ static void spawn_keeper(u32 count) {
     take(crowd.ready);
 }
 
-static void gather(u32 count) {
+// `domains`: 0 for this one alone.
+static void gather(u32 count, u32 domains) {
+    u32 most = domains == 0 ? KEPT_MAX : (count + domains - 1) / domains;
     while (count != 0) {
-        u32 kept_here = count < KEPT_MAX ? count : KEPT_MAX;
-        spawn_keeper(kept_here);
+        u32 kept_here = count < most ? count : most;
+        spawn_keeper(kept_here, domains == 0 ? KWAST_ISOLATION_SIP : KWAST_ISOLATION_DOMAIN);
         count -= kept_here;
     }
 }
@@ -188,21 +192,23 @@ int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[1], "keeper") == 0)
         return keep((u32)strtoul(argv[2], NULL, 10));
     u32 count = argc > 1 ? (u32)strtoul(argv[1], NULL, 10) : 0;
-    if (count == 0 || count > (KEEPERS_MAX - 1) * KEPT_MAX) {
-        fprintf(stderr, "usage: crowd COUNT\n");
+    u32 domains = argc > 2 ? (u32)strtoul(argv[2], NULL, 10) : 0;
+    u32 keepers = domains == 0 ? KEEPERS_MAX - 1 : domains;
+    if (count == 0 || keepers >= KEEPERS_MAX || count > keepers * KEPT_MAX) {
+        fprintf(stderr, "usage: crowd COUNT [DOMAINS]\n");
         return 2;
     }
     crowd.sleeper = (kwast_handle)open("/bin/sleeper.wasm", O_RDONLY);
     crowd.self = (kwast_handle)open("/bin/crowd.wasm", O_RDONLY);
     need("notification", kwast_notification_create(&crowd.ready));
-    gather(WARM_UP); // what is made once
+    gather(WARM_UP, domains); // what is made once
     disperse();
 
     long before = free_kib();
-    gather(count);
+    gather(count, domains);
     long used = before - free_kib();
-    printf("crowd: %u live, %ld KiB, %ld bytes each\n", count, used, used * 1024 / (long)count);
-    spawn_keeper(1); // a system that is this full still works
+    printf("crowd: %u live, %ld KiB, %lld bytes each\n", count, used, used * 1024ll / count);
+    spawn_keeper(1, KWAST_ISOLATION_SIP); // a system that is this full still works
     printf("crowd: %u listed with one more\n", listed());
     disperse();
     printf("crowd: all gone, %ld KiB missing\n", settle(before));

@@ -23,11 +23,12 @@ def build():
     subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "kernel", "test-programs"], cwd=ROOT, check=True)
 
 
-def test_two_thousand_processes_live_at_once_and_leave_nothing():
+@pytest.mark.parametrize("domains", [0, 4], ids=["one-domain", "five-domains"])
+def test_two_thousand_processes_live_at_once_and_leave_nothing(domains):
     files = {f"bin/{name}.wasm": BUILD / f"programs/{name}.wasm" for name in ("crowd", "sleeper")}
     with Machine.pvh(files, memory="512M", cpus=1) as machine:
         machine.expect("^kwast> ")
-        machine.type(f"run crowd {COUNT}\n")
+        machine.type(f"run crowd {COUNT} {domains}\n")
         each = machine.expect(rf"^crowd: {COUNT} live, \d+ KiB, (\d+) bytes each$").group(1)
         assert int(each) <= BYTES_EACH
         machine.expect(rf"^crowd: {COUNT + 1} listed with one more$")

@@ -38,6 +38,7 @@ struct cpu_token {
 struct host_context {
     sem_t token;
     struct cpu_token *cpu; // while it runs
+    void *passed;          // by who switched to it
     bool is_ending;        // the next switch is its last
     void (*entry)(void *);
     void *argument;
@@ -104,7 +105,7 @@ void arch_context_init(struct arch_context *context, struct arch_aspace *, u64 s
     *context = (struct arch_context){.sp = (uptr)host_context_create(entry, argument)};
 }
 
-void arch_context_switch(struct arch_context *from, struct arch_context *to) {
+void *arch_context_switch(struct arch_context *from, struct arch_context *to, void *passed) {
     CHECK(!arch_irq_enabled());
     struct host_context *other = (struct host_context *)to->sp;
     struct host_context *own = self;
@@ -113,6 +114,7 @@ void arch_context_switch(struct arch_context *from, struct arch_context *to) {
     to->sp = 0; // a context is continued once
     other->cpu = own->cpu;
     own->cpu = NULL;
+    other->passed = passed;
     sem_post(&other->token);
     if (own->is_ending) { // `from` may be gone by now
         sem_destroy(&own->token);
@@ -121,6 +123,7 @@ void arch_context_switch(struct arch_context *from, struct arch_context *to) {
     }
     wait_for(&own->token);
     CHECK(!arch_irq_enabled());
+    return own->passed;
 }
 
 void machine_thread_exit(void) {
@@ -129,7 +132,7 @@ void machine_thread_exit(void) {
     thread_exit();
 }
 
-void arch_segment_base_set(u64) {
+void arch_segment_base_set(struct arch_context *, u64) {
 }
 
 // -- CPUs ---------------------------------------------------------------------------------------
@@ -183,6 +186,18 @@ u64 arch_clock_ns(void) {
     return host_ns() - machine.start_ns;
 }
 
+u64 arch_ticks(void) {
+    return arch_clock_ns();
+}
+
+u64 arch_ticks_to_ns(u64 ticks) {
+    return ticks;
+}
+
+u64 arch_ns_to_ticks(u64 ns) {
+    return ns;
+}
+
 void arch_timer_arm(u64 deadline_ns) {
     CHECK(!arch_irq_enabled());
     self->cpu->timer_ns = deadline_ns;
@@ -214,6 +229,14 @@ void arch_irq_restore(arch_irq_state state) {
 
 bool arch_irq_enabled(void) {
     return self->cpu->irq_enabled;
+}
+
+void arch_irq_disable(void) {
+    CHECK(arch_irq_save() != 0);
+}
+
+void arch_irq_enable(void) {
+    arch_irq_restore(ARCH_IRQ_ON);
 }
 
 void arch_cpu_idle(void) {
@@ -330,6 +353,8 @@ bool arch_page_find(struct arch_aspace *, struct virt_addr va, struct phys_addr 
 }
 
 bool arch_translate(struct arch_aspace *, struct virt_addr va, struct phys_addr *out) {
+    if (va.value - SLOTS_START >= SLOTS_BYTES)
+        return false;
     u64 entry = *entry_at(va.value);
     *out = (struct phys_addr){align_down(entry, PAGE_SIZE)};
     return entry != 0;
@@ -354,6 +379,11 @@ enum status arch_copy_from(void *to, struct virt_addr from, usize len) {
         const u8 *memory = memory_at(from.value + done);
         if (memory == NULL)
             return ERR_FAULT;
+        u64 word;
+        if (len == sizeof word && is_aligned((uptr)memory, sizeof word)) { // in one piece
+            word = __atomic_load_n((const u64 *)(const void *)memory, __ATOMIC_SEQ_CST);
+            memory = (const u8 *)&word;
+        }
         memcpy((u8 *)to + done, memory, piece);
     }
     return OK;

@@ -148,14 +148,23 @@ static void handles(void) {
 // A lock as programs make it: 0 free, 1 taken, 2 taken and perhaps awaited. A lost notification
 // stops a thread, two owners at once lose counts.
 
-static u64 words[4]; // the first is the lock; atomic
+static u64 *words;   // atomic; the first is the lock
+static u64 address;  // of the words, as a program has them
 static u64 guarded;  // under it
 static u32 returned; // atomic; of those that are not killed
 
-enum status host_memory_read(void *, void *to, u64 address, usize len) {
-    CHECK(len == sizeof(u64));
-    *(u64 *)to = __atomic_load_n((u64 *)(uptr)address, __ATOMIC_SEQ_CST);
-    return OK;
+enum status host_memory_read(void *, void *to, u64 from, usize len) {
+    return arch_copy_from(to, (struct virt_addr){from}, len);
+}
+
+static void words_create(void) {
+    struct area *area;
+    struct phys_addr frame;
+    CHECK(area_create(aspace_kernel(), AREA_STACK, 2 * PAGE_SIZE, NULL, &area) == OK);
+    CHECK(area_grow(aspace_kernel(), area, PAGE_SIZE) == OK);
+    address = area->vma.end - PAGE_SIZE;
+    CHECK(arch_translate(arch_aspace_kernel(), (struct virt_addr){address}, &frame));
+    words = arch_frame_pointer(frame);
 }
 
 static void futex_lock(u64 *word, u64 *random) {
@@ -164,7 +173,7 @@ static void futex_lock(u64 *word, u64 *random) {
         return;
     while (__atomic_exchange_n(word, 2, __ATOMIC_ACQUIRE) != 0) {
         const struct host_wait wait = {
-            .address = (uptr)word,
+            .address = address,
             .bytes = 8,
             .expected = 2,
             .timeout_ns = machine_random(random) % 2 == 0 ? -1 : 20000,
@@ -177,7 +186,7 @@ static void futex_lock(u64 *word, u64 *random) {
 
 static void futex_unlock(u64 *word) {
     if (__atomic_exchange_n(word, 0, __ATOMIC_RELEASE) == 2)
-        CHECK(host_memory_notify(NULL, (uptr)word, 1) <= 1);
+        CHECK(host_memory_notify(NULL, address, 1) <= 1);
 }
 
 static void wait_work(u32, u64 *random) {
@@ -192,7 +201,8 @@ static void wait_work(u32, u64 *random) {
 
 // Who is killed in a wait leaves nothing of itself behind: the others are woken all the same.
 static void killed_work(u32 number, u64 *) {
-    const struct host_wait wait = {.address = (uptr)&words[2], .bytes = 8, .timeout_ns = -1};
+    const struct host_wait wait = {
+        .address = address + 2 * sizeof *words, .bytes = 8, .timeout_ns = -1};
     enum host_wait_result result;
     enum trap trap = host_memory_wait(NULL, &wait, &result);
     // Who is woken and then killed was counted by the notification: it is lost, as it should.
@@ -204,6 +214,7 @@ static void killed_work(u32 number, u64 *) {
 
 static void waits(void) {
     memory_wait_init();
+    words_create();
     crew_run("waits", THREADS, wait_work, false);
     CHECK(guarded == (u64)THREADS * stress.rounds);
     for (u32 i = 0; i < stress.rounds / 10 + 1; i++) {
@@ -215,7 +226,7 @@ static void waits(void) {
             thread_kill(crew_thread(k));
         __atomic_store_n(&words[3], 1, __ATOMIC_RELEASE);
         while (__atomic_load_n(&returned, __ATOMIC_ACQUIRE) != THREADS / 2) {
-            CHECK(host_memory_notify(NULL, (uptr)&words[2], 1) <= 1);
+            CHECK(host_memory_notify(NULL, address + 2 * sizeof *words, 1) <= 1);
             stress_pause(20);
         }
         crew_wait(0);

@@ -159,7 +159,7 @@ def log(machine, _):
 
 
 def times(machine, _):
-    machine.send(TIMES, struct.pack("<5Q", 1_500_000, 2_000_000, 3_250_000, 1000, 4000))
+    machine.send(TIMES, struct.pack("<7Q", 500_000, 4_000_000, 1_500_000, 2_000_000, 3_250_000, 1000, 4000))
     machine.exit(EXITED)
 
 

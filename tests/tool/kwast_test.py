@@ -305,6 +305,7 @@ def test_directories_are_packed(place):
 def test_times_are_printed(place):
     done = place.run("times", options=["--time"])
     assert done.returncode == 0
+    assert b"(firmware 0.500, kernel 0.500, the rest is the machine)" in done.stderr
     assert b"compile           1.500 ms  (1000 bytes of WebAssembly, 4000 of code)" in done.stderr
     assert re.search(rb"^memory +[1-9]\d* KiB \(this command \d+, the machine \d+\)$", done.stderr, re.M)
 

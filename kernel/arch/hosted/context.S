@@ -1,36 +1,15 @@
-// The switch from one stack to another, and the way into the kernel for interrupted programs.
+// Where contexts start, and the way into the kernel for interrupted programs.
 
     .text
 
-// context_switch(u64 *from_sp, u64 to_sp): pushes what the C calling convention keeps, and continues
-// on the other stack. It leaves by a jump: the return predictor knows nothing of the other stack.
-    .global context_switch
-    .type context_switch, @function
-context_switch:
-    pushq %rbp
-    pushq %rbx
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
-    movq %rsp, (%rdi)
-    movq %rsi, %rsp
-    popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %rbx
-    popq %rbp
-    popq %rcx
-    jmp *%rcx
-    .size context_switch, . - context_switch
-
-// Where a new context starts: entry in r12, argument in r13, rbp zero to end backtraces.
+// Where a new context starts (arch_context_init): its entry and its argument are on the stack.
     .global context_start
     .type context_start, @function
 context_start:
-    movq %r13, %rdi
-    call *%r12
+    xorl %ebp, %ebp // ends backtraces
+    popq %rax
+    popq %rdi
+    call *%rax
     ud2
     .size context_start, . - context_start
 

@@ -1,5 +1,5 @@
-// Contexts: preparing one, switching between two, the segment base that belongs to each, and the
-// sizes that saving a program's vector state needs.
+// Contexts: preparing one, the segment base that belongs to each, and the sizes that saving a
+// program's vector state needs.
 //
 // The segment is GS: FS is libc's. Changing it is an instruction where Linux allows that, else a
 // system call, so it is left alone when nothing changes.
@@ -26,46 +26,48 @@
 u64 preempt_state_bytes;
 u64 preempt_state_mask;
 
-static bool has_fsgsbase;
+bool arch_has_fsgsbase;
 
-// -- Switching ----------------------------------------------------------------------------------
+// -- Switching (inline.h) -----------------------------------------------------------------------
 
-// What context_switch pops.
-struct switch_frame {
-    u64 r15, r14, r13, r12, rbx, rbp;
+// What a switch to it pops, and then context_start.
+struct start_frame {
     u64 rip;
+    u64 entry;
+    u64 argument;
     u64 above[2]; // zeros; the stack is aligned for the call in context_start
 };
 
 void arch_context_init(struct arch_context *context, struct arch_aspace *as, u64 stack_top,
                        void (*entry)(void *), void *argument) {
     ASSERT(stack_top % 16 == 0);
-    struct switch_frame *frame = (struct switch_frame *)(stack_top - sizeof *frame);
-    *frame = (struct switch_frame){
-        .r12 = (uptr)entry,
-        .r13 = (uptr)argument,
+    struct start_frame *frame = (struct start_frame *)(stack_top - sizeof *frame);
+    *frame = (struct start_frame){
         .rip = (uptr)context_start,
+        .entry = (uptr)entry,
+        .argument = (uptr)argument,
     };
     *context = (struct arch_context){.sp = (uptr)frame, .aspace = as};
 }
 
-void arch_segment_base_set(u64 base) {
-    if (cpu_this()->segment_base == base)
-        return;
-    cpu_this()->segment_base = base;
-    if (has_fsgsbase)
-        __asm__ volatile("wrgsbase %0" : : "r"(base) : "memory");
-    else
-        CHECK(syscall(SYS_arch_prctl, ARCH_SET_GS, base) == 0);
+void arch_segment_base_write_slow(u64 base) {
+    CHECK(syscall(SYS_arch_prctl, ARCH_SET_GS, base) == 0);
 }
 
-void arch_context_switch(struct arch_context *from, struct arch_context *to) {
-    ASSERT(!arch_irq_enabled());
-    ASSERT(cpu_this()->window_depth == 0);
-    from->segment_base = cpu_this()->segment_base;
-    arch_segment_base_set(to->segment_base);
-    cpu_this()->aspace = to->aspace;
-    context_switch(&from->sp, to->sp);
+void arch_segment_base_set(struct arch_context *running, u64 base) {
+    if (running->segment_base == base)
+        return;
+    arch_irq_state irq = arch_irq_save(); // both or none
+    running->segment_base = base;
+    if (arch_has_fsgsbase)
+        __asm__ volatile("wrgsbase %0" : : "r"(base) : "memory");
+    else
+        arch_segment_base_write_slow(base);
+    arch_irq_restore(irq);
+}
+
+void arch_aspace_enter(struct arch_aspace *as) {
+    cpu_this()->aspace = as;
 }
 
 enum arch_segment arch_memory_segment(void) {
@@ -98,6 +100,6 @@ static void vector_state_plan(void) {
 }
 
 void context_init(void) {
-    has_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
+    arch_has_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
     vector_state_plan();
 }

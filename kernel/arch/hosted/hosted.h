@@ -49,7 +49,6 @@ struct cpu {
     struct arch_aspace *aspace; // that it is in
     u32 window_depth;
     u32 relaxed; // rounds of arch_cpu_relax
-    u64 segment_base;
     u64 timer_deadline_ns;
     timer_t timer;
     bool timer_is_armed;
@@ -122,7 +121,6 @@ enum status fill_guarded(u64 to, u64 pattern, usize len);
 extern const u8 copy_start[], copy_end[], copy_fail[], fill_start[], fill_end[], fill_fail[];
 
 // context.S
-void context_switch(u64 *from_sp, u64 to_sp);
 void context_start(void);
 void stack_call(u64 stack_top, void (*function)(void));
 

@@ -31,6 +31,10 @@ ARCH_INLINE void *arch_current(void) {
     return arch_cpu_head()->current;
 }
 
+ARCH_INLINE void arch_current_set(void *current) {
+    arch_cpu_head()->current = current;
+}
+
 ARCH_INLINE arch_irq_state arch_irq_save(void) {
     struct arch_cpu_head *cpu = arch_cpu_head();
     arch_irq_state state = cpu->irq_enabled ? ARCH_IRQ_ON : 0;
@@ -50,4 +54,57 @@ ARCH_INLINE void arch_irq_restore(arch_irq_state state) {
 
 ARCH_INLINE bool arch_irq_enabled(void) {
     return arch_cpu_head()->irq_enabled;
+}
+
+ARCH_INLINE void arch_irq_disable(void) {
+    arch_cpu_head()->irq_enabled = false;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+ARCH_INLINE void arch_irq_enable(void) {
+    arch_irq_restore(ARCH_IRQ_ON);
+}
+
+extern bool arch_has_tsc;      // that counts time; fixed after time_init
+extern bool arch_has_fsgsbase; // fixed after context_init
+u64 arch_ticks_slow(void);
+void arch_segment_base_write_slow(u64 base);
+void arch_aspace_enter(struct arch_aspace *as);
+
+ARCH_INLINE u64 arch_ticks(void) {
+    if (__builtin_expect(!arch_has_tsc, 0))
+        return arch_ticks_slow();
+    u32 low;
+    u32 high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (u64)high << 32 | low;
+}
+
+// The stack of a thread that does not run holds where it goes on, and rbp. Everything else the
+// compiler keeps where it needs it. It leaves by a jump: the return predictor knows nothing of the
+// other stack. There is no other definition of this one.
+ARCH_INLINE void *arch_context_switch(struct arch_context *from, struct arch_context *to,
+                                      void *passed) {
+    if (__builtin_expect(from->segment_base != to->segment_base, 1)) {
+        if (__builtin_expect(arch_has_fsgsbase, 1))
+            __asm__ volatile("wrgsbase %0" : : "r"(to->segment_base) : "memory");
+        else
+            arch_segment_base_write_slow(to->segment_base);
+    }
+    if (__builtin_expect(from->aspace != to->aspace, 0))
+        arch_aspace_enter(to->aspace);
+    __asm__ volatile("pushq %%rbp\n\t"
+                     "pushq $1f\n\t"
+                     "movq %%rsp, (%%rdi)\n\t"
+                     "movq (%%rsi), %%rsp\n\t"
+                     "popq %%rcx\n\t"
+                     "jmpq *%%rcx\n"
+                     "1:\tpopq %%rbp"
+                     : "+D"(from), "+S"(to), "+a"(passed)
+                     :
+                     : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+                       "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
+                       "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "memory",
+                       "cc");
+    return passed;
 }

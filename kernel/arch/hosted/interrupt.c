@@ -144,6 +144,14 @@ bool arch_irq_enabled(void) {
     return cpu_this()->irq_enabled;
 }
 
+void arch_irq_disable(void) {
+    arch_irq_save();
+}
+
+void arch_irq_enable(void) {
+    arch_irq_restore(ARCH_IRQ_ON);
+}
+
 // -- Waiting ------------------------------------------------------------------------------------
 
 static void interrupt_set(sigset_t *set) {

@@ -1,6 +1,11 @@
 // The clock is Linux's monotonic one, counted from the start; each CPU's timer is a POSIX one whose
 // signal, to this CPU's thread, is the interrupt.
+//
+// Ticks are the TSC's where that counts at one speed, else nanoseconds. How many there are to a
+// nanosecond is found out by the first question, over the time since the start: nothing waits for a
+// calibration.
 
+#include <cpuid.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -12,7 +17,10 @@
 #include "base/assert.h"
 #include "kernel/arch/hosted/hosted.h"
 
-#define NS_PER_S 1000000000ull
+#define NS_PER_S      1000000000ull
+#define SAMPLE_NS     100000u // for four digits
+#define CPUID_POWER   0x80000007u
+#define INVARIANT_TSC (1u << 8)
 
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
@@ -21,7 +29,11 @@
 static struct {
     u64 start_ns; // one nanosecond before the start: the clock is never zero
     u64 wall_offset_ns;
+    u64 start_ticks; // at start_ns
+    u64 ns_per_tick; // atomic: 32.32 fixed point, or 0 until it is known
 } hosted_time;
+
+bool arch_has_tsc;
 
 static u64 clock_read(clockid_t clock) {
     struct timespec now;
@@ -29,8 +41,15 @@ static u64 clock_read(clockid_t clock) {
     return (u64)now.tv_sec * NS_PER_S + (u64)now.tv_nsec;
 }
 
+static bool has_invariant_tsc(void) {
+    u32 eax, ebx, ecx, edx;
+    return __get_cpuid(CPUID_POWER, &eax, &ebx, &ecx, &edx) != 0 && (edx & INVARIANT_TSC) != 0;
+}
+
 void time_init(void) {
+    arch_has_tsc = has_invariant_tsc();
     hosted_time.start_ns = clock_read(CLOCK_MONOTONIC) - 1;
+    hosted_time.start_ticks = arch_ticks();
     u64 wall_ns = clock_read(CLOCK_REALTIME);
     hosted_time.wall_offset_ns = wall_ns - arch_clock_ns();
     time_init_this();
@@ -51,6 +70,41 @@ u64 arch_clock_ns(void) {
 
 u64 arch_clock_resolution_ns(void) {
     return 1;
+}
+
+// -- Ticks ---------------------------------------------------------------------------------------
+
+u64 arch_ticks_slow(void) {
+    return arch_clock_ns();
+}
+
+u64 arch_ticks(void) {
+    return arch_has_tsc ? __builtin_ia32_rdtsc() : arch_ticks_slow();
+}
+
+// The answer stays, whoever finds it first.
+static u64 ns_per_tick(void) {
+    u64 known = __atomic_load_n(&hosted_time.ns_per_tick, __ATOMIC_RELAXED);
+    if (known != 0)
+        return known;
+    u64 ns;
+    do
+        ns = arch_clock_ns();
+    while (ns < SAMPLE_NS);
+    u64 ticks = arch_ticks() - hosted_time.start_ticks;
+    u64 found = arch_has_tsc ? (u64)(((unsigned __int128)ns << 32) / ticks) : 1ull << 32;
+    if (!__atomic_compare_exchange_n(&hosted_time.ns_per_tick, &known, found, false,
+                                     __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        return known;
+    return found;
+}
+
+u64 arch_ticks_to_ns(u64 ticks) {
+    return (u64)((unsigned __int128)ticks * ns_per_tick() >> 32);
+}
+
+u64 arch_ns_to_ticks(u64 ns) {
+    return (u64)(((unsigned __int128)ns << 32) / ns_per_tick());
 }
 
 u64 arch_wall_offset_ns(void) {

@@ -1,31 +1,34 @@
-// Contexts: preparing one, switching between two, and the segment base that belongs to each.
+// Contexts: preparing one, and the segment base that belongs to each; inline.h switches.
 //
-// With FSGSBASE the register itself is the truth. Without, reading or writing it costs an MSR
-// access, so each CPU remembers the value; then both change together with interrupts off.
+// The base that the CPU has is always that of the running context, which says it as well: so a
+// switch reads nothing from the CPU.
 
 #include "base/math.h"
 #include "kernel/arch/arch.h"
 #include "kernel/arch/x86_64/cpu.h"
 #include "kernel/arch/x86_64/paging.h"
 
-void context_switch(u64 *from_sp, u64 to_sp);
-void context_switch_aspace(u64 *from_sp, u64 to_sp, u64 cr3, u32 *from_loaded, u32 others);
+bool arch_has_fsgsbase;
+
+void *context_switch_aspace(u64 *from_sp, u64 to_sp, u64 cr3, u32 *from_loaded, u32 others,
+                            void *passed);
 void context_start(void);
 
-// What context_switch pops.
-struct switch_frame {
-    u64 r15, r14, r13, r12, rbx, rbp;
+// What a switch to it pops, and then context_start.
+struct start_frame {
     u64 rip;
+    u64 entry;
+    u64 argument;
     u64 above[2]; // zeros; the stack is aligned for the call in context_start
 };
 
 void arch_context_init(struct arch_context *context, struct arch_aspace *as, u64 stack_top,
                        void (*entry)(void *), void *argument) {
     ASSERT(stack_top % 16 == 0);
-    const struct switch_frame frame = {
-        .r12 = (uptr)entry,
-        .r13 = (uptr)argument,
+    const struct start_frame frame = {
         .rip = (uptr)context_start,
+        .entry = (uptr)entry,
+        .argument = (uptr)argument,
     };
     u64 sp = stack_top - sizeof frame;
     if (as == arch_aspace_current()) {
@@ -41,45 +44,25 @@ void arch_context_init(struct arch_context *context, struct arch_aspace *as, u64
     *context = (struct arch_context){.sp = sp, .aspace = as};
 }
 
-static void segment_base_switch(struct arch_context *from, const struct arch_context *to) {
-    if (cpu_features()->fsgsbase) {
-        from->segment_base = cpu_fs_base_read();
-        if (from->segment_base != to->segment_base)
-            cpu_fs_base_write(to->segment_base);
-        return;
-    }
-    struct cpu *cpu = cpu_this();
-    from->segment_base = cpu->segment_base;
-    if (cpu->segment_base != to->segment_base) {
-        cpu_msr_write(MSR_FS_BASE, to->segment_base);
-        cpu->segment_base = to->segment_base;
-    }
+void arch_segment_base_write_slow(u64 base) {
+    cpu_msr_write(MSR_FS_BASE, base);
 }
 
-void arch_context_switch(struct arch_context *from, struct arch_context *to) {
+void *arch_context_switch_aspace(struct arch_context *from, struct arch_context *to, void *passed) {
     ASSERT(!arch_irq_enabled());
     ASSERT(cpu_this()->window_depth == 0);
-    segment_base_switch(from, to);
-    if (from->aspace == to->aspace) {
-        context_switch(&from->sp, to->sp);
-        return;
-    }
     u32 others = ~(1u << cpu_this()->id);
     u64 cr3 = aspace_enter(to->aspace);
-    context_switch_aspace(&from->sp, to->sp, cr3, &from->aspace->loaded, others);
+    return context_switch_aspace(&from->sp, to->sp, cr3, &from->aspace->loaded, others, passed);
 }
 
-void arch_segment_base_set(u64 base) {
-    if (cpu_features()->fsgsbase) {
+void arch_segment_base_set(struct arch_context *running, u64 base) {
+    arch_irq_state irq = arch_irq_save(); // both or none
+    running->segment_base = base;
+    if (arch_has_fsgsbase)
         cpu_fs_base_write(base);
-        return;
-    }
-    arch_irq_state irq = arch_irq_save();
-    struct cpu *cpu = cpu_this();
-    if (cpu->segment_base != base) {
+    else
         cpu_msr_write(MSR_FS_BASE, base);
-        cpu->segment_base = base;
-    }
     arch_irq_restore(irq);
 }
 

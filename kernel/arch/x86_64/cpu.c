@@ -195,6 +195,7 @@ void cpu_init(void) {
         .rdseed = has(LEAF7_EBX, 18),
         .tsc_hz = tsc_hz_told(),
     };
+    arch_has_fsgsbase = cpu_state.features.fsgsbase;
     vector_state_plan();
     cpu_init_this(cpu_boot());
     if (cpu_state.features.xsave)

@@ -29,7 +29,6 @@ struct cpu {
     struct translations translations;
 
     // Owned by the CPU, interrupts off:
-    u64 segment_base;      // what FS base is; kept only where FSGSBASE is missing
     u64 timer_deadline_ns; // UINT64_MAX: not armed
     u32 window_depth;      // open windows: the thread may not be switched
     bool reschedule_waits; // an interrupt wanted a switch while a window was open
@@ -65,6 +64,7 @@ struct cpu_features {
     u64 tsc_hz; // as CPUID tells; 0: it does not
 };
 const struct cpu_features *cpu_features(void);
+extern bool arch_has_fsgsbase; // the same, for a switch
 
 // How the interrupt path saves vector registers. Fixed after cpu_init.
 struct vector_state {
@@ -188,12 +188,6 @@ static inline u64 cpu_tsc_read(void) {
     u32 high;
     __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
     return (u64)high << 32 | low;
-}
-
-static inline u64 cpu_fs_base_read(void) {
-    u64 value;
-    __asm__ volatile("rdfsbase %0" : "=r"(value));
-    return value;
 }
 
 static inline void cpu_fs_base_write(u64 value) {

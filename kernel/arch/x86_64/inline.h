@@ -24,6 +24,10 @@ ARCH_INLINE void *arch_current(void) {
     return current;
 }
 
+ARCH_INLINE void arch_current_set(void *current) {
+    __asm__ volatile("movq %0, %%gs:%c1" : : "r"(current), "i"(ARCH_CPU_CURRENT) : "memory");
+}
+
 ARCH_INLINE struct arch_aspace *arch_aspace_current(void) {
     struct arch_aspace *current;
     __asm__ volatile("movq %%gs:%c1, %0" : "=r"(current) : "i"(ARCH_CPU_ASPACE));
@@ -47,4 +51,51 @@ ARCH_INLINE bool arch_irq_enabled(void) {
     u64 flags;
     __asm__ volatile("pushfq; popq %0" : "=r"(flags) : : "memory");
     return (flags & ARCH_FLAGS_INTERRUPT) != 0;
+}
+
+ARCH_INLINE void arch_irq_disable(void) {
+    __asm__ volatile("cli" : : : "memory");
+}
+
+ARCH_INLINE void arch_irq_enable(void) {
+    __asm__ volatile("sti" : : : "memory");
+}
+
+// Not ordered with what is around it: it measures stretches that are much longer.
+ARCH_INLINE u64 arch_ticks(void) {
+    u32 low;
+    u32 high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (u64)high << 32 | low;
+}
+
+extern bool arch_has_fsgsbase;               // fixed after cpu_init
+void arch_segment_base_write_slow(u64 base); // without
+void *arch_context_switch_aspace(struct arch_context *from, struct arch_context *to, void *passed);
+
+// The stack of a thread that does not run holds where it goes on, and rbp. Everything else the
+// compiler keeps where it needs it. It leaves by a jump: the return predictor knows nothing of the
+// other stack. There is no other definition of this one.
+ARCH_INLINE void *arch_context_switch(struct arch_context *from, struct arch_context *to,
+                                      void *passed) {
+    if (__builtin_expect(from->segment_base != to->segment_base, 1)) {
+        if (__builtin_expect(arch_has_fsgsbase, 1))
+            __asm__ volatile("wrfsbase %0" : : "r"(to->segment_base) : "memory");
+        else
+            arch_segment_base_write_slow(to->segment_base);
+    }
+    if (__builtin_expect(from->aspace != to->aspace, 0))
+        return arch_context_switch_aspace(from, to, passed);
+    __asm__ volatile("pushq %%rbp\n\t"
+                     "pushq $1f\n\t"
+                     "movq %%rsp, (%%rdi)\n\t"
+                     "movq (%%rsi), %%rsp\n\t"
+                     "popq %%rcx\n\t"
+                     "jmpq *%%rcx\n"
+                     "1:\tpopq %%rbp"
+                     : "+D"(from), "+S"(to), "+a"(passed)
+                     :
+                     : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+                       "memory", "cc");
+    return passed;
 }

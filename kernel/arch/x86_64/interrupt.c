@@ -284,6 +284,14 @@ bool arch_irq_enabled(void) {
     return (flags & RFLAGS_INTERRUPT) != 0;
 }
 
+void arch_irq_disable(void) {
+    __asm__ volatile("cli" : : : "memory");
+}
+
+void arch_irq_enable(void) {
+    __asm__ volatile("sti" : : : "memory");
+}
+
 void arch_cpu_idle(void) {
     ASSERT(!arch_irq_enabled());
     __asm__ volatile("sti; hlt; cli" : : : "memory");

@@ -37,6 +37,8 @@ static struct {
 
     // Fixed after time_init:
     u64 timer_per_ns; // of the local APIC's timer
+    u64 duration_ns_per_tick;
+    u64 duration_ticks_per_ns;
     u64 wall_offset_ns;
     u64 firmware_ns;
 
@@ -175,6 +177,8 @@ void time_init(void) {
     time.base_tsc = boot_entry_tsc;
     time.base_ns = 1; // the clock is never zero
     calibrate();
+    time.duration_ns_per_tick = time.ns_per_tick;
+    time.duration_ticks_per_ns = time.ticks_per_ns;
     time.firmware_ns = scale(time.base_tsc, time.ns_per_tick); // the TSC counts from reset
     u64 wall_ns = wall_clock_s() * NS_PER_S;
     u64 now_ns = arch_clock_ns();
@@ -197,6 +201,18 @@ u64 arch_clock_ns(void) {
 
 u64 arch_clock_resolution_ns(void) {
     return max_u64(1, time.ns_per_tick >> 32);
+}
+
+u64 arch_ticks(void) {
+    return cpu_tsc_read();
+}
+
+u64 arch_ticks_to_ns(u64 ticks) {
+    return scale(ticks, time.duration_ns_per_tick);
+}
+
+u64 arch_ns_to_ticks(u64 ns) {
+    return scale(ns, time.duration_ticks_per_ns);
 }
 
 u64 arch_wall_offset_ns(void) {
