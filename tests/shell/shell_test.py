@@ -32,8 +32,8 @@ def build():
 def machine(request, tmp_path_factory):
     """The whole system, with the scripts in /boot/scripts."""
     folder = tmp_path_factory.mktemp("scripts")
-    files = {str(path.relative_to(BUILD / "archive")): path
-             for path in (BUILD / "archive").rglob("*") if path.is_file() or path.is_symlink()}
+    files = {str(path.relative_to(BUILD / "system")): path
+             for path in (BUILD / "system").rglob("*") if path.is_file() or path.is_symlink()}
     for name, script in SCRIPTS.items():
         (folder / name).write_text(script)
         files[f"scripts/{name}"] = folder / name

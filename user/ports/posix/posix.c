@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <wasi/libc.h>
 
 #include "abi/kwast/terminal.h"
 #include "user/ports/posix/include/grp.h"
@@ -21,6 +20,7 @@
 #include "user/ports/posix/include/termios.h"
 #include "user/ports/posix/posix.h"
 #include "user/sdk/kwast.h"
+#include "user/sdk/start.h"
 
 #define NAME_TRIES 1000u
 #define PATH_BYTES 4096u
@@ -31,20 +31,9 @@ static int not_here(void) {
 }
 
 // -- Where we are ---------------------------------------------------------------------------------
-// A program is told by PWD; what is below "/" comes before what it was given as ".".
 
-__attribute__((constructor)) static void go_to_working_directory(void) {
-    __wasi_prestat_t prestat;
-    char name[2];
-    const char *here = getenv("PWD");
-    for (int fd = 3; __wasi_fd_prestat_get(fd, &prestat) == 0; fd++) {
-        bool is_root = prestat.u.dir.pr_name_len == 1 &&
-                       __wasi_fd_prestat_dir_name(fd, (u8 *)name, 1) == 0 && name[0] == '/';
-        if (is_root)
-            __wasilibc_register_preopened_fd(fd, "/");
-    }
-    if (here != NULL && chdir(here) != 0)
-        return; // it has gone: "/" it is
+__attribute__((constructor)) static void begin(void) {
+    start_where_told();
 }
 
 int fchdir(int fd) {

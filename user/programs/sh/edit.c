@@ -29,6 +29,7 @@ struct editor {
     u32 history_at; // the line of the history that is shown; history_count: the new one
     char *kept;     // the new one, while another is shown
     char *cut;      // by Ctrl-K, Ctrl-U or Ctrl-W, for Ctrl-Y
+    bool is_shown;  // as it is
     bool done;
     bool interrupted;
     bool ended;
@@ -468,14 +469,22 @@ static void take_key(struct editor *editor) {
     usize wanted = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1;
     while (len < wanted && read_byte(&bytes[len]))
         len++;
+    bool at_end = editor->cursor == editor->line.len;
     insert(editor, bytes, len);
+    u32 width = width_of(editor->prompt, strlen(editor->prompt)) +
+                width_of(text_of(&editor->line), editor->line.len);
+    editor->is_shown = at_end && width + 1 < terminal_width();
+    if (editor->is_shown)
+        put(&(struct text){.data = bytes, .len = len});
 }
 
 char *edit_line(const char *prompt, bool *interrupted) {
     struct editor editor = {.prompt = prompt, .history_at = history_count};
     set_mode(0);
     while (!editor.done) {
-        show(&editor);
+        if (!editor.is_shown)
+            show(&editor);
+        editor.is_shown = false;
         take_key(&editor);
     }
     editor.cursor = editor.line.len;

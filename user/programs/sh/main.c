@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "user/programs/sh/shell.h"
+#include "user/sdk/start.h"
 
 #define PROFILE "/boot/etc/profile"
 
@@ -239,6 +240,7 @@ int main(int argc, char **argv) {
         usage(stderr);
         return STATUS_MISUSE;
     }
+    start_where_told();
     take_environment();
     run(&options, argc, argv);
     fflush(stdout);
