@@ -50,8 +50,8 @@ def by_dash(script, folder):
 
 def by_kwast(name, machine):
     """Its output, between two lines that no script prints."""
-    machine.type(f"mkdir /tmp/{name}; cd /tmp/{name}; echo be''gin; sh /boot/scripts/{name} 2>/dev/null; "
-                 "echo e''nd $?; cd /\n")
+    machine.type(f"mkdir /tmp/{name}; cd /tmp/{name}; echo be''gin; "
+                 f"{{ sh /boot/scripts/{name} 2>/dev/null; echo e''nd $?; }} | cat; cd /\n")
     start = machine.expect(r"^begin\n").end()
     end = machine.expect(r"^end (\d+)$")
     return machine.text[start:end.start()], int(end.group(1))

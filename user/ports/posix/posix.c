@@ -84,6 +84,41 @@ int __wrap_fstatat(int fd, const char *path, struct stat *info, int flags) {
     return with_mode(__real_fstatat(fd, path, info, flags), info);
 }
 
+int __real_utimensat(int directory, const char *path, const struct timespec times[2], int flags);
+int __real_futimens(int fd, const struct timespec times[2]);
+
+// Debian's libc refuses UTIME_NOW and UTIME_OMIT: they become times. `info` is of the file.
+static const struct timespec *plain_times(const struct timespec times[2], const struct stat *info,
+                                          struct timespec out[2]) {
+    if (times == NULL)
+        return NULL;
+    out[0] = times[0];
+    out[1] = times[1];
+    for (u32 i = 0; i < 2; i++) {
+        if (times[i].tv_nsec == UTIME_NOW)
+            clock_gettime(CLOCK_REALTIME, &out[i]);
+        else if (times[i].tv_nsec == UTIME_OMIT)
+            out[i] = i == 0 ? info->st_atim : info->st_mtim;
+    }
+    return out;
+}
+
+int __wrap_utimensat(int directory, const char *path, const struct timespec times[2], int flags) {
+    struct timespec plain[2];
+    struct stat info;
+    if (__real_fstatat(directory, path, &info, flags) != 0)
+        return -1;
+    return __real_utimensat(directory, path, plain_times(times, &info, plain), flags);
+}
+
+int __wrap_futimens(int fd, const struct timespec times[2]) {
+    struct timespec plain[2];
+    struct stat info;
+    if (__real_fstat(fd, &info) != 0)
+        return -1;
+    return __real_futimens(fd, plain_times(times, &info, plain));
+}
+
 int chmod(const char *path, mode_t mode) {
     struct stat info;
     (void)mode;
