@@ -11,6 +11,7 @@
 #include "kernel/mm/guest.h"
 
 #include "base/math.h"
+#include "kernel/mm/mapping.h"
 
 #define BOUNCE_BYTES 256u
 
@@ -143,10 +144,6 @@ static enum status copy_between(struct aspace *to_as, struct virt_addr to, struc
 }
 
 // -- Within a memory ----------------------------------------------------------------------------
-
-bool guest_range_ok(const struct guest_memory *memory, struct guest_addr addr, u64 len) {
-    return range_fits(addr.value, len, memory->bytes);
-}
 
 static struct virt_addr address_in(const struct guest_memory *memory, struct guest_addr addr) {
     return (struct virt_addr){memory->base.value + addr.value};

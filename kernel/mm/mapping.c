@@ -344,10 +344,7 @@ enum status area_own_frames(const struct area_range *range, struct phys_addr *fr
 
 // -- Devices -------------------------------------------------------------------------------------
 
-bool area_shows_device(struct area *area, u64 offset, u64 len) {
-    // Relaxed: a program that maps a device during another of its own calls gets either answer.
-    if (__atomic_load_n(&area->device_count, __ATOMIC_RELAXED) == 0 || len == 0)
-        return false;
+bool area_shows_device_slow(struct area *area, u64 offset, u64 len) {
     u64 start = area->vma.start + offset;
     bool found = false;
     spin_lock(&area->as->lock);
@@ -378,7 +375,7 @@ static void aside_check(const struct aspace *as, const struct area *area, struct
             continue;
         count++;
         ASSERT(!find_own_locked(as, page, &frame));
-        ASSERT(page - area->vma.start < area->accessible);
+        ASSERT(page - area->vma.start < area->vma.end - area->vma.start);
     }
     ASSERT(count == aside->count && count != 0);
 }
