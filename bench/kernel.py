@@ -44,6 +44,7 @@ OPERATIONS = {
     "yield": Operation("a yield between two processes", 100, 30, (("yield", "Linux sched_yield"),), 500, 2),
     "call": Operation("IPC call and reply", 400, 120, (("pipe", "Linux pipes"), ("futex", "Linux futexes")),
                       200),
+    "map-64k": Operation("IPC call and reply with 64 KiB that the server maps", None, None, (), 100),
     "spawn": Operation("spawn, run, exit and wait of a cached hello", 15000, None,
                        (("spawn", "Linux vfork+exec"),), 5),
     "thread": Operation("making a thread and waiting for its end", 3000, None,

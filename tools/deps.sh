@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs, by Debian package name, what the build or the tests need and the machine lacks.
-#   tools/deps.sh build|run|test|bench
+#   tools/deps.sh build|run|test|bochs|bench
 # Says first what is missing and why. Uses sudo when not root; refuses with the list otherwise.
 set -eu
 
@@ -42,6 +42,12 @@ dpkg-dev|unpacking Debian source packages
 clang-format-19|the format check
 clang-tidy-19|the lint
 '
+packages_bochs='
+bochs|a machine with PCID and a TSC-deadline timer
+bochs-term|its screen
+bochsbios|its firmware
+vgabios|likewise
+'
 packages_bench='
 wabt|wasm2c, which programs are compared with
 nodejs|an engine that programs are compared with
@@ -53,9 +59,10 @@ case ${1:-} in
 build) list=$packages_build ;;
 run) list=$packages_build$packages_run ;;
 test) list=$packages_build$packages_run$packages_test ;;
+bochs) list=$packages_build$packages_run$packages_bochs ;;
 bench) list=$packages_build$packages_bench ;;
 *)
-    echo "usage: tools/deps.sh build|run|test|bench" >&2
+    echo "usage: tools/deps.sh build|run|test|bochs|bench" >&2
     exit 2
     ;;
 esac

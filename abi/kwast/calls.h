@@ -5,8 +5,10 @@
 //
 // Every call returns 0, or an error number of WASI preview 1: EBADF for a number that is no open
 // handle, ENOTCAPABLE for a handle that is of another kind or lacks the right, EFAULT for an
-// address outside of the memory, EINVAL for anything else that makes no sense, ENOMEM, EMFILE (a
-// limit), EINTR (the process is to end), ETIMEDOUT. What a failed call was to store is not stored.
+// address outside of the memory or where a device is mapped, EACCES where a result would go to
+// pages that are mapped for reading only, EINVAL for anything else that makes no sense, ENOMEM,
+// EMFILE (a limit), EINTR (the process is to end), ETIMEDOUT. What a failed call was to store is
+// not stored.
 //
 // A handle is a descriptor: fd_close closes it, poll_oneoff waits until it is readable, and
 // fd_renumber moves it.
@@ -30,6 +32,8 @@ enum kwast_right : u64 {
     KWAST_RIGHT_WAIT = 1ull << 35,   // notification_take; process_wait, process_status
     KWAST_RIGHT_KILL = 1ull << 36,   // process_kill
     KWAST_RIGHT_JOIN = 1ull << 37,   // letting a child into the process's domain
+    KWAST_RIGHT_MAP = 1ull << 38,    // memory_map, for reading with WASI's fd_read, too, and for
+                                     // writing with fd_write
 };
 
 // -- Handles
@@ -135,6 +139,51 @@ struct kwast_reply {
 //   Copies between the caller's memory and grant `index` of a received call, all or nothing that
 //   counts. ECANCELED: the call was taken back. EINVAL: not within the grant. EACCES: not lent for
 //   that.
+
+// grant_map(server: i32, number: i64, index: i32, offset: i64, address: *u8, len: i32, access: i32)
+//   Shows whole pages of grant `index` in the caller's memory instead of its own pages there, for
+//   reading or for both (KWAST_READ | KWAST_WRITE): without a copy, and what either side writes the
+//   other sees at once. Until memory_unmap, the reply, or the end of the call in any other way:
+//   then the caller's own pages are back at once, with what they held. What the client has at the
+//   offset must be whole pages, too: the grant's address plus the offset is a multiple of
+//   KWAST_PAGE_BYTES, as `address`, and `len`, of at most KWAST_MAP_MAX. Errors as of grant_read;
+//   EACCES: the client has there what it only borrowed itself, or a device, or pages of several
+//   memory objects: that can be copied, but for the device. EEXIST: something is mapped over the
+//   caller's pages. ENOTSUP: the kernel made this call, as WASI's functions do.
+
+// -- Memory
+// --------------------------------------------------------------------------------- Memory that is
+// a handle: any number of processes can have it in their own memories at a time. It is all zeros at
+// first, and there as a whole, so nobody who maps it finds a page missing for want of memory. It
+// counts against the limit of who made it, as long as a handle or a mapping refers to it.
+//
+// A program maps it over whole pages that are its own memory already (memory.grow makes room), so
+// every load and store reaches it. These pages keep what they held, and are back when the mapping
+// goes. A store to what is mapped for reading only is a trap. Where a program imports one of the
+// calls that map, its accesses to memory are done as it says: none is left out, doubled, widened,
+// split or moved; only those of the threads proposal are atomic and ordered for others.
+
+#define KWAST_PAGE_BYTES 4096u
+#define KWAST_MAP_MAX    (16u << 20) // grant_map: bytes at a time
+
+// memory_create(bytes: i64, out: *u32)
+//   `bytes` is a multiple of KWAST_PAGE_BYTES. ENOMEM, EMFILE (the limit of memory). Its size is
+//   what fd_filestat_get says.
+
+// memory_map(memory: i32, offset: i64, address: *u8, len: i32, access: i32)
+//   Needs KWAST_RIGHT_MAP, WASI's fd_read, and fd_write for KWAST_WRITE. All multiples of
+//   KWAST_PAGE_BYTES. EEXIST: something is mapped over a part of the pages.
+
+// memory_unmap(address: *u8)
+//   Takes off what memory_map or grant_map put there, as a whole. EINVAL: nothing begins there.
+
+// memory_wait(memory: i32, offset: i64, expected: i32, timeout: i64)
+//   Waits while the aligned 32-bit word at `offset` is `expected`, until memory_wake at the same
+//   place. EAGAIN: it is something else. Needs WASI's fd_read; the memory need not be mapped.
+
+// memory_wake(memory: i32, offset: i64, count: i32, out: *u32)
+//   Wakes up to `count` of those who wait there, the oldest first; *out is how many. Needs
+//   fd_write.
 
 // -- Notifications
 // --------------------------------------------------------------------------------- One word of

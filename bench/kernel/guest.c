@@ -53,8 +53,9 @@ int main(int argc, char **argv) {
             pause();
     }
     printf("\ninit at %llu ticks\n", began);
-    if (argc == 3 && strcmp(argv[1], "processes") == 0)
-        processes(atol(argv[2]));
+    // Options that Linux does not know come before ours.
+    if (argc >= 3 && strcmp(argv[argc - 2], "processes") == 0)
+        processes(atol(argv[argc - 1]));
     fflush(stdout);
     sync();
     reboot(RB_AUTOBOOT);

@@ -24,9 +24,10 @@
 #define GRANT_MAX   (64 * 1024)
 
 #define SERVE_READ  (KWAST_FIRST_OPERATION + 1) // reads grant 0 whole, and replies
+#define SERVE_MAP   (KWAST_FIRST_OPERATION + 2) // maps it instead, and reads a word of each page
 #define RIGHT_WRITE (1u << 6)
 
-static u8 buffer[GRANT_MAX];
+static _Alignas(KWAST_PAGE_BYTES) u8 buffer[GRANT_MAX];
 static kwast_handle root, server;
 
 [[clang::import_module("wasi_snapshot_preview1"), clang::import_name("fd_close")]]
@@ -49,6 +50,13 @@ static u64 now_ns(void) {
 // -- Children
 // --------------------------------------------------------------------------------------
 
+static void serve_mapped(const struct kwast_request *request) {
+    u32 len = request->grants[0].len;
+    kwast_grant_map(GIVEN, request->number, 0, 0, buffer, len, KWAST_READ);
+    for (u32 at = 0; at < len; at += KWAST_PAGE_BYTES)
+        (void)*(const volatile u32 *)(buffer + at);
+}
+
 static bool serve(void *context, const struct kwast_request *request, const void *bytes,
                   struct kwast_reply *reply) {
     (void)context;
@@ -56,6 +64,8 @@ static bool serve(void *context, const struct kwast_request *request, const void
     (void)reply;
     if (request->operation == SERVE_READ)
         kwast_grant_read(GIVEN, request->number, 0, 0, buffer, request->grants[0].len);
+    if (request->operation == SERVE_MAP)
+        serve_mapped(request);
     return true;
 }
 
@@ -120,18 +130,22 @@ static void do_call(void) {
     kwast_scheme_call(root, &call, -1);
 }
 
-static void call_granting(u32 len) {
+static void call_granting(u32 operation, u32 len) {
     struct kwast_grant grant = {(u32)buffer, len, KWAST_READ};
-    struct kwast_call call = {.operation = SERVE_READ, .grants = (u32)&grant, .grant_count = 1};
+    struct kwast_call call = {.operation = operation, .grants = (u32)&grant, .grant_count = 1};
     kwast_scheme_call(root, &call, -1);
 }
 
 static void do_grant_4k(void) {
-    call_granting(4096);
+    call_granting(SERVE_READ, 4096);
 }
 
 static void do_grant_64k(void) {
-    call_granting(65536);
+    call_granting(SERVE_READ, 65536);
+}
+
+static void do_map_64k(void) {
+    call_granting(SERVE_MAP, 65536);
 }
 
 static void do_copy_64k(void) {
@@ -161,6 +175,7 @@ static const struct {
     {"call", serve_scheme, do_call},
     {"grant-4k", serve_scheme, do_grant_4k},
     {"grant-64k", serve_scheme, do_grant_64k},
+    {"map-64k", serve_scheme, do_map_64k},
     {"copy-64k", nothing, do_copy_64k},
     {"spawn", nothing, do_spawn},
 };

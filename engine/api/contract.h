@@ -102,6 +102,7 @@
     X(TRAP_EXPECTED_SHARED, "expected shared memory")                                              \
     X(TRAP_NULL_EXCEPTION, "null exception reference")                                             \
     X(TRAP_EXCEPTION, "uncaught exception")                                                        \
+    X(TRAP_READ_ONLY, "store to read-only memory")                                                 \
     X(TRAP_DYNAMIC, "(see pending trap)")                                                          \
     X(TRAP_KILLED, "killed")                                                                       \
     X(TRAP_EXIT, "exit") /* not an error: the program asked to end */

@@ -112,10 +112,21 @@ enum cpu_level : u8 {
 const char *cpu_level_name(enum cpu_level level);
 MUST_USE bool cpu_level_named(struct bytes name, enum cpu_level *out);
 
+struct import_name {
+    const char *module;
+    const char *name;
+};
+
 struct engine_config {
     enum memory_segment segment;
     u32 features;       // enum feature bits
     enum cpu_level cpu; // zero is CPU_NATIVE
+
+    // Functions that can have something else than memory of the program's own appear in a memory:
+    // what others write to at any time, or a device. In a module that imports one of them, every
+    // access is left as written: none is removed, merged, widened, split or moved. For good.
+    const struct import_name *mapping_imports;
+    u32 mapping_import_count;
 };
 
 MUST_USE enum status engine_create(const struct engine_config *config, struct engine **out);
@@ -198,6 +209,9 @@ struct export_info {
 };
 
 u32 module_import_count(const struct module *module);
+
+// Whether accesses to memory are left as written (engine_config.mapping_imports).
+bool module_keeps_accesses(const struct module *module);
 void module_import(const struct module *module, u32 index, struct import_info *out);
 u32 module_export_count(const struct module *module);
 void module_export(const struct module *module, u32 index, struct export_info *out);
@@ -335,7 +349,7 @@ MUST_USE bool engine_owns_pc(struct engine *engine, u64 pc);
 // Decides what a CPU exception at `pc` means. True: it is a trap of generated code, already noted
 // in `thread`; continue at *resume_pc with every other register as it was. False: a bug, or not
 // ours. An access fault becomes `access_trap` (TRAP_MEMORY_BOUNDS, or TRAP_OUT_OF_MEMORY when the
-// host found no frame for a page that is in bounds).
+// host found no frame for a page that is in bounds, or TRAP_READ_ONLY).
 MUST_USE bool engine_fault(struct engine *engine, struct thread_block *thread, enum fault_kind kind,
                            enum trap access_trap, u64 pc, u64 fp, u64 *resume_pc);
 

@@ -14,6 +14,11 @@ struct compile_target {
     bool has_avx;        // every float and vector instruction in its AVX form; else none
     bool has_avx2;       // with has_avx only: broadcasts
     bool has_fma;        // with has_avx only: relaxed multiplication and addition
+
+    // Every access to memory is to be left as written (engine_config.mapping_imports). This
+    // compiler emits each where it stands, of its own width and just once, whether or not that is
+    // set.
+    bool keeps_accesses;
 };
 
 // Scratch memory that is reused from function to function.

@@ -72,6 +72,7 @@ static enum status make_code(struct module *module, struct module_error *error) 
         .has_avx = (engine->cpu & CPU_AVX) != 0,
         .has_avx2 = (engine->cpu & CPU_AVX2) != 0,
         .has_fma = (engine->cpu & CPU_FMA) != 0,
+        .keeps_accesses = module->keeps_accesses,
     };
     struct code_image image;
     enum status status = image_init(&image, own_func_count(decl));
@@ -102,9 +103,29 @@ static void module_destroy(struct module *module) {
     host_free(module, sizeof *module);
 }
 
+static bool is_mapping_import(const struct engine_config *config,
+                              const struct import_decl *import) {
+    for (u32 i = 0; i < config->mapping_import_count; i++) {
+        const struct import_name *name = &config->mapping_imports[i];
+        if (bytes_equal_text(import->module, name->module) &&
+            bytes_equal_text(import->name, name->name))
+            return true;
+    }
+    return false;
+}
+
+static bool imports_mapping(const struct module *module) {
+    for (u32 i = 0; i < module->decl->import_count; i++) {
+        if (is_mapping_import(&module->engine->config, &module->decl->imports[i]))
+            return true;
+    }
+    return false;
+}
+
 // Everything behind decoding; on failure `error` is filled in and the module still to be destroyed.
 static enum status module_build(struct module *module, struct module_error *error) {
     const struct module_decl *decl = module->decl;
+    module->keeps_accesses = imports_mapping(module);
     enum status status = layout_compute(decl, &module->layout);
     if (status != OK)
         return fail(error, status);

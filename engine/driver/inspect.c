@@ -32,6 +32,10 @@ u32 module_import_count(const struct module *module) {
     return module->decl->import_count;
 }
 
+bool module_keeps_accesses(const struct module *module) {
+    return module->keeps_accesses;
+}
+
 void module_import(const struct module *module, u32 index, struct import_info *out) {
     const struct module_decl *decl = module->decl;
     ASSERT(index < decl->import_count);

@@ -211,11 +211,39 @@ static void limits_are_those_of_now(void **state) {
     embedder_fini(&e);
 }
 
+// Which modules have their accesses to memory left as they are.
+static void modules_that_map_are_known(void **state) {
+    (void)state;
+    static const struct import_name names[] = {{"m", "x"}, {"m", "n"}};
+    static const struct {
+        const struct import_name *names;
+        u32 count;
+        bool keeps;
+    } cases[] = {{names, 2, true}, {names + 1, 1, true}, {names, 1, false}, {NULL, 0, false}};
+    for (u32 i = 0; i < COUNT_OF(cases); i++) {
+        const struct engine_config config = {.segment = SEGMENT_GS,
+                                             .features = FEATURES_SUPPORTED,
+                                             .mapping_imports = cases[i].names,
+                                             .mapping_import_count = cases[i].count};
+        struct engine *engine;
+        struct module *module;
+        struct module_error error;
+        u8 storage[64];
+        assert_int_equal(engine_create(&config, &engine), OK);
+        assert_int_equal(module_create(engine, importer((u8[]){0, 0}, 2, storage), &error, &module),
+                         OK);
+        assert_int_equal(module_keeps_accesses(module), cases[i].keeps);
+        module_release(module);
+        engine_destroy(engine);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(imports_match_by_the_specification),
         cmocka_unit_test(a_missing_import_is_unknown),
         cmocka_unit_test(limits_are_those_of_now),
+        cmocka_unit_test(modules_that_map_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,5 +34,6 @@ struct module {
     struct instance_layout layout;
     u32 *type_ids;            // canonical number of each type
     u32 type_id_count;        // how many of these are held
+    bool keeps_accesses;      // engine_config.mapping_imports
     struct code_object *code; // NULL when the module has no own functions
 };

@@ -142,6 +142,8 @@ static void start_engine(void) {
         .segment = is_fs ? SEGMENT_FS : SEGMENT_GS,
         .features = FEATURES_SUPPORTED,
         .cpu = cpu_option(),
+        .mapping_imports = kwast_mapping_imports,
+        .mapping_import_count = kwast_mapping_import_count,
     };
     struct engine *engine;
     process_early_init();

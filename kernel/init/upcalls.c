@@ -35,16 +35,17 @@ static bool is_in_slots(struct virt_addr address) {
     return address.value - slots.start.value < slots.bytes;
 }
 
-// Whether a page may be what is missing. Where one is mapped, with all rights, as always in the
-// slots, a page table is broken: trying again would go on for ever.
-static bool is_missing_page(const struct fault *fault) {
-    return fault->class == FAULT_PAGE && !fault->is_present && is_in_slots(fault->address);
+// Whether a page may be what is missing, or the right to write to it. Where one is mapped for the
+// access, a page table is broken: trying again would go on for ever.
+static bool is_repairable(const struct fault *fault) {
+    return fault->class == FAULT_PAGE && is_in_slots(fault->address) &&
+           (!fault->is_present || fault->access == FAULT_WRITE);
 }
 
 // A guarded copy. Its program's side is checked to be in the program's memory, and is in the slots;
 // anything else that faults here is the kernel's own mistake, which must not pass for EFAULT.
 static struct fault_result copy_fault(const struct fault *fault) {
-    if (!is_missing_page(fault))
+    if (!is_repairable(fault))
         return (struct fault_result){.action = FAULT_BUG};
     if (fault->in_window) // guest.c tries again without
         return (struct fault_result){.action = FAULT_FAIL_COPY, .status = ERR_BUSY};
@@ -70,7 +71,7 @@ static enum fault_kind kind_of(const struct fault *fault) {
 // run on.
 static struct fault_result program_fault(const struct fault *fault, struct thread *thread) {
     enum trap access_trap = TRAP_MEMORY_BOUNDS;
-    if (is_missing_page(fault)) {
+    if (is_repairable(fault)) {
         const struct process *process = thread->owner;
         enum status status = aspace_fault_own(thread_aspace(), fault->address, fault->access,
                                               process == NULL ? NULL : &process->account);
@@ -80,6 +81,8 @@ static struct fault_result program_fault(const struct fault *fault, struct threa
             return (struct fault_result){.action = FAULT_BUG};
         if (status == ERR_NO_MEMORY)
             access_trap = TRAP_OUT_OF_MEMORY;
+        if (status == ERR_NO_ACCESS)
+            access_trap = TRAP_READ_ONLY;
     } else if (fault->class == FAULT_PAGE || fault->class == FAULT_OTHER) {
         return (struct fault_result){.action = FAULT_BUG}; // generated code reaches nothing else
     }

@@ -280,6 +280,7 @@ static void call_prepare(struct scheme_call *call, const struct channel *channel
     call->is_done = false;
     call->is_finishing = false;
     call->pins = 0;
+    call->mapped_count = 0;
     call->slot = NULL;
     call->value = channel->value;
     call->epoch = channel->epoch;
@@ -340,6 +341,7 @@ enum status scheme_call(struct object *object, struct scheme_call *call, u64 dea
             wait_for_sure_locked(&call->done);
         wait_unlock(&call->done);
     }
+    scheme_take_back(channel->scheme, call);
     trace(TRACE_RETURN, 0, call->result, 0);
     return call->result;
 }

@@ -20,6 +20,7 @@
 
 #include "kernel/ipc/handle.h"
 #include "kernel/mm/guest.h"
+#include "kernel/mm/mapping.h"
 #include "kernel/sched/wait.h"
 
 #define SCHEME_WORDS        4u
@@ -83,6 +84,8 @@ struct scheme_call {
     bool is_finishing;      // under the scheme's lock: done when the last pin goes
     u32 pins;               // under the scheme's lock: copies under way
     struct list link;       // in the scheme's pending calls
+    struct list mapped;     // under the scheme's lock: what servers have mapped of the grants,
+    u32 mapped_count;       // if that is not 0; atomic
     struct call_slot *slot; // once received
     u64 value;              // the channel's
     u64 epoch;
@@ -105,8 +108,10 @@ MUST_USE enum status scheme_call(struct object *channel, struct scheme_call *cal
 // -- Serving -------------------------------------------------------------------------------------
 
 // A process as a server: what it has received, from whatever scheme.
+struct map_set;
 struct scheme_party {
     struct handle_table *handles; // where handles that come with calls go
+    struct map_set *maps;         // atomic: what the process has mapped; NULL before the first
 
     // Only the party's own threads and its end touch the list, one at a time (`lock`).
     struct spinlock lock;
@@ -157,3 +162,20 @@ MUST_USE enum status scheme_reply(struct object *server, struct scheme_party *pa
 // ERR_NO_MEMORY: a page of either side has no frame; part may have been copied.
 MUST_USE enum status scheme_copy(struct object *server, struct scheme_party *party, u64 number,
                                  u32 index, u64 offset, const struct grant *local);
+
+// Maps whole pages of a grant over pages of the server's memory, until the server unmaps them
+// (map_set.h), replies, or ends, or the call is taken back. party->maps is there.
+#define SCHEME_MAP_PAGES_MAX 4096u // at a time: nobody waits long for the end of it
+struct scheme_map {
+    u64 number;
+    u32 index;
+    u64 offset;
+    struct area_range range; // of the server's memory
+    enum grant_access access;
+};
+
+// ERR_NOT_FOUND, ERR_CANCELLED, ERR_INVALID, ERR_NO_ACCESS as for scheme_copy; ERR_INVALID: not
+// whole pages of the client's memory; ERR_NO_ACCESS: what lies there cannot be lent by mapping.
+// ERR_UNSUPPORTED: the grant is the kernel's own. ERR_EXISTS: something is mapped over the range.
+MUST_USE enum status scheme_map(struct object *server, struct scheme_party *party,
+                                const struct scheme_map *what);

@@ -18,7 +18,8 @@ static struct grant lend(const void *memory, u64 len, enum grant_access access) 
     if (is_for_all(memory))
         grant.kernel = (void *)(uptr)memory;
     else
-        grant.memory = (struct guest_memory){thread_aspace(), {(uptr)memory}, len};
+        grant.memory =
+            (struct guest_memory){.aspace = thread_aspace(), .base = {(uptr)memory}, .bytes = len};
     return grant;
 }
 

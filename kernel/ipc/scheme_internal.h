@@ -13,6 +13,7 @@
 //
 // Locks: party.lock, then scheme.queue's, then the call's.
 
+#include "kernel/ipc/map_set.h"
 #include "kernel/ipc/scheme.h"
 
 struct serving;
@@ -87,6 +88,30 @@ void channels_free(struct list *channels);
 
 // Takes a call out of its slot, which stays with its serving.
 struct scheme_call *slot_detach_locked(struct call_slot *slot);
+
+// Pins a call that the party received, if it can still be reached: it does not return before it is
+// unpinned. ERR_NOT_FOUND, ERR_CANCELLED. `call` may be gone after call_unpin.
+MUST_USE enum status call_pin(struct scheme *scheme, const struct scheme_party *party, u64 number,
+                              struct scheme_call **call);
+void call_unpin(struct scheme *scheme, struct scheme_call *call);
+
+// Takes off what the party has mapped of a call's grants (scheme_map.c).
+void scheme_unmap_call(struct map_set *set, const struct scheme *scheme, u64 number);
+static inline void party_unmap(struct scheme_party *party, const struct scheme *scheme,
+                               u64 number) {
+    // Pairs with the release of who made the set. What another thread maps now is taken back later.
+    struct map_set *set = __atomic_load_n(&party->maps, __ATOMIC_ACQUIRE);
+    if (set != NULL && map_set_has_lent(set))
+        scheme_unmap_call(set, scheme, number);
+}
+
+// Takes off what is still mapped of the grants of the caller's own call, which is over.
+void scheme_take_back_slow(struct scheme *scheme, struct scheme_call *call);
+static inline void scheme_take_back(struct scheme *scheme, struct scheme_call *call) {
+    // Pairs with the release in take_from_call, after which nothing touches the call.
+    if (__atomic_load_n(&call->mapped_count, __ATOMIC_ACQUIRE) != 0)
+        scheme_take_back_slow(scheme, call);
+}
 
 // Files and directories (scheme_file.c).
 extern const struct path_ops scheme_paths;

@@ -18,6 +18,7 @@ void scheme_party_init(struct scheme_party *party, struct handle_table *handles)
     spin_init(&party->lock, LOCK_PARTY, "scheme party");
     list_init(&party->servings);
     party->handles = handles;
+    party->maps = NULL;
 }
 
 static struct serving *serving_find_locked(struct scheme_party *party,
@@ -155,15 +156,14 @@ static struct call_slot *slot_find_locked(struct scheme *scheme, const struct sc
     return is_its && number_of(slot) == number ? slot : NULL;
 }
 
-static void unpin(struct scheme *scheme, struct scheme_call *call) {
+void call_unpin(struct scheme *scheme, struct scheme_call *call) {
     wait_lock(&scheme->queue);
     call_unpin_locked(scheme, call);
     wait_unlock(&scheme->queue);
 }
 
-// Pins the call if it can still be reached. `*call` may not be touched after unpin.
-static enum status pin(struct scheme *scheme, const struct scheme_party *party, u64 number,
-                       struct scheme_call **call) {
+enum status call_pin(struct scheme *scheme, const struct scheme_party *party, u64 number,
+                     struct scheme_call **call) {
     wait_lock(&scheme->queue);
     struct call_slot *slot = slot_find_locked(scheme, party, number);
     enum status status = slot == NULL ? ERR_NOT_FOUND : slot->call == NULL ? ERR_CANCELLED : OK;
@@ -192,7 +192,7 @@ enum status scheme_copy(struct object *server, struct scheme_party *party, u64 n
     enum status status;
     do {
         struct scheme_call *call;
-        status = pin(scheme, party, number, &call);
+        status = call_pin(scheme, party, number, &call);
         if (status != OK)
             return status;
         status = check_copy(call, index, offset, local);
@@ -201,7 +201,7 @@ enum status scheme_copy(struct object *server, struct scheme_party *party, u64 n
             status = copy_run(&call->grants[index], offset + done, local, done, len);
         else if (status == OK)
             status = copy_run(local, done, &call->grants[index], offset + done, len);
-        unpin(scheme, call);
+        call_unpin(scheme, call);
         done += len;
     } while (status == OK && done < local->len);
     return status;
@@ -368,7 +368,7 @@ enum status scheme_receive(struct object *server, struct scheme_party *party,
         status = deliver(call, party, bytes, out);
         if (status != OK)
             refuse(scheme, party, out, status);
-        unpin(scheme, call);
+        call_unpin(scheme, call);
         if (status == OK)
             return OK;
     }
@@ -380,6 +380,7 @@ enum status scheme_reply(struct object *server, struct scheme_party *party, u64 
                          const struct scheme_reply *reply) {
     struct scheme *scheme = scheme_of_server(server);
     struct object *unwanted = NULL;
+    party_unmap(party, scheme, number);
     wait_lock(&scheme->queue);
     struct call_slot *slot = slot_find_locked(scheme, party, number);
     if (slot != NULL && slot->call != NULL) {

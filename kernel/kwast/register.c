@@ -27,6 +27,12 @@ static const struct kwast_call_entry calls[] = {
 
 static struct host_import imports[COUNT_OF(calls)];
 
+const struct import_name kwast_mapping_imports[] = {
+    {"kwast", "memory_map"},
+    {"kwast", "grant_map"},
+};
+const u32 kwast_mapping_import_count = COUNT_OF(kwast_mapping_imports);
+
 enum status kwast_register(void) {
     for (u32 i = 0; i < COUNT_OF(calls); i++)
         imports[i] = (struct host_import){

@@ -407,13 +407,14 @@ enum status aspace_fault_own(struct aspace *as, struct virt_addr address, enum f
     return is_own ? aspace_fault(as, address, access) : ERR_DENIED;
 }
 
-bool aspace_reach_locked(struct aspace *as, struct virt_addr page, enum fault_access access,
-                         struct phys_addr *frame) {
+enum status aspace_reach_locked(struct aspace *as, struct virt_addr page, enum fault_access access,
+                                struct phys_addr *frame) {
     ASSERT(spin_is_held(&as->lock));
     enum page_rights rights;
     enum page_rights wanted = access == FAULT_READ ? PAGE_READ : PAGE_WRITE;
-    return access != FAULT_EXEC && arch_page_find(as->arch, page, frame, &rights) &&
-           (rights & wanted) != 0;
+    if (!arch_page_find(as->arch, page, frame, &rights) || (rights & wanted) == 0)
+        return ERR_NOT_FOUND;
+    return (rights & PAGE_DEVICE) != 0 ? ERR_FAULT : OK;
 }
 
 // -- Checking ----------------------------------------------------------------------------------

@@ -95,9 +95,9 @@ MUST_USE enum status aspace_fault_own(struct aspace *as, struct virt_addr addres
                                       enum fault_access access,
                                       const struct memory_account *account);
 
-// The frame at a page that an access would find without a fault; false when it would not. It stays
-// there as long as the lock is held.
-MUST_USE bool aspace_reach_locked(struct aspace *as, struct virt_addr page,
-                                  enum fault_access access, struct phys_addr *frame);
+// The frame that a read or write at a page would reach. It stays there as long as the lock is held.
+// ERR_NOT_FOUND: there is a fault to repair first. ERR_FAULT: the page shows a device.
+MUST_USE enum status aspace_reach_locked(struct aspace *as, struct virt_addr page,
+                                         enum fault_access access, struct phys_addr *frame);
 
 void aspace_check(const struct aspace *as);

@@ -11,6 +11,7 @@
 #include "kernel/mm/guest.h"
 
 #include "base/math.h"
+#include "kernel/mm/mapping.h"
 
 #define BOUNCE_BYTES 256u
 
@@ -44,20 +45,20 @@ static enum status window_copy(const struct transfer *t, u8 *window, u64 done, u
     return OK;
 }
 
-// Copies a piece that lies in one page, if that is there.
-static bool piece_copy(const struct transfer *t, u64 done, u64 len, enum status *status) {
+// Copies a piece that lies in one page. ERR_NOT_FOUND: that is not there yet.
+static enum status piece_copy(const struct transfer *t, u64 done, u64 len) {
     u64 offset = (t->address + done) % PAGE_SIZE;
     struct virt_addr page = {t->address + done - offset};
     struct phys_addr frame;
     spin_lock(&t->as->lock);
-    bool is_there = aspace_reach_locked(t->as, page, t->access, &frame);
-    if (is_there) {
+    enum status status = aspace_reach_locked(t->as, page, t->access, &frame);
+    if (status == OK) {
         u8 *window = arch_frame_window_open(frame, 1);
-        *status = window_copy(t, window + offset, done, len);
+        status = window_copy(t, window + offset, done, len);
         arch_frame_window_close(window);
     }
     spin_unlock(&t->as->lock);
-    return is_there;
+    return status;
 }
 
 // Commits what a piece needs of the running thread's own side: at most two pages.
@@ -75,10 +76,11 @@ static enum status transfer_run(const struct transfer *t, u64 len) {
     for (u64 done = 0; status == OK && done < len;) {
         u64 at = t->address + done;
         u64 piece = min_u64(len - done, PAGE_SIZE - at % PAGE_SIZE);
-        if (!piece_copy(t, done, piece, &status))
-            status = aspace_fault(t->as, (struct virt_addr){at}, t->access);
-        else if (status == OK)
+        status = piece_copy(t, done, piece);
+        if (status == OK)
             done += piece;
+        else if (status == ERR_NOT_FOUND)
+            status = aspace_fault(t->as, (struct virt_addr){at}, t->access);
         else if (status == ERR_BUSY)
             status = own_commit(t, done, piece);
     }
@@ -144,7 +146,8 @@ static enum status copy_between(struct aspace *to_as, struct virt_addr to, struc
 // -- Within a memory ----------------------------------------------------------------------------
 
 bool guest_range_ok(const struct guest_memory *memory, struct guest_addr addr, u64 len) {
-    return range_fits(addr.value, len, memory->bytes);
+    return range_fits(addr.value, len, memory->bytes) &&
+           (memory->area == NULL || !area_shows_device(memory->area, addr.value, len));
 }
 
 static struct virt_addr address_in(const struct guest_memory *memory, struct guest_addr addr) {

@@ -10,6 +10,8 @@ struct guest_addr {
     u64 value;
 };
 
+struct area;
+
 // A linear memory as it is at this moment: where it is mapped, base and size. What is in another
 // address space than the running thread's is copied through windows; who asks for that sees to it
 // that the address space stays, with its areas.
@@ -17,6 +19,7 @@ struct guest_memory {
     struct aspace *aspace;
     struct virt_addr base;
     u64 bytes;
+    struct area *area; // that it is; NULL: nothing can be mapped over its pages
 };
 
 // Copies between the kernel and any address space, where its areas reach. ERR_FAULT: they do not.
@@ -24,7 +27,8 @@ MUST_USE enum status aspace_read(struct aspace *as, void *to, struct virt_addr f
 MUST_USE enum status aspace_write(struct aspace *as, struct virt_addr to, const void *from,
                                   u64 len);
 
-// ERR_FAULT when [addr, addr + len) is not all inside; ERR_NO_MEMORY when a page has no frame.
+// ERR_FAULT when [addr, addr + len) is not all inside, or shows a device; ERR_NO_MEMORY when a page
+// has no frame; ERR_NO_ACCESS when it is written to and mapped for reading only.
 MUST_USE enum status guest_read(const struct guest_memory *memory, void *to, struct guest_addr from,
                                 u64 len);
 MUST_USE enum status guest_write(const struct guest_memory *memory, struct guest_addr to,
@@ -35,5 +39,5 @@ MUST_USE enum status guest_copy(const struct guest_memory *to_memory, struct gue
                                 const struct guest_memory *from_memory, struct guest_addr from,
                                 u64 len);
 
-// Whether the range is inside, without touching it.
+// Whether the range is inside, and ordinary memory, without touching it.
 MUST_USE bool guest_range_ok(const struct guest_memory *memory, struct guest_addr addr, u64 len);

@@ -378,7 +378,7 @@ static void aside_check(const struct aspace *as, const struct area *area, struct
             continue;
         count++;
         ASSERT(!find_own_locked(as, page, &frame));
-        ASSERT(page - area->vma.start < area->accessible);
+        ASSERT(page - area->vma.start < area->vma.end - area->vma.start);
     }
     ASSERT(count == aside->count && count != 0);
 }

@@ -43,8 +43,7 @@ static struct memory_account *account_of(void *owner) {
     return process == NULL ? NULL : &process->account;
 }
 
-// The area that starts at `base`. It stays: only whoever made it gives it back.
-static struct area *area_at(struct aspace *as, u64 base) {
+struct area *area_at(struct aspace *as, u64 base) {
     spin_lock(&as->lock);
     struct vma *vma = vma_find(&as->slots, base);
     spin_unlock(&as->lock);

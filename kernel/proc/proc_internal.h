@@ -7,6 +7,9 @@
 
 void engine_host_init(void);
 
+// The area that is the linear memory at `base`. It stays: only whoever made it gives it back.
+struct area *area_at(struct aspace *as, u64 base);
+
 // The address space of a store's owner, which is a process, or NULL: the kernel's own.
 static inline struct aspace *aspace_of(void *owner) {
     const struct process *process = owner;

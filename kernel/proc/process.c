@@ -71,6 +71,7 @@ static void release_imports(struct process *process, const struct module *module
 // Takes down what only the running program needed. Its other threads have left.
 static void release_resources(struct process *process) {
     process->memory = NULL;
+    map_set_close(process->party.maps); // no page of the memory is anybody else's any more
     store_destroy(process->first.store);
     process->first.store = NULL;
     process->first.instance = NULL;
@@ -80,6 +81,8 @@ static void release_resources(struct process *process) {
     account_refund(&process->account, process->module_bytes);
     process->module_bytes = 0;
     scheme_party_fini(&process->party);
+    map_set_release(process->party.maps);
+    process->party.maps = NULL;
     handle_table_fini(&process->handles);
     object_release(process->error_stream);
     process->error_stream = NULL;
@@ -235,6 +238,8 @@ static enum status instantiate(struct process *process, struct module *module,
     if (status != OK)
         return status;
     process->memory = instance_memory(thread->instance);
+    if (process->memory != NULL)
+        process->area = area_at(process->aspace, process->memory->base);
     return process_check_entry(process, error);
 }
 
@@ -362,6 +367,23 @@ void process_release(struct process *process) {
     CHECK(before != 0);
     if (before == 1)
         free_process(process);
+}
+
+enum status process_maps(struct process *process, struct map_set **out) {
+    // Pairs with the release below, and in party_unmap.
+    *out = __atomic_load_n(&process->party.maps, __ATOMIC_ACQUIRE);
+    if (*out != NULL)
+        return OK;
+    struct map_set *fresh;
+    enum status status = map_set_create(&fresh);
+    if (status != OK)
+        return status;
+    if (__atomic_compare_exchange_n(&process->party.maps, out, fresh, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE))
+        *out = fresh;
+    else // another thread was quicker
+        map_set_release(fresh);
+    return OK;
 }
 
 enum status process_wait(struct process *process, u64 deadline_ns) {

@@ -4,6 +4,7 @@
 
 #include "engine/api/engine.h"
 #include "kernel/ipc/handle.h"
+#include "kernel/ipc/map_set.h"
 #include "kernel/ipc/scheme.h"
 #include "kernel/mm/guest.h"
 #include "kernel/sched/thread.h"
@@ -59,6 +60,7 @@ struct process {
     char name[32];
     struct module *module;
     struct memory *memory;      // memory 0 of every thread; NULL: none
+    struct area *area;          // that it is
     struct extern_ref *imports; // what instances are linked against, one for each of the module's
     struct store *shared;       // owns the memories among them; NULL: there are none
     struct aspace *aspace;      // its domain, with a reference; once it has ended NULL (under lock)
@@ -170,8 +172,20 @@ static inline struct guest_memory process_memory(const struct process *process) 
     const struct memory *memory = process->memory;
     if (memory == NULL)
         return (struct guest_memory){.aspace = process->aspace, .bytes = 0};
-    return (struct guest_memory){process->aspace, {memory->base}, memory_bytes(memory)};
+    return (struct guest_memory){
+        process->aspace, {memory->base}, memory_bytes(memory), process->area};
 }
+
+// What the running process has mapped, made now if there is nothing yet. It stays as long as the
+// process runs. ERR_NO_MEMORY.
+MUST_USE enum status process_maps(struct process *process, struct map_set **out);
+
+// Blocks while the aligned 32-bit word of a frame is what is expected, until it is woken. The
+// caller keeps the frame. ERR_WOULD_BLOCK: it is something else. ERR_TIMED_OUT, ERR_KILLED.
+MUST_USE enum status memory_word_wait(struct phys_addr word, u32 expected, u64 deadline_ns);
+
+// Wakes up to `count` that wait for the word, the oldest first; returns how many.
+u32 memory_word_wake(struct phys_addr word, u32 count);
 
 // What all its threads did, those that have ended too. Exact for the running thread; of another
 // that runs at the moment the time since it was last charged, at most a slice, is not in it.

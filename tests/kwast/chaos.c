@@ -14,6 +14,9 @@
 #define HELD     6u          // calls that a server keeps without a reply
 #define OPENED   6u          // channels that a client keeps
 #define LENT     (96u << 10) // more than the kernel copies at once
+#define PAGE     KWAST_PAGE_BYTES
+#define MAPPED   (8 * PAGE) // at most, of a grant
+#define SHARED   (4 * PAGE)
 
 // What every child is given.
 enum given {
@@ -21,7 +24,8 @@ enum given {
     GIVEN_ROOT,
     GIVEN_OTHER, // the root of another scheme
     GIVEN_SIGNAL,
-    GIVEN_COUNT = 4,
+    GIVEN_MEMORY, // which everybody has
+    GIVEN_COUNT = 5,
 };
 
 enum operation {
@@ -32,16 +36,19 @@ enum operation {
     OP_VALUE,     // the value of the channel
     OP_SIGNAL,    // signals words[0] to the notification that comes along
     OP_BACK,      // the handle that comes along comes back
-    OP_COUNT = OP_BACK - OP_ADD + 1,
+    OP_FILL,      // fills whole pages of grant 1 with words[3], which it maps
+    OP_COUNT = OP_FILL - OP_ADD + 1,
 };
 
 // Values of opened channels; the root's is 0.
 #define VALUE_TAG 0x4b57000000000000ull
 
 static u8 bytes[KWAST_BYTES_MAX];
-static u8 lent[LENT];
-static u8 answered[LENT];
+static _Alignas(PAGE) u8 lent[LENT];
+static _Alignas(PAGE) u8 answered[LENT];
 static u8 before[LENT];
+static _Alignas(PAGE) u8 windows[HELD][MAPPED]; // where a server maps
+static _Alignas(PAGE) u8 shared[SHARED];
 
 static i64 random_timeout(bool is_finite) {
     switch (below(is_finite ? 3 : 4)) {
@@ -68,6 +75,7 @@ static struct held {
 
 static void answer(struct held *call) {
     CHECK(kwast_scheme_reply(GIVEN_SERVER, &call->reply) == 0);
+    CHECK(kwast_memory_unmap(windows[call - held]) == EINVAL);          // the reply has done that
     u32 again = call->reply.handle == KWAST_NO_HANDLE ? EINVAL : EBADF; // which has gone
     CHECK(kwast_scheme_reply(GIVEN_SERVER, &call->reply) == again);
     call->number = 0;
@@ -109,6 +117,28 @@ static u32 serve_reverse(const struct kwast_request *request) {
     return error;
 }
 
+// Maps the grant where this call has its place, and leaves it there, or not. If the call is taken
+// back meanwhile, what is written goes to pages of this server's own.
+static u32 serve_fill(const struct kwast_request *request, u8 *window) {
+    u32 len = request->grants[1].len;
+    u64 number = request->number;
+    u32 both = KWAST_READ | KWAST_WRITE;
+    ALLOW(kwast_grant_map(GIVEN_SERVER, number, 0, 0, window, len, both), EACCES, ECANCELED);
+    ALLOW(kwast_grant_map(GIVEN_SERVER, number, 1, PAGE, window, len, both), EINVAL, ECANCELED);
+    ALLOW(kwast_grant_map(GIVEN_SERVER, number, 1, 0, window + 1, len, both), EINVAL);
+    u32 error = kwast_grant_map(GIVEN_SERVER, number, 1, 0, window, len, both);
+    ALLOW(error, ECANCELED, ENOMEM);
+    if (error != 0)
+        return error;
+    for (u32 i = 0; i < len; i += 16)
+        *(volatile u8 *)(window + i) = (u8)request->words[3];
+    yield_some(3);
+    memset(window, (int)request->words[3], len);
+    if (one_in(4))
+        ALLOW(kwast_memory_unmap(window), EINVAL); // it was taken back
+    return 0;
+}
+
 static u64 sum_of(u32 len) {
     u64 sum = 0;
     for (u32 i = 0; i < len; i++)
@@ -128,7 +158,7 @@ static void take_handles(const struct kwast_request *request, struct kwast_reply
     }
 }
 
-static void serve_call(const struct kwast_request *request, struct kwast_reply *reply) {
+static void serve_call(const struct kwast_request *request, struct kwast_reply *reply, u8 *window) {
     CHECK(request->value == 0 || request->value >> 48 == VALUE_TAG >> 48);
     take_handles(request, reply);
     switch (request->operation) {
@@ -149,6 +179,9 @@ static void serve_call(const struct kwast_request *request, struct kwast_reply *
         break;
     case OP_VALUE:
         reply->words[0] = request->value;
+        break;
+    case OP_FILL:
+        reply->answer = serve_fill(request, window);
         break;
     case OP_SIGNAL:
     case OP_BACK:
@@ -195,7 +228,7 @@ static void serve_once(bool is_finite) {
         .len = request.grants[0].len,
         .reply = {.number = request.number, .handle = KWAST_NO_HANDLE},
     };
-    serve_call(&request, &call->reply);
+    serve_call(&request, &call->reply, windows[call - held]);
     if (!one_in(4) || held_find(0) == NULL)
         answer(call);
 }
@@ -247,6 +280,17 @@ static void fill(struct kwast_call *call, struct kwast_grant *grants) {
     call->grant_count = 2;
 }
 
+// Whole pages, of its own or of the memory that everybody has.
+static void fill_pages(struct kwast_call *call, struct kwast_grant *grants) {
+    u32 len = (1 + below(MAPPED / PAGE)) * PAGE;
+    call->words[3] = below(256);
+    memset(answered, 0xee, len);
+    grants[0] = (struct kwast_grant){(u32)lent, len, KWAST_READ};
+    grants[1] = (struct kwast_grant){(u32)answered, len, KWAST_READ | KWAST_WRITE};
+    call->grants = (u32)grants;
+    call->grant_count = 2;
+}
+
 // What was lent is the caller's again, whatever came of the call.
 static void check_lent(const struct kwast_grant *grants, bool is_reversed) {
     u32 len = grants[0].len;
@@ -257,6 +301,13 @@ static void check_lent(const struct kwast_grant *grants, bool is_reversed) {
     for (u32 i = 0; is_reversed && i < len; i++)
         is_wrong |= answered[i] != lent[len - 1 - i];
     CHECK(!is_wrong);
+}
+
+static bool is_filled(u32 len, u8 value) {
+    bool is = true;
+    for (u32 i = 0; i < len; i++)
+        is &= answered[i] == value;
+    return is;
 }
 
 static void check_reply(const struct kwast_call *asked, const struct kwast_call *call, u64 value) {
@@ -277,6 +328,9 @@ static void check_reply(const struct kwast_call *asked, const struct kwast_call 
     case OP_BACK:
         CHECK(call->handle != KWAST_NO_HANDLE && close((int)call->handle) == 0);
         break;
+    case OP_FILL:
+        CHECK(is_filled(((const struct kwast_grant *)asked->grants)[1].len, (u8)asked->words[3]));
+        break;
     default:
         break;
     }
@@ -286,9 +340,11 @@ static void call_something(kwast_handle channel, u64 value, bool is_finite) {
     struct kwast_grant grants[2];
     u32 handles[] = {GIVEN_SIGNAL, GIVEN_OTHER, channel, GIVEN_SIGNAL};
     struct kwast_call call = {.operation = OP_ADD + below(OP_COUNT), .words = {below(9), below(9)}};
-    bool is_lent = call.operation == OP_REVERSE;
-    if (is_lent)
+    bool is_lent = call.operation == OP_REVERSE || call.operation == OP_FILL;
+    if (call.operation == OP_REVERSE)
         fill(&call, grants);
+    if (call.operation == OP_FILL)
+        fill_pages(&call, grants);
     if (call.operation == OP_OPEN)
         call.words[0] = VALUE_TAG + below(1000), call.words[1] = below(4);
     if (call.operation == OP_SIGNAL || call.operation == OP_BACK || one_in(8)) {
@@ -304,7 +360,7 @@ static void call_something(kwast_handle channel, u64 value, bool is_finite) {
     u32 error = kwast_scheme_call(channel, &call, random_timeout(is_finite));
     bool is_fine = went_well(error, &call);
     if (is_lent)
-        check_lent(grants, is_fine);
+        check_lent(grants, is_fine && call.operation == OP_REVERSE);
     if (is_fine)
         check_reply(&asked, &call, value);
 }
@@ -344,6 +400,38 @@ static void use_notification(bool is_finite) {
     }
 }
 
+// Memory that others write to at the same time: what is in it says nothing.
+static void use_memory(bool is_finite) {
+    u32 place = below(SHARED / PAGE) * PAGE;
+    u32 len = (1 + below(SHARED / PAGE)) * PAGE;
+    u32 woken = 0;
+    kwast_handle own;
+    switch (below(6)) {
+    case 0:
+    case 1:
+        ALLOW(kwast_memory_map(GIVEN_MEMORY, place, shared, len, KWAST_READ | KWAST_WRITE), EEXIST,
+              ENOMEM, EINVAL);
+        *(volatile u32 *)(shared + below(SHARED / 4) * 4) += 1; // the memory, or its own page
+        break;
+    case 2:
+        ALLOW(kwast_memory_unmap(shared), EINVAL);
+        break;
+    case 3:
+        ALLOW(kwast_memory_wait(GIVEN_MEMORY, place, below(2), random_timeout(is_finite)), EAGAIN,
+              ETIMEDOUT);
+        break;
+    case 4:
+        CHECK(kwast_memory_wake(GIVEN_MEMORY, place, below(3), &woken) == 0 && woken <= 2);
+        break;
+    default:
+        if (kwast_memory_create(len, &own) == 0) {
+            ALLOW(kwast_memory_map(own, 0, lent + LENT - MAPPED, PAGE, KWAST_READ), ENOMEM);
+            CHECK(close((int)own) == 0);
+            ALLOW(kwast_memory_unmap(lent + LENT - MAPPED), EINVAL);
+        }
+    }
+}
+
 static void use_opened(bool is_finite) {
     struct opened *open = &opened[below(OPENED)];
     if (open->handle == 0)
@@ -364,7 +452,7 @@ static void run_client(u32 count) {
               EINVAL);
     for (u32 i = 0; i < count || count == 0; i++) {
         bool is_finite = count != 0;
-        switch (below(10)) {
+        switch (below(11)) {
         case 0:
             use_notification(is_finite);
             break;
@@ -384,6 +472,9 @@ static void run_client(u32 count) {
                 CHECK(write(1, ".", 1) == 1);
             sched_yield();
             break;
+        case 7:
+            use_memory(is_finite);
+            break;
         default:
             call_something(GIVEN_ROOT, 0, is_finite);
         }
@@ -397,7 +488,7 @@ static void run_hoard(u32 count) {
     u32 error = 0;
     kwast_handle last = 0, handle;
     while (error == 0) {
-        switch (below(4)) {
+        switch (below(5)) {
         case 0:
             error = kwast_notification_create(&handle);
             break;
@@ -406,6 +497,9 @@ static void run_hoard(u32 count) {
             break;
         case 2:
             error = kwast_scheme_root(GIVEN_SERVER, KWAST_KIND_DIRECTORY, &handle);
+            break;
+        case 3:
+            error = kwast_memory_create((1 + below(64)) * PAGE, &handle);
             break;
         default:
             error = kwast_handle_duplicate(GIVEN_ROOT, KWAST_RIGHT_CALL, 0, &handle);
@@ -447,7 +541,8 @@ static const struct role {
 
 // Its children end by themselves: it may be killed before it can end them.
 static void run_parent(u32 count) {
-    static const kwast_handle given[] = {GIVEN_SERVER, GIVEN_ROOT, GIVEN_OTHER, GIVEN_SIGNAL};
+    static const kwast_handle given[] = {GIVEN_SERVER, GIVEN_ROOT, GIVEN_OTHER, GIVEN_SIGNAL,
+                                         GIVEN_MEMORY};
     for (u32 i = 0; i < count || count == 0; i++) {
         const struct child_config config = {
             .role = roles[below(COUNT_OF(roles) - 1)].name,
@@ -483,7 +578,7 @@ static struct child {
     kwast_handle process; // 0: none
 } children[CHILDREN];
 
-static kwast_handle signals;
+static kwast_handle signals, memory;
 
 static void service_begin(struct service *service) {
     ALLOW(kwast_scheme_create("chaos", 5, &service->server), ENOMEM);
@@ -498,7 +593,7 @@ static void service_end(struct service *service) {
 static void child_begin(struct child *child) {
     const struct service *service = &services[below(SCHEMES)];
     const struct service *other = &services[below(SCHEMES)];
-    const kwast_handle given[] = {service->server, service->root, other->root, signals};
+    const kwast_handle given[] = {service->server, service->root, other->root, signals, memory};
     child->role = &roles[below(COUNT_OF(roles))];
     const struct child_config config = {
         .role = child->role->name,
@@ -565,6 +660,7 @@ static int control(u64 seed, u32 rounds) {
     if (!open_self("/bin/chaos.wasm"))
         return 1;
     CHECK(kwast_notification_create(&signals) == 0);
+    CHECK(kwast_memory_create(SHARED, &memory) == 0);
     for (u32 i = 0; i < SCHEMES; i++)
         service_begin(&services[i]);
     for (u32 i = 0; i < rounds && self.failures == 0; i++)

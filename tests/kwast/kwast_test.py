@@ -31,7 +31,7 @@ def run(machine, name, tmp_path, *args, options=()):
 
 
 @pytest.mark.parametrize("machine", ["qemu", "hosted"])
-@pytest.mark.parametrize("command", ["ipc", "spawn", "example /bin/names.wasm"])
+@pytest.mark.parametrize("command", ["ipc", "spawn", "map", "example /bin/names.wasm"])
 def test_program_finds_nothing_wrong(machine, command, tmp_path):
     name, *args = command.split()
     done = run(machine, name, tmp_path, *args)
@@ -41,7 +41,7 @@ def test_program_finds_nothing_wrong(machine, command, tmp_path):
 
 @pytest.mark.parametrize("machine", ["qemu", "hosted"])
 @pytest.mark.parametrize("cpus", ["1", "3"])
-@pytest.mark.parametrize("name", ["ipc", "spawn"])
+@pytest.mark.parametrize("name", ["ipc", "spawn", "map"])
 def test_program_finds_nothing_wrong_across_domains(machine, cpus, name, tmp_path):
     """The program and each of its children are in protection domains of their own."""
     options = ["--isolation", "domain", "--env", "ISOLATION=domain", "--cpus", cpus]

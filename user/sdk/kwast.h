@@ -42,6 +42,19 @@ KWAST_IMPORT(grant_write)
 u32 kwast_grant_write(kwast_handle server, u64 number, u32 index, u64 offset, const void *from,
                       usize len);
 
+KWAST_IMPORT(grant_map)
+u32 kwast_grant_map(kwast_handle server, u64 number, u32 index, u64 offset, void *to, usize len,
+                    u32 access);
+
+KWAST_IMPORT(memory_create) u32 kwast_memory_create(u64 bytes, kwast_handle *out);
+KWAST_IMPORT(memory_map)
+u32 kwast_memory_map(kwast_handle memory, u64 offset, void *to, usize len, u32 access);
+KWAST_IMPORT(memory_unmap) u32 kwast_memory_unmap(void *from);
+KWAST_IMPORT(memory_wait)
+u32 kwast_memory_wait(kwast_handle memory, u64 offset, u32 expected, i64 timeout_ns);
+KWAST_IMPORT(memory_wake)
+u32 kwast_memory_wake(kwast_handle memory, u64 offset, u32 count, u32 *out);
+
 KWAST_IMPORT(notification_create) u32 kwast_notification_create(kwast_handle *out);
 KWAST_IMPORT(notification_signal) u32 kwast_notification_signal(kwast_handle handle, u64 bits);
 KWAST_IMPORT(notification_take)

@@ -2,6 +2,7 @@
 // it, reduced hardware (a microVM's) one sleep control register.
 
 #include "kernel/arch/x86_64/acpi.h"
+#include "kernel/arch/x86_64/devices.h"
 #include "kernel/arch/x86_64/early.h"
 #include "kernel/arch/x86_64/io.h"
 
@@ -62,6 +63,7 @@ static void sleep_reduced(const struct acpi_info *acpi) {
 void arch_power_off(UNUSED u32 status) {
     arch_irq_save();
     arch_cpus_stop();
+    serial_drain();
     const struct acpi_info *acpi = acpi_info();
     if (acpi->can_power_off) {
         if (acpi->is_reduced)

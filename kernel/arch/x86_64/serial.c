@@ -24,6 +24,7 @@
 #define MODEM_DTR_RTS_OUT2   0x0b // OUT2 lets the interrupt through
 #define STATUS_RECEIVED      0x01
 #define STATUS_CAN_SEND      0x20 // the transmit FIFO is empty
+#define STATUS_ALL_SENT      0x40 // and its last byte is on the line
 #define INTERRUPT_RECEIVED   0x01
 #define WAIT_ROUNDS          100000u // several times what a byte takes
 #define ISA_IRQ              4
@@ -93,6 +94,14 @@ void serial_write(const char *text, usize len) {
     }
     __atomic_store_n(&serial.lock, 0, __ATOMIC_RELEASE); // pairs with the exchange
     arch_irq_restore(irq);
+}
+
+void serial_drain(void) {
+    for (u32 round = 0; serial.present && !serial.stuck && round <= WAIT_ROUNDS; round++) {
+        if ((io_read8(REG_LINE_STATUS) & STATUS_ALL_SENT) != 0)
+            return;
+        arch_cpu_relax();
+    }
 }
 
 bool serial_read(u8 *out) {
