@@ -340,7 +340,7 @@ static void missed_body(void *) {
 }
 
 static void a_slice_that_could_not_end_ends_later(void **) {
-    expect(missed_body, "-b!bb");
+    expect(missed_body, "-bb!b");
 }
 
 // -- Wait queues --------------------------------------------------------------------------------
