@@ -419,16 +419,17 @@ $(out)/oracle/checked: $(patsubst %,$(out)/unit/obj/%.o,$(oracle_c)) $(foreach l
 	$(Q)$(CC) -fsanitize=address,undefined $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -o $@
 
 # The protocol between processes: every interleaving of a small case each, by spin.
-model_cases := 1-2 2-1
+model_cases := 2-0-1 1-1-1
 .PHONY: model
 model: $(patsubst %,$(out)/model/scheme-%.txt,$(model_cases))
 	@grep -H 'errors:' $^
 
-# scheme-C-T: C calls of each client, T threads of each server.
+# scheme-C-D-T: C calls of one client, D of another, T threads of each server.
 $(out)/model/scheme-%.txt: tests/model/scheme.pml | $(ready)
 	$(call say,MODEL,$*)
 	$(Q)rm -rf $(out)/model/$* && mkdir -p $(out)/model/$* && cd $(out)/model/$* && \
-	    spin -DCALLS=$(word 1,$(subst -, ,$*)) -DTHREADS=$(word 2,$(subst -, ,$*)) -a $(CURDIR)/$< && \
+	    spin -DCALLS=$(word 1,$(subst -, ,$*)) -DOTHERS=$(word 2,$(subst -, ,$*)) \
+	        -DTHREADS=$(word 3,$(subst -, ,$*)) -a $(CURDIR)/$< && \
 	    $(CC) -O2 -w -DSAFETY -DCOLLAPSE pan.c -o pan && ./pan -m2000000 -w24 > $(CURDIR)/$@.made
 	$(Q)if ! grep -q 'errors: 0' $@.made; then cat $@.made; exit 1; fi
 	$(Q)mv $@.made $@

@@ -10,7 +10,7 @@ import re
 import statistics
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from common import BUILD, HERE, ROOT, Result, Unavailable, is_current, make, run as run_process
 from programs import CC, WASM, WASM_LINK, command_run, need
@@ -52,8 +52,12 @@ OPERATIONS = {
 }
 PREEMPT = "preempt"
 PREEMPT_BAR = 350
+# The same with the other process in a protection domain of its own. On the hosted machine that is bookkeeping.
+DOMAINS = {"call-domain": "call", "spawn-domain": "spawn"}
 GRANTS = {"grant-4k": 4096, "grant-64k": 65536}
 COPY = "copy-64k"
+OPERATIONS |= {name: replace(OPERATIONS[of], what=f"{OPERATIONS[of].what}, across domains", bar_instructions=None,
+                             bar_ns=None, peers=()) for name, of in DOMAINS.items()}
 BASE = "nothing"
 BASE_COUNT = 5000
 # A batch is shorter than Linux's time slices, so that other work on the machine misses most of them.
@@ -212,6 +216,10 @@ def compare_operation(name, instructions, times, context):
     parts = operation.parts
     yield Result(f"kernel.{name}.instructions", "qemu", (instructions[name] - instructions[BASE]) / parts,
                  "instructions", bar=operation.bar_instructions)
+    sip = instructions.get(DOMAINS.get(name))
+    if sip is not None:
+        yield Result(f"kernel.{name}.instructions", "qemu", (instructions[name] - instructions[BASE]) / parts,
+                     "instructions", peer="sip", peer_value=(sip - instructions[BASE]) / parts)
     for index, kind in ((0, "min"), (1, "median")):
         full = f"kernel.{name}.{kind}"
         own = (best(times["hosted", name])[index] - best(times["hosted", BASE])[0]) / parts

@@ -82,6 +82,7 @@ INDIRECT = {
     "context_switch_aspace": [],  # a jump to where the thread goes on, on its own stack
     "switch_to_locked": [],
     "sched_switch": [],
+    "sched_switch_to_locked": [],
     "thread_yield": [],
     "run_for_each": ["part_*"],
     "entries_clear": ["unmapped_frame_free*"],

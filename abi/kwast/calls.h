@@ -67,6 +67,22 @@ enum kwast_kind : u32 {
 // scheme_root(server: i32, kind: i32, out: *u32)
 //   The same for the value 0, and for every later server, too.
 
+// What a read or a write would find now.
+#define KWAST_READABLE 1u // a read would not wait: there are bytes, or it is the end
+#define KWAST_WRITABLE 2u // a write would not wait
+#define KWAST_HANGUP   4u // the other side is gone for good
+
+// scheme_pollable(server: i32, value: i64, kind: i32, out: *u32, ready: *u32)
+//   As scheme_channel, for a pipe, a terminal, a socket: something that can make wait. Where one of
+//   scheme_channel is always ready to poll_oneoff, this one is what the server says by *ready, a
+//   handle that the server keeps: nothing at first. When the server closes it, or dies, the channel
+//   is readable, writable and hung up. (*ready stays when the channel is closed: KWAST_CLOSED says
+//   that it is.)
+// ready_set(ready: i32, events: i32, available: i64)
+//   What the channel is from now on: KWAST_READABLE, with so many bytes, KWAST_WRITABLE,
+//   KWAST_HANGUP. To be said whenever it changes, before the reply to the request that changed it:
+//   so whoever polls after an answer finds what holds after it.
+
 enum kwast_access : u32 { KWAST_READ = 1, KWAST_WRITE = 2 };
 
 // Memory that is lent to the server for the time of a call.

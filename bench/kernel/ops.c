@@ -29,6 +29,7 @@
 
 static _Alignas(KWAST_PAGE_BYTES) u8 buffer[GRANT_MAX];
 static kwast_handle root, server;
+static enum kwast_isolation isolation = KWAST_ISOLATION_SIP; // of children
 
 [[clang::import_module("wasi_snapshot_preview1"), clang::import_name("fd_close")]]
 int wasi_fd_close(int fd);
@@ -86,6 +87,7 @@ static kwast_handle spawn(const char *path, const char *role, kwast_handle given
         .args_len = (u32)args_len,
         .given = (u32)handles,
         .given_count = given == KWAST_NO_HANDLE ? 1 : 2,
+        .isolation = isolation,
         .reason = (u32)reason,
         .reason_len = sizeof reason,
     };
@@ -163,6 +165,16 @@ static void do_spawn(void) {
     close((int)child);
 }
 
+// Children in protection domains of their own.
+static void spawn_apart(void) {
+    isolation = KWAST_ISOLATION_DOMAIN;
+}
+
+static void serve_scheme_apart(void) {
+    spawn_apart();
+    serve_scheme();
+}
+
 static const struct {
     const char *name;
     void (*prepare)(void);
@@ -178,6 +190,8 @@ static const struct {
     {"map-64k", serve_scheme, do_map_64k},
     {"copy-64k", nothing, do_copy_64k},
     {"spawn", nothing, do_spawn},
+    {"call-domain", serve_scheme_apart, do_call},
+    {"spawn-domain", spawn_apart, do_spawn},
 };
 
 [[noreturn]] static void measure(const char *name, usize operation, u64 count, u64 batches) {

@@ -181,6 +181,12 @@ MUST_USE enum status arch_copy_to(struct virt_addr to, const void *from, usize l
 MUST_USE enum status arch_copy_between(struct virt_addr to, struct virt_addr from, usize len);
 MUST_USE enum status arch_fill(struct virt_addr to, u8 byte, usize len);
 
+// The same for a number of words that the compiler knows, where the port has that inline: `words`
+// words from one of the two to the other.
+MUST_USE static inline enum status arch_copy_words_from(void *to, struct virt_addr from, u32 words);
+MUST_USE static inline enum status arch_copy_words_to(struct virt_addr to, const void *from,
+                                                      u32 words);
+
 // -- CPUs, interrupts, time ---------------------------------------------------------------------
 
 u32 arch_cpu_id(void); // 0: the one that boots; valid with preemption off
@@ -372,4 +378,24 @@ void upcall_log(const char *text); // one line of the kernel log, without newlin
 
 #ifdef ARCH_INLINE_HEADER
 #include ARCH_INLINE_HEADER
+#endif
+
+#ifndef ARCH_HAS_COPY_WORDS
+static inline enum status arch_copy_words_from(void *to, struct virt_addr from, u32 words) {
+    return arch_copy_from(to, from, (usize)words * sizeof(u64));
+}
+
+static inline enum status arch_copy_words_to(struct virt_addr to, const void *from, u32 words) {
+    return arch_copy_to(to, from, (usize)words * sizeof(u64));
+}
+#else
+__attribute__((always_inline)) static inline enum status
+arch_copy_words_from(void *to, struct virt_addr from, u32 words) {
+    return arch_copy_words((uptr)to, from.value, words);
+}
+
+__attribute__((always_inline)) static inline enum status
+arch_copy_words_to(struct virt_addr to, const void *from, u32 words) {
+    return arch_copy_words(to.value, (uptr)from, words);
+}
 #endif

@@ -58,6 +58,13 @@ MUST_USE enum status handle_get(struct handle_table *table, u32 number, struct h
 MUST_USE enum status handle_get_object(struct handle_table *table, u32 number, u64 *rights,
                                        struct object **out);
 
+// The open handle itself, or NULL: for who is alone with the table, until it lets others at it.
+static inline const struct handle *handle_peek(const struct handle_table *table, u32 number) {
+    if (handle_is_beyond(table, number) || table->slots[number].object == NULL)
+        return NULL;
+    return &table->slots[number];
+}
+
 // Copies the first `size` bytes of a preopened directory's name; *len_bytes is its whole length.
 // ERR_BAD_HANDLE: not open, or not preopened.
 MUST_USE enum status handle_preopen_name(struct handle_table *table, u32 number, char *to,

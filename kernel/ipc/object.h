@@ -53,6 +53,9 @@ struct object_times {
     u32 flags; // enum times_flags
 };
 
+// Which end of a scheme an object is, if any (scheme.h).
+enum scheme_end : u8 { SCHEME_END_NONE, SCHEME_END_SERVER, SCHEME_END_CHANNEL };
+
 enum poll_events { POLL_READABLE = 1, POLL_WRITABLE = 2, POLL_HANGUP = 4 };
 
 struct object;
@@ -113,7 +116,7 @@ struct object_ops {
     // What would not block now; never blocks. *available: bytes to read. [always ready]
     u32 (*poll)(struct object *object, u64 *available);
 
-    // The queue that is woken when poll's answer may have changed. [never changes]
+    // The queue that is woken when poll's answer may have changed, or NULL. [never changes]
     struct wait_queue *(*poll_queue)(struct object *object);
 };
 
@@ -122,6 +125,7 @@ struct object {
     u32 ref_count; // atomic
     enum object_type type;
     bool is_terminal;
+    enum scheme_end scheme_end;
 };
 
 void object_init(struct object *object, const struct object_ops *ops, enum object_type type);

@@ -9,9 +9,11 @@
 
 #include "base/assert.h"
 #include "base/math.h"
+#include "kernel/ipc/ready.h"
 #include "kernel/ipc/remote_file.h"
 #include "kernel/mm/heap.h"
-#include "kernel/sched/thread.h"
+#include "kernel/sched/lend.h"
+#include "kernel/sched/park.h"
 #include "kernel/sched/trace.h"
 
 struct server_end {
@@ -30,6 +32,7 @@ void scheme_release(struct scheme *scheme) {
     if (before != 1)
         return;
     ASSERT(list_is_empty(&scheme->pending) && list_is_empty(&scheme->closed));
+    ASSERT(list_is_empty(&scheme->receivers));
     for (u32 i = 0; i < scheme->chunk_count; i++)
         kfree(scheme->chunks[i], sizeof *scheme->chunks[i]);
     kfree(scheme, sizeof *scheme);
@@ -45,27 +48,42 @@ struct scheme_call *slot_detach_locked(struct call_slot *slot) {
     return call;
 }
 
-static void call_done(struct scheme_call *call) {
-    wait_lock(&call->done);
+// Nobody but its caller knows it from now on. Returns the caller where it sleeps, claimed. If it is
+// awake it looks under the lock, which is held: so the call is there either way.
+static struct thread *call_done_locked(struct scheme_call *call) {
+    struct thread *caller = call->caller;
+    bool is_asleep = park_claim(caller);
     call->is_done = true;
-    wake_one_locked(&call->done);
-    wait_unlock(&call->done); // from here on its caller may return
+    return is_asleep ? caller : NULL;
+}
+
+static void run_if_any(struct thread *claimed) {
+    if (claimed != NULL)
+        park_run(claimed);
+}
+
+struct thread *call_finish_claim_locked(struct scheme *scheme, struct scheme_call *call,
+                                        enum status result) {
+    ASSERT(spin_is_held(&scheme->queue.lock));
+    ASSERT(call->slot == NULL && list_is_empty(&call->link) && !call->is_finishing);
+    (void)scheme;
+    if (__builtin_expect(priority_is_lent(call->caller), 0))
+        priority_take_back(call->caller);
+    call->result = result;
+    call->is_finishing = true;
+    return call->pins == 0 ? call_done_locked(call) : NULL;
 }
 
 void call_finish_locked(struct scheme *scheme, struct scheme_call *call, enum status result) {
-    ASSERT(spin_is_held(&scheme->queue.lock));
-    ASSERT(call->slot == NULL && list_is_empty(&call->link) && !call->is_finishing);
-    call->result = result;
-    call->is_finishing = true;
-    if (call->pins == 0)
-        call_done(call);
+    run_if_any(call_finish_claim_locked(scheme, call, result));
 }
 
 void call_unpin_locked(struct scheme *scheme, struct scheme_call *call) {
     ASSERT(spin_is_held(&scheme->queue.lock));
     ASSERT(call->pins != 0);
+    (void)scheme;
     if (--call->pins == 0 && call->is_finishing)
-        call_done(call);
+        run_if_any(call_done_locked(call));
 }
 
 static void fail_pending_locked(struct scheme *scheme, enum status result) {
@@ -91,6 +109,7 @@ static struct channel *channel_of(struct object *object) {
 
 static void channel_free(struct channel *channel) {
     struct scheme *scheme = channel->scheme;
+    ready_release(channel->ready);
     kfree(channel, sizeof *channel);
     scheme_release(scheme);
 }
@@ -158,10 +177,6 @@ static const struct object_ops server_end_ops = {
     .poll_queue = server_end_poll_queue,
 };
 
-bool scheme_is_server(const struct object *object) {
-    return object->ops == &server_end_ops;
-}
-
 enum status scheme_create(struct bytes name, struct object **server) {
     if (name.len == 0 || name.len > SCHEME_NAME_MAX)
         return ERR_INVALID;
@@ -176,13 +191,38 @@ enum status scheme_create(struct bytes name, struct object **server) {
     memcpy(scheme->name, name.data, name.len);
     wait_queue_init(&scheme->queue);
     scheme->epoch = 1;
+    list_init(&scheme->receivers);
     list_init(&scheme->pending);
     list_init(&scheme->closed);
-    list_init(&scheme->free);
     object_init(&end->object, &server_end_ops, OBJECT_PLAIN);
+    end->object.scheme_end = SCHEME_END_SERVER;
     end->scheme = scheme;
     *server = &end->object;
     return OK;
+}
+
+// -- Servers that wait ----------------------------------------------------------------------------
+
+// Takes out a thread that waits for a call, claimed; of this serving, or any if it is NULL. One
+// that cannot be claimed is awake, and about to look for itself.
+static struct receiver *receiver_claim_locked(struct scheme *scheme,
+                                              const struct serving *serving) {
+    LIST_FOR_EACH(node, &scheme->receivers) {
+        struct receiver *receiver = container_of(node, struct receiver, link);
+        if ((serving == NULL || receiver->serving == serving) && park_claim(receiver->thread)) {
+            list_remove(&receiver->link);
+            return receiver;
+        }
+    }
+    return NULL;
+}
+
+void receiver_tell_locked(struct scheme *scheme, const struct serving *serving) {
+    ASSERT(spin_is_held(&scheme->queue.lock));
+    struct receiver *receiver = receiver_claim_locked(scheme, serving);
+    if (receiver != NULL)
+        park_run(receiver->thread);
+    wake_all_locked(&scheme->queue); // who polls
 }
 
 // -- Channels ------------------------------------------------------------------------------------
@@ -195,7 +235,7 @@ static void channel_destroy(struct object *object) {
     bool is_news = !scheme->is_closed && channel->epoch == scheme->epoch;
     if (is_news) {
         list_push_back(&scheme->closed, &channel->closed);
-        wake_one_locked(&scheme->queue);
+        receiver_tell_locked(scheme, NULL);
     }
     wait_unlock(&scheme->queue);
     if (!is_news)
@@ -208,8 +248,23 @@ static const struct object_ops plain_channel_ops = {
     .stat = scheme_end_stat,
 };
 
+static u32 channel_poll(struct object *object, u64 *available) {
+    struct channel *channel = channel_of(object);
+    if (channel->ready != NULL)
+        return ready_poll(channel->ready, available);
+    *available = 0;
+    return POLL_READABLE | POLL_WRITABLE;
+}
+
+static struct wait_queue *channel_poll_queue(struct object *object) {
+    struct channel *channel = channel_of(object);
+    return channel->ready != NULL ? ready_queue(channel->ready) : NULL;
+}
+
 static const struct object_ops file_channel_ops = {
     .destroy = channel_destroy,
+    .poll = channel_poll,
+    .poll_queue = channel_poll_queue,
     .remote_call = scheme_remote_call,
     REMOTE_FILE_OPS,
 };
@@ -233,16 +288,13 @@ static const struct object_ops *channel_ops_of(enum object_type type) {
     }
 }
 
-bool scheme_is_channel(const struct object *object) {
-    return object->ops->destroy == channel_destroy;
-}
-
 static enum status channel_create(struct scheme *scheme, u64 value, u64 epoch,
                                   enum object_type type, struct object **out) {
     struct channel *channel = kmalloc(sizeof *channel);
     if (channel == NULL)
         return ERR_NO_MEMORY;
     object_init(&channel->object, channel_ops_of(type), type);
+    channel->object.scheme_end = SCHEME_END_CHANNEL;
     channel->scheme = scheme;
     channel->value = value;
     channel->epoch = epoch;
@@ -261,6 +313,22 @@ enum status scheme_channel(struct object *server, u64 value, enum object_type ty
     return channel_create(scheme, value, epoch, type, channel);
 }
 
+enum status scheme_pollable(struct object *server, u64 value, enum object_type type,
+                            struct object **channel, struct object **ready) {
+    struct ready *shared;
+    enum status status = ready_create(ready, &shared);
+    if (status != OK)
+        return status;
+    status = scheme_channel(server, value, type, channel);
+    if (status == OK) {
+        container_of(*channel, struct channel, object)->ready = shared;
+        return OK;
+    }
+    object_release(*ready);
+    ready_release(shared);
+    return status;
+}
+
 enum status scheme_root(struct object *server, enum object_type type, struct object **channel) {
     return channel_create(scheme_of_server(server), 0, 0, type, channel);
 }
@@ -273,21 +341,21 @@ static void call_prepare(struct scheme_call *call, const struct channel *channel
     ASSERT(is_for_all(call) && is_for_all(call->bytes.kernel));
     for (u32 i = 0; i < call->grant_count; i++)
         ASSERT(is_for_all(call->grants[i].kernel));
-    wait_queue_init(&call->done);
-    spin_init(&call->done.lock, LOCK_CALL, "call");
     list_init(&call->link);
     call->granted.object = NULL;
-    call->is_done = false;
+    call->caller = thread_current();
     call->is_finishing = false;
+    call->is_done = false;
     call->pins = 0;
     call->mapped_count = 0;
     call->slot = NULL;
     call->value = channel->value;
     call->epoch = channel->epoch;
-    call->caller = thread_current()->id;
 }
 
-static enum status submit(struct scheme *scheme, struct scheme_call *call) {
+// Hands the call over to a server that waits: *server, claimed. Or to the next one that comes.
+static enum status submit(struct scheme *scheme, struct scheme_call *call, struct thread **server) {
+    *server = NULL;
     enum status status = OK;
     wait_lock(&scheme->queue);
     if (scheme->is_closed)
@@ -295,52 +363,73 @@ static enum status submit(struct scheme *scheme, struct scheme_call *call) {
     else if (call->epoch != 0 && call->epoch != scheme->epoch)
         status = ERR_PEER_DIED;
     if (status == OK) {
-        thread_count_call(thread_current());
+        thread_count_call(call->caller);
         trace(TRACE_CALL, 0, call->operation, 0);
-        list_push_back(&scheme->pending, &call->link);
-        wake_one_locked(&scheme->queue);
     }
-    wait_unlock(&scheme->queue);
+    struct receiver *receiver = status == OK ? receiver_claim_locked(scheme, NULL) : NULL;
+    if (receiver != NULL) {
+        receiver_take_locked(receiver, call);
+        *server = receiver->thread;
+    } else if (status == OK) {
+        list_push_back(&scheme->pending, &call->link);
+        wake_all_locked(&scheme->queue); // who polls
+    }
+    spin_unlock(&scheme->queue.lock);
     return status;
 }
 
 // Takes the call back, unless its end has begun already: whoever is in the middle of that finishes.
 static void withdraw(struct scheme *scheme, struct scheme_call *call, enum status result) {
     wait_lock(&scheme->queue);
+    if (!call->is_finishing) {
+        call->result = result;
+        call->is_finishing = true;
+        call->is_done = call->pins == 0;
+        priority_take_back(call->caller);
+    }
     if (!list_is_empty(&call->link)) {
         trace(TRACE_CANCEL, 0, 0, 0);
         list_remove(&call->link);
-        call_finish_locked(scheme, call, result);
     } else if (call->slot != NULL) {
         trace(TRACE_CANCEL, 0, 0, 0);
         struct call_slot *slot = call->slot;
         list_push_back(&slot->serving->cancelled, &slot->told_link);
         scheme->cancelled_count++;
-        call_finish_locked(scheme, slot_detach_locked(slot), result);
-        wake_all_locked(&scheme->queue); // the one that received it may not be the first
+        slot_detach_locked(slot);
+        receiver_tell_locked(scheme, slot->serving);
     }
     wait_unlock(&scheme->queue);
+}
+
+static bool is_done(struct scheme *scheme, const struct scheme_call *call) {
+    wait_lock(&scheme->queue);
+    bool done = call->is_done;
+    wait_unlock(&scheme->queue);
+    return done;
+}
+
+// Waits on, when the wait has ended with `status` and without the call's end.
+static void wait_on(struct scheme *scheme, struct scheme_call *call, u64 deadline_ns,
+                    enum status status) {
+    while (status == ERR_WOULD_BLOCK && !is_done(scheme, call))
+        status = park(deadline_ns);
+    if (status == OK || status == ERR_WOULD_BLOCK)
+        return;
+    withdraw(scheme, call, status);
+    while (!is_done(scheme, call)) // for the end of a copy: soon
+        park_for_sure();
 }
 
 enum status scheme_call(struct object *object, struct scheme_call *call, u64 deadline_ns) {
     struct channel *channel = channel_of(object);
     call_prepare(call, channel);
-    enum status status = submit(channel->scheme, call);
+    struct thread *server;
+    enum status status = submit(channel->scheme, call, &server);
     if (status != OK)
         return status;
-
-    wait_lock(&call->done);
-    while (!call->is_done && status == OK)
-        status = wait_locked(&call->done, deadline_ns);
-    bool is_done = call->is_done;
-    wait_unlock(&call->done);
-    if (!is_done) {
-        withdraw(channel->scheme, call, status);
-        wait_lock(&call->done);
-        while (!call->is_done) // for the end of a copy: soon
-            wait_for_sure_locked(&call->done);
-        wait_unlock(&call->done);
-    }
+    status = server != NULL ? park_and_run(server, deadline_ns) : park(deadline_ns);
+    if (status != OK)
+        wait_on(channel->scheme, call, deadline_ns, status);
     scheme_take_back(channel->scheme, call);
     trace(TRACE_RETURN, 0, call->result, 0);
     return call->result;

@@ -56,9 +56,19 @@ MUST_USE enum status scheme_channel(struct object *server, u64 value, enum objec
 MUST_USE enum status scheme_root(struct object *server, enum object_type type,
                                  struct object **channel);
 
+// The same as scheme_channel, of which poll knows what the server says by *ready, a reference to
+// its end of that (ready.h).
+MUST_USE enum status scheme_pollable(struct object *server, u64 value, enum object_type type,
+                                     struct object **channel, struct object **ready);
+
 // Whether an object is one of the two.
-bool scheme_is_server(const struct object *object);
-bool scheme_is_channel(const struct object *object);
+static inline bool scheme_is_server(const struct object *object) {
+    return object->scheme_end == SCHEME_END_SERVER;
+}
+
+static inline bool scheme_is_channel(const struct object *object) {
+    return object->scheme_end == SCHEME_END_CHANNEL;
+}
 
 // -- Calling -------------------------------------------------------------------------------------
 
@@ -77,19 +87,18 @@ struct scheme_call {
     u32 answer;            // the server's word for how it went; 0 is success
     struct handle granted; // its object is NULL when there is none; the reference is the caller's
 
-    // scheme.c's own.
-    struct wait_queue done;
-    enum status result;     // under done.lock
-    bool is_done;           // likewise
-    bool is_finishing;      // under the scheme's lock: done when the last pin goes
-    u32 pins;               // under the scheme's lock: copies under way
+    // scheme.c's own, under the scheme's lock:
+    struct thread *caller;
+    enum status result;
+    bool is_finishing;      // done when the last pin goes
+    bool is_done;           // nobody but the caller knows it any more
+    u32 pins;               // copies under way
     struct list link;       // in the scheme's pending calls
     struct list mapped;     // under the scheme's lock: what servers have mapped of the grants,
     u32 mapped_count;       // if that is not 0; atomic
     struct call_slot *slot; // once received
     u64 value;              // the channel's
     u64 epoch;
-    u32 caller; // the thread, for traces
 };
 
 // Operations below SCHEME_FIRST_OPERATION are the kernel's.
@@ -123,12 +132,13 @@ void scheme_party_init(struct scheme_party *party, struct handle_table *handles)
 // The process is ending: no thread of it is in here. What it had received fails.
 void scheme_party_fini(struct scheme_party *party);
 
+// In the order in which programs get it, as far as words that are always there.
 struct scheme_request {
     u64 number; // names it towards this scheme; 0 when no reply is due
     u64 value;  // of the channel
+    u64 words[SCHEME_WORDS];
     u32 operation;
     u32 bytes_len;
-    u64 words[SCHEME_WORDS];
     u32 grant_count;
     u32 handle_count;
     struct {
@@ -151,10 +161,25 @@ struct scheme_reply {
     struct handle handle; // object NULL: none. Taken over on OK
 };
 
+// What scheme_reply_receive takes.
+struct scheme_served {
+    u64 number;
+    u32 answer;
+    const u64 *words;
+    struct grant bytes; // as scheme_receive has them
+    u64 deadline_ns;
+    struct scheme_request request;
+};
+
 // ERR_NOT_FOUND: there is no such call, or another party received it. A call that was cancelled is
 // answered like any other.
 MUST_USE enum status scheme_reply(struct object *server, struct scheme_party *party, u64 number,
                                   const struct scheme_reply *reply);
+
+// Replies, and then receives: the way on which a call costs least, for the caller goes on where
+// this thread falls asleep. When replying fails, nothing is received.
+MUST_USE enum status scheme_reply_receive(struct object *server, struct scheme_party *party,
+                                          struct scheme_served *served);
 
 // Copies between grant `index` of a received call, from `offset`, and `local`: towards the grant
 // when that is GRANT_READ, from it when it is GRANT_WRITE; all of `local`. ERR_NOT_FOUND as above,

@@ -3,15 +3,22 @@
 //
 // Where a call is, always under the scheme's lock (that of `queue`):
 //
-//   pending      linked in scheme.pending; slot NULL
-//   received     in a slot, which is linked in the serving of the party that received it
+//   pending      linked in scheme.pending; slot NULL. No server waits then
+//   received     in a slot, which names the serving of the party that received it
 //   finishing    in neither: answered or taken back, while a copy is under way (pins)
 //   done         nobody but its caller knows it any more
 //
 // A slot outlives its call when that is taken back: it is then linked in `cancelled` as well, until
 // the server has been told, and free when the server has replied.
 //
-// Locks: party.lock, then scheme.queue's, then the call's.
+// A server's thread that waits lies in scheme.receivers, asleep (kernel/sched/park.h). Who calls
+// hands the call over to it then and there: in its slot, and described in its request. A thread
+// that is to look for other news is taken out and woken without a call.
+//
+// Whoever ends a call hands that over to its caller in the same way. So a caller that wakes up with
+// an answer needs no lock; every other one looks under the lock whether its call is done.
+//
+// Locks: party.lock, then scheme.queue's. The queue is where those are told who poll.
 
 #include "kernel/ipc/map_set.h"
 #include "kernel/ipc/scheme.h"
@@ -20,10 +27,10 @@ struct serving;
 
 struct call_slot {
     struct scheme_call *call; // NULL: taken back
-    struct serving *serving;  // who received it; NULL: free
+    struct serving *serving;  // who received it; NULL: free, or a receiver's
     u32 index;
-    u32 generation;        // counts its uses, so that numbers do not come again soon
-    struct list link;      // in scheme.free, or serving.received
+    u32 generation; // counts its uses, so that numbers do not come again soon
+    struct call_slot *next_free;
     struct list told_link; // in serving.cancelled
 };
 
@@ -34,28 +41,42 @@ struct slot_chunk {
     struct call_slot slots[SLOTS_IN_CHUNK];
 };
 
+// A thread that receives, in memory that it lends (thread_lend).
+struct receiver {
+    struct list link; // in scheme.receivers
+    struct thread *thread;
+    struct serving *serving;
+    struct call_slot *slot;   // for the call that comes; NULL: none yet, or used
+    struct scheme_call *call; // pinned: there is something to deliver; or NULL
+    u32 caller_id;            // for the trace; 0: no call
+    struct scheme_request request;
+};
+
 struct scheme {
-    u32 ref_count; // atomic: the server end, channels, servings
-    char name[SCHEME_NAME_MAX + 1];
-    struct wait_queue queue; // servers wait here
+    u32 ref_count;  // atomic: the server end, channels, servings
+    bool is_closed; // under queue.lock: the server end is gone
+    struct wait_queue queue;
 
     // Under queue.lock:
-    bool is_closed;      // the server end is gone
-    u64 epoch;           // counts parties that went; from 1
-    struct list pending; // calls, first come first
-    struct list closed;  // channels without a holder that the server has not been told of
-    struct list free;    // slots
-    u32 cancelled_count; // slots in all servings' `cancelled`
+    u64 epoch;             // counts parties that went; from 1
+    struct list receivers; // the latest first
+    struct list pending;   // calls, first come first
+    struct list closed;    // channels without a holder that the server has not been told of
+    struct call_slot *free;
+    struct serving *last; // that was received for, as a guess; or NULL
+    u32 cancelled_count;  // slots in all servings' `cancelled`
     u32 chunk_count;
     struct slot_chunk *chunks[CHUNKS_MAX];
+    char name[SCHEME_NAME_MAX + 1];
 };
 
 struct channel {
     struct object object;
     struct scheme *scheme;
     u64 value;
-    u64 epoch;          // 0: the root, which every server knows
-    struct list closed; // in scheme.closed
+    u64 epoch;           // 0: the root, which every server knows
+    struct list closed;  // in scheme.closed
+    struct ready *ready; // what poll knows; NULL: always ready
 };
 
 // What a party received from one scheme.
@@ -64,19 +85,33 @@ struct serving {
     struct scheme_party *party;
     struct list party_link; // under party.lock
 
-    // Under the scheme's lock:
-    struct list received;  // slots
-    struct list cancelled; // slots that the party is to be told of
+    struct list cancelled; // under the scheme's lock: slots that the party is to be told of
 };
+
+static inline void words_copy(u64 *to, const u64 *from) {
+    for (u32 i = 0; i < SCHEME_WORDS; i++)
+        to[i] = from[i];
+}
 
 // The two sides' common ground, all in scheme.c.
 void scheme_retain(struct scheme *scheme);
 void scheme_release(struct scheme *scheme);
 struct scheme *scheme_of_server(struct object *server);
 
-// Ends a call that is in no list and no slot any more, now or when its last pin goes. `call` may be
-// gone on return.
+// Ends another thread's call that is in no list and no slot any more, now or when its last pin
+// goes. `call` may be gone on return.
 void call_finish_locked(struct scheme *scheme, struct scheme_call *call, enum status result);
+
+// The same, but the caller is not run where it sleeps: it is claimed, and returned; or NULL.
+struct thread *call_finish_claim_locked(struct scheme *scheme, struct scheme_call *call,
+                                        enum status result);
+
+// Has a waiting server's thread look for news: one of this serving, or any if it is NULL.
+void receiver_tell_locked(struct scheme *scheme, const struct serving *serving);
+
+// Puts the call into the slot of a thread that is claimed, or runs here, and describes it to that.
+// It is pinned in receiver->call if there is something to deliver with it.
+void receiver_take_locked(struct receiver *receiver, struct scheme_call *call);
 
 // A copy has ended. `call` may be gone on return.
 void call_unpin_locked(struct scheme *scheme, struct scheme_call *call);

@@ -7,7 +7,8 @@
 #include "base/math.h"
 #include "kernel/ipc/scheme_internal.h"
 #include "kernel/mm/heap.h"
-#include "kernel/sched/thread.h"
+#include "kernel/sched/lend.h"
+#include "kernel/sched/park.h"
 #include "kernel/sched/trace.h"
 
 #define COPY_AT_ONCE (64 * KIB) // how long a caller that has been killed may have to wait
@@ -55,7 +56,6 @@ static enum status serving_get(struct scheme_party *party, struct scheme *scheme
     fresh->scheme = scheme;
     fresh->party = party;
     list_init(&fresh->party_link);
-    list_init(&fresh->received);
     list_init(&fresh->cancelled);
     scheme_retain(scheme);
     *out = serving_enter(party, scheme, fresh);
@@ -66,15 +66,37 @@ static enum status serving_get(struct scheme_party *party, struct scheme *scheme
     return OK;
 }
 
-static void slot_free_locked(struct scheme *scheme, struct call_slot *slot) {
+static struct call_slot *slot_at(const struct scheme *scheme, u64 index) {
+    return &scheme->chunks[index / SLOTS_IN_CHUNK]->slots[index % SLOTS_IN_CHUNK];
+}
+
+// A free slot, or NULL.
+static struct call_slot *slot_take_locked(struct scheme *scheme) {
+    struct call_slot *slot = scheme->free;
+    if (slot != NULL)
+        scheme->free = slot->next_free;
+    return slot;
+}
+
+static void slot_put_locked(struct scheme *scheme, struct call_slot *slot) {
+    ASSERT(slot->call == NULL && slot->serving == NULL);
+    slot->next_free = scheme->free;
+    scheme->free = slot;
+}
+
+// The call that was in it has gone, and so has what is to be told about that.
+static void slot_clear_locked(struct scheme *scheme, struct call_slot *slot) {
     ASSERT(slot->call == NULL);
     if (!list_is_empty(&slot->told_link)) {
         list_remove(&slot->told_link);
         scheme->cancelled_count--;
     }
-    list_remove(&slot->link);
     slot->serving = NULL;
-    list_push_front(&scheme->free, &slot->link);
+}
+
+static void slot_free_locked(struct scheme *scheme, struct call_slot *slot) {
+    slot_clear_locked(scheme, slot);
+    slot_put_locked(scheme, slot);
 }
 
 // The server that opened them is gone, so calls on its channels have no meaning any more.
@@ -94,8 +116,12 @@ static void serving_end(struct serving *serving) {
     list_init(&closed);
     wait_lock(&scheme->queue);
     scheme->epoch++;
-    while (!list_is_empty(&serving->received)) {
-        struct call_slot *slot = container_of(serving->received.next, struct call_slot, link);
+    if (scheme->last == serving)
+        scheme->last = NULL;
+    for (u32 i = 0; i < scheme->chunk_count * SLOTS_IN_CHUNK; i++) {
+        struct call_slot *slot = slot_at(scheme, i);
+        if (slot->serving != serving)
+            continue;
         if (slot->call != NULL)
             call_finish_locked(scheme, slot_detach_locked(slot), ERR_PEER_DIED);
         slot_free_locked(scheme, slot);
@@ -151,7 +177,7 @@ static struct call_slot *slot_find_locked(struct scheme *scheme, const struct sc
     u64 index = (number & UINT32_MAX) - 1;
     if (index >= (u64)scheme->chunk_count * SLOTS_IN_CHUNK)
         return NULL;
-    struct call_slot *slot = &scheme->chunks[index / SLOTS_IN_CHUNK]->slots[index % SLOTS_IN_CHUNK];
+    struct call_slot *slot = slot_at(scheme, index);
     bool is_its = slot->serving != NULL && slot->serving->party == party;
     return is_its && number_of(slot) == number ? slot : NULL;
 }
@@ -216,12 +242,11 @@ static enum status add_slots(struct scheme *scheme) {
         return ERR_NO_MEMORY;
     wait_lock(&scheme->queue);
     bool fits = scheme->chunk_count < CHUNKS_MAX;
-    for (u32 i = 0; fits && i < SLOTS_IN_CHUNK; i++) {
+    for (u32 i = SLOTS_IN_CHUNK; fits && i-- != 0;) { // so that they are taken in order
         struct call_slot *slot = &chunk->slots[i];
         slot->index = scheme->chunk_count * SLOTS_IN_CHUNK + i;
-        list_init(&slot->link);
         list_init(&slot->told_link);
-        list_push_back(&scheme->free, &slot->link);
+        slot_put_locked(scheme, slot);
     }
     if (fits)
         scheme->chunks[scheme->chunk_count++] = chunk;
@@ -246,39 +271,39 @@ static void take_closed_locked(struct scheme *scheme, struct scheme_request *out
     list_push_back(to, node);
 }
 
-// Takes the first call. It is pinned and returned if there is something to deliver with it.
-static struct scheme_call *take_call_locked(struct scheme *scheme, struct serving *serving,
-                                            struct scheme_request *out) {
-    struct scheme_call *call =
-        container_of(list_pop_front(&scheme->pending), struct scheme_call, link);
-    struct call_slot *slot = container_of(list_pop_front(&scheme->free), struct call_slot, link);
-    thread_count_served(thread_current());
-    trace(TRACE_RECEIVE, call->caller, call->operation, 0);
+void receiver_take_locked(struct receiver *receiver, struct scheme_call *call) {
+    struct call_slot *slot = receiver->slot;
+    ASSERT(slot->call == NULL && slot->serving == NULL);
+    thread_count_served(receiver->thread);
+    receiver->caller_id = call->caller->id;
+    if (__builtin_expect(priority_is_above(call->caller, receiver->thread), 0))
+        priority_lend(call->caller, receiver->thread);
+    receiver->slot = NULL;
     slot->generation++;
-    slot->serving = serving;
+    slot->serving = receiver->serving;
     slot->call = call;
-    list_push_back(&serving->received, &slot->link);
     call->slot = slot;
+    struct scheme_request *out = &receiver->request;
     out->number = number_of(slot);
     out->value = call->value;
+    words_copy(out->words, call->words);
     out->operation = call->operation;
     out->bytes_len = (u32)call->bytes.len;
     out->grant_count = call->grant_count;
     out->handle_count = 0;
-    memcpy(out->words, call->words, sizeof out->words);
     for (u32 i = 0; i < call->grant_count; i++) {
         out->grants[i].len = call->grants[i].len;
         out->grants[i].access = call->grants[i].access;
     }
     if (call->bytes.len == 0 && call->handle_count == 0)
-        return NULL;
+        return;
     call->pins = 1;
-    return call;
+    receiver->call = call;
 }
 
 // Moves what comes with a call over: inline bytes, and handles into the party's table.
-static enum status deliver(struct scheme_call *call, struct scheme_party *party,
-                           const struct grant *bytes, struct scheme_request *out) {
+static enum status move_over(struct scheme_call *call, struct scheme_party *party,
+                             const struct grant *bytes, struct scheme_request *out) {
     enum status status = OK;
     u64 len = min_u64(call->bytes.len, bytes->len);
     if (len != 0)
@@ -311,67 +336,188 @@ static void refuse(struct scheme *scheme, struct scheme_party *party, struct sch
     wait_unlock(&scheme->queue);
 }
 
-static bool has_news_locked(const struct scheme *scheme, const struct serving *serving) {
-    return !list_is_empty(&serving->cancelled) || !list_is_empty(&scheme->closed) ||
-           !list_is_empty(&scheme->pending);
+// Delivers a call that was received pinned, and unpins it.
+static enum status deliver(struct receiver *receiver, struct scheme_party *party,
+                           const struct grant *bytes) {
+    struct scheme *scheme = receiver->serving->scheme;
+    enum status status = move_over(receiver->call, party, bytes, &receiver->request);
+    if (status != OK) {
+        refuse(scheme, party, &receiver->request, status);
+        receiver->caller_id = 0;
+    }
+    call_unpin(scheme, receiver->call);
+    receiver->call = NULL;
+    return status;
 }
 
-// Takes what is next: a piece of news, then *call is NULL, or a call that something is to be moved
-// for, which is pinned. ERR_WOULD_BLOCK: there is no slot for a call.
-static enum status take(struct scheme *scheme, struct serving *serving, u64 deadline_ns,
-                        struct scheme_request *out, struct scheme_call **call) {
+// Answers the call in the slot, if it is still there, and clears that. Returns the call's caller,
+// claimed, if it is to be run.
+static struct thread *answer_locked(struct scheme *scheme, struct call_slot *slot, u32 answer,
+                                    const u64 *words, const struct handle *handle) {
+    struct thread *caller = NULL;
+    if (slot->call != NULL) {
+        struct scheme_call *call = slot_detach_locked(slot);
+        trace(TRACE_REPLY, call->caller->id, 0, 0);
+        call->answer = answer;
+        words_copy(call->words, words);
+        if (handle != NULL)
+            call->granted = *handle;
+        caller = call_finish_claim_locked(scheme, call, OK);
+    }
+    slot_clear_locked(scheme, slot);
+    return caller;
+}
+
+static void request_copy(struct scheme_request *to, const struct scheme_request *from) {
+    to->number = from->number;
+    to->value = from->value;
+    words_copy(to->words, from->words);
+    to->operation = from->operation;
+    to->bytes_len = from->bytes_len;
+    to->grant_count = from->grant_count;
+    to->handle_count = from->handle_count;
+    for (u32 i = 0; i < from->grant_count; i++)
+        to->grants[i] = from->grants[i];
+    for (u32 i = 0; i < from->handle_count; i++)
+        to->handles[i] = from->handles[i];
+}
+
+// -- Waiting for calls ---------------------------------------------------------------------------
+
+// Takes what is next, if anything is. ERR_NOT_FOUND: nothing; ERR_WOULD_BLOCK: there is no slot for
+// a call. A closed channel goes to `closed`.
+static enum status take_locked(struct scheme *scheme, struct receiver *receiver,
+                               struct list *closed) {
+    struct serving *serving = receiver->serving;
+    if (!list_is_empty(&serving->cancelled)) {
+        take_cancelled_locked(serving, &receiver->request);
+    } else if (!list_is_empty(&scheme->closed)) {
+        take_closed_locked(scheme, &receiver->request, closed);
+    } else if (receiver->slot == NULL) {
+        return ERR_WOULD_BLOCK; // not while a call waits
+    } else if (!list_is_empty(&scheme->pending)) {
+        struct list *node = list_pop_front(&scheme->pending);
+        receiver_take_locked(receiver, container_of(node, struct scheme_call, link));
+    } else {
+        return ERR_NOT_FOUND;
+    }
+    return OK;
+}
+
+// Waits until a call has been handed over (OK), or something else has ended the wait. `next`, if it
+// is not NULL, is run. The scheme's lock is let go of while it waits, and not taken again on OK.
+static enum status wait_locked_for_call(struct scheme *scheme, struct receiver *receiver,
+                                        u64 deadline_ns, struct thread *next) {
+    list_push_front(&scheme->receivers, &receiver->link);
+    spin_unlock(&scheme->queue.lock);
+    enum status status = next != NULL ? park_and_run(next, deadline_ns) : park(deadline_ns);
+    if (status == OK && receiver->slot == NULL)
+        return OK;
+    wait_lock(&scheme->queue);
+    if (!list_is_empty(&receiver->link))
+        list_remove(&receiver->link);
+    return status == OK ? ERR_WOULD_BLOCK : status;
+}
+
+// Waits for the next piece of news, then receiver->call is NULL, or for a call; if there is
+// something to be moved for that, it is pinned. The scheme's lock is held, and let go of. `next`,
+// if it is not NULL, is run meanwhile.
+static enum status next_locked(struct scheme *scheme, struct receiver *receiver, u64 deadline_ns,
+                               struct thread *next) {
     struct list closed; // channels to free: at most one
     list_init(&closed);
-    *call = NULL;
-    enum status status = OK;
-    wait_lock(&scheme->queue);
-    while (status == OK && !has_news_locked(scheme, serving)) {
-        if (list_is_empty(&scheme->free))
-            status = ERR_WOULD_BLOCK; // not while a call waits
-        else
-            status = wait_locked(&scheme->queue, deadline_ns);
+    // A thread works for the call that it received last.
+    if (__builtin_expect(priority_is_borrowed(receiver->thread), 0))
+        priority_give_back(receiver->thread);
+    enum status ended = ERR_WOULD_BLOCK; // how the last wait did
+    enum status status;
+    for (;;) {
+        if (receiver->slot == NULL)
+            receiver->slot = slot_take_locked(scheme);
+        status = ended == ERR_KILLED ? ERR_KILLED : take_locked(scheme, receiver, &closed);
+        if (status != ERR_NOT_FOUND)
+            break;
+        status = ended;
+        if (ended != ERR_WOULD_BLOCK)
+            break;
+        ended = wait_locked_for_call(scheme, receiver, deadline_ns, next);
+        if (ended == OK)
+            return OK;
+        next = NULL;
     }
-    if (status == OK) {
-        if (!list_is_empty(&serving->cancelled))
-            take_cancelled_locked(serving, out);
-        else if (!list_is_empty(&scheme->closed))
-            take_closed_locked(scheme, out, &closed);
-        else if (!list_is_empty(&scheme->free))
-            *call = take_call_locked(scheme, serving, out);
-        else
-            status = ERR_WOULD_BLOCK;
-    }
+    if (receiver->slot != NULL)
+        slot_put_locked(scheme, receiver->slot);
+    receiver->slot = NULL;
+    if (next != NULL)
+        park_run(next);
     wait_unlock(&scheme->queue);
     channels_free(&closed);
     return status;
 }
 
-enum status scheme_receive(struct object *server, struct scheme_party *party,
-                           const struct grant *bytes, u64 deadline_ns, struct scheme_request *out) {
-    ASSERT((bytes->access & GRANT_WRITE) != 0);
-    struct scheme *scheme = scheme_of_server(server);
-    struct serving *serving;
-    enum status status = serving_get(party, scheme, &serving);
+// The party's serving. The scheme's lock is held again on return, unless that failed.
+static enum status serving_get_locked(struct scheme *scheme, struct scheme_party *party,
+                                      struct serving **out) {
+    *out = scheme->last;
+    if (*out != NULL && (*out)->party == party)
+        return OK;
+    spin_unlock(&scheme->queue.lock);
+    enum status status = serving_get(party, scheme, out);
     if (status != OK)
         return status;
+    wait_lock(&scheme->queue);
+    scheme->last = *out;
+    return OK;
+}
+
+static struct receiver *receiver_begin(void) {
+    struct receiver *receiver = thread_lend(sizeof *receiver);
+    receiver->thread = thread_current();
+    receiver->slot = NULL;
+    receiver->call = NULL;
+    receiver->caller_id = 0;
+    list_init(&receiver->link);
+    return receiver;
+}
+
+static enum status receiver_end(struct receiver *receiver, enum status status,
+                                struct scheme_request *out) {
+    if (status == OK) {
+        request_copy(out, &receiver->request);
+        if (receiver->caller_id != 0)
+            trace(TRACE_RECEIVE, receiver->caller_id, out->operation, 0);
+    }
+    thread_lend_end();
+    return status;
+}
+
+static enum status receive(struct scheme *scheme, struct scheme_party *party,
+                           const struct grant *bytes, u64 deadline_ns, struct receiver *receiver) {
     for (;;) {
-        struct scheme_call *call;
-        status = take(scheme, serving, deadline_ns, out, &call);
+        wait_lock(&scheme->queue);
+        enum status status = serving_get_locked(scheme, party, &receiver->serving);
+        if (status != OK)
+            return status;
+        status = next_locked(scheme, receiver, deadline_ns, NULL);
         if (status == ERR_WOULD_BLOCK) {
             status = add_slots(scheme);
             if (status == OK)
                 continue;
-            wake_all(&scheme->queue); // what woke this thread is for another one to take
         }
-        if (status != OK || call == NULL)
+        if (status != OK || receiver->call == NULL)
             return status;
-        status = deliver(call, party, bytes, out);
-        if (status != OK)
-            refuse(scheme, party, out, status);
-        call_unpin(scheme, call);
+        status = deliver(receiver, party, bytes);
         if (status == OK)
             return OK;
     }
+}
+
+enum status scheme_receive(struct object *server, struct scheme_party *party,
+                           const struct grant *bytes, u64 deadline_ns, struct scheme_request *out) {
+    ASSERT((bytes->access & GRANT_WRITE) != 0);
+    struct receiver *receiver = receiver_begin();
+    enum status status = receive(scheme_of_server(server), party, bytes, deadline_ns, receiver);
+    return receiver_end(receiver, status, out);
 }
 
 // -- Replying ------------------------------------------------------------------------------------
@@ -379,23 +525,50 @@ enum status scheme_receive(struct object *server, struct scheme_party *party,
 enum status scheme_reply(struct object *server, struct scheme_party *party, u64 number,
                          const struct scheme_reply *reply) {
     struct scheme *scheme = scheme_of_server(server);
-    struct object *unwanted = NULL;
+    bool is_wanted = true;
     party_unmap(party, scheme, number);
     wait_lock(&scheme->queue);
     struct call_slot *slot = slot_find_locked(scheme, party, number);
-    if (slot != NULL && slot->call != NULL) {
-        struct scheme_call *call = slot_detach_locked(slot);
-        trace(TRACE_REPLY, call->caller, 0, 0);
-        call->answer = reply->answer;
-        memcpy(call->words, reply->words, sizeof call->words);
-        call->granted = reply->handle;
-        slot_free_locked(scheme, slot);
-        call_finish_locked(scheme, call, OK);
-    } else if (slot != NULL) {
-        unwanted = reply->handle.object;
-        slot_free_locked(scheme, slot);
+    if (slot != NULL) {
+        is_wanted = slot->call != NULL;
+        struct thread *caller =
+            answer_locked(scheme, slot, reply->answer, reply->words, &reply->handle);
+        slot_put_locked(scheme, slot);
+        if (caller != NULL)
+            park_run(caller);
     }
     wait_unlock(&scheme->queue);
-    object_release(unwanted);
+    if (!is_wanted)
+        object_release(reply->handle.object);
     return slot == NULL ? ERR_NOT_FOUND : OK;
+}
+
+// Answers the call, and receives if that went well.
+static enum status exchange(struct scheme *scheme, struct scheme_party *party,
+                            const struct scheme_served *served, struct receiver *receiver) {
+    party_unmap(party, scheme, served->number);
+    wait_lock(&scheme->queue);
+    struct call_slot *slot = slot_find_locked(scheme, party, served->number);
+    if (slot == NULL) {
+        wait_unlock(&scheme->queue);
+        return ERR_NOT_FOUND;
+    }
+    receiver->serving = slot->serving;
+    receiver->slot = slot;
+    struct thread *caller = answer_locked(scheme, slot, served->answer, served->words, NULL);
+    enum status status = next_locked(scheme, receiver, served->deadline_ns, caller);
+    if (status != OK || receiver->call == NULL)
+        return status;
+    status = deliver(receiver, party, &served->bytes);
+    if (status == OK)
+        return OK;
+    return receive(scheme, party, &served->bytes, served->deadline_ns, receiver);
+}
+
+enum status scheme_reply_receive(struct object *server, struct scheme_party *party,
+                                 struct scheme_served *served) {
+    ASSERT((served->bytes.access & GRANT_WRITE) != 0);
+    struct receiver *receiver = receiver_begin();
+    enum status status = exchange(scheme_of_server(server), party, served, receiver);
+    return receiver_end(receiver, status, &served->request);
 }

@@ -4,6 +4,7 @@
 // before anything changes; what a program's memory says is read once, and checked in the kernel.
 
 #include "abi/kwast/calls.h"
+#include "base/math.h"
 #include "kernel/proc/process.h"
 
 typedef enum status (*kwast_func)(struct process *process, const u64 *args);
@@ -23,6 +24,32 @@ MUST_USE enum status kwast_handle(struct process *process, u64 number, object_te
 MUST_USE enum status kwast_object(struct process *process, u64 number, object_test is, u64 rights,
                                   struct object **out);
 
+// The same for the time of a call: without a reference where nobody else can close the handle
+// meanwhile. kwast_object_return ends it.
+struct lent_object {
+    struct object *object;
+    bool is_retained;
+};
+
+MUST_USE static inline enum status kwast_object_borrow(struct process *process, u64 number,
+                                                       enum scheme_end end, u64 rights,
+                                                       struct lent_object *out) {
+    object_test is = end == SCHEME_END_SERVER ? scheme_is_server : scheme_is_channel;
+    out->is_retained = !process_is_single(process);
+    if (__builtin_expect(out->is_retained, 0))
+        return kwast_object(process, number, is, rights, &out->object);
+    const struct handle *handle = handle_peek(&process->handles, (u32)number);
+    if (handle == NULL)
+        return ERR_BAD_HANDLE;
+    out->object = handle->object;
+    return out->object->scheme_end == end && (rights & ~handle->rights) == 0 ? OK : ERR_DENIED;
+}
+
+static inline void kwast_object_return(const struct lent_object *lent) {
+    if (__builtin_expect(lent->is_retained, 0))
+        object_release(lent->object);
+}
+
 // Puts a handle into the process's table and its number to `out`, or neither. Takes over the
 // reference in either case.
 MUST_USE enum status kwast_give(struct process *process, const struct handle *handle, u64 out);
@@ -30,10 +57,18 @@ MUST_USE enum status kwast_give(struct process *process, const struct handle *ha
 // Copies out of and into the process's memory.
 MUST_USE enum status kwast_get(struct process *process, u64 from, void *to, u64 len);
 MUST_USE enum status kwast_put(struct process *process, u64 to, const void *from, u64 len);
-MUST_USE enum status kwast_check(struct process *process, u64 address, u64 len);
+MUST_USE static inline enum status kwast_check(struct process *process, u64 address, u64 len) {
+    struct guest_memory memory = process_memory(process);
+    return guest_range_ok(&memory, (struct guest_addr){address}, len) ? OK : ERR_FAULT;
+}
 
 // Copies a string of 1 to `max` bytes in.
 MUST_USE enum status kwast_get_text(struct process *process, u64 from, u64 len, u64 max, u8 *to);
 
 // What a timeout means: WAIT_FOREVER when it is negative.
-u64 kwast_deadline(u64 timeout_ns);
+static inline u64 kwast_deadline(u64 timeout_ns) {
+    u64 deadline_ns;
+    if ((i64)timeout_ns < 0 || !add_u64(arch_clock_ns(), timeout_ns, &deadline_ns))
+        return WAIT_FOREVER;
+    return deadline_ns;
+}

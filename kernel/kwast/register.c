@@ -120,18 +120,6 @@ enum status kwast_put(struct process *process, u64 to, const void *from, u64 len
     return guest_write(&memory, (struct guest_addr){to}, from, len);
 }
 
-enum status kwast_check(struct process *process, u64 address, u64 len) {
-    struct guest_memory memory = process_memory(process);
-    return guest_range_ok(&memory, (struct guest_addr){address}, len) ? OK : ERR_FAULT;
-}
-
 enum status kwast_get_text(struct process *process, u64 from, u64 len, u64 max, u8 *to) {
     return len == 0 || len > max ? ERR_INVALID : kwast_get(process, from, to, len);
-}
-
-u64 kwast_deadline(u64 timeout_ns) {
-    u64 deadline_ns;
-    if ((i64)timeout_ns < 0 || !add_u64(arch_clock_ns(), timeout_ns, &deadline_ns))
-        return WAIT_FOREVER;
-    return deadline_ns;
 }

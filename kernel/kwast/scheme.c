@@ -106,6 +106,39 @@ enum status kwast_scheme_root(struct process *process, const u64 *args) {
     return status == OK ? give_channel(process, args[1], &channel, args[2]) : status;
 }
 
+// (server, value, kind, out, ready)
+enum status kwast_scheme_pollable(struct process *process, const u64 *args) {
+    struct object *server;
+    struct handle channel;
+    struct handle ready = {.rights = KWAST_RIGHT_SIGNAL};
+    enum status status =
+        kwast_object(process, args[0], scheme_is_server, KWAST_RIGHT_SERVE, &server);
+    if (status != OK)
+        return status;
+    status = kwast_check(process, args[4], sizeof(u32));
+    if (status == OK)
+        status = args[2] == KWAST_KIND_PLAIN ? ERR_INVALID : channel_handle(args[2], &channel);
+    if (status == OK)
+        status = scheme_pollable(server, args[1], object_type_of(args[2]), &channel.object,
+                                 &ready.object);
+    object_release(server);
+    if (status != OK)
+        return status;
+    u32 number;
+    status = handle_insert(&process->handles, &ready, &number);
+    if (status != OK) {
+        object_release(ready.object);
+        object_release(channel.object);
+        return status;
+    }
+    status = give_channel(process, args[2], &channel, args[3]);
+    if (status == OK)
+        return kwast_put(process, args[4], &number, sizeof number);
+    enum status closed = handle_close(&process->handles, number);
+    (void)closed; // another thread of the process may have closed it
+    return status;
+}
+
 // -- Calling ------------------------------------------------------------------------------------
 
 static enum status get_grants(struct process *process, const struct kwast_call *from,
@@ -114,8 +147,6 @@ static enum status get_grants(struct process *process, const struct kwast_call *
     if (from->grant_count > KWAST_GRANTS_MAX)
         return ERR_INVALID;
     to->grant_count = from->grant_count;
-    if (from->grant_count == 0)
-        return OK;
     enum status status =
         kwast_get(process, from->grants, grants, from->grant_count * sizeof grants[0]);
     for (u32 i = 0; status == OK && i < from->grant_count; i++) {
@@ -135,8 +166,6 @@ static enum status get_handles(struct process *process, const struct kwast_call 
     u32 numbers[KWAST_HANDLES_MAX];
     if (from->handle_count > KWAST_HANDLES_MAX)
         return ERR_INVALID;
-    if (from->handle_count == 0)
-        return OK;
     enum status status =
         kwast_get(process, from->handles, numbers, from->handle_count * sizeof numbers[0]);
     for (u32 i = 0; status == OK && i < from->handle_count; i++) {
@@ -151,52 +180,73 @@ static void release_handles(struct scheme_call *call) {
         object_release(call->handles[i].object);
 }
 
+// What is not in the words: bytes, grants and handles.
+static enum status get_attached(struct process *process, const struct kwast_call *from,
+                                struct scheme_call *to) {
+    if (from->bytes_len > KWAST_BYTES_MAX)
+        return ERR_INVALID;
+    enum status status = kwast_check(process, from->bytes, from->bytes_len);
+    to->bytes = own_memory(process, from->bytes, from->bytes_len, GRANT_READ);
+    if (status == OK)
+        status = get_grants(process, from, to);
+    return status == OK ? get_handles(process, from, to) : status;
+}
+
 static enum status get_call(struct process *process, u64 address, struct kwast_call *from,
                             struct scheme_call *to) {
-    enum status status = kwast_get(process, address, from, sizeof *from);
+    to->bytes.len = 0;
+    to->grant_count = 0;
+    to->handle_count = 0;
+    struct guest_memory memory = process_memory(process);
+    enum status status =
+        guest_read_words(&memory, from, (struct guest_addr){address}, sizeof *from / sizeof(u64));
     if (status != OK)
         return status;
-    if (from->operation < KWAST_FIRST_OPERATION || from->bytes_len > KWAST_BYTES_MAX)
+    if (from->operation < KWAST_FIRST_OPERATION)
         return ERR_INVALID;
     to->operation = from->operation;
-    memcpy(to->words, from->words, sizeof to->words);
-    status = kwast_check(process, from->bytes, from->bytes_len);
-    to->bytes = own_memory(process, from->bytes, from->bytes_len, GRANT_READ);
-    return status == OK ? get_grants(process, from, to) : status;
+    for (u32 i = 0; i < SCHEME_WORDS; i++)
+        to->words[i] = from->words[i];
+    bool is_plain = (from->bytes_len | from->grant_count | from->handle_count) == 0;
+    return __builtin_expect(is_plain, 1) ? OK : get_attached(process, from, to);
 }
+
+// The part of the call that is stored, in words.
+#define STORED_START (offsetof(struct kwast_call, answer) & ~(sizeof(u64) - 1))
+#define STORED_WORDS ((sizeof(struct kwast_call) - STORED_START) / sizeof(u64))
 
 static enum status put_reply(struct process *process, u64 address, struct kwast_call *to,
                              const struct scheme_call *from) {
-    memcpy(to->words, from->words, sizeof to->words);
+    for (u32 i = 0; i < SCHEME_WORDS; i++)
+        to->words[i] = from->words[i];
     to->answer = from->answer;
     to->handle = KWAST_NO_HANDLE;
-    enum status status = OK;
-    if (from->granted.object != NULL)
-        status = handle_insert(&process->handles, &from->granted, &to->handle);
-    if (status != OK) {
-        object_release(from->granted.object);
-        return status;
+    if (__builtin_expect(from->granted.object != NULL, 0)) {
+        enum status status = handle_insert(&process->handles, &from->granted, &to->handle);
+        if (status != OK) {
+            object_release(from->granted.object);
+            return status;
+        }
     }
-    return kwast_put(process, address, to, sizeof *to);
+    struct guest_memory memory = process_memory(process);
+    return guest_write_words(&memory, (struct guest_addr){address + STORED_START},
+                             (const u8 *)to + STORED_START, STORED_WORDS);
 }
 
 // (channel, call, timeout)
 enum status kwast_scheme_call(struct process *process, const u64 *args) {
-    struct object *channel;
+    struct lent_object channel;
     enum status status =
-        kwast_object(process, args[0], scheme_is_channel, KWAST_RIGHT_CALL, &channel);
+        kwast_object_borrow(process, args[0], SCHEME_END_CHANNEL, KWAST_RIGHT_CALL, &channel);
     if (status != OK)
         return status;
     struct kwast_call given;
     struct scheme_call *call = thread_lend(sizeof *call); // arrays: set as far as their counts
-    call->handle_count = 0;
     status = get_call(process, args[1], &given, call);
     if (status == OK)
-        status = get_handles(process, &given, call);
-    if (status == OK)
-        status = scheme_call(channel, call, kwast_deadline(args[2]));
+        status = scheme_call(channel.object, call, kwast_deadline(args[2]));
     release_handles(call);
-    object_release(channel);
+    kwast_object_return(&channel);
     if (status == OK)
         status = put_reply(process, args[1], &given, call);
     thread_lend_end();
@@ -205,101 +255,165 @@ enum status kwast_scheme_call(struct process *process, const u64 *args) {
 
 // -- Serving ------------------------------------------------------------------------------------
 
+// What every request has: the kernel has it in the same order.
+#define REQUEST_HEAD offsetof(struct kwast_request, grants)
+STATIC_ASSERT(REQUEST_HEAD % sizeof(u64) == 0, "copied in words");
+STATIC_ASSERT(REQUEST_HEAD == offsetof(struct scheme_request, grants), "the same order");
+STATIC_ASSERT(offsetof(struct kwast_request, words) == offsetof(struct scheme_request, words),
+              "the same order");
+STATIC_ASSERT(offsetof(struct kwast_request, operation) ==
+                  offsetof(struct scheme_request, operation),
+              "the same order");
+STATIC_ASSERT(offsetof(struct kwast_request, handle_count) ==
+                  offsetof(struct scheme_request, handle_count),
+              "the same order");
+
+// Grants and handles.
+static enum status put_attached(struct process *process, u64 address,
+                                const struct scheme_request *request) {
+    struct kwast_request out = {.number = 0};
+    for (u32 i = 0; i < request->handle_count; i++)
+        out.handles[i] = request->handles[i];
+    for (u32 i = 0; i < request->grant_count; i++) {
+        out.grants[i].len = (u32)request->grants[i].len;
+        out.grants[i].access = request->grants[i].access;
+    }
+    return kwast_put(process, address + REQUEST_HEAD, (const u8 *)&out + REQUEST_HEAD,
+                     sizeof out - REQUEST_HEAD);
+}
+
+static enum status put_request(struct process *process, u64 address,
+                               const struct scheme_request *request) {
+    struct guest_memory memory = process_memory(process);
+    enum status status = guest_write_words(&memory, (struct guest_addr){address}, request,
+                                           REQUEST_HEAD / sizeof(u64));
+    if (__builtin_expect((request->grant_count | request->handle_count) == 0, 1))
+        return status;
+    return status == OK ? put_attached(process, address, request) : status;
+}
+
+// The arguments of receiving: request, bytes, len, timeout.
+static enum status check_receive(struct process *process, const u64 *args) {
+    enum status status = kwast_check(process, args[0], sizeof(struct kwast_request));
+    return status == OK ? kwast_check(process, args[1], args[2]) : status;
+}
+
 static enum status receive(struct process *process, struct object *server, const u64 *args) {
     struct grant bytes = own_memory(process, args[1], (u32)args[2], GRANT_WRITE);
     struct scheme_request request;
-    enum status status = kwast_check(process, args[0], sizeof(struct kwast_request));
-    if (status == OK)
-        status = kwast_check(process, args[1], args[2]);
+    enum status status = check_receive(process, args);
     if (status == OK)
         status = scheme_receive(server, &process->party, &bytes, kwast_deadline(args[3]), &request);
-    if (status != OK)
-        return status;
-
-    struct kwast_request out = {
-        .number = request.number,
-        .value = request.value,
-        .operation = request.operation,
-        .bytes_len = request.bytes_len,
-        .grant_count = request.grant_count,
-        .handle_count = request.handle_count,
-    };
-    memcpy(out.words, request.words, sizeof out.words);
-    for (u32 i = 0; i < request.handle_count; i++)
-        out.handles[i] = request.handles[i];
-    for (u32 i = 0; i < request.grant_count; i++) {
-        out.grants[i].len = (u32)request.grants[i].len;
-        out.grants[i].access = request.grants[i].access;
-    }
-    return kwast_put(process, args[0], &out, sizeof out);
+    return status == OK ? put_request(process, args[0], &request) : status;
 }
 
-static enum status reply(struct process *process, struct object *server, u64 address) {
-    struct kwast_reply given;
-    enum status status = kwast_get(process, address, &given, sizeof given);
-    if (status != OK)
-        return status;
-    struct scheme_reply reply = {.answer = given.answer};
-    memcpy(reply.words, given.words, sizeof reply.words);
-    if (given.handle != KWAST_NO_HANDLE)
-        status = handle_get(&process->handles, given.handle, &reply.handle);
+// ERR_NOT_FOUND is what the kernel knows of calls; programs name them by numbers that may be wrong.
+static enum status status_of_reply(enum status status) {
+    return status == ERR_NOT_FOUND ? ERR_INVALID : status;
+}
+
+static enum status reply(struct process *process, struct object *server,
+                         const struct kwast_reply *given) {
+    struct scheme_reply reply = {.answer = given->answer};
+    for (u32 i = 0; i < SCHEME_WORDS; i++)
+        reply.words[i] = given->words[i];
+    enum status status = OK;
+    if (given->handle != KWAST_NO_HANDLE)
+        status = handle_get(&process->handles, given->handle, &reply.handle);
     if (status == OK)
-        status = scheme_reply(server, &process->party, given.number, &reply);
-    if (status == OK && given.handle != KWAST_NO_HANDLE) {
-        enum status closed = handle_close(&process->handles, given.handle);
+        status = scheme_reply(server, &process->party, given->number, &reply);
+    if (status == OK && given->handle != KWAST_NO_HANDLE) {
+        enum status closed = handle_close(&process->handles, given->handle);
         (void)closed; // another thread of the process may have closed it
     }
     if (status == OK)
         return OK;
     object_release(reply.handle.object);
-    return status == ERR_NOT_FOUND ? ERR_INVALID : status;
+    return status_of_reply(status);
 }
 
-// Replies, receives, or does the one and then the other; NULL leaves it out.
-static enum status serve(struct process *process, u64 number, const u64 *reply_args,
-                         const u64 *receive_args) {
-    struct object *server;
-    enum status status =
-        kwast_object(process, number, scheme_is_server, KWAST_RIGHT_SERVE, &server);
-    if (status != OK)
-        return status;
-    if (reply_args != NULL)
-        status = reply(process, server, reply_args[0]);
-    if (status == OK && receive_args != NULL)
-        status = receive(process, server, receive_args);
-    object_release(server);
-    return status;
+// A reply without a handle, and the next call.
+static enum status exchange(struct process *process, struct object *server,
+                            const struct kwast_reply *given, const u64 *args) {
+    struct scheme_served served;
+    served.number = given->number;
+    served.answer = given->answer;
+    served.words = given->words;
+    served.bytes = own_memory(process, args[1], (u32)args[2], GRANT_WRITE);
+    served.deadline_ns = kwast_deadline(args[3]);
+    enum status status = scheme_reply_receive(server, &process->party, &served);
+    return status == OK ? put_request(process, args[0], &served.request) : status_of_reply(status);
+}
+
+static enum status server_borrow(struct process *process, u64 number, struct lent_object *out) {
+    return kwast_object_borrow(process, number, SCHEME_END_SERVER, KWAST_RIGHT_SERVE, out);
+}
+
+static enum status get_reply(struct process *process, u64 address, struct kwast_reply *out) {
+    struct guest_memory memory = process_memory(process);
+    return guest_read_words(&memory, out, (struct guest_addr){address}, sizeof *out / sizeof(u64));
 }
 
 // (server, request, bytes, len, timeout)
 enum status kwast_scheme_receive(struct process *process, const u64 *args) {
-    return serve(process, args[0], NULL, args + 1);
+    struct lent_object server;
+    enum status status = server_borrow(process, args[0], &server);
+    if (status != OK)
+        return status;
+    status = receive(process, server.object, args + 1);
+    kwast_object_return(&server);
+    return status;
 }
 
 // (server, reply)
 enum status kwast_scheme_reply(struct process *process, const u64 *args) {
-    return serve(process, args[0], args + 1, NULL);
+    struct lent_object server;
+    struct kwast_reply given;
+    enum status status = server_borrow(process, args[0], &server);
+    if (status != OK)
+        return status;
+    status = get_reply(process, args[1], &given);
+    if (status == OK)
+        status = reply(process, server.object, &given);
+    kwast_object_return(&server);
+    return status;
 }
 
 // (server, reply, request, bytes, len, timeout)
 enum status kwast_scheme_reply_receive(struct process *process, const u64 *args) {
-    return serve(process, args[0], args + 1, args + 2);
+    struct lent_object server;
+    struct kwast_reply given;
+    enum status status = server_borrow(process, args[0], &server);
+    if (status != OK)
+        return status;
+    status = get_reply(process, args[1], &given);
+    if (status == OK)
+        status = check_receive(process, args + 2);
+    if (status == OK && given.handle == KWAST_NO_HANDLE) {
+        status = exchange(process, server.object, &given, args + 2);
+    } else if (status == OK) {
+        status = reply(process, server.object, &given);
+        if (status == OK)
+            status = receive(process, server.object, args + 2);
+    }
+    kwast_object_return(&server);
+    return status;
 }
 
 // -- Grants -------------------------------------------------------------------------------------
 
 // (server, number, index, offset, address, len)
 static enum status copy_grant(struct process *process, const u64 *args, enum grant_access access) {
-    struct object *server;
-    enum status status =
-        kwast_object(process, args[0], scheme_is_server, KWAST_RIGHT_SERVE, &server);
+    struct lent_object server;
+    enum status status = server_borrow(process, args[0], &server);
     if (status != OK)
         return status;
     struct grant local = own_memory(process, args[4], args[5], access);
     status = kwast_check(process, args[4], args[5]);
     if (status == OK)
-        status = scheme_copy(server, &process->party, args[1], (u32)args[2], args[3], &local);
-    object_release(server);
+        status =
+            scheme_copy(server.object, &process->party, args[1], (u32)args[2], args[3], &local);
+    kwast_object_return(&server);
     return status == ERR_NOT_FOUND ? ERR_INVALID : status;
 }
 

@@ -145,11 +145,6 @@ static enum status copy_between(struct aspace *to_as, struct virt_addr to, struc
 
 // -- Within a memory ----------------------------------------------------------------------------
 
-bool guest_range_ok(const struct guest_memory *memory, struct guest_addr addr, u64 len) {
-    return range_fits(addr.value, len, memory->bytes) &&
-           (memory->area == NULL || !area_shows_device(memory->area, addr.value, len));
-}
-
 static struct virt_addr address_in(const struct guest_memory *memory, struct guest_addr addr) {
     return (struct virt_addr){memory->base.value + addr.value};
 }

@@ -3,7 +3,9 @@
 // C cannot dereference; every copy is checked against the memory's size with overflow-safe
 // arithmetic, is fault-safe, reads each byte once, and returns a status. Never under a spinlock.
 
-#include "kernel/mm/aspace.h"
+#include "base/assert.h"
+#include "base/math.h"
+#include "kernel/mm/mapping.h"
 
 // An offset into a linear memory.
 struct guest_addr {
@@ -40,4 +42,27 @@ MUST_USE enum status guest_copy(const struct guest_memory *to_memory, struct gue
                                 u64 len);
 
 // Whether the range is inside, and ordinary memory, without touching it.
-MUST_USE bool guest_range_ok(const struct guest_memory *memory, struct guest_addr addr, u64 len);
+MUST_USE static inline bool guest_range_ok(const struct guest_memory *memory,
+                                           struct guest_addr addr, u64 len) {
+    return range_fits(addr.value, len, memory->bytes) &&
+           (memory->area == NULL || !area_shows_device(memory->area, addr.value, len));
+}
+
+// For structures of so many words that the copy is best made inline: as guest_read and guest_write,
+// of the running thread's own memory.
+MUST_USE __attribute__((always_inline)) static inline enum status
+guest_read_words(const struct guest_memory *memory, void *to, struct guest_addr from, u32 words) {
+    ASSERT(memory->bytes == 0 || aspace_is_current(memory->aspace));
+    if (!guest_range_ok(memory, from, (u64)words * sizeof(u64)))
+        return ERR_FAULT;
+    return arch_copy_words_from(to, (struct virt_addr){memory->base.value + from.value}, words);
+}
+
+MUST_USE __attribute__((always_inline)) static inline enum status
+guest_write_words(const struct guest_memory *memory, struct guest_addr to, const void *from,
+                  u32 words) {
+    ASSERT(memory->bytes == 0 || aspace_is_current(memory->aspace));
+    if (!guest_range_ok(memory, to, (u64)words * sizeof(u64)))
+        return ERR_FAULT;
+    return arch_copy_words_to((struct virt_addr){memory->base.value + to.value}, from, words);
+}

@@ -344,10 +344,7 @@ enum status area_own_frames(const struct area_range *range, struct phys_addr *fr
 
 // -- Devices -------------------------------------------------------------------------------------
 
-bool area_shows_device(struct area *area, u64 offset, u64 len) {
-    // Relaxed: a program that maps a device during another of its own calls gets either answer.
-    if (__atomic_load_n(&area->device_count, __ATOMIC_RELAXED) == 0 || len == 0)
-        return false;
+bool area_shows_device_slow(struct area *area, u64 offset, u64 len) {
     u64 start = area->vma.start + offset;
     bool found = false;
     spin_lock(&area->as->lock);

@@ -90,9 +90,8 @@ struct process {
     enum trap trap;
     u32 exit_status;
 
-    // Under `gone.lock`:
     struct wait_queue gone; // the first thread waits here until it is the last
-    u32 thread_count;
+    u32 thread_count;       // atomic, changed under gone.lock by threads of the process
 
     // Under `ended.lock`:
     struct wait_queue ended;
@@ -165,6 +164,13 @@ void process_for_each(void (*visit)(struct process *process, void *context), voi
 static inline struct process *process_of(struct instance *instance) {
     return instance_owner(instance);
 }
+
+// Whether the running thread is the only one of its process. Then no other can use its handles
+// before it starts one.
+static inline bool process_is_single(const struct process *process) {
+    return __atomic_load_n(&process->thread_count, __ATOMIC_RELAXED) == 1;
+}
+
 struct process *process_current(void); // of the running thread, or NULL
 
 // The process's memory 0 as it is now. All its threads have the same.

@@ -230,7 +230,7 @@ enum trap process_thread_begin(struct process_thread *thread) {
 // its reference.
 static void count_down(struct process *process) {
     wait_lock(&process->gone);
-    process->thread_count--;
+    __atomic_store_n(&process->thread_count, process->thread_count - 1, __ATOMIC_RELAXED);
     if (process->thread_count == 1)
         wake_all_locked(&process->gone);
     wait_unlock(&process->gone);
@@ -366,7 +366,7 @@ enum status process_thread_start(struct process *process, u32 argument, u32 *id)
     wait_lock(&process->gone);
     bool has_room = process->thread_count < process->thread_limit;
     if (has_room)
-        process->thread_count++;
+        __atomic_store_n(&process->thread_count, process->thread_count + 1, __ATOMIC_RELAXED);
     wait_unlock(&process->gone);
     if (!has_room)
         return ERR_LIMIT;

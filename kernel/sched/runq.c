@@ -156,6 +156,28 @@ void runq_put_taken_locked(struct runq *runq, struct thread *thread) {
     push_back(runq, ready_index(thread->priority), thread);
 }
 
+static bool requeue(struct runq *runq, u32 from, u32 to, struct thread *thread) {
+    for (struct thread **link = &runq->queues[from].first; *link != NULL;
+         link = &(*link)->ready_next) {
+        if (*link != thread)
+            continue;
+        push_back(runq, to, unlink(runq, from, link));
+        return true;
+    }
+    return false;
+}
+
+void runq_set_priority_locked(struct runq *runq, struct thread *thread,
+                              enum thread_priority priority) {
+    ASSERT(spin_is_held(&runq->lock));
+    enum thread_priority before = thread->priority;
+    // Atomic for those who compare it without the lock (lend.h).
+    __atomic_store_n(&thread->priority, priority, __ATOMIC_RELAXED);
+    if (thread->state == THREAD_READY && before != priority &&
+        !requeue(runq, woken_index(before), woken_index(priority), thread))
+        requeue(runq, ready_index(before), ready_index(priority), thread); // or it is on its way
+}
+
 // -- Checking -------------------------------------------------------------------------------------
 
 static u32 check_queue(const struct runq *runq, u32 index, const struct cpu *cpu) {
@@ -169,7 +191,8 @@ static u32 check_queue(const struct runq *runq, u32 index, const struct cpu *cpu
         ASSERT(thread->cpu == cpu);
         ASSERT((thread->affinity >> cpu->id & 1) != 0);
         ASSERT(thread_has_slice(thread));
-        ASSERT(thread->slice_end_ticks - thread->used_ticks <= thread->share->turn_ticks);
+        // Of another one's turn if it was lent (park.c).
+        ASSERT(thread->slice_end_ticks - thread->used_ticks <= arch_ns_to_ticks(CPU_TURN_NS_MOST));
         count++;
     }
     ASSERT(queue->end == link);

@@ -1,9 +1,9 @@
 // The scheduler: who runs on each CPU, for how long, and when the CPU's timer is to ring.
 //
-// A thread leaves its CPU in sched_switch only, with interrupts off: because it blocks or exits
-// (wait.c, thread.c), because its slice is over or somebody woke who comes first (sched_preempt, on
-// the way back from an interrupt, or where a thread turns preemption on again), or because it
-// yields.
+// A thread leaves its CPU with interrupts off, in sched_switch: because it blocks or exits (wait.c,
+// thread.c), because its slice is over or somebody woke who comes first (sched_preempt, on the way
+// back from an interrupt, or where a thread turns preemption on again), or because it yields. Or it
+// hands the CPU over to another that it knows (park.c).
 //
 // A thread that becomes ready joins the queue of the CPU that it ran on last. Threads move in two
 // ways. A CPU that has nothing to run takes a ready thread over from another (take_over); and one
@@ -18,7 +18,8 @@
 //
 // Time is charged in ticks (arch_ticks), which are cheap to read and are converted for whoever
 // asks. Every stay on a CPU is charged to the thread that was there, the idle thread too, so what
-// all threads used is what has passed.
+// all threads used is what has passed. Threads that hand the CPU over to each other (park.c) are
+// one stay, charged to the last of them.
 //
 // The timer is one-shot and rings at the latest for what comes first: a sleeper's deadline, or the
 // end of the running thread's slice. One that rings too early, because plans changed, is left
@@ -125,8 +126,9 @@ static inline u64 charge(struct cpu *cpu, struct thread *thread) {
 
 u64 thread_cpu_time_ns(void) {
     arch_irq_state irq = arch_irq_save();
-    const struct thread *thread = thread_current();
-    u64 used = thread->used_ticks + (arch_ticks() - cpu_this()->charged_ticks);
+    struct thread *thread = thread_current();
+    charge(cpu_this(), thread); // so that nobody else is charged for what this thread has seen
+    u64 used = thread->used_ticks;
     arch_irq_restore(irq);
     return arch_ticks_to_ns(used);
 }
@@ -400,6 +402,10 @@ void sched_switch(void) {
         switch_to_locked(cpu, from, to);
 }
 
+void sched_switch_to_locked(struct cpu *cpu, struct thread *from, struct thread *to) {
+    switch_to_locked(cpu, from, to);
+}
+
 void sched_enter(void) {
     ASSERT(!arch_irq_enabled());
     finish_switch(cpu_this());
@@ -476,6 +482,22 @@ void sched_wake(struct thread *thread) {
     runq_put_woken_locked(&cpu->runq, thread);
     // What the CPU does is decided under the lock: it cannot have gone idle unseen.
     if (is_idle(cpu, cpu->current) || (!offer(thread->affinity & ~(1u << cpu->id)) && preempts))
+        tell(cpu);
+    spin_unlock_masked(&cpu->runq.lock);
+}
+
+void sched_set_priority(struct thread *thread, enum thread_priority priority) {
+    struct cpu *cpu = cpu_of(thread);
+    spin_lock_masked(&cpu->runq.lock);
+    while (cpu != cpu_of(thread)) { // it has been taken over
+        spin_unlock_masked(&cpu->runq.lock);
+        cpu = cpu_of(thread);
+        spin_lock_masked(&cpu->runq.lock);
+    }
+    runq_set_priority_locked(&cpu->runq, thread, priority);
+    const struct thread *current = cpu->current;
+    bool is_first = is_idle(cpu, current) || cpu->runq.levels >> (2u * current->priority + 2) == 0;
+    if (!is_first)
         tell(cpu);
     spin_unlock_masked(&cpu->runq.lock);
 }

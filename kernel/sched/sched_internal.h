@@ -31,6 +31,10 @@ bool runq_has_rival_locked(const struct runq *runq, enum thread_priority priorit
 // Takes out a thread for another CPU, or NULL. It stays THREAD_READY, and is on no queue.
 struct thread *runq_take_locked(struct runq *runq, u32 cpu);
 
+// Changes the priority of a thread, ready or not.
+void runq_set_priority_locked(struct runq *runq, struct thread *thread,
+                              enum thread_priority priority);
+
 // A running thread goes back: `preempted` ones keep their place and what is left of their slice,
 // those that used it up go to the end with a new one.
 void runq_put_back_locked(struct runq *runq, struct thread *thread);
@@ -160,12 +164,29 @@ void sched_timer_at(u64 at_ns);
 // out keeps running. Interrupts off; takes the run queue's lock.
 void sched_wake(struct thread *thread);
 
+// Changes the thread's priority, wherever it is, and has its CPU choose again where it must.
+// Interrupts off; takes the run queue's lock.
+void sched_set_priority(struct thread *thread, enum thread_priority priority);
+
 // Interrupts the CPU on which the thread runs, if it runs on another one.
 void sched_interrupt(struct thread *thread);
 
 // Runs somebody else, or goes on when nobody is ready; returns when the thread runs again, perhaps
 // on another CPU. Interrupts off, preemption on, no spinlock held.
 void sched_switch(void);
+
+// Switches from the running thread, which blocks, to one that is blocked and that nobody else makes
+// ready, with the slice as it is. Interrupts off, preemption on; this CPU's run queue's lock is
+// held, and let go of.
+void sched_switch_to_locked(struct cpu *cpu, struct thread *from, struct thread *to);
+
+// Ends a park from outside, for a kill or a deadline. Interrupts off.
+void park_end(struct thread *thread, enum status status);
+
+// Has a timer end the park of the running thread; ERR_TIMED_OUT: it is that late already. After
+// unset that timer does not touch the thread. Interrupts off.
+MUST_USE enum status sleepers_set(struct thread *thread, u64 deadline_ns);
+void sleepers_unset(struct thread *thread);
 
 // The first thing that a new thread does, in place of the end of sched_switch.
 void sched_enter(void);

@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/math.h"
 #include "kernel/mm/heap.h"
+#include "kernel/sched/lend.h"
 #include "kernel/sched/sched_internal.h"
 
 #define REAPER_STACK_BYTES (16 * KIB)
@@ -67,6 +68,7 @@ enum status thread_create(const struct thread_config *config, struct thread **ou
     thread->argument = config->argument;
     thread->owner = config->owner;
     join_share(thread, config->share == NULL ? &cpu_share_of_kernel : config->share);
+    thread->base_priority = config->priority;
     thread->priority = config->priority;
     thread->affinity = config->affinity == 0 ? ANY_CPU : config->affinity;
     thread->state = THREAD_BLOCKED; // until it is started; with no slice left, so it starts last
@@ -137,10 +139,12 @@ void thread_lend_end(void) {
 // -- Ending -------------------------------------------------------------------------------------
 
 void thread_exit(void) {
+    if (priority_is_borrowed(thread_current()))
+        priority_give_back(thread_current());
     arch_irq_save();
     struct cpu *cpu = cpu_this();
     struct thread *thread = cpu->current;
-    ASSERT(thread->waiting_on == NULL);
+    ASSERT(thread->waiting_on == NULL && thread->borrower == NULL);
     ASSERT(thread->state == THREAD_RUNNING);
     thread->state = THREAD_DEAD; // nobody wakes a thread that runs
     cpu->dead = thread;

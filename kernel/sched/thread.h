@@ -27,6 +27,9 @@ enum thread_priority : u8 {
     PRIORITY_COUNT
 };
 
+// Whether a thread can be claimed; see park.c.
+enum park_state : u32 { PARK_AWAKE, PARK_ASLEEP, PARK_CALLED };
+
 #define ANY_CPU UINT32_MAX
 
 struct wait_queue;
@@ -50,7 +53,7 @@ struct thread {
     void *owner;           // the process, or NULL for a kernel thread
     void *block;           // struct thread_block, for the engine's host; or NULL
     u32 affinity;          // a bit for each CPU that it may run on
-    enum thread_priority priority;
+    enum thread_priority base_priority;
 
     // Atomic. Whose run queue is the thread's: changes while it is ready, under the lock of the
     // queue that it leaves.
@@ -61,13 +64,18 @@ struct thread {
 
     // Under the run queue's lock:
     struct thread *ready_next;
+    enum thread_priority priority; // its own, or a higher one that is lent to it (lend.h)
+
+    // Atomic, changed under the lock of lend.c:
+    struct thread *lender;
+    struct thread *borrower;
 
     // Owned by the thread, and interrupts on top of it:
     u32 preempt_count;
 
     // Under the wait queue's lock:
     struct list wait_link;   // linked while the thread waits and nobody woke it
-    enum status wake_status; // what the wait will return
+    enum status wake_status; // what the wait will return; of a park: its claimer's
 
     // Atomic. Whose sleepers the thread is with: changed by itself, outside of waits, under the
     // lock of those it leaves.
@@ -79,6 +87,7 @@ struct thread {
 
     // Atomic:
     u32 kill_requested;
+    u32 park; // enum park_state
 
     // Owned by the CPU that runs it, with interrupts off; in arch_ticks:
     u64 used_ticks;      // CPU time up to the last switch; written atomically, for others to read

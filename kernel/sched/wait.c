@@ -12,7 +12,7 @@
 // the status. So a wake-up is never spent on a thread that reports a timeout or a kill.
 //
 // A deadline or a kill starts from the thread, not from the queue, and the queue may be gone as
-// soon as the thread is out of its wait (it can live on the thread's stack). The lock of the
+// soon as the thread is out of its wait (it can be lent by the thread). The lock of the
 // sleepers that the thread is with holds it there: `waiting_on` is set and cleared by the thread
 // under that lock, so while it is held and waiting_on is set, the queue exists. The kill flag is
 // read under it after waiting_on is set, and set before waiting_on is looked at, so a kill is not
@@ -96,8 +96,10 @@ void wake_all(struct wait_queue *queue) {
 // Ends the wait from outside the queue, unless it has been ended already.
 static void cancel_locked(struct thread *thread, enum status status) {
     struct wait_queue *queue = thread->waiting_on;
-    if (queue == NULL)
+    if (queue == NULL) {
+        park_end(thread, status); // if it is parked
         return;
+    }
     spin_lock(&queue->lock);
     if (!list_is_empty(&thread->wait_link))
         end_wait_locked(thread, status);
@@ -172,6 +174,28 @@ static void sleepers_remove(struct thread *thread) {
     struct sleepers *sleepers = sleepers_of(thread);
     spin_lock_masked(&sleepers->lock);
     thread->waiting_on = NULL;
+    if (thread->timer.is_armed) {
+        timer_remove(&sleepers->timers, &thread->timer);
+        next_changed_locked(sleepers);
+    }
+    spin_unlock_masked(&sleepers->lock);
+}
+
+enum status sleepers_set(struct thread *thread, u64 deadline_ns) {
+    if (deadline_ns <= arch_clock_ns())
+        return ERR_TIMED_OUT;
+    struct sleepers *sleepers = sleepers_join(thread);
+    spin_lock_masked(&sleepers->lock);
+    timer_add(&sleepers->timers, &thread->timer, deadline_ns);
+    next_changed_locked(sleepers);
+    sched_timer_at(deadline_ns);
+    spin_unlock_masked(&sleepers->lock);
+    return OK;
+}
+
+void sleepers_unset(struct thread *thread) {
+    struct sleepers *sleepers = sleepers_of(thread);
+    spin_lock_masked(&sleepers->lock);
     if (thread->timer.is_armed) {
         timer_remove(&sleepers->timers, &thread->timer);
         next_changed_locked(sleepers);

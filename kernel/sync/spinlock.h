@@ -21,7 +21,7 @@ enum lock_rank : u8 {
     LOCK_MEMORY_WAIT = 55,
     LOCK_TIMERS = 60,
     LOCK_WAIT_QUEUE = 70,
-    LOCK_CALL = 73,
+    LOCK_LENDING = 73,
     LOCK_WAIT_SET = 75,
     LOCK_RUN_QUEUE = 80,
     LOCK_ENGINE_REGISTRY = 90,

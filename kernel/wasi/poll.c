@@ -84,9 +84,10 @@ static void resolve_fd(struct poll *poll, const struct wasi_subscription *from,
         return;
     to->handle = handle;
     const struct object_ops *ops = handle.object->ops;
-    if (ops->poll_queue == NULL)
-        return;
-    wait_set_watch(&poll->set, &to->watch, ops->poll_queue(handle.object));
+    struct wait_queue *queue = ops->poll_queue != NULL ? ops->poll_queue(handle.object) : NULL;
+    if (queue == NULL)
+        return; // it never changes
+    wait_set_watch(&poll->set, &to->watch, queue);
     to->is_watched = true;
 }
 

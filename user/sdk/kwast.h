@@ -25,6 +25,10 @@ KWAST_IMPORT(scheme_channel)
 u32 kwast_scheme_channel(kwast_handle server, u64 value, enum kwast_kind kind, kwast_handle *out);
 KWAST_IMPORT(scheme_root)
 u32 kwast_scheme_root(kwast_handle server, enum kwast_kind kind, kwast_handle *out);
+KWAST_IMPORT(scheme_pollable)
+u32 kwast_scheme_pollable(kwast_handle server, u64 value, enum kwast_kind kind, kwast_handle *out,
+                          kwast_handle *ready);
+KWAST_IMPORT(ready_set) u32 kwast_ready_set(kwast_handle ready, u32 events, u64 available);
 KWAST_IMPORT(scheme_call)
 u32 kwast_scheme_call(kwast_handle channel, struct kwast_call *call, i64 timeout_ns);
 KWAST_IMPORT(scheme_receive)

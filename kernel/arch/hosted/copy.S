@@ -1,11 +1,17 @@
-// Copies that may touch program memory. A fault between the two labels of a copy either is repaired
+// Copies that may touch program memory. A fault between the labels that `fixup` names either is repaired
 // and the instruction continues (the string instructions keep their progress in registers), or the
 // signal handler sets rax to a status and continues at the third label.
+
+    .macro fixup from, to, resume
+    .section fixups, "aR" // R: kept, though nothing but its ends is named
+    .quad \from, \to, \resume
+    .text
+    .endm
 
     .text
 
 // copy_guarded(to, from, len)
-    .global copy_guarded, copy_start, copy_end, copy_fail
+    .global copy_guarded
     .type copy_guarded, @function
 copy_guarded:
     pushq %rbp
@@ -13,19 +19,17 @@ copy_guarded:
     movq %rdx, %rcx
     shrq $3, %rcx
     andl $7, %edx
-copy_start:
-    rep movsq
+1:  rep movsq
     movl %edx, %ecx
     rep movsb
-copy_end:
-    xorl %eax, %eax
-copy_fail:
-    popq %rbp
+2:  xorl %eax, %eax
+3:  popq %rbp
     ret
+    fixup 1b, 2b, 3b
     .size copy_guarded, . - copy_guarded
 
 // fill_guarded(to, pattern of eight equal bytes, len)
-    .global fill_guarded, fill_start, fill_end, fill_fail
+    .global fill_guarded
     .type fill_guarded, @function
 fill_guarded:
     pushq %rbp
@@ -34,15 +38,13 @@ fill_guarded:
     movq %rdx, %rcx
     shrq $3, %rcx
     andl $7, %edx
-fill_start:
-    rep stosq
+1:  rep stosq
     movl %edx, %ecx
     rep stosb
-fill_end:
-    xorl %eax, %eax
-fill_fail:
-    popq %rbp
+2:  xorl %eax, %eax
+3:  popq %rbp
     ret
+    fixup 1b, 2b, 3b
     .size fill_guarded, . - fill_guarded
 
     .section .note.GNU-stack, "", @progbits

@@ -118,7 +118,14 @@ bool console_has_input(void);
 // copy.S: copies with a fix-up. Both return enum status.
 enum status copy_guarded(u64 to, u64 from, usize len);
 enum status fill_guarded(u64 to, u64 pattern, usize len);
-extern const u8 copy_start[], copy_end[], copy_fail[], fill_start[], fill_end[], fill_fail[];
+
+// Where a copy that failed continues; the linker names the ends of the section.
+struct fixup {
+    u64 start;
+    u64 end;
+    u64 resume;
+};
+extern const struct fixup __start_fixups[], __stop_fixups[];
 
 // context.S
 void context_start(void);

@@ -200,10 +200,10 @@ static enum fault_class class_of(int number, u64 vector) {
 }
 
 static u64 fixup_of(u64 pc) {
-    if (pc >= (uptr)copy_start && pc < (uptr)copy_end)
-        return (uptr)copy_fail;
-    if (pc >= (uptr)fill_start && pc < (uptr)fill_end)
-        return (uptr)fill_fail;
+    for (const struct fixup *fixup = __start_fixups; fixup < __stop_fixups; fixup++) {
+        if (pc >= fixup->start && pc < fixup->end)
+            return fixup->resume;
+    }
     return 0;
 }
 
