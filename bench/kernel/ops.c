@@ -3,7 +3,9 @@
 // shift=0 a nanosecond is an instruction.
 //
 //   ops NAME COUNT BATCHES  prints "NAME PICOSECONDS..."
-//   ops server | yielder    children of its own: serve the scheme at descriptor 3; yield for ever
+//   ops preempt             two processes see how they are preempted, and print that (gaps.h)
+//   ops server | yielder | watcher  children of its own: serve the scheme at descriptor 3; yield
+//                                   for ever; the second of `preempt`
 //
 // The module must be /bin/ops.wasm, and hello.wasm beside it, for those that spawn.
 
@@ -14,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/kernel/gaps.h"
 #include "user/sdk/kwast.h"
 
 #define GIVEN       3
@@ -26,6 +29,7 @@
 
 static _Alignas(KWAST_PAGE_BYTES) u8 buffer[GRANT_MAX];
 static kwast_handle root, server;
+static enum kwast_isolation isolation = KWAST_ISOLATION_SIP; // of children
 
 [[clang::import_module("wasi_snapshot_preview1"), clang::import_name("fd_close")]]
 int wasi_fd_close(int fd);
@@ -83,6 +87,7 @@ static kwast_handle spawn(const char *path, const char *role, kwast_handle given
         .args_len = (u32)args_len,
         .given = (u32)handles,
         .given_count = given == KWAST_NO_HANDLE ? 1 : 2,
+        .isolation = isolation,
         .reason = (u32)reason,
         .reason_len = sizeof reason,
     };
@@ -160,6 +165,16 @@ static void do_spawn(void) {
     close((int)child);
 }
 
+// Children in protection domains of their own.
+static void spawn_apart(void) {
+    isolation = KWAST_ISOLATION_DOMAIN;
+}
+
+static void serve_scheme_apart(void) {
+    spawn_apart();
+    serve_scheme();
+}
+
 static const struct {
     const char *name;
     void (*prepare)(void);
@@ -175,6 +190,8 @@ static const struct {
     {"map-64k", serve_scheme, do_map_64k},
     {"copy-64k", nothing, do_copy_64k},
     {"spawn", nothing, do_spawn},
+    {"call-domain", serve_scheme_apart, do_call},
+    {"spawn-domain", spawn_apart, do_spawn},
 };
 
 [[noreturn]] static void measure(const char *name, usize operation, u64 count, u64 batches) {
@@ -199,7 +216,31 @@ static const struct {
     exit(0); // with the children
 }
 
+static struct gaps gaps;
+
+static void watch(void) {
+    gaps_watch(&gaps, now_ns);
+    gaps_print(stdout, "child", &gaps);
+}
+
+// The child prints first, so that lines stay whole.
+static void preempt(void) {
+    kwast_handle child = spawn("/bin/ops.wasm", "watcher", KWAST_NO_HANDLE, 0);
+    gaps_watch(&gaps, now_ns);
+    struct kwast_status status;
+    kwast_process_wait(child, -1, &status);
+    gaps_print(stdout, "parent", &gaps);
+}
+
 int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "watcher") == 0) {
+        watch();
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "preempt") == 0) {
+        preempt();
+        return 0;
+    }
     if (argc >= 2 && strcmp(argv[1], "server") == 0)
         return (int)kwast_serve(GIVEN, serve, NULL);
     if (argc == 2 && strcmp(argv[1], "yielder") == 0) {

@@ -5,7 +5,7 @@
 //
 // Waiters are in buckets by their address (two domains may have the same one), in the order in
 // which they came, so programs that have nothing to do with each other seldom meet at a lock. Each
-// sleeps on a queue of its own, on its stack: who notifies wakes exactly those whom he counts.
+// sleeps on a queue of its own, which it lends: who notifies wakes exactly those whom he counts.
 //
 // Why no notification is lost. A thread is in its bucket before it reads the value. A notification
 // that follows the write of another value takes the bucket's lock after that write: it finds the

@@ -12,7 +12,7 @@
 // the status. So a wake-up is never spent on a thread that reports a timeout or a kill.
 //
 // A deadline or a kill starts from the thread, not from the queue, and the queue may be gone as
-// soon as the thread is out of its wait (it can live on the thread's stack). The lock of the
+// soon as the thread is out of its wait (it can be lent by the thread). The lock of the
 // sleepers that the thread is with holds it there: `waiting_on` is set and cleared by the thread
 // under that lock, so while it is held and waiting_on is set, the queue exists. The kill flag is
 // read under it after waiting_on is set, and set before waiting_on is looked at, so a kill is not

@@ -10,7 +10,7 @@
 
 void serial_init(void); // output works afterwards; callable before anything else
 void serial_write(const char *text, usize len);
-void serial_drain(void); // waits until all of it has been sent
+void serial_drain(void);            // waits until all of it has been sent
 MUST_USE bool serial_read(u8 *out); // false: nothing typed
 void serial_interrupt_start(void);  // input by interrupt: upcall_console
 
