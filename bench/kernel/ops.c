@@ -3,7 +3,9 @@
 // shift=0 a nanosecond is an instruction.
 //
 //   ops NAME COUNT BATCHES  prints "NAME PICOSECONDS..."
-//   ops server | yielder    children of its own: serve the scheme at descriptor 3; yield for ever
+//   ops preempt             two processes see how they are preempted, and print that (gaps.h)
+//   ops server | yielder | watcher  children of its own: serve the scheme at descriptor 3; yield
+//                                   for ever; the second of `preempt`
 //
 // The module must be /bin/ops.wasm, and hello.wasm beside it, for those that spawn.
 
@@ -14,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/kernel/gaps.h"
 #include "user/sdk/kwast.h"
 
 #define GIVEN       3
@@ -213,7 +216,31 @@ static const struct {
     exit(0); // with the children
 }
 
+static struct gaps gaps;
+
+static void watch(void) {
+    gaps_watch(&gaps, now_ns);
+    gaps_print(stdout, "child", &gaps);
+}
+
+// The child prints first, so that lines stay whole.
+static void preempt(void) {
+    kwast_handle child = spawn("/bin/ops.wasm", "watcher", KWAST_NO_HANDLE, 0);
+    gaps_watch(&gaps, now_ns);
+    struct kwast_status status;
+    kwast_process_wait(child, -1, &status);
+    gaps_print(stdout, "parent", &gaps);
+}
+
 int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "watcher") == 0) {
+        watch();
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "preempt") == 0) {
+        preempt();
+        return 0;
+    }
     if (argc >= 2 && strcmp(argv[1], "server") == 0)
         return (int)kwast_serve(GIVEN, serve, NULL);
     if (argc == 2 && strcmp(argv[1], "yielder") == 0) {

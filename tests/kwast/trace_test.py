@@ -97,7 +97,8 @@ def test_a_run_is_traced(machine, cpus, tmp_path):
     assert instants["spawns"] == 4 and instants["exit"] == 1 and instants["trap"] == 1
     assert instants["kills"] >= 2 and instants["ends: killed"] == 2 and instants["ends: trapped"] == 1
     assert instants["fault"] > 0 and instants["interrupt: link"] + instants["interrupt: timer"] > 0
-    assert sum(count for name, count in instants.items() if name.startswith("wakes ")) >= CALLS
+    # A call wakes nobody where the server waits: the CPU is handed over to it.
+    assert sum(count for name, count in instants.items() if name.startswith("wakes ")) > 0
     if cpus == 1:  # the one that computes is interrupted when others wake
         spinner = [event for event in events if event["ph"] == "X" and event["name"] == "spinner"]
         assert any(event["args"]["left"] == "ready" for event in spinner)
