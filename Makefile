@@ -37,6 +37,7 @@ help:
 	@echo 'make x64          compare the assembler with LLVM'
 	@echo 'make golden bless compare emitted code with tests/golden/*.txt; rewrite these'
 	@echo 'make stack        compute how deep the stacks of the kernel get (BUILD=release: of that one)'
+	@echo 'make system       the archive that they start with: services, shell, utilities'
 	@echo 'make programs     the demonstration programs as WebAssembly; test-programs: those of the tests'
 	@echo 'make tidy format  check the structure and the lint; format the code'
 	@echo 'make clean        remove build/'
@@ -513,20 +514,20 @@ $(out)/wasm/%.o: %.c | $(ready)
 	@mkdir -p $(@D)
 	$(Q)clang-19 $(sdk_flags) -c $< -o $@
 
-# Services are folders.
-services := $(notdir $(patsubst %/,%,$(wildcard user/services/*/)))
-service_files := $(addprefix $(out)/programs/,$(addsuffix .wasm,$(services)))
+# Services are folders, and so are larger programs.
+folders := $(patsubst %/,%,$(wildcard user/services/*/ user/programs/*/))
+folder_files := $(addprefix $(out)/programs/,$(addsuffix .wasm,$(notdir $(folders))))
 .PHONY: services
-services: $(service_files)
-programs test-programs: $(service_files)
+services: $(folder_files)
+programs test-programs: $(folder_files)
 
-define service_rule
-$(out)/programs/$(1).wasm: $(patsubst %.c,$(out)/wasm/%.o,$(wildcard user/services/$(1)/*.c)) $(sdk)
+define folder_rule
+$(out)/programs/$(notdir $(1)).wasm: $(patsubst %.c,$(out)/wasm/%.o,$(wildcard $(1)/*.c)) $(sdk)
 	$$(call say,LINK,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)clang-19 $(wasm_link) $$^ -o $$@
 endef
-$(foreach service,$(services),$(eval $(call service_rule,$(service))))
+$(foreach folder,$(folders),$(eval $(call folder_rule,$(folder))))
 
 .PHONY: programs test-programs
 programs: $(call program_files,$(program_sources))
@@ -583,19 +584,29 @@ $(addprefix $(out)/programs/,$(addsuffix .wasm,$(real_programs))): $(out)/progra
 
 # -- The machine -------------------------------------------------------------------------------------
 
-# The boot archive: what `make run` and the ISO start with.
-$(out)/programs.tar: $(call program_files,$(program_sources))
+# The system: the archive that `make run` and the ISO start with, as a folder and as a tar. Utilities
+# are names of one module.
+system_programs := $(folder_files) $(call program_files,$(program_sources)) $(out)/programs/busybox.wasm
+$(out)/programs/busybox.wasm: user/ports/busybox/build.sh user/ports/busybox/config \
+    user/ports/busybox/sources.py $(wildcard user/ports/posix/* user/ports/posix/include/* \
+    user/ports/posix/include/sys/*) tools/fetch-source.sh tools/own_apt.sh $(sdk) | $(ready)
+	$(call say,PORT,$@)
+	@mkdir -p $(@D)
+	$(Q)user/ports/busybox/build.sh $@ $(sdk)
+
+.PHONY: system
+system: $(out)/system.tar
+
+$(out)/system.tar: $(system_programs) $(wildcard user/etc/*) tools/make_system.sh
 	$(call say,TAR,$@)
-	$(Q)rm -rf $(out)/archive && mkdir -p $(out)/archive/bin && cp $^ $(out)/archive/bin
-	$(Q)tar --format=ustar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 \
-	    -C $(out)/archive -cf $@ bin
+	$(Q)tools/make_system.sh $(out)/system $@ $(system_programs)
 
 .PHONY: iso
 iso: $(out)/kwast.iso
 
-$(out)/kwast.iso: $(out)/kernel.elf $(out)/programs.tar tools/mkiso.sh | deps-run
+$(out)/kwast.iso: $(out)/kernel.elf $(out)/system.tar tools/mkiso.sh | deps-run
 	$(call say,ISO,$@)
-	$(Q)tools/mkiso.sh $(out)/kernel.elf $(out)/programs.tar $@
+	$(Q)tools/mkiso.sh $(out)/kernel.elf $(out)/system.tar $@
 
 .PHONY: run
 run: $(out)/kwast.iso | deps-run

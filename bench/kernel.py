@@ -36,6 +36,7 @@ class Operation:
     peers: tuple  # operations of linux.c, with what they are called
     count: int
     parts: int = 1
+    program: str = "ops"
 
 
 OPERATIONS = {
@@ -46,7 +47,11 @@ OPERATIONS = {
     "map-64k": Operation("IPC call and reply with 64 KiB that the server maps", None, None, (), 100),
     "spawn": Operation("spawn, run, exit and wait of a cached hello", 15000, None,
                        (("spawn", "Linux vfork+exec"),), 5),
+    "thread": Operation("making a thread and waiting for its end", 3000, None,
+                        (("thread", "Linux pthread_create+join"),), 50, program="threads"),
 }
+PREEMPT = "preempt"
+PREEMPT_BAR = 350
 # The same with the other process in a protection domain of its own. On the hosted machine that is bookkeeping.
 DOMAINS = {"call-domain": "call", "spawn-domain": "spawn"}
 GRANTS = {"grant-4k": 4096, "grant-64k": 65536}
@@ -61,6 +66,7 @@ BATCHES = 100
 
 def benchmarks():
     return [(f"kernel.{name}", operation.what) for name, operation in OPERATIONS.items()] + [
+        (f"kernel.{PREEMPT}", "a switch from a process whose time is up to the next, with vector registers")] + [
         (f"kernel.{name}", f"copying {size >> 10} KiB that a call lends, as a share of memcpy's speed")
         for name, size in GRANTS.items()]
 
@@ -74,6 +80,19 @@ def build_wasm(name, source):
         target.parent.mkdir(parents=True, exist_ok=True)
         command_run([CC, "-std=c23", "-O2", "-D_GNU_SOURCE", "-I", ROOT, *WASM, "-c", source, "-o", f"{target}.o"])
         command_run([CC, *WASM_LINK, f"{target}.o", "-o", target])
+    return target
+
+
+def build_threads():
+    """Threads share an imported memory, and have no C library."""
+    source = HERE / "kernel/threads.c"
+    target = BUILD / "kernel/threads.wasm"
+    if not is_current(target, source, HERE / "kernel.py", ROOT / "tests/threads/thread.h"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        command_run([CC, "-std=c23", "-O2", "-I", ROOT, *WASM, "-matomics", "-mbulk-memory", "-fno-builtin", "-c",
+                     source, "-o", f"{target}.o"])
+        command_run([CC, *WASM_LINK, "-nostdlib", "-Wl,--import-memory,--shared-memory,--max-memory=33554432",
+                     f"{target}.o", "-o", target])
     return target
 
 
@@ -96,39 +115,72 @@ def parse(name, text):
     return [int(number) / 1000 for number in found.group(1).split()]
 
 
+def parse_gaps(text):
+    """What each switch took, in nanoseconds, of two processes that watched the clock (gaps.h)."""
+    seen = {}
+    for who in ("child", "parent"):
+        found = re.search(rf"^gaps {who}((?: \d+)+) done$", text, re.MULTILINE)
+        if not found:
+            raise Unavailable(f"kernel.{PREEMPT}: no result, but\n{text[-2000:]}")
+        turn, *times = map(int, found.group(1).split())
+        seen[who] = turn, list(zip(times[::2], times[1::2]))
+    costs = []
+    for one, other in (("child", "parent"), ("parent", "child")):
+        turn = (seen[one][0] + seen[other][0]) / 2
+        begins = [next_ns for _, next_ns in seen[other][1]]
+        for last, next_ns in seen[one][1]:
+            inside = [begin for begin in begins if last < begin < next_ns]
+            if inside:
+                costs.append(inside[0] - last - turn)
+    if not costs:
+        raise Unavailable(f"kernel.{PREEMPT}: nobody was preempted")
+    return costs
+
+
 class Runner:
     """The machines, each started anew for each operation."""
 
     def __init__(self):
         self.hello = HERE / "hello.c"
         self.files = {"bin/ops.wasm": build_wasm("ops", HERE / "kernel/ops.c"),
-                      "bin/hello.wasm": build_wasm("hello", self.hello)}
+                      "bin/hello.wasm": build_wasm("hello", self.hello),
+                      "bin/threads.wasm": build_threads()}
 
-    def archive(self, *arguments):
-        records = ["program=bin/ops.wasm", "preopen=/=.", *(f"arg={a}" for a in ("ops", *arguments))]
+    def archive(self, program, *arguments):
+        records = [f"program=bin/{program}.wasm", "preopen=/=.", *(f"arg={a}" for a in (program, *arguments))]
         return {"boot/run": "".join(f"{record}\0" for record in records).encode(), **self.files}
+
+    def instructions_text(self, files):
+        with Machine.pvh(files, kernel=ROOT / "build/release/kernel.elf", args=ICOUNT, cpus=1) as machine:
+            return machine.wait_off()
 
     def instructions(self, name, count):
         """The same each time, so one batch tells."""
-        files = self.archive(name, count, 3)
-        with Machine.pvh(files, kernel=ROOT / "build/release/kernel.elf", args=ICOUNT, cpus=1) as machine:
-            return statistics.median(parse(name, machine.wait_off()))
+        files = self.archive(program_of(name), name, count, 3)
+        return statistics.median(parse(name, self.instructions_text(files)))
 
-    def hosted(self, name, count, batches):
-        files = self.archive(name, count, batches)
+    def hosted_text(self, files):
         kernel = ROOT / "build/release/kwast-hosted"
         cpus = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {min(cpus)})  # the machine inherits it
         try:
             with Machine.hosted(files, kernel=kernel, cpus=1) as machine:
-                return parse(name, machine.wait_off())
+                return machine.wait_off()
         finally:
             os.sched_setaffinity(0, cpus)
 
+    def hosted(self, name, count, batches):
+        return parse(name, self.hosted_text(self.archive(program_of(name), name, count, batches)))
+
+    def linux_text(self, *arguments):
+        return run_process([build_native("linux", HERE / "kernel/linux.c"), *arguments]).errors.decode()
+
     def linux(self, name, count, batches):
-        command = [build_native("linux", HERE / "kernel/linux.c"), name, count, batches,
-                   build_native("hello", self.hello)]
-        return parse(name, run_process(command).errors.decode())
+        return parse(name, self.linux_text(name, count, batches, build_native("hello", self.hello)))
+
+
+def program_of(name):
+    return OPERATIONS[name].program if name in OPERATIONS else "ops"
 
 
 # -- Comparing -----------------------------------------------------------------------------------
@@ -142,6 +194,8 @@ def measure_times(names, runner, context):
     """Nanoseconds on one CPU, {(machine, operation): [of each batch]}: all take turns."""
     wanted = {("hosted", BASE, BASE_COUNT), ("linux", BASE, BASE_COUNT)}
     for name in names:
+        if name == PREEMPT:
+            continue
         if name in GRANTS:
             wanted |= {("hosted", name, 100), ("hosted", "call", 200), ("hosted", COPY, 50)}
             continue
@@ -185,6 +239,20 @@ def compare_grant(name, times):
                  more_is_better=True)
 
 
+def compare_preempt(runner, context):
+    """How far a loop had got when its time was up is chance, hence the median of the counts. Times are the least:
+    in between, Linux runs others than these two."""
+    counted = parse_gaps(runner.instructions_text(runner.archive("ops", PREEMPT)))
+    yield Result(f"kernel.{PREEMPT}.instructions", "qemu", statistics.median(counted), "instructions",
+                 bar=PREEMPT_BAR)
+    files = runner.archive("ops", PREEMPT)
+    own = [cost for _ in range(context.repetitions) for cost in parse_gaps(runner.hosted_text(files))]
+    yield Result(f"kernel.{PREEMPT}.min", "hosted", min(own), "ns")
+    if context.wants("native"):
+        theirs = [cost for _ in range(context.repetitions) for cost in parse_gaps(runner.linux_text(PREEMPT))]
+        yield Result(f"kernel.{PREEMPT}.min", "hosted", min(own), "ns", peer="Linux", peer_value=min(theirs))
+
+
 def run(names, context):
     need(CC, CC)
     need("qemu-system-x86_64", "qemu-system-x86")
@@ -200,7 +268,10 @@ def run(names, context):
     context.say("kernel: times")
     times = measure_times(names, runner, context)
     for name in names:
-        if name in OPERATIONS:
+        if name == PREEMPT:
+            context.say("kernel.preempt: watching the clock")
+            yield from compare_preempt(runner, context)
+        elif name in OPERATIONS:
             yield from compare_operation(name, instructions, times, context)
         else:
             yield from compare_grant(name, times)

@@ -231,6 +231,8 @@ void arch_frame_window_close(void *pointer) {
         fake.shown[at]--;
         frame_access_update(at);
     }
+    if (last != &fake.windows[0])
+        return; // another is open: nobody else can do much
 
     void (*act)(void *context) = fake.window_close_act;
     fake.window_close_act = NULL;
@@ -498,11 +500,14 @@ static enum status page_reach(u64 va, enum fault_access access, u8 **out, usize 
         if (in_a_region(va) && (fake_rights((struct virt_addr){va}) & wanted) != 0)
             break;
         CHECK(tries < 4); // a repaired fault comes back
-        struct fault fault = {.class = FAULT_PAGE,
-                              .access = access,
-                              .address = {va},
-                              .in_copy = true,
-                              .in_window = fake.windows[0].pages != 0};
+        struct fault fault = {
+            .class = FAULT_PAGE,
+            .access = access,
+            .address = {va},
+            .is_present = in_a_region(va) && fake_rights((struct virt_addr){va}) != 0,
+            .in_copy = true,
+            .in_window = fake.windows[0].pages != 0,
+        };
         bool irq = fake.irq_enabled;
         fake.irq_enabled = false;
         struct fault_result result = upcall_fault(&fault);

@@ -39,7 +39,7 @@ void fake_map_fail_nth(u64 n);
 u64 fake_mapped_pages(void);
 u32 fake_rights(struct virt_addr va);
 
-// Calls `act` once, when the next window has been closed: what another CPU does meanwhile.
+// Calls `act` once, when windows were open and none is any more: what another CPU does meanwhile.
 void fake_at_window_close(void (*act)(void *context), void *context);
 
 // Lets the running code be in `as`.

@@ -39,6 +39,9 @@ def boot_archive(path, files):
     """Writes a ustar archive of {name: bytes or Path}."""
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
         for name, content in files.items():
+            if isinstance(content, Path) and content.is_symlink():
+                archive.add(content, name)
+                continue
             data = content.read_bytes() if isinstance(content, Path) else content
             info = tarfile.TarInfo(name)
             info.size = len(data)

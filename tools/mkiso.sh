@@ -16,18 +16,23 @@ trap 'rm -rf "$scratch"' EXIT
 tree=$scratch/tree
 mkdir -p "$tree/boot/grub"
 cp "$kernel" "$tree/boot/kernel.elf"
-cp "$module" "$tree/boot/programs.tar"
+cp "$module" "$tree/boot/system.tar"
 # The kernel takes its image as it is loaded: its debug information only makes the medium slower.
 llvm-strip-19 --strip-debug "$tree/boot/kernel.elf"
 
 cat > "$tree/boot/grub/grub.cfg" <<CONFIG
-set timeout=0
+set timeout=1
 set default=0
 insmod all_video
 set gfxpayload=1024x768x32,auto
 menuentry "Kwast" {
     multiboot2 /boot/kernel.elf $*
-    module2 /boot/programs.tar programs.tar
+    module2 /boot/system.tar system.tar
+    boot
+}
+menuentry "Kwast, the kernel's own prompt" {
+    multiboot2 /boot/kernel.elf $* prompt
+    module2 /boot/system.tar system.tar
     boot
 }
 CONFIG

@@ -15,10 +15,10 @@ def main():
         return 2
     out = Path(sys.argv[1]).resolve()
     with Machine("-cdrom", BUILD / "kwast.iso", memory="512M", qmp=True) as machine:
-        machine.expect(r"^kwast> ")
-        for command in ("help", "mem", "ls bin"):
+        machine.expect(r"/ \$ ")
+        for command in ("ls", "cat /kernel/memory", "cd /tmp", "seq 1 5 | tac | paste -s -d' ' -"):
             machine.type(command + "\n")
-            machine.expect(r"^kwast> ")
+            machine.expect(r"\n\S+ \$ ")
         machine.monitor("screendump", filename=str(out), format="png")
     return 0
 

@@ -52,6 +52,7 @@ INDIRECT = {
     **{f"remote_{name}": ["link_remote_call", "scheme_remote_call"] for name in
        "send read write append set_size allocate sync stat set_times at_stat at_set_times at_read_link at_rename "
        "at_link at_make_link".split()},
+    "reclaim": ["store_pool_trim", "stack_pool_trim"],
     "object_lookup": ["node_lookup", "kernel_directory_lookup"],
     "object_read_entry": ["node_read_entry", "kernel_directory_read_entry"],
     "object_read_link": ["node_read_link"],

@@ -1,6 +1,7 @@
 // What Linux's operations cost, for comparison with ops.c: the same batches and the same output, in
 // thousandths of a nanosecond. All on one CPU, the first that the process may run on.
 //
+//   linux preempt                    what gaps.h says
 //   linux NAME COUNT BATCHES HELLO   prints "NAME PICOSECONDS..."; HELLO is a program, for `spawn`
 
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/math.h"
+#include "bench/kernel/gaps.h"
 
 #define BATCHES_MAX 1000
 #define COPY_BYTES  (64 * 1024)
@@ -182,8 +184,24 @@ static void measure(const struct operation *operation, u64 count, u64 batches) {
     fprintf(stderr, " done\n");
 }
 
+// The child prints first, so that lines stay whole.
+static void preempt(void) {
+    static struct gaps gaps;
+    pid_t child = fork();
+    if (child < 0)
+        fail("fork");
+    gaps_watch(&gaps, now_ns);
+    if (child != 0)
+        waitpid(child, NULL, 0);
+    gaps_print(stderr, child == 0 ? "child" : "parent", &gaps);
+}
+
 int main(int argc, char **argv) {
     stay_on_one_cpu();
+    if (argc == 2 && strcmp(argv[1], "preempt") == 0) {
+        preempt();
+        return 0;
+    }
     words = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (words == MAP_FAILED)
         fail("mmap");

@@ -3,7 +3,9 @@
 // shift=0 a nanosecond is an instruction.
 //
 //   ops NAME COUNT BATCHES  prints "NAME PICOSECONDS..."
-//   ops server | yielder    children of its own: serve the scheme at descriptor 3; yield for ever
+//   ops preempt             two processes see how they are preempted, and print that (gaps.h)
+//   ops server | yielder | watcher  children of its own: serve the scheme at descriptor 3; yield
+//                                   for ever; the second of `preempt`
 //
 // The module must be /bin/ops.wasm, and hello.wasm beside it, for those that spawn.
 
@@ -14,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/kernel/gaps.h"
 #include "user/sdk/kwast.h"
 
 #define GIVEN       3
@@ -154,9 +157,26 @@ static void do_copy_64k(void) {
 }
 
 static void do_spawn(void) {
-    kwast_handle child = spawn("/bin/hello.wasm", "hello", KWAST_NO_HANDLE, 0);
+    // As Linux's twin has it: a path, and arguments that are known.
+    static char args[] = "hello";
+    static const struct kwast_given handles[] = {{.handle = 1, .number = 1, .rights = RIGHT_WRITE}};
+    int module = open("/bin/hello.wasm", O_RDONLY);
+    const struct kwast_spawn config = {
+        .module = (u32)module,
+        .name = (u32)args,
+        .name_len = sizeof args - 1,
+        .args = (u32)args,
+        .args_len = sizeof args,
+        .given = (u32)handles,
+        .given_count = COUNT_OF(handles),
+    };
+    kwast_handle child;
+    u32 error = kwast_process_spawn(&config, &child);
+    close(module);
+    if (error != 0)
+        fail("spawn", error);
     struct kwast_status status;
-    u32 error = kwast_process_wait(child, -1, &status);
+    error = kwast_process_wait(child, -1, &status);
     if (error != 0)
         fail("wait", error);
     close((int)child);
@@ -213,7 +233,31 @@ static const struct {
     exit(0); // with the children
 }
 
+static struct gaps gaps;
+
+static void watch(void) {
+    gaps_watch(&gaps, now_ns);
+    gaps_print(stdout, "child", &gaps);
+}
+
+// The child prints first, so that lines stay whole.
+static void preempt(void) {
+    kwast_handle child = spawn("/bin/ops.wasm", "watcher", KWAST_NO_HANDLE, 0);
+    gaps_watch(&gaps, now_ns);
+    struct kwast_status status;
+    kwast_process_wait(child, -1, &status);
+    gaps_print(stdout, "parent", &gaps);
+}
+
 int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "watcher") == 0) {
+        watch();
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "preempt") == 0) {
+        preempt();
+        return 0;
+    }
     if (argc >= 2 && strcmp(argv[1], "server") == 0)
         return (int)kwast_serve(GIVEN, serve, NULL);
     if (argc == 2 && strcmp(argv[1], "yielder") == 0) {

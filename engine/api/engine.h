@@ -172,7 +172,8 @@ struct module_stats {
     u64 held_bytes; // of memory that are given back with the module, the code's pages included
 };
 
-// Decodes, validates and compiles a copy of `wasm`. On failure `*error` says why.
+// Decodes, validates and compiles a copy of `wasm`. On failure `*error` says why. ERR_KILLED: the
+// host wanted the running thread to end.
 MUST_USE enum status module_create(struct engine *engine, struct bytes wasm,
                                    struct module_error *error, struct module **out);
 
@@ -234,6 +235,24 @@ void module_code(const struct module *module, u32 index, struct func_code *out);
 // most `capacity` of them, offsets counting from the function's first byte; returns how many there
 // are.
 u32 module_code_sites(const struct module *module, u32 index, struct code_site *out, u32 capacity);
+
+// Whether memory 0 of each instance starts with the same bytes, so that they can be made once: it
+// is not imported, and all active data segments are for it, at constant offsets, within its initial
+// size, ascending and apart.
+bool module_has_image(const struct module *module);
+
+// What such a memory starts with, in order of address; all else is zero. The bytes live as long as
+// the module. `*cursor` is zero at first. False: that was all.
+struct image_piece {
+    u64 offset;
+    struct bytes bytes; // not empty
+};
+MUST_USE bool module_image_next(const struct module *module, u32 *cursor, struct image_piece *out);
+
+// What the host keeps with a module, until host_module_end. Setting returns what is there now:
+// something else, when somebody was first. NULL: nothing yet.
+void *module_host_data(const struct module *module);
+void *module_host_data_set(struct module *module, void *data);
 
 // The name that a tag is imported by, else exported by, or empty.
 struct bytes module_tag_name(const struct module *module, u32 tag);
@@ -304,6 +323,15 @@ static inline void *instance_owner(const struct instance *instance) {
 static inline struct memory *instance_memory(const struct instance *instance) {
     return instance->memory;
 }
+
+// Takes a store, in which nobody runs any more, from its owner and makes it what it was when its
+// instance was new, for store_adopt. False: it cannot be used again, and is to be destroyed. That
+// takes one instance of a module with an image and no other memory, which imports nothing but the
+// embedder's functions. What the host has to say comes last, in host_memory_retire.
+MUST_USE bool store_retire(struct store *store);
+
+// Gives such a store to another owner, who is charged for it. ERR_LIMIT changes nothing.
+MUST_USE enum status store_adopt(struct store *store, void *owner, struct instance **out);
 
 void func_ref_type(struct engine *engine, const struct func_ref *func, struct func_type *out);
 

@@ -7,6 +7,8 @@
 #include "base/types.h"
 #include "engine/api/contract.h"
 
+struct module;
+
 // -- Heap ---------------------------------------------------------------------------------------
 
 // Returns `bytes` of zeroed memory aligned to 16, or NULL. `bytes` is not zero.
@@ -16,9 +18,12 @@ MUST_USE void *host_alloc(usize bytes);
 void host_free(void *memory, usize bytes);
 
 // Charges heap that a program's tables and instances take, and gives it back. `owner` is the owner
-// of the store. ERR_LIMIT changes nothing.
+// of the store; of one that nobody uses (store_retire) it is NULL. ERR_LIMIT changes nothing.
 MUST_USE enum status host_charge(void *owner, u64 bytes);
 void host_refund(void *owner, u64 bytes);
+
+// The module is about to go, and what the host keeps with it (module_host_data_set) with it.
+void host_module_end(void *data);
 
 // -- Linear memories ----------------------------------------------------------------------------
 // `owner` is the owner of the store: whoever is charged.
@@ -36,6 +41,19 @@ void host_memory_unlock(u64 base);
 
 // Gives the slot and its `bytes` of memory back.
 void host_memory_release(void *owner, u64 base, u64 bytes);
+
+// Makes the memory at `base`, memory 0 of a new instance of `module`, which nobody has touched,
+// hold the module's image (module_image_next), however it likes. False: the engine writes it.
+MUST_USE bool host_memory_image(void *owner, struct module *module, u64 base);
+
+// The memory of `bytes` at `base` is its owner's no longer. Makes it what it was when the instance
+// of `module` was new, of `first_bytes` with the module's image, and charges it to nobody. False,
+// when that does not pay: nothing has changed.
+MUST_USE bool host_memory_retire(void *owner, struct module *module, u64 base, u64 bytes,
+                                 u64 first_bytes);
+
+// Charges such a memory to its next owner. ERR_LIMIT changes nothing.
+MUST_USE enum status host_memory_adopt(void *owner, u64 base, u64 bytes);
 
 // Copies into or out of linear memory. The engine has checked the range against the memory's size;
 // what can still fail is committing a page: ERR_NO_MEMORY.
@@ -84,7 +102,7 @@ void host_code_release(u64 address, usize bytes);
 MUST_USE bool host_stack_grow(struct thread_block *thread, u64 lowest);
 
 // Whether the running thread is to end (engine_interrupt): what generated code calls returns then
-// with TRAP_KILLED.
+// with TRAP_KILLED, and compiling ends with ERR_KILLED.
 MUST_USE bool host_is_stopping(void);
 
 // Sets the segment base through which generated code of this thread reaches memory 0.

@@ -48,6 +48,11 @@ static enum status compile_funcs(struct module *module, const struct compile_tar
     code_unit_init(&unit);
     enum status status = OK;
     for (u32 i = decl->func_import_count; i < decl->func_count && status == OK; i++) {
+        // What nobody waits for any more is not worth the time.
+        if (host_is_stopping()) {
+            status = fail(error, ERR_KILLED);
+            break;
+        }
         status = baseline_compile(baseline, i, &unit, error);
         if (status != OK)
             break;
@@ -93,6 +98,9 @@ static enum status make_code(struct module *module, struct module_error *error) 
 }
 
 static void module_destroy(struct module *module) {
+    void *data = module_host_data(module);
+    if (data != NULL)
+        host_module_end(data);
     code_unpublish(module->engine, module->code);
     for (u32 i = 0; i < module->type_id_count; i++)
         type_registry_release(&module->engine->types, module->type_ids[i]);
@@ -129,6 +137,7 @@ static enum status module_build(struct module *module, struct module_error *erro
     enum status status = layout_compute(decl, &module->layout);
     if (status != OK)
         return fail(error, status);
+    module->has_image = module_find_image(module);
     module->type_ids = host_alloc(array_bytes(decl->type_count, sizeof(u32)));
     if (module->type_ids == NULL)
         return fail(error, ERR_NO_MEMORY);

@@ -70,8 +70,21 @@ static enum trap run_elem_segments(struct instance *instance) {
     return TRAP_NONE;
 }
 
+static void drop_active_data(struct instance *instance) {
+    const struct module_decl *decl = instance->module->decl;
+    for (u32 i = 0; i < decl->data_count; i++) {
+        if (decl->datas[i].mode == SEGMENT_ACTIVE)
+            instance->state->data_dropped[i] = true;
+    }
+}
+
 static enum trap run_data_segments(struct instance *instance) {
     const struct module_decl *decl = instance->module->decl;
+    if (instance->module->has_image &&
+        host_memory_image(instance->owner, instance->module, instance->memory_base)) {
+        drop_active_data(instance);
+        return TRAP_NONE;
+    }
     for (u32 i = 0; i < decl->data_count; i++) {
         const struct data_segment *data = &decl->datas[i];
         if (data->mode != SEGMENT_ACTIVE)
@@ -348,13 +361,8 @@ enum status instance_create(struct store *store, struct module *module,
     return OK;
 }
 
-bool instance_can_reset(const struct instance *instance) {
-    const struct module_decl *decl = instance->module->decl;
-    return decl->memory_count == decl->memory_import_count;
-}
-
-enum trap instance_reset(struct instance *instance) {
-    ASSERT(instance_can_reset(instance));
+// Globals, tables and segments as they are before the active segments are run.
+static void reset_parts(struct instance *instance) {
     const struct module_decl *decl = instance->module->decl;
     struct instance_state *state = instance->state;
     make_own_globals(instance);
@@ -362,6 +370,30 @@ enum trap instance_reset(struct instance *instance) {
         table_reset(instance_table(instance, i), decl->tables[i].limits.min);
     memset(state->data_dropped, 0, decl->data_count * sizeof *state->data_dropped);
     memset(state->elem_dropped, 0, decl->elem_count * sizeof *state->elem_dropped);
+}
+
+bool instance_renew(struct instance *instance) {
+    const struct module_decl *decl = instance->module->decl;
+    struct memory *memory = instance->memory;
+    reset_parts(instance);
+    if (run_elem_segments(instance) != TRAP_NONE)
+        return false;
+    u64 bytes = decl->memories[0].limits.min * WASM_PAGE_BYTES;
+    if (!host_memory_retire(instance->owner, instance->module, memory->base, memory->bytes, bytes))
+        return false;
+    memory->bytes = bytes;
+    drop_active_data(instance);
+    return true;
+}
+
+bool instance_can_reset(const struct instance *instance) {
+    const struct module_decl *decl = instance->module->decl;
+    return decl->memory_count == decl->memory_import_count;
+}
+
+enum trap instance_reset(struct instance *instance) {
+    ASSERT(instance_can_reset(instance));
+    reset_parts(instance);
     return run_segments(instance);
 }
 

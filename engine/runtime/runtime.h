@@ -25,7 +25,7 @@ struct engine {
     struct host_batch *host_batches; // under the registry lock; freed with the engine
 };
 
-// A compiled module. Immutable but for the count.
+// A compiled module. Immutable but for the count, and what the host keeps with it.
 struct module {
     struct engine *engine;
     u32 ref_count;     // atomic
@@ -36,4 +36,9 @@ struct module {
     u32 type_id_count;        // how many of these are held
     bool keeps_accesses;      // engine_config.mapping_imports
     struct code_object *code; // NULL when the module has no own functions
+    bool has_image;
+    void *host_data; // atomic: set once
 };
+
+// Whether every instance's memory 0 starts with the same bytes (module_has_image).
+bool module_find_image(const struct module *module);

@@ -68,6 +68,10 @@ void table_fini(struct table *table);
 // Frees an instance, not the memories and tables, which are the store's.
 void instance_free(struct instance_state *state);
 
+// Makes the instance, whose memory has an image and is the only one, what instance_create made it.
+// False: that did not work, and it is of no more use.
+MUST_USE bool instance_renew(struct instance *instance);
+
 // Where the instance keeps the pointer to memory `memory`, and to tag `tag`.
 static inline struct memory **instance_memory_ptr(struct instance *instance, u32 memory) {
     const struct module *module = instance->module;

@@ -84,7 +84,8 @@ u64 arch_frame_address(void); // the caller's frame pointer
 
 // -- Physical memory ----------------------------------------------------------------------------
 
-// Where a frame of ZONE_KERNEL is mapped. Any context.
+// Where a frame of ZONE_KERNEL is mapped: blocks up to ARCH_ZONE_BLOCK_BYTES are as aligned there
+// as they are in physical memory. Any context.
 void *arch_frame_pointer(struct phys_addr frame);
 struct phys_addr arch_frame_of(const void *pointer); // the inverse, for any address in that mapping
 

@@ -9,6 +9,7 @@
 #include "kernel/init/log.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/reclaim.h"
 #include "kernel/proc/process.h"
 #include "kernel/sched/trace.h"
 
@@ -65,6 +66,7 @@ static void write_memory(struct writer *to) {
         [ZONE_KERNEL] = "kernel", [ZONE_PROGRAM] = "programs"};
     struct frame_stats frames;
     struct heap_stats heap;
+    reclaim();
     heap_trim();
     frame_stats(&frames);
     heap_stats(&heap);

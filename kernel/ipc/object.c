@@ -19,7 +19,8 @@
 #define PATH_BYTES_MAX (PATH_LEN_MAX + 1)
 #define NAME_BYTES_MAX 255u
 #define LINKS_MAX      32u
-#define CHAIN_FIRST    16u
+#define CHAIN_FIRST    8u
+#define TEXT_FIRST     128u
 
 void object_init(struct object *object, const struct object_ops *ops, enum object_type type) {
     ASSERT(ops->stat != NULL);
@@ -158,28 +159,76 @@ u32 object_poll(struct object *object, u64 *available) {
 // -- The walk -----------------------------------------------------------------------------------
 
 struct walk {
-    char *text; // PATH_BYTES_MAX; what is left to walk is [at, PATH_BYTES_MAX)
+    char *text; // what is left to walk is [at, text_bytes)
+    usize text_bytes;
     usize at;
     u32 links;
 
     struct object **chain; // retained directories, root first
     u32 depth;             // entries in use, at least 1
     u32 capacity;
+
+    // Text and chain begin here, and move to the heap when they get longer.
+    char few_text[TEXT_FIRST];
+    struct object *few_chain[CHAIN_FIRST];
 };
+
+// How many bytes at the beginning, in whole words, are ASCII and not zero: most paths are so.
+static usize plain_bytes(struct bytes text) {
+    const u64 low = 0x0101010101010101;
+    usize at = 0;
+    for (; at + 8 <= text.len; at += 8) {
+        u64 word;
+        __builtin_memcpy(&word, text.data + at, 8);
+        // A byte borrows exactly where it is zero, as long as none has its highest bit set.
+        if (((word | (word - low)) & (low << 7)) != 0)
+            break;
+    }
+    return at;
+}
 
 enum status path_check(struct bytes text) {
     if (text.len == 0)
         return ERR_NOT_FOUND;
     if (text.len > PATH_LEN_MAX)
         return ERR_NAME_TOO_LONG;
-    for (usize i = 0; i < text.len; i++) {
+    usize plain = plain_bytes(text);
+    for (usize i = plain; i < text.len; i++) {
         if (text.data[i] == 0)
             return ERR_INVALID;
     }
-    if (!utf8_is_valid(text))
+    if (!utf8_is_valid((struct bytes){text.data + plain, text.len - plain}))
         return ERR_BAD_NAME;
     if (text.data[0] == '/')
         return ERR_ESCAPES;
+    return OK;
+}
+
+static void text_free(struct walk *walk) {
+    if (walk->text != walk->few_text)
+        kfree(walk->text, walk->text_bytes);
+}
+
+static void chain_free(struct walk *walk) {
+    if (walk->chain != walk->few_chain)
+        kfree(walk->chain, walk->capacity * sizeof *walk->chain);
+}
+
+// Makes room for `bytes` in front of what is left to walk.
+static enum status walk_make_room(struct walk *walk, usize bytes) {
+    if (bytes <= walk->at)
+        return OK;
+    usize left = walk->text_bytes - walk->at;
+    if (bytes > PATH_BYTES_MAX - left)
+        return ERR_NAME_TOO_LONG;
+    char *text = kmalloc(PATH_BYTES_MAX);
+    if (text == NULL)
+        return ERR_NO_MEMORY;
+    memcpy(text + PATH_BYTES_MAX - left, walk->text + walk->at, left);
+    text_free(walk);
+    walk->text = text;
+    walk->text_bytes = PATH_BYTES_MAX;
+    walk->at = PATH_BYTES_MAX - left;
     return OK;
 }
 
@@ -188,10 +237,10 @@ static enum status walk_prepend(struct walk *walk, struct bytes text) {
     enum status status = path_check(text);
     if (status != OK)
         return status;
-    bool is_all = walk->at == PATH_BYTES_MAX;
-    usize room = walk->at;
-    if (text.len + (is_all ? 0 : 1) > room)
-        return ERR_NAME_TOO_LONG;
+    bool is_all = walk->at == walk->text_bytes;
+    status = walk_make_room(walk, text.len + (is_all ? 0 : 1));
+    if (status != OK)
+        return status;
     if (!is_all)
         walk->text[--walk->at] = '/';
     walk->at -= text.len;
@@ -206,7 +255,7 @@ static enum status walk_push(struct walk *walk, struct object *directory) {
         if (chain == NULL)
             return ERR_NO_MEMORY;
         memcpy(chain, walk->chain, walk->depth * sizeof *chain);
-        kfree(walk->chain, walk->capacity * sizeof *chain);
+        chain_free(walk);
         walk->chain = chain;
         walk->capacity = capacity;
     }
@@ -214,37 +263,34 @@ static enum status walk_push(struct walk *walk, struct object *directory) {
     return OK;
 }
 
-static enum status walk_init(struct walk *walk, struct object *root) {
-    *walk = (struct walk){.at = PATH_BYTES_MAX, .capacity = CHAIN_FIRST};
-    walk->text = kmalloc(PATH_BYTES_MAX);
-    if (walk->text == NULL)
-        return ERR_NO_MEMORY;
-    walk->chain = kmalloc(CHAIN_FIRST * sizeof *walk->chain);
-    if (walk->chain == NULL) {
-        kfree(walk->text, PATH_BYTES_MAX);
-        return ERR_NO_MEMORY;
-    }
+static void walk_init(struct walk *walk, struct object *root) {
+    walk->text = walk->few_text;
+    walk->text_bytes = TEXT_FIRST;
+    walk->at = TEXT_FIRST;
+    walk->links = 0;
+    walk->chain = walk->few_chain;
+    walk->capacity = CHAIN_FIRST;
     object_retain(root);
-    walk->chain[walk->depth++] = root;
-    return OK;
+    walk->chain[0] = root;
+    walk->depth = 1;
 }
 
 static void walk_fini(struct walk *walk) {
     while (walk->depth > 0)
         object_release(walk->chain[--walk->depth]);
-    kfree(walk->chain, walk->capacity * sizeof *walk->chain);
-    kfree(walk->text, PATH_BYTES_MAX);
+    chain_free(walk);
+    text_free(walk);
 }
 
 // Takes the next name off the text, with the slashes behind it. *more: there were slashes, so the
 // name must be a directory. The name stays in the buffer until the next walk_prepend.
 static struct bytes walk_next_name(struct walk *walk, bool *more) {
     usize start = walk->at;
-    while (walk->at < PATH_BYTES_MAX && walk->text[walk->at] != '/')
+    while (walk->at < walk->text_bytes && walk->text[walk->at] != '/')
         walk->at++;
     struct bytes name = {(const u8 *)walk->text + start, walk->at - start};
-    *more = walk->at < PATH_BYTES_MAX;
-    while (walk->at < PATH_BYTES_MAX && walk->text[walk->at] == '/')
+    *more = walk->at < walk->text_bytes;
+    while (walk->at < walk->text_bytes && walk->text[walk->at] == '/')
         walk->at++;
     return name;
 }
@@ -258,9 +304,13 @@ static enum status walk_follow(struct walk *walk, struct object *link, bool more
         return status;
     if (++walk->links > LINKS_MAX)
         return ERR_LOOP;
-    bool was_all = walk->at == PATH_BYTES_MAX;
-    if (more && was_all)
+    bool was_all = walk->at == walk->text_bytes;
+    if (more && was_all) {
+        status = walk_make_room(walk, 1);
+        if (status != OK)
+            return status;
         walk->text[--walk->at] = '/';
+    }
     return walk_prepend(walk, target);
 }
 
@@ -269,7 +319,7 @@ static enum status walk_step(struct walk *walk, bool follow, struct object **fou
     struct object *here = walk->chain[walk->depth - 1];
     bool more;
     struct bytes name = walk_next_name(walk, &more);
-    bool is_last = walk->at == PATH_BYTES_MAX;
+    bool is_last = walk->at == walk->text_bytes;
 
     if (name.len > NAME_BYTES_MAX)
         return ERR_NAME_TOO_LONG;
@@ -310,12 +360,9 @@ enum status object_walk(struct object *root, struct bytes path, bool follow, str
     if (root->type != OBJECT_DIRECTORY)
         return ERR_NOT_DIRECTORY;
     struct walk walk;
-    enum status status = walk_init(&walk, root);
-    if (status != OK)
-        return status;
-
+    walk_init(&walk, root);
     struct object *found = NULL;
-    status = walk_prepend(&walk, path);
+    enum status status = walk_prepend(&walk, path);
     while (status == OK && found == NULL)
         status = walk_step(&walk, follow, &found);
     walk_fini(&walk);

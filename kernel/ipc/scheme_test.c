@@ -11,6 +11,7 @@
 #include "abi/kwast/file.h"
 #include "kernel/ipc/scheme.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/reclaim.h"
 #include "kernel/sched/thread.h"
 #include "tests/fake_arch.h"
 #include "tests/fake_sched.h"
@@ -40,6 +41,7 @@ static struct client {
 // Every block that a test's service took has been given back, once a first service has warmed up
 // what stays.
 static u64 heap_used(void) {
+    reclaim(); // stacks of threads that have ended
     struct heap_stats stats;
     heap_stats(&stats);
     return stats.bytes_used;

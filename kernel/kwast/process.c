@@ -17,6 +17,7 @@
     (KWAST_RIGHT_WAIT | KWAST_RIGHT_KILL | KWAST_RIGHT_JOIN | WASI_RIGHT_FD_READ |                 \
      WASI_RIGHT_POLL_FD_READWRITE)
 #define ERROR_STREAM 2u
+#define HANDLES_FEW  8u
 
 STATIC_ASSERT(KWAST_SHARE_MAX == CPU_SHARE_MAX && KWAST_SHARE_USUAL == CPU_SHARE_USUAL, "abi");
 
@@ -28,16 +29,19 @@ struct spawn {
     u64 wasm_bytes;
     struct bytes lasting; // or bytes of the boot archive
     struct module *module;
-    struct handle handles[KWAST_GIVEN_MAX];
+    struct handle *handles; // by number in the child
+    u32 handle_room;
+    u32 handle_count; // one more than the largest number
     struct process_config config;
 };
 
 static void spawn_fini(struct spawn *spawn) {
-    for (u32 i = 0; i < KWAST_GIVEN_MAX; i++) {
+    for (u32 i = 0; i < spawn->handle_count; i++) {
         struct handle *handle = &spawn->handles[i];
         object_release(handle->object);
         kfree((void *)(uptr)handle->preopen.data, handle->preopen.len);
     }
+    kfree(spawn->handles, spawn->handle_room * sizeof *spawn->handles);
     string_list_fini(&spawn->config.args);
     string_list_fini(&spawn->config.env);
     aspace_release(spawn->config.aspace);
@@ -138,11 +142,31 @@ static enum status get_preopen_name(struct spawn *spawn, const struct kwast_give
     return kwast_get(spawn->parent, given->name, name, given->name_len);
 }
 
+// Makes room for handle `number`. Few have more than a few.
+static enum status make_room(struct spawn *spawn, u32 number) {
+    if (number < spawn->handle_room)
+        return OK;
+    u32 room = number < HANDLES_FEW ? HANDLES_FEW : KWAST_GIVEN_MAX;
+    struct handle *handles = kmalloc(room * sizeof *handles);
+    if (handles == NULL)
+        return ERR_NO_MEMORY;
+    if (spawn->handle_count != 0)
+        memcpy(handles, spawn->handles, spawn->handle_count * sizeof *handles);
+    kfree(spawn->handles, spawn->handle_room * sizeof *handles);
+    spawn->handles = handles;
+    spawn->handle_room = room;
+    return OK;
+}
+
 static enum status get_handle(struct spawn *spawn, const struct kwast_given *given) {
     struct handle handle;
-    if (given->number >= KWAST_GIVEN_MAX || spawn->handles[given->number].object != NULL)
+    if (given->number >= KWAST_GIVEN_MAX ||
+        (given->number < spawn->handle_count && spawn->handles[given->number].object != NULL))
         return ERR_INVALID;
-    enum status status = kwast_handle(spawn->parent, given->handle, NULL, given->rights, &handle);
+    enum status status = make_room(spawn, given->number);
+    if (status != OK)
+        return status;
+    status = kwast_handle(spawn->parent, given->handle, NULL, given->rights, &handle);
     if (status != OK)
         return status;
     status = (given->inheriting & ~handle.rights_inheriting) != 0 ? ERR_DENIED : OK;
@@ -151,6 +175,7 @@ static enum status get_handle(struct spawn *spawn, const struct kwast_given *giv
     if (status == OK)
         status = get_preopen_name(spawn, given, &handle);
     spawn->handles[given->number] = handle; // spawn_fini gives it back
+    spawn->handle_count = (u32)max_u64(spawn->handle_count, given->number + 1);
     return status;
 }
 
@@ -265,15 +290,19 @@ static enum status start(struct spawn *spawn, struct process **out) {
             ? module_cache_get_lasting(process_engine(), spawn->lasting, &error, &spawn->module)
             : module_cache_get(process_engine(), wasm, &error, &spawn->module);
     spawn->config.name = spawn->name;
+    spawn->config.gives_strings = true;
     spawn->config.module = spawn->module;
     spawn->config.parent = spawn->parent;
     spawn->config.handles = spawn->handles;
-    spawn->config.handle_count = KWAST_GIVEN_MAX;
-    spawn->config.error_stream = spawn->handles[ERROR_STREAM].object;
+    spawn->config.handle_count = spawn->handle_count;
+    if (spawn->handle_count > ERROR_STREAM)
+        spawn->config.error_stream = spawn->handles[ERROR_STREAM].object;
     if (status == OK)
         status = process_spawn(&spawn->config, &error, out);
     if (status == OK) {
-        memset(spawn->handles, 0, sizeof spawn->handles); // the process's now
+        spawn->handle_count = 0; // all that is the process's now
+        spawn->config.args = (struct string_list){0};
+        spawn->config.env = (struct string_list){0};
         return OK;
     }
     enum status told = put_reason(spawn, &error);

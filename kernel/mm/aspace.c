@@ -5,12 +5,16 @@
 // for clearing memory, and faults on several CPUs do not wait for each other's zeroing. Destroying
 // an area goes in pieces for the same reason.
 //
+// A page that an image has is mapped for reading only, as often as it is read, and copied when it
+// is written. The image's frames are no area's: they are mapped as borrowed.
+//
 // Invariants, checked by aspace_check:
 //   1. no area is accessible beyond its size, and a stack keeps a guard page at its lower end;
 //   2. nothing is mapped in an area outside of its accessible part;
 //   3. all of a stack's accessible part is mapped, because a page that is missing when the CPU
 //      pushes in ring 0 cannot be repaired;
-//   4. an account is charged what its areas have accessible, never beyond its limit.
+//   4. what is mapped of an image is what the image has for that page;
+//   5. an account is charged what its areas have accessible, never beyond its limit.
 //
 // Locks: aspace.lock (LOCK_ASPACE); the heap's and the frames' rank below it.
 
@@ -181,6 +185,18 @@ static enum status run_alloc(u32 *order, struct phys_addr *out) {
     return OK;
 }
 
+// Takes a frame with what another holds.
+static enum status page_copy(struct phys_addr source, struct phys_addr *out) {
+    if (frame_alloc(ZONE_PROGRAM, 0, out) != OK)
+        return ERR_NO_MEMORY;
+    const void *from = arch_frame_window_open(source, 1);
+    void *to = arch_frame_window_open(*out, 1);
+    memcpy(to, from, PAGE_SIZE);
+    arch_frame_window_close(to);
+    arch_frame_window_close((void *)(uptr)from);
+    return OK;
+}
+
 static bool is_unmapped_locked(const struct aspace *as, u64 start, u64 bytes) {
     struct phys_addr frame;
     for (u64 at = start; at < start + bytes; at += PAGE_SIZE) {
@@ -285,6 +301,7 @@ void area_destroy(struct aspace *as, struct area *area) {
     committed += mapping_free_aside(area) * PAGE_SIZE;
     account_uncommit(area->account, committed);
     account_refund(area->account, accessible);
+    image_release(area->image);
 
     spin_lock(&as->lock);
     vma_remove(&as->slots, &area->vma);
@@ -292,12 +309,107 @@ void area_destroy(struct aspace *as, struct area *area) {
     kfree(area, sizeof *area);
 }
 
+// -- Using a memory again ----------------------------------------------------------------------
+
+void area_set_image(struct aspace *as, struct area *area, struct image *image) {
+    ASSERT(area->kind == AREA_MEMORY && area->image == NULL);
+    image_retain(image);
+    spin_lock(&as->lock);
+    ASSERT(area->touched == 0);
+    area->image = image;
+    spin_unlock(&as->lock);
+}
+
+// Makes a page that was committed what it was at first. It is mapped, so nothing can fail.
+static void page_restore(const struct area *area, u64 page) {
+    struct virt_addr address = {area->vma.start + (page << PAGE_SHIFT)};
+    struct phys_addr source;
+    enum status status;
+    if (area->image != NULL && image_find(area->image, page, &source)) {
+        const void *window = arch_frame_window_open(source, 1);
+        status = arch_copy_to(address, window, PAGE_SIZE);
+        arch_frame_window_close((void *)(uptr)window);
+    } else {
+        status = arch_fill(address, 0, PAGE_SIZE);
+    }
+    CHECK(status == OK);
+}
+
+// Makes it smaller; all of its committed pages are noted.
+static void area_shrink(struct aspace *as, struct area *area, u64 accessible) {
+    u64 before = area->accessible;
+    spin_lock(&as->lock);
+    area->accessible = accessible; // no fault commits anything beyond
+    spin_unlock(&as->lock);
+    account_refund(area->account, before - accessible);
+    u64 kept = 0;
+    u64 committed = area->touched >> PAGE_SHIFT;
+    for (u64 i = 0; i < committed; i++) {
+        if (area->committed[i] < accessible >> PAGE_SHIFT)
+            area->committed[kept++] = area->committed[i];
+    }
+    area->touched = kept << PAGE_SHIFT;
+    if (kept != committed)
+        account_uncommit(area->account, range_uncommit(as, area->vma.start + accessible,
+                                                       area->vma.start + before));
+}
+
+bool area_retire(struct aspace *as, struct area *area, u64 accessible) {
+    ASSERT(area->kind == AREA_MEMORY && accessible <= area->accessible);
+    // Nobody else changes it any more, so no lock is needed to look.
+    if (area->touched > AREA_PAGES_KEPT * PAGE_SIZE || !area_is_plain(area))
+        return false;
+    if (accessible != area->accessible)
+        area_shrink(as, area, accessible);
+    for (u64 i = 0; i < area->touched >> PAGE_SHIFT; i++)
+        page_restore(area, area->committed[i]);
+    account_uncommit(area->account, area->touched);
+    account_refund(area->account, accessible);
+    spin_lock(&as->lock);
+    area->account = NULL;
+    spin_unlock(&as->lock);
+    return true;
+}
+
+enum status area_adopt(struct aspace *as, struct area *area, struct memory_account *account) {
+    ASSERT(area->account == NULL);
+    enum status status = account_charge(account, area->accessible);
+    if (status != OK)
+        return status;
+    account_commit(account, area->kind == AREA_STACK ? area->accessible : area->touched);
+    spin_lock(&as->lock);
+    area->account = account;
+    spin_unlock(&as->lock);
+    return OK;
+}
+
 // -- Faults ------------------------------------------------------------------------------------
 
-// Whether frames can be committed to a run: nothing is mapped there, and no frames wait for it.
+// What a fault has to do.
+struct fault_plan {
+    enum fault_access access;
+    u64 start; // of the run
+    u32 order;
+    bool is_done;            // nothing is to be committed
+    struct image *image;     // that the area starts with, or NULL
+    bool is_shared;          // it has that page:
+    struct phys_addr source; // here
+};
+
+static u64 page_in(const struct area *area, u64 address) {
+    return (address - area->vma.start) >> PAGE_SHIFT;
+}
+
+static bool has_aside_locked(const struct area *area, u64 start, u64 bytes) {
+    return !area_is_plain(area) && mapping_has_aside_locked(area, start, bytes);
+}
+
+// Whether zeroed frames can be committed to a run: nothing is mapped there, no frames wait for it,
+// and it starts as zeros.
 static bool is_free_locked(const struct aspace *as, const struct area *area, u64 start, u64 bytes) {
-    return is_unmapped_locked(as, start, bytes) &&
-           (area_is_plain(area) || !mapping_has_aside_locked(area, start, bytes));
+    return is_unmapped_locked(as, start, bytes) && !has_aside_locked(area, start, bytes) &&
+           (area->image == NULL ||
+            !image_has_any(area->image, page_in(area, start), bytes >> PAGE_SHIFT));
 }
 
 // The run to commit for a fault at `page`: the largest aligned one that is accessible, not larger
@@ -314,15 +426,10 @@ static u32 fault_order_locked(const struct aspace *as, const struct area *area, 
     return 0;
 }
 
-struct fault_plan {
-    bool is_done; // nothing is to be committed
-    u32 order;
-};
-
 // The part of a fault that concerns what lies over the area.
 static enum status fault_plan_mapped_locked(struct aspace *as, struct area *area, u64 page,
-                                            enum fault_access access, struct fault_plan *plan) {
-    switch (mapping_fault_locked(as, area, page, access)) {
+                                            struct fault_plan *plan) {
+    switch (mapping_fault_locked(as, area, page, plan->access)) {
     case MAPPING_FAULT_DENIED:
         return ERR_NO_ACCESS;
     case MAPPING_FAULT_NO_ROOM:
@@ -336,39 +443,85 @@ static enum status fault_plan_mapped_locked(struct aspace *as, struct area *area
     UNREACHABLE();
 }
 
-static enum status fault_plan_locked(struct aspace *as, u64 page, enum fault_access access,
-                                     struct fault_plan *plan) {
+// Whether nothing is left to do for the plan's page, which nothing lies over.
+static bool is_done_locked(const struct aspace *as, const struct fault_plan *plan, u64 page) {
+    struct phys_addr mapped;
+    if (!arch_translate(as->arch, (struct virt_addr){page}, &mapped))
+        return false;
+    return !plan->is_shared || plan->access == FAULT_READ || mapped.value != plan->source.value;
+}
+
+static enum status fault_plan_locked(struct aspace *as, u64 page, struct fault_plan *plan) {
     struct area *area = area_of(vma_find(&as->slots, page));
     // A stack is committed before it is used: a fault in one is in its guard.
     if (area == NULL || area->kind != AREA_MEMORY || page - area->vma.start >= area->accessible)
         return ERR_FAULT;
     if (!area_is_plain(area)) {
-        enum status status = fault_plan_mapped_locked(as, area, page, access, plan);
+        enum status status = fault_plan_mapped_locked(as, area, page, plan);
         if (status != OK || plan->is_done)
             return status;
     }
-    plan->is_done = !is_unmapped_locked(as, page, PAGE_SIZE); // another CPU was faster
-    if (!plan->is_done)
-        plan->order = fault_order_locked(as, area, page);
+    plan->image = area->image;
+    plan->is_shared =
+        area->image != NULL && image_find(area->image, page_in(area, page), &plan->source);
+    plan->is_done = is_done_locked(as, plan, page); // another CPU was faster
+    plan->order = plan->is_shared || plan->is_done ? 0 : fault_order_locked(as, area, page);
     return OK;
 }
 
-// Maps the run unless the area has changed meanwhile.
-static enum status fault_map_locked(struct aspace *as, u64 start, struct phys_addr frame,
-                                    u32 order) {
-    struct area *area = area_of(vma_find(&as->slots, start));
-    u64 bytes = PAGE_SIZE << order;
-    if (area == NULL || area->kind != AREA_MEMORY ||
-        !range_fits(start - area->vma.start, bytes, area->accessible) ||
-        !is_free_locked(as, area, start, bytes))
-        return ERR_BUSY;
-    enum status status =
-        arch_map(as->arch, (struct virt_addr){start}, frame, 1ull << order, PAGE_READ | PAGE_WRITE);
-    if (status == OK) {
-        account_commit(area->account, bytes);
-        area->touched += bytes;
+static void note_committed_locked(struct area *area, u64 start, u64 bytes) {
+    for (u64 at = start; at < start + bytes; at += PAGE_SIZE) {
+        if (area->touched < AREA_PAGES_KEPT * PAGE_SIZE)
+            area->committed[area->touched >> PAGE_SHIFT] = (u32)page_in(area, at);
+        area->touched += PAGE_SIZE;
     }
+    account_commit(area->account, bytes);
+}
+
+// Whether the copy of a page of the image is still wanted there: nothing is mapped but the image's.
+static bool wants_copy_locked(const struct aspace *as, const struct area *area,
+                              const struct fault_plan *plan) {
+    return vma_find(&area->mappings, plan->start) == NULL &&
+           !has_aside_locked(area, plan->start, PAGE_SIZE) &&
+           !is_done_locked(as, plan, plan->start);
+}
+
+// Maps the run unless the area has changed meanwhile.
+static enum status fault_map_locked(struct aspace *as, const struct fault_plan *plan,
+                                    struct phys_addr frame) {
+    struct area *area = area_of(vma_find(&as->slots, plan->start));
+    u64 bytes = PAGE_SIZE << plan->order;
+    if (area == NULL || area->kind != AREA_MEMORY || area->image != plan->image ||
+        !range_fits(plan->start - area->vma.start, bytes, area->accessible))
+        return ERR_BUSY;
+    if (plan->is_shared ? !wants_copy_locked(as, area, plan)
+                        : !is_free_locked(as, area, plan->start, bytes))
+        return ERR_BUSY;
+    struct virt_addr start = {plan->start};
+    if (plan->is_shared)
+        arch_unmap(as->arch, start, 1, NULL, NULL); // what is there for reading
+    enum status status =
+        arch_map(as->arch, start, frame, 1ull << plan->order, PAGE_READ | PAGE_WRITE);
+    if (status == OK)
+        note_committed_locked(area, plan->start, bytes);
     return status;
+}
+
+// Gives the run frames of its own, cleared, or with what the image has for the page.
+static enum status fault_commit(struct aspace *as, u64 page, struct fault_plan *plan) {
+    struct phys_addr frame;
+    enum status status =
+        plan->is_shared ? page_copy(plan->source, &frame) : run_alloc(&plan->order, &frame);
+    if (status != OK)
+        return status;
+    plan->start = align_down(page, PAGE_SIZE << plan->order);
+    spin_lock(&as->lock);
+    status = fault_map_locked(as, plan, frame);
+    spin_unlock(&as->lock);
+    if (status != OK)
+        frame_free(frame, plan->order);
+    // The area changed while the frames were cleared: the next fault sees how.
+    return status == ERR_BUSY ? OK : status;
 }
 
 enum status aspace_fault(struct aspace *as, struct virt_addr address, enum fault_access access) {
@@ -376,25 +529,24 @@ enum status aspace_fault(struct aspace *as, struct virt_addr address, enum fault
         return ERR_FAULT;
 
     u64 page = align_down(address.value, PAGE_SIZE);
-    struct fault_plan plan = {0};
+    struct fault_plan plan = {.access = access};
     spin_lock(&as->lock);
-    enum status status = fault_plan_locked(as, page, access, &plan);
+    enum status status = fault_plan_locked(as, page, &plan);
+    bool is_left = status == OK && !plan.is_done;
+    bool is_read = plan.is_shared && access == FAULT_READ;
+    if (is_left && is_read)
+        status =
+            arch_map(as->arch, (struct virt_addr){page}, plan.source, 1, PAGE_READ | PAGE_BORROWED);
+    else if (is_left && plan.is_shared)
+        image_retain(plan.image); // the area may go meanwhile
     spin_unlock(&as->lock);
-    if (status != OK || plan.is_done)
+    if (status != OK || !is_left || is_read)
         return status;
 
-    u32 order = plan.order;
-    struct phys_addr frame;
-    status = run_alloc(&order, &frame);
-    if (status != OK)
-        return status;
-    spin_lock(&as->lock);
-    status = fault_map_locked(as, align_down(page, PAGE_SIZE << order), frame, order);
-    spin_unlock(&as->lock);
-    if (status != OK)
-        frame_free(frame, order);
-    // The area changed while the frames were cleared: the next fault sees how.
-    return status == ERR_BUSY ? OK : status;
+    status = fault_commit(as, page, &plan);
+    if (plan.is_shared)
+        image_release(plan.image);
+    return status;
 }
 
 enum status aspace_fault_own(struct aspace *as, struct virt_addr address, enum fault_access access,
@@ -419,11 +571,29 @@ enum status aspace_reach_locked(struct aspace *as, struct virt_addr page, enum f
 
 // -- Checking ----------------------------------------------------------------------------------
 
+static void image_check(const struct aspace *as, const struct area *area) {
+    for (u32 i = 0; i < area->image->count; i++) {
+        struct phys_addr source;
+        u64 page = area->image->pages[i].page;
+        ASSERT(i == 0 || area->image->pages[i - 1].page < page);
+        ASSERT(image_find(area->image, page, &source));
+        for (u32 j = 0; j < area->touched >> PAGE_SHIFT && j < AREA_PAGES_KEPT; j++) {
+            struct phys_addr own;
+            if (area->committed[j] != page)
+                continue;
+            struct virt_addr address = {area->vma.start + (page << PAGE_SHIFT)};
+            ASSERT(arch_translate(as->arch, address, &own) && own.value != source.value);
+        }
+    }
+}
+
 static void area_check(const struct aspace *as, const struct area *area) {
     ASSERT(is_aligned(area->accessible, PAGE_SIZE));
     ASSERT(area->accessible <= area_bytes(area));
     if (!area_is_plain(area))
         mapping_check_locked(as, area);
+    else if (area->image != NULL)
+        image_check(as, area);
     if (area->kind != AREA_STACK)
         return;
 

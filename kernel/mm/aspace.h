@@ -4,6 +4,7 @@
 // frames are to be had: a process that touches three pages has three.
 
 #include "kernel/arch/arch.h"
+#include "kernel/mm/image.h"
 #include "kernel/mm/vma.h"
 #include "kernel/sync/spinlock.h"
 
@@ -38,16 +39,23 @@ struct memory_account {
 MUST_USE enum status account_charge(struct memory_account *account, u64 bytes);
 void account_refund(struct memory_account *account, u64 bytes);
 
+// A memory of which no more pages than that have been committed can be used again (area_retire).
+#define AREA_PAGES_KEPT 6u
+
 struct area {
     struct vma vma;
     struct aspace *as;
     struct memory_account *account; // NULL: the kernel's
-    u64 accessible;                 // under aspace.lock
-    u64 touched;                    // likewise: bytes of a memory that have been committed
-    struct vma_tree mappings;       // likewise: what lies over pages of a memory (mapping.h)
-    struct vma_tree aside;          // likewise: frames that had to make room, of mapping.c alone
+    struct image *image;            // what the memory starts with; NULL: zeros. Holds a reference
     u32 device_count;               // atomic: mappings that show a device
     enum area_kind kind;
+
+    // Under aspace.lock:
+    u64 accessible;
+    u64 touched;                    // bytes of a memory that have been committed
+    u32 committed[AREA_PAGES_KEPT]; // the first of its pages that were, numbered from its start
+    struct vma_tree mappings;       // what lies over pages of a memory (mapping.h)
+    struct vma_tree aside;          // frames that had to make room, of mapping.c alone
 };
 
 void aspace_init(struct aspace *as, struct arch_aspace *arch);
@@ -77,6 +85,19 @@ MUST_USE enum status area_create(struct aspace *as, enum area_kind kind, u64 byt
 // Memory areas commit later, stacks at once. ERR_LIMIT (of the account or the area; a stack keeps a
 // guard page), ERR_NO_MEMORY: nothing changed. Calls for one area are the caller's to serialise.
 MUST_USE enum status area_grow(struct aspace *as, struct area *area, u64 bytes);
+
+// Has a memory that nobody has touched start with `image`, of which it takes a reference: pages
+// that are read are shared with all others that do, those that are written become the memory's own.
+void area_set_image(struct aspace *as, struct area *area, struct image *image);
+
+// Nobody uses the memory any more: makes it what it was when it was new, of `accessible` bytes,
+// charged to nobody, with some frames of its own for whoever is next. False, when it has so many
+// that it is no good for that: nothing has changed. Thread context, in the address space.
+MUST_USE bool area_retire(struct aspace *as, struct area *area, u64 accessible);
+
+// Gives it, or a stack that is charged to nobody, to an account. ERR_LIMIT changes nothing.
+MUST_USE enum status area_adopt(struct aspace *as, struct area *area,
+                                struct memory_account *account);
 
 // Unmaps, frees the frames, refunds, frees the area. NULL is allowed. Nobody uses the area any
 // more, nothing lies over it (mapping.h), but a fault that comes late is answered with ERR_FAULT.

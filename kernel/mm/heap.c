@@ -121,7 +121,7 @@ void *kmalloc(usize bytes) {
     if (is_to_fail())
         return NULL;
     struct slab_cache *class = class_for(bytes);
-    void *memory = class != NULL ? slab_alloc(class) : pages_alloc(bytes);
+    void *memory = class != NULL ? slab_alloc_part(class, bytes) : pages_alloc(bytes);
     if (memory == NULL)
         return NULL;
     __atomic_fetch_add(&heap.bytes_used, bytes, __ATOMIC_RELAXED);

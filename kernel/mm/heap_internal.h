@@ -8,6 +8,9 @@
 void slab_init(void);
 u64 slab_frames(void); // that all caches hold
 
+// slab_alloc for somebody who uses the first `bytes` of the object alone: the rest is not zeroed.
+MUST_USE void *slab_alloc_part(struct slab_cache *cache, usize bytes);
+
 void heap_large_init(void);
 
 // Zeroed pages at contiguous addresses, or NULL. Thread context.

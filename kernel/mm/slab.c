@@ -111,10 +111,9 @@ u64 slab_frames(void) {
 
 // -- Slabs -------------------------------------------------------------------------------------
 
+// Blocks are aligned where they are mapped, too.
 static struct slab *slab_of(const void *object, u32 order) {
-    struct phys_addr frame = arch_frame_of(object);
-    frame.value = align_down(frame.value, PAGE_SIZE << order);
-    return arch_frame_pointer(frame);
+    return (struct slab *)align_down((uptr)object, PAGE_SIZE << order);
 }
 
 static u8 *object_at(const struct slab *slab, u32 index) {
@@ -200,9 +199,10 @@ static struct slab *slab_find(const struct slab_cache *cache, const void *object
     struct slab *slab = slab_of(object, cache->order);
     CHECK(slab->magic == SLAB_MAGIC);
     CHECK(slab->cache == cache);
-    usize offset = (usize)((const u8 *)object - object_at(slab, 0));
-    *index = (u32)(offset / cache->object_bytes);
-    CHECK(offset % cache->object_bytes == 0);
+    // Within a block, or so large that it is no place of an object.
+    u32 offset = (u32)((const u8 *)object - object_at(slab, 0));
+    *index = offset / cache->object_bytes;
+    CHECK(*index * cache->object_bytes == offset);
     CHECK(*index < cache->capacity);
     return slab;
 }
@@ -224,9 +224,7 @@ static void give_locked(struct slab_cache *cache, void *object) {
 
 // Marks an object that goes into a magazine or comes out. Relaxed: the mark orders nothing. Being
 // marked already is a double free; and so is not being taken, as far as the owner can see it.
-static void keep(struct slab_cache *cache, void *object) {
-    u32 index;
-    struct slab *slab = slab_find(cache, object, &index);
+static void keep(struct slab *slab, u32 index) {
     u64 bit = 1ull << (index % 64);
     CHECK((__atomic_load_n(&slab->taken[index / 64], __ATOMIC_RELAXED) & bit) != 0);
     CHECK((__atomic_fetch_or(&slab->kept[index / 64], bit, __ATOMIC_RELAXED) & bit) == 0);
@@ -245,7 +243,9 @@ static void fill_locked(struct slab_cache *cache, struct magazine *magazine) {
         void *object = take_locked(cache);
         if (object == NULL)
             break;
-        keep(cache, object);
+        u32 index;
+        struct slab *slab = slab_find(cache, object, &index);
+        keep(slab, index);
         magazine->objects[magazine->count++] = object;
     }
     spin_unlock(&cache->lock);
@@ -298,6 +298,10 @@ static void *magazine_take(struct slab_cache *cache) {
 }
 
 void *slab_alloc(struct slab_cache *cache) {
+    return slab_alloc_part(cache, cache->object_bytes);
+}
+
+void *slab_alloc_part(struct slab_cache *cache, usize bytes) {
     void *object = magazine_take(cache);
     if (object == NULL) {
         slab_drain(cache); // others may have some
@@ -307,7 +311,7 @@ void *slab_alloc(struct slab_cache *cache) {
         return NULL;
     unkeep(cache, object);
     memory_allow(object, cache->object_bytes);
-    memset(object, 0, cache->object_bytes);
+    memset(object, 0, bytes);
     return object;
 }
 
@@ -315,13 +319,13 @@ void slab_free(struct slab_cache *cache, void *object) {
     if (object == NULL)
         return;
     u32 index;
-    (void)slab_find(cache, object, &index);
+    struct slab *slab = slab_find(cache, object, &index);
     memory_allow(object, cache->object_bytes); // kmalloc has forbidden what nobody asked for
 #ifndef NDEBUG
     memset(object, HEAP_JUNK, cache->object_bytes);
 #endif
     memory_forbid(object, cache->object_bytes);
-    keep(cache, object);
+    keep(slab, index);
     arch_irq_state irq = arch_irq_save();
     struct magazine *magazine = &cache->magazines[arch_cpu_id()];
     spin_lock(&magazine->lock);

@@ -13,6 +13,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/proc/proc_internal.h"
 #include "kernel/proc/process.h"
+#include "kernel/proc/program.h"
 #include "kernel/sched/wait.h"
 
 // Stack is committed in steps, so that deep recursion does not come here for each page.
@@ -103,6 +104,30 @@ void host_memory_release(void *owner, u64 base, u64 bytes) {
     struct area *area = area_at(aspace_of(owner), base);
     ASSERT(area->accessible == bytes);
     area_destroy(aspace_of(owner), area);
+}
+
+bool host_memory_image(void *owner, struct module *module, u64 base) {
+    struct program *program = module_host_data(module);
+    if (program == NULL)
+        return false;
+    if (program->image != NULL)
+        area_set_image(aspace_of(owner), area_at(aspace_of(owner), base), program->image);
+    return true;
+}
+
+bool host_memory_retire(void *owner, struct module *module, u64 base, u64 bytes, u64 first_bytes) {
+    struct aspace *as = aspace_of(owner);
+    struct area *area = area_at(as, base);
+    ASSERT(area->accessible == bytes);
+    // A domain goes with its processes.
+    return as == aspace_kernel() && module_host_data(module) != NULL &&
+           area_retire(as, area, first_bytes);
+}
+
+enum status host_memory_adopt(void *owner, u64 base, u64 bytes) {
+    struct area *area = area_at(aspace_kernel(), base);
+    ASSERT(area->accessible == bytes);
+    return area_adopt(aspace_kernel(), area, account_of(owner));
 }
 
 enum status host_memory_write(void *owner, u64 address, const void *from, usize len) {

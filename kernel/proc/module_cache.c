@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "base/sha256.h"
 #include "kernel/mm/heap.h"
+#include "kernel/proc/program.h"
 #include "kernel/sched/wait.h"
 
 struct cached {
@@ -60,6 +61,7 @@ static struct cached *find_lasting_locked(struct bytes wasm) {
 static void drop_locked(struct cached *cached) {
     list_remove(&cached->link);
     cache.bytes -= cached->bytes;
+    program_set_cached(cached->module, false);
     module_release(cached->module);
     kfree(cached, sizeof *cached);
 }
@@ -78,8 +80,10 @@ static struct module *get(const struct sha256 *hash) {
 static void put(const struct sha256 *hash, struct module *module) {
     struct module_stats stats;
     struct cached *cached = kmalloc(sizeof *cached);
-    if (cached == NULL)
+    if (cached == NULL || program_of(module) == NULL) {
+        kfree(cached, sizeof *cached);
         return;
+    }
     module_stats(module, &stats);
     *cached = (struct cached){.hash = *hash, .module = module, .bytes = stats.held_bytes};
     list_init(&cached->link);
@@ -88,6 +92,7 @@ static void put(const struct sha256 *hash, struct module *module) {
         kfree(cached, sizeof *cached);
     } else {
         module_retain(module);
+        program_set_cached(module, true);
         list_push_front(&cache.entries, &cached->link);
         cache.bytes += cached->bytes;
     }

@@ -13,6 +13,7 @@
 #include "base/math.h"
 #include "kernel/mm/heap.h"
 #include "kernel/proc/proc_internal.h"
+#include "kernel/proc/program.h"
 #include "kernel/proc/symbols.h"
 #include "kernel/sched/trace.h"
 
@@ -42,6 +43,7 @@ void process_init(struct engine *engine) {
     spin_init(&table.lock, LOCK_PROCESS_TABLE, "process table");
     list_init(&table.processes);
     imports_init(engine);
+    programs_init();
 }
 
 struct engine *process_engine(void) {
@@ -60,9 +62,10 @@ static enum process_outcome outcome_of(enum trap trap) {
     return trap == TRAP_KILLED ? PROCESS_KILLED : PROCESS_TRAPPED;
 }
 
-static void release_imports(struct process *process, const struct module *module) {
-    if (process->imports != NULL)
-        kfree(process->imports, module_import_count(module) * sizeof *process->imports);
+static void release_imports(struct process *process) {
+    const struct program *program = process->program;
+    if (process->imports != NULL && process->imports != program->imports)
+        kfree(process->imports, program->import_count * sizeof *process->imports);
     process->imports = NULL;
     store_destroy(process->shared);
     process->shared = NULL;
@@ -72,10 +75,10 @@ static void release_imports(struct process *process, const struct module *module
 static void release_resources(struct process *process) {
     process->memory = NULL;
     map_set_close(process->party.maps); // no page of the memory is anybody else's any more
-    store_destroy(process->first.store);
-    process->first.store = NULL;
     process->first.instance = NULL;
-    release_imports(process, process->module);
+    store_pool_put(process->module, process->first.store);
+    process->first.store = NULL;
+    release_imports(process);
     module_release(process->module);
     process->module = NULL;
     account_refund(&process->account, process->module_bytes);
@@ -182,9 +185,15 @@ static void process_main(void *argument) {
 static enum status copy_config(struct process *process, const struct process_config *config) {
     usize len = min_u64(strlen(config->name), sizeof process->name - 1);
     memcpy(process->name, config->name, len);
-    enum status status = string_list_copy(&config->args, &process->args);
-    if (status == OK)
-        status = string_list_copy(&config->env, &process->env);
+    enum status status = OK;
+    if (config->gives_strings) {
+        process->args = config->args;
+        process->env = config->env;
+    } else {
+        status = string_list_copy(&config->args, &process->args);
+        if (status == OK)
+            status = string_list_copy(&config->env, &process->env);
+    }
     if (status == OK && config->invoke != NULL) {
         usize bytes = strlen(config->invoke) + 1;
         process->invoke = kmalloc(bytes);
@@ -207,37 +216,55 @@ static void free_process(struct process *process) {
 
 // Makes the memories that the module imports, in a store that outlives those of all threads.
 static enum status make_shared(struct process *process, struct module *module) {
-    enum status status = OK;
-    for (u32 i = 0; status == OK && i < module_import_count(module); i++) {
+    enum status status = store_create(table.engine, process, &process->shared);
+    for (u32 i = 0; status == OK && i < process->program->import_count; i++) {
         if (process->imports[i].kind != EXTERN_MEMORY)
             continue;
         struct import_info info;
         module_import(module, i, &info);
-        if (process->shared == NULL)
-            status = store_create(table.engine, process, &process->shared);
-        if (status == OK)
-            status = store_memory(process->shared, info.memory, &process->imports[i].memory);
+        status = store_memory(process->shared, info.memory, &process->imports[i].memory);
     }
     return status;
 }
 
+// Imports of its own, as far as those of all who run the program will not do.
+static enum status take_imports(struct process *process, struct module *module) {
+    const struct program *program = process->program;
+    if (!program->imports_memory) {
+        process->imports = program->imports;
+        return OK;
+    }
+    usize bytes = program->import_count * sizeof *process->imports;
+    process->imports = kmalloc(bytes);
+    if (process->imports == NULL)
+        return ERR_NO_MEMORY;
+    memcpy(process->imports, program->imports, bytes);
+    return make_shared(process, module);
+}
+
+static enum status make_instance(struct process *process, struct module *module,
+                                 struct module_error *error) {
+    struct process_thread *thread = &process->first;
+    if (process->aspace == aspace_kernel())
+        thread->store = store_pool_take(module);
+    if (thread->store != NULL)
+        return store_adopt(thread->store, process, &thread->instance);
+    enum status status = store_create(table.engine, process, &thread->store);
+    return status != OK ? status
+                        : instance_create(thread->store, module, process->imports, error,
+                                          &thread->trap, &thread->instance);
+}
+
 static enum status instantiate(struct process *process, struct module *module,
                                struct module_error *error) {
-    enum status status = imports_resolve(module, error, &process->imports);
-    if (status != OK)
-        return status;
     u64 began_ns = arch_clock_ns();
-    struct process_thread *thread = &process->first;
-    status = make_shared(process, module);
+    enum status status = take_imports(process, module);
     if (status == OK)
-        status = store_create(table.engine, process, &thread->store);
-    if (status == OK)
-        status = instance_create(thread->store, module, process->imports, error, &thread->trap,
-                                 &thread->instance);
+        status = make_instance(process, module, error);
     process->times.instantiate_ns = arch_clock_ns() - began_ns;
     if (status != OK)
         return status;
-    process->memory = instance_memory(thread->instance);
+    process->memory = instance_memory(process->first.instance);
     if (process->memory != NULL)
         process->area = area_at(process->aspace, process->memory->base);
     return process_check_entry(process, error);
@@ -245,12 +272,13 @@ static enum status instantiate(struct process *process, struct module *module,
 
 // Each process pays for all of its module, though others may share it: so what the kernel holds for
 // it is within its limit, whoever else goes first.
-static enum status charge_module(struct process *process, const struct module *module) {
-    struct module_stats stats;
-    module_stats(module, &stats);
-    enum status status = account_charge(&process->account, stats.held_bytes);
+static enum status link_module(struct process *process, struct module *module,
+                               struct module_error *error) {
+    enum status status = program_link(module, error, &process->program);
     if (status == OK)
-        process->module_bytes = stats.held_bytes;
+        status = account_charge(&process->account, process->program->held_bytes);
+    if (status == OK)
+        process->module_bytes = process->program->held_bytes;
     return status;
 }
 
@@ -325,7 +353,7 @@ enum status process_spawn(const struct process_config *config, struct module_err
     enum status status = copy_config(process, config);
     if (status != OK)
         goto fail_copy;
-    status = charge_module(process, config->module);
+    status = link_module(process, config->module, error);
     if (status != OK)
         goto fail_copy;
     status = instantiate(process, config->module, error);
@@ -346,8 +374,12 @@ fail_thread:
     forget_handles(process);
 fail_instance:
     store_destroy(process->first.store);
-    release_imports(process, config->module);
+    release_imports(process);
 fail_copy:
+    if (config->gives_strings) { // they are the caller's still
+        process->args = (struct string_list){0};
+        process->env = (struct string_list){0};
+    }
     free_process(process);
     if (error->text[0] == 0)
         fmt_string(error->text, sizeof error->text, "%s", status_text(status));

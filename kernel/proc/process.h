@@ -26,6 +26,8 @@ struct string_list {
     char *data;
 };
 
+struct program;
+
 // What the threads of a process have done so far.
 struct process_usage {
     u64 cpu_ns;
@@ -59,6 +61,7 @@ struct process {
     u32 ref_count; // atomic
     char name[32];
     struct module *module;
+    struct program *program;    // the module's
     struct memory *memory;      // memory 0 of every thread; NULL: none
     struct area *area;          // that it is
     struct extern_ref *imports; // what instances are linked against, one for each of the module's
@@ -111,13 +114,14 @@ struct process_config {
     struct module *module; // retained
     struct string_list args;
     struct string_list env;
-    struct process *parent;       // NULL: the kernel
-    struct aspace *aspace;        // its domain; NULL: the kernel's, shared by `sip` processes
-    u64 memory_limit;             // bytes, with stacks and module; 0: the default
-    u64 stack_limit;              // bytes; 0: the default
-    u32 handle_limit;             // 0: the default
-    u32 thread_limit;             // 0: the default
-    u32 cpu_share;                // 1 to CPU_SHARE_MAX; 0: the usual one
+    bool gives_strings;     // args and env, which are on the heap, are taken over on OK, not copied
+    struct process *parent; // NULL: the kernel
+    struct aspace *aspace;  // its domain; NULL: the kernel's, shared by `sip` processes
+    u64 memory_limit;       // bytes, with stacks and module; 0: the default
+    u64 stack_limit;        // bytes; 0: the default
+    u32 handle_limit;       // 0: the default
+    u32 thread_limit;       // 0: the default
+    u32 cpu_share;          // 1 to CPU_SHARE_MAX; 0: the usual one
     const struct handle *handles; // numbered from 0, object NULL: none; references (and names of
     u32 handle_count;             // preopens) are taken over on OK
     struct object *error_stream;

@@ -76,6 +76,7 @@ void sched_init(void) {
     if (id == 0) {
         memset(&sched, 0, sizeof sched);
         memset(sched_cpus, 0, sizeof sched_cpus);
+        stack_pool_init();
         cpu_share_init(&cpu_share_of_kernel, CPU_SHARE_USUAL);
     }
     u64 now_ticks = arch_ticks();
@@ -292,15 +293,20 @@ void sched_timer(void) {
     cpu->timer_ns = UINT64_MAX;
     cpu->timer_ticks = UINT64_MAX;
     u64 now = charge(cpu, thread);
-    u64 now_ns = arch_clock_ns();
-    if (sleepers_next_ns(&cpu->sleepers) <= now_ns)
-        sleepers_expire(&cpu->sleepers, now_ns);
+    u64 next_ns = sleepers_next_ns(&cpu->sleepers);
+    if (next_ns != UINT64_MAX) {
+        u64 now_ns = arch_clock_ns();
+        if (next_ns <= now_ns)
+            sleepers_expire(&cpu->sleepers, now_ns);
+    }
     if (!is_idle(cpu, thread)) {
         if (slice_is_over(thread))
             end_slice(cpu);
-        // Otherwise somebody else has the next turn, and his slice is watched when he gets it.
+        // Otherwise somebody else has the next turn. If it cannot be given away now, ask again.
         if (thread_has_slice(thread))
             watch_slice(cpu, thread, now);
+        else
+            timer_for_slice(cpu, now, now + thread->share->turn_ticks);
     }
     sched_timer_at(sleepers_next_ns(&cpu->sleepers));
 }

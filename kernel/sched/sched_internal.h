@@ -190,5 +190,17 @@ void sched_enter(void);
 void thread_reap(struct thread *thread);
 void thread_reaper_start(void);
 
+// Stacks that are ready (stack_pool.c). Larger ones than this are given back.
+#define STACK_POOLED_MAX (64 * KIB)
+
+// A stack of `bytes` of which `committed` are, charged to nobody, or NULL.
+struct area *stack_pool_take(u64 bytes, u64 committed);
+
+// Takes over a stack that nobody runs on any more. False: the pool is full, or it is none for it.
+// Any context.
+MUST_USE bool stack_pool_put(struct area *stack);
+
+void stack_pool_init(void);
+
 // Ends the wait of a thread for a kill, if it is in one that a kill can end.
 void wait_cancel(struct thread *thread);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "kernel/mm/heap.h"
+#include "kernel/mm/reclaim.h"
 #include "kernel/sched/sched_internal.h"
 #include "tests/fake_arch.h"
 #include "tests/fake_sched.h"
@@ -263,6 +264,51 @@ static void cpu_time_is_what_the_thread_itself_used(void **) {
     expect(accounting_body, "done");
 }
 
+// All threads but the idle one, together, have used what the CPU says that it was busy.
+static void sum_body(void *) {
+    struct thread *threads[4] = {thread_current()};
+    for (u32 i = 1; i < COUNT_OF(threads); i++)
+        threads[i] = start("spinner", spinner, &spun_ns[0]);
+    for (u32 i = 0; i < 50; i++) {
+        fake_work(MS / 3);
+        CHECK(thread_sleep_until(arch_clock_ns() + 7 * MS) == OK);
+        thread_yield();
+    }
+    u64 sum_ns = 0;
+    for (u32 i = 0; i < COUNT_OF(threads); i++)
+        sum_ns += thread_charged_ns(threads[i]);
+    struct cpu_stats stats;
+    CHECK(sched_cpu_stats(0, &stats));
+    CHECK(sum_ns <= stats.busy_ns && stats.busy_ns - sum_ns < MS); // the reaper started
+    CHECK(stats.busy_ns + stats.idle_ns >= arch_clock_ns() - MS);
+    note("all");
+    fake_sched_stop();
+}
+
+static void what_threads_used_is_what_has_passed(void **) {
+    expect(sum_body, "all");
+}
+
+static void quick_yielder(void *) {
+    for (u32 i = 0; i < 1000; i++)
+        thread_yield();
+}
+
+// The timer rings too early for whoever runs next, but for the first slice of all.
+static void lazy_body(void *) {
+    start("a", quick_yielder, NULL);
+    u64 armed = fake_timer_armed();
+    quick_yielder(NULL);
+    CHECK(fake_timer_armed() <= armed + 1);
+    // And then: it rings, and who runs has his slice, and no more.
+    start("b", worker, NULL);
+    start("c", worker, NULL);
+}
+
+static void switches_leave_the_timer_alone(void **) {
+    expect(lazy_body, "bcbcbc");
+}
+
 // -- Preemption counting ------------------------------------------------------------------------
 
 static void preempt_body(void *) {
@@ -279,6 +325,23 @@ static void preempt_body(void *) {
 
 static void preemption_waits_until_it_is_on_again(void **) {
     expect(preempt_body, "-b!bb");
+}
+
+// The slice ends where the thread cannot be switched, and nothing makes up for it afterwards.
+static void missed_body(void *) {
+    start("b", worker, NULL);
+    arch_irq_state irq = arch_irq_save();
+    fake_clock_set(arch_clock_ns() + THREAD_SLICE_NS);
+    arch_timer_arm(UINT64_MAX); // it has rung
+    sched_timer();
+    arch_irq_restore(irq);
+    note("-");
+    fake_work(2 * THREAD_SLICE_NS);
+    note("!");
+}
+
+static void a_slice_that_could_not_end_ends_later(void **) {
+    expect(missed_body, "-bb!b");
 }
 
 // -- Wait queues --------------------------------------------------------------------------------
@@ -598,12 +661,20 @@ static void free_body(void *) {
     struct heap_stats before;
     struct heap_stats after;
     CHECK(thread_sleep_until(MS) == OK);
+    reclaim();
     heap_stats(&before);
     u64 pages = fake_mapped_pages();
     for (u32 i = 0; i < 20; i++)
         start("nothing", nothing, NULL);
     CHECK(fake_mapped_pages() == pages + 20 * 4);
     CHECK(thread_sleep_until(2 * MS) == OK);
+    u64 kept = fake_mapped_pages() - pages; // stacks for those that come next
+    CHECK(kept != 0 && kept < 20 * 4 && kept % 4 == 0);
+    for (u64 i = 0; i < kept / 4; i++)
+        start("nothing", nothing, NULL);
+    CHECK(fake_mapped_pages() == pages + kept);
+    CHECK(thread_sleep_until(3 * MS) == OK);
+    reclaim();
     heap_stats(&after);
     CHECK(after.bytes_used == before.bytes_used);
     CHECK(fake_mapped_pages() == pages);
@@ -673,6 +744,9 @@ int main(void) {
         cmocka_unit_test(threads_that_wake_each_other_starve_nobody),
         cmocka_unit_test(switches_too_quick_for_the_clock_count),
         cmocka_unit_test(cpu_time_is_what_the_thread_itself_used),
+        cmocka_unit_test(what_threads_used_is_what_has_passed),
+        cmocka_unit_test(switches_leave_the_timer_alone),
+        cmocka_unit_test(a_slice_that_could_not_end_ends_later),
         cmocka_unit_test(preemption_waits_until_it_is_on_again),
         cmocka_unit_test(a_wake_up_before_the_wait_is_not_lost),
         cmocka_unit_test(an_interrupt_wakes_all),

@@ -1,8 +1,8 @@
 // Threads: making them, ending them, and freeing what they leave behind.
 //
 // A thread cannot free the stack it runs on. It dies in its last sched_switch; whoever runs next
-// hands it to the reaper, a thread of its own that frees stacks with interrupts on and preemption
-// enabled, since unmapping takes its time.
+// keeps its stack for another thread (stack_pool.c), or hands it to the reaper, a thread of its own
+// that frees stacks with interrupts on and preemption enabled, since unmapping takes its time.
 
 #include "kernel/sched/thread.h"
 
@@ -46,19 +46,35 @@ static void leave_share(struct thread *thread) {
     thread->share = &cpu_share_of_kernel;
 }
 
+static enum status make_stack(struct aspace *as, const struct thread_config *config,
+                              struct area **out) {
+    struct area *stack = NULL;
+    if (as == aspace_kernel())
+        stack = stack_pool_take(config->stack_bytes, config->stack_committed);
+    enum status status;
+    if (stack != NULL)
+        status = area_adopt(as, stack, config->account);
+    else
+        status = area_create(as, AREA_STACK, config->stack_bytes, config->account, &stack);
+    if (status == OK)
+        status = area_grow(as, stack, config->stack_committed);
+    if (status == OK)
+        *out = stack;
+    else
+        area_destroy(as, stack); // NULL, when there is none
+    return status;
+}
+
 enum status thread_create(const struct thread_config *config, struct thread **out) {
     struct thread *thread = kmalloc(sizeof *thread);
     if (thread == NULL)
         return ERR_NO_MEMORY;
-
     struct aspace *as = config->aspace == NULL ? aspace_kernel() : config->aspace;
-    enum status status =
-        area_create(as, AREA_STACK, config->stack_bytes, config->account, &thread->stack);
-    if (status != OK)
-        goto fail_area;
-    status = area_grow(as, thread->stack, config->stack_committed);
-    if (status != OK)
-        goto fail_grow;
+    enum status status = make_stack(as, config, &thread->stack);
+    if (status != OK) {
+        kfree(thread, sizeof *thread);
+        return status;
+    }
     aspace_retain(as);
     thread->aspace = as;
 
@@ -79,12 +95,6 @@ enum status thread_create(const struct thread_config *config, struct thread **ou
     arch_context_init(&thread->context, as->arch, thread->stack->vma.end, thread_main, thread);
     *out = thread;
     return OK;
-
-fail_grow:
-    area_destroy(as, thread->stack);
-fail_area:
-    kfree(thread, sizeof *thread);
-    return status;
 }
 
 void thread_start(struct thread *thread) {
@@ -141,6 +151,11 @@ void thread_exit(void) {
 
 void thread_reap(struct thread *thread) {
     ASSERT(thread->state == THREAD_DEAD);
+    if (stack_pool_put(thread->stack)) {
+        leave_share(thread);
+        kfree(thread, sizeof *thread);
+        return;
+    }
     wait_lock(&reaper.queue);
     list_push_back(&reaper.dead, &thread->dead_link);
     wake_one_locked(&reaper.queue);

@@ -17,6 +17,8 @@ enum lock_rank : u8 {
     LOCK_HANDLES = 30,
     LOCK_OBJECT = 40,
     LOCK_PARTY = 45,
+    LOCK_STORE_POOL = 48,
+    LOCK_STACK_POOL = 49,
     LOCK_ASPACE = 50,
     LOCK_MEMORY_WAIT = 55,
     LOCK_TIMERS = 60,

@@ -6,6 +6,7 @@
 
 #include "tests/spec/runner_internal.h"
 
+#include "base/math.h"
 #include "engine/api/host.h"
 
 // What version 3.0 has and the engine knows by name only, as its refusals say it.
@@ -80,6 +81,40 @@ static struct extern_ref find_import(const struct runner *r, const struct import
     return found;
 }
 
+#define CHUNK_BYTES     4096u
+#define CHECK_BYTES_MAX (4 * MIB)
+
+// What an instance's memory has from `at` on, as far as the image says.
+static void image_chunk(const struct module *module, u64 at, u8 out[static CHUNK_BYTES]) {
+    memset(out, 0, CHUNK_BYTES);
+    struct image_piece piece;
+    for (u32 cursor = 0; module_image_next(module, &cursor, &piece);) {
+        u64 from = max_u64(at, piece.offset);
+        u64 end = min_u64(at + CHUNK_BYTES, piece.offset + piece.bytes.len);
+        if (from < end)
+            memcpy(out + (from - at), piece.bytes.data + (from - piece.offset), end - from);
+    }
+}
+
+// A memory that has an image starts with what the image is, whoever writes it.
+static void check_image(struct runner *r, const struct module *module,
+                        const struct instance *instance) {
+    if (!module_has_image(module))
+        return;
+    const struct memory *memory = instance_memory(instance);
+    u64 bytes = min_u64(memory_bytes(memory), CHECK_BYTES_MAX);
+    u8 *expected = host_alloc(CHUNK_BYTES);
+    u8 *found = host_alloc(CHUNK_BYTES);
+    for (u64 at = 0; at < bytes && expected != NULL && found != NULL; at += CHUNK_BYTES) {
+        image_chunk(module, at, expected);
+        if (host_memory_read(memory->owner, found, memory->base + at, CHUNK_BYTES) != OK ||
+            memcmp(found, expected, CHUNK_BYTES) != 0)
+            fail(r, "the memory at %lu is not what the image says", at);
+    }
+    host_free(expected, CHUNK_BYTES);
+    host_free(found, CHUNK_BYTES);
+}
+
 static void instantiate(struct runner *r, struct module *module, struct outcome *out) {
     u32 count = module_import_count(module);
     usize bytes = (count + 1) * sizeof(struct extern_ref);
@@ -102,6 +137,7 @@ static void instantiate(struct runner *r, struct module *module, struct outcome 
     out->is_segment_trap = out->trap != TRAP_NONE;
     if (out->error.status != OK || out->trap != TRAP_NONE || instance == NULL)
         return;
+    check_image(r, module, instance);
     struct func_ref *start = instance_start_func(instance);
     if (start != NULL)
         out->trap = func_call(r->engine, r->thread, start, r->values);

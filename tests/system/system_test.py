@@ -64,12 +64,19 @@ def demonstration(machine, cpus):
 
 
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])
-def test_iso_reaches_prompt_and_powers_off(firmware):
+def test_iso_reaches_the_shell_and_powers_off(firmware):
     args = ["-cdrom", BUILD / "kwast.iso", "-vga", "std"]
     if firmware == "uefi":
         args += ["-bios", "/usr/share/ovmf/OVMF.fd"]
     with Machine(*args, memory="512M", cpus=4) as machine:
-        demonstration(machine, 4)
+        machine.expect(r"^Kwast\. 'help'")
+        machine.expect(r"/ \$ ")
+        machine.type("cd tmp; echo one two > f; while read a b; do echo $b $a; done < f\n")
+        machine.expect("^two one$")
+        machine.type("(demo-c; exit 7); echo stat''us $?\n")
+        machine.expect("^status 7$")
+        machine.type("poweroff\n")
+        machine.wait_off()
 
 
 @pytest.mark.parametrize("cpus", [1, 2, 32])

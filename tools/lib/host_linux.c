@@ -60,6 +60,8 @@ static struct host_linux {
     _Atomic u64 charged;
     _Atomic u64 charge_limit;
     u64 neighbour_bytes;
+    bool has_images;
+    void *ended_data;
 } host = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .code_fd = -1,
@@ -115,6 +117,14 @@ void host_free(void *memory, usize bytes) {
     free(memory);
 }
 
+void host_module_end(void *data) {
+    host.ended_data = data;
+}
+
+void *host_linux_ended_data(void) {
+    return host.ended_data;
+}
+
 void host_linux_charge_limit(u64 bytes) {
     host.charge_limit = bytes;
 }
@@ -124,7 +134,8 @@ u64 host_linux_charged(void) {
 }
 
 enum status host_charge(void *owner, u64 bytes) {
-    (void)owner;
+    if (owner == NULL)
+        return OK;
     u64 before = atomic_fetch_add(&host.charged, bytes);
     if (before + bytes <= host.charge_limit)
         return OK;
@@ -133,7 +144,8 @@ enum status host_charge(void *owner, u64 bytes) {
 }
 
 void host_refund(void *owner, u64 bytes) {
-    (void)owner;
+    if (owner == NULL)
+        return;
     CHECK(atomic_fetch_sub(&host.charged, bytes) >= bytes);
 }
 
@@ -190,6 +202,41 @@ void host_memory_release(void *owner, u64 base, u64 bytes) {
     u64 beside = host.neighbour_bytes;
     CHECK(munmap((void *)(base - beside), MEMORY_SLOT_BYTES + 2 * beside) == 0);
     host.live_count--;
+}
+
+void host_linux_images(bool wanted) {
+    host.has_images = wanted;
+}
+
+static void write_image(const struct module *module, u64 base) {
+    struct image_piece piece;
+    for (u32 cursor = 0; module_image_next(module, &cursor, &piece);)
+        memcpy((void *)(base + piece.offset), piece.bytes.data, piece.bytes.len);
+}
+
+bool host_memory_image(void *owner, struct module *module, u64 base) {
+    (void)owner;
+    if (host.has_images)
+        write_image(module, base);
+    return host.has_images;
+}
+
+bool host_memory_retire(void *owner, struct module *module, u64 base, u64 bytes, u64 first_bytes) {
+    (void)owner;
+    if (!host.has_images)
+        return false;
+    CHECK(first_bytes <= bytes);
+    CHECK(mprotect((void *)(base + first_bytes), bytes - first_bytes, PROT_NONE) == 0);
+    CHECK(madvise((void *)base, bytes, MADV_DONTNEED) == 0); // zeros, when it is touched again
+    write_image(module, base);
+    return true;
+}
+
+enum status host_memory_adopt(void *owner, u64 base, u64 bytes) {
+    (void)owner;
+    (void)base;
+    (void)bytes;
+    return must_fail() ? ERR_LIMIT : OK;
 }
 
 enum status host_memory_write(void *owner, u64 address, const void *from, usize len) {

@@ -36,5 +36,12 @@ u64 host_linux_charged(void);
 // that leaves its slot does not happen to fault. For tests; before any memory is reserved.
 void host_linux_neighbours(u64 bytes);
 
+// Whether memories take the images of their modules by themselves, and can be used again; at first
+// they do not. For tests.
+void host_linux_images(bool wanted);
+
+// What the last module that ended had of the host (module_host_data).
+void *host_linux_ended_data(void);
+
 // What is allocated and not yet freed: heap blocks, memory slots and code ranges.
 u64 host_linux_live_count(void);

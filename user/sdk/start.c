@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <wasi/libc.h>
 
 #define FIRST_DIRECTORY 3u
 #define NAMES_MAX       KWAST_GIVEN_MAX
@@ -93,6 +94,20 @@ void start_our_directories(struct start *start) {
         if (strcmp(names[index], ".") != 0)
             start_directory(start, fd, names[index]);
     }
+}
+
+void start_where_told(void) {
+    __wasi_prestat_t prestat;
+    char name[1];
+    const char *here = getenv("PWD");
+    for (int fd = FIRST_DIRECTORY; __wasi_fd_prestat_get(fd, &prestat) == 0; fd++) {
+        bool is_root = prestat.u.dir.pr_name_len == 1 &&
+                       __wasi_fd_prestat_dir_name(fd, (u8 *)name, 1) == 0 && name[0] == '/';
+        if (is_root)
+            __wasilibc_register_preopened_fd(fd, "/"); // the latest of equal names counts
+    }
+    if (here != NULL && chdir(here) != 0)
+        return; // it has gone: then it is "/"
 }
 
 u32 start_run_module(struct start *start, kwast_handle module, kwast_handle *child) {

@@ -50,6 +50,10 @@ void start_directory(struct start *start, kwast_handle handle, const char *name)
 // All directories that we were given, but for one called ".": a program's idea of where it is.
 void start_our_directories(struct start *start);
 
+// For a program when it begins: goes to the directory that PWD names. "/" becomes the directory of
+// that name, if there is one, and not the one called ".", which WASI's libc takes for the same.
+void start_where_told(void);
+
 // Compiles and starts it.
 u32 start_run(struct start *start, const char *path, kwast_handle *child);
 u32 start_run_module(struct start *start, kwast_handle module, kwast_handle *child);

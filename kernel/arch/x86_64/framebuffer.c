@@ -238,8 +238,31 @@ static void clear_line(u32 what) {
     clear_cells(screen.row, what == 0 ? column : 0, what == 1 ? column + 1 : screen.columns);
 }
 
+// The cursor stays on the screen; behind the last column it is at that one.
+static void move_cursor(u8 final) {
+    u32 by = parameter(0, 1);
+    u32 column = (u32)min_u64(screen.column, screen.columns - 1);
+    if (final == 'A')
+        screen.row -= (u32)min_u64(by, screen.row);
+    else if (final == 'B')
+        screen.row = (u32)min_u64(screen.row + by, screen.rows - 1);
+    else if (final == 'C')
+        screen.column = (u32)min_u64(column + by, screen.columns - 1);
+    else if (final == 'D')
+        screen.column = column - (u32)min_u64(by, column);
+    else
+        screen.column = (u32)min_u64(by, screen.columns) - 1;
+}
+
 static void run_sequence(u8 final) {
     switch (final) {
+    case 'A':
+    case 'B':
+    case 'C':
+    case 'D':
+    case 'G':
+        move_cursor(final);
+        break;
     case 'm':
         for (u32 i = 0; i < screen.parameter_count; i++)
             set_colour(screen.parameters[i]);

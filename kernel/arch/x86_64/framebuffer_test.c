@@ -182,6 +182,14 @@ static void the_cursor_moves_and_parts_are_cleared(void **) {
     assert_row(0, "");
 }
 
+static void the_cursor_moves_by_steps(void **) {
+    write("ab\x1b[3Cx\x1b[4Dy\x1b[BZ\x1b[AW\x1b[2GV\n");
+    assert_row(0, "aVy Wx");
+    assert_row(1, "   Z");
+    write("\x1b[99Ab\x1b[99D\x1b[Cc\x1b[99CE\x1b[99B");
+    assert_row(0, "bcy Wx             E");
+}
+
 static void strange_sequences_are_skipped(void **) {
     write("a\x1b[?25lb\x1b[38;5;99;1;2;3;4;5;6;7;8;9;99999999999mc\x1b[0m\x1b"
           "cd\x1b[12;zE\n");
@@ -215,6 +223,7 @@ int main(void) {
         cmocka_unit_test_setup(backspace_and_return_overwrite, restart),
         cmocka_unit_test_setup(colours_are_followed, restart),
         cmocka_unit_test_setup(the_cursor_moves_and_parts_are_cleared, restart),
+        cmocka_unit_test_setup(the_cursor_moves_by_steps, restart),
         cmocka_unit_test_setup(strange_sequences_are_skipped, restart),
         cmocka_unit_test_setup(utf8_is_understood_in_pieces, restart),
         cmocka_unit_test_setup(what_is_not_utf8_shows_as_a_question_mark, restart),

@@ -162,7 +162,8 @@ static bool give_directories(struct start *start, const struct service_config *c
         if (!need(config, config->sees[i], &named))
             return false;
         snprintf(paths[i], sizeof paths[i], "/%s", config->sees[i]);
-        start_directory(start, named->channel, paths[i]);
+        start_directory(start, named->channel,
+                        config->paths[i] != NULL ? config->paths[i] : paths[i]);
     }
     return true;
 }

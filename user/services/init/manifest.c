@@ -112,7 +112,19 @@ static bool add_names(struct manifest *manifest, const struct words *words,
 
 static bool parse_sees(struct manifest *manifest, struct service_config *service,
                        const struct words *words) {
-    return add_names(manifest, words, service->sees, &service->sees_count);
+    for (u32 i = 1; i < words->count; i++) {
+        char *path = strchr(words->at[i], ':');
+        u32 index = service->sees_count;
+        if (path != NULL)
+            *path++ = 0;
+        const struct words one = {.at = {NULL, words->at[i]}, .count = 2};
+        if (!add_names(manifest, &one, service->sees, &service->sees_count))
+            return false;
+        if (path != NULL && path[0] != '/')
+            return wrong(manifest, "'%.40s' is no path: it begins with a slash", path);
+        service->paths[index] = path;
+    }
+    return true;
 }
 
 static bool parse_uses(struct manifest *manifest, struct service_config *service,

@@ -43,7 +43,8 @@ struct service_config {
     u32 word_count;
     struct served serves[SCHEMES_MAX];
     u32 serves_count;
-    char sees[NEEDS_MAX][NAME_BYTES]; // directories, as /NAME
+    char sees[NEEDS_MAX][NAME_BYTES]; // directories
+    char *paths[NEEDS_MAX];           // as what; NULL: /NAME
     u32 sees_count;
     char uses[NEEDS_MAX][NAME_BYTES]; // channels
     u32 uses_count;

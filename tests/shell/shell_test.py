@@ -1,0 +1,64 @@
+"""The shell and the utilities: the scripts of scripts.txt, by Kwast on both machines and by dash.
+
+Run from the root: pytest tests/shell; it builds what it needs.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from machine import BUILD, ROOT, Machine  # noqa: E402
+
+TEXT = (Path(__file__).parent / "scripts.txt").read_text()
+SCRIPTS = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
+ENVIRONMENT = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": "/tmp"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def build():
+    subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "kernel", "hosted", "system"], cwd=ROOT,
+                   check=True)
+    if (BUILD / "programs/busybox.wasm").stat().st_size == 0:
+        pytest.skip("busybox's source is not to be had from this machine's Debian archive")
+
+
+@pytest.fixture(scope="module", params=[Machine.pvh, Machine.hosted], ids=["qemu", "hosted"])
+def machine(request, tmp_path_factory):
+    """The whole system, with the scripts in /boot/scripts."""
+    folder = tmp_path_factory.mktemp("scripts")
+    files = {str(path.relative_to(BUILD / "system")): path
+             for path in (BUILD / "system").rglob("*") if path.is_file() or path.is_symlink()}
+    for name, script in SCRIPTS.items():
+        (folder / name).write_text(script)
+        files[f"scripts/{name}"] = folder / name
+    with request.param(files) as machine:
+        machine.expect(r"/ \$ ")
+        yield machine
+
+
+def by_dash(script, folder):
+    done = subprocess.run(["dash", "-s"], input=script, cwd=folder, env=ENVIRONMENT, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return done.stdout, done.returncode
+
+
+def by_kwast(name, machine):
+    """Its output, between two lines that no script prints."""
+    machine.type(f"mkdir /tmp/{name}; cd /tmp/{name}; echo be''gin; "
+                 f"{{ sh /boot/scripts/{name} 2>/dev/null; echo e''nd $?; }} | cat; cd /\n")
+    start = machine.expect(r"^begin\n").end()
+    end = machine.expect(r"^end (\d+)$")
+    return machine.text[start:end.start()], int(end.group(1))
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_kwast_does_as_dash_does(name, machine, tmp_path):
+    if shutil.which("dash") is None:
+        pytest.skip("dash is not installed")
+    assert by_kwast(name, machine) == by_dash(SCRIPTS[name], tmp_path)

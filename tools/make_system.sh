@@ -1,0 +1,24 @@
+#!/bin/sh
+# Puts the system together: make_system.sh FOLDER OUT.tar MODULE.wasm...
+#
+# FOLDER becomes the archive's tree: bin/ with the modules, and what user/etc has as etc/. A module
+# that comes with a list of names (NAME.applets) gets them all, as links. Empty modules are those that
+# could not be built, and are left out.
+set -eu
+
+folder=$1
+out=$2
+shift 2
+rm -rf "$folder"
+mkdir -p "$folder/bin" "$folder/etc"
+cp user/etc/* "$folder/etc"
+for module; do
+    [ -s "$module" ] || continue
+    cp "$module" "$folder/bin"
+    name=$(basename "$module")
+    [ -e "${module%.wasm}.applets" ] || continue
+    while read -r applet; do
+        [ -e "$folder/bin/$applet.wasm" ] || ln -s "$name" "$folder/bin/$applet.wasm"
+    done <"${module%.wasm}.applets"
+done
+tar --format=ustar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -C "$folder" -cf "$out" bin etc

@@ -1,0 +1,11 @@
+#pragma once
+// There is no table of mounts.
+#include <stdio.h>
+struct mntent {
+    char *mnt_fsname, *mnt_dir, *mnt_type, *mnt_opts;
+    int mnt_freq, mnt_passno;
+};
+FILE *setmntent(const char *path, const char *mode);
+struct mntent *getmntent(FILE *file);
+int endmntent(FILE *file);
+#define MOUNTED "/etc/mtab"

@@ -1,0 +1,2 @@
+#pragma once
+// There is no network yet.

@@ -1,0 +1,598 @@
+// The shell's own commands: those that change the shell itself, and small ones that are used so
+// often that starting a program for them would be a pity.
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "abi/kwast/init.h"
+#include "user/programs/sh/shell.h"
+#include "user/programs/sh/test.h"
+
+static int number(const char *text, int otherwise) {
+    char *end;
+    long value = strtol(text, &end, 10);
+    return *end == 0 && end != text ? (int)value : otherwise;
+}
+
+// -- Leaving --------------------------------------------------------------------------------------
+
+static int run_exit(u32 count, char **arguments) {
+    shell.status = count > 1 ? number(arguments[1], STATUS_MISUSE) & 0xff : shell.status;
+    shell.flow = FLOW_EXIT;
+    return shell.status;
+}
+
+static int run_return(u32 count, char **arguments) {
+    shell.status = count > 1 ? number(arguments[1], STATUS_MISUSE) & 0xff : shell.status;
+    shell.flow = FLOW_RETURN;
+    return shell.status;
+}
+
+static int leave_loops(u32 count, char **arguments, enum flow flow) {
+    int loops = count > 1 ? number(arguments[1], 0) : 1;
+    if (loops < 1) {
+        say("%s: how many loops?", arguments[0]);
+        return STATUS_MISUSE;
+    }
+    shell.flow = flow;
+    shell.flow_count = (u32)loops;
+    return 0;
+}
+
+static int run_break(u32 count, char **arguments) {
+    return leave_loops(count, arguments, FLOW_BREAK);
+}
+
+static int run_continue(u32 count, char **arguments) {
+    return leave_loops(count, arguments, FLOW_CONTINUE);
+}
+
+static int run_poweroff(u32 count, char **arguments) {
+    struct kwast_call call = {.operation = INIT_POWER_OFF};
+    (void)count;
+    if (shell.init == KWAST_NO_HANDLE) {
+        say("%s: there is no init to ask", arguments[0]);
+        return 1;
+    }
+    fflush(NULL);
+    return kwast_scheme_call(shell.init, &call, -1) == 0 ? 0 : 1;
+}
+
+// -- Directories ----------------------------------------------------------------------------------
+
+// `path` seen from `base`, without ".", ".." and double slashes.
+static char *absolute(const char *base, const char *path) {
+    struct text joined = {0};
+    struct text out = {0};
+    if (path[0] != '/') {
+        text_add_string(&joined, base);
+        text_add_char(&joined, '/');
+    }
+    text_add_string(&joined, path);
+    for (char *rest = text_of(&joined), *name; (name = strtok_r(rest, "/", &rest)) != NULL;) {
+        if (strcmp(name, ".") == 0)
+            continue;
+        if (strcmp(name, "..") != 0) {
+            text_add_char(&out, '/');
+            text_add_string(&out, name);
+            continue;
+        }
+        char *slash = strrchr(text_of(&out), '/');
+        out.len = slash == NULL ? 0 : (usize)(slash - out.data);
+        text_of(&out);
+    }
+    if (out.len == 0)
+        text_add_char(&out, '/');
+    text_free(&joined);
+    return text_of(&out);
+}
+
+static int run_cd(u32 count, char **arguments) {
+    const char *here = variable_get("PWD");
+    const char *target = count > 1 ? arguments[1] : variable_get("HOME");
+    bool goes_back = target != NULL && strcmp(target, "-") == 0;
+    if (goes_back)
+        target = variable_get("OLDPWD");
+    if (target == NULL) {
+        say("cd: %s is not set", goes_back ? "OLDPWD" : "HOME");
+        return 1;
+    }
+    char *path = absolute(here == NULL ? "/" : here, target);
+    int status = chdir(path) == 0 ? 0 : 1;
+    if (status != 0) {
+        say("cd: %s: %s", target, strerror(errno));
+    } else {
+        if (here != NULL)
+            variable_set("OLDPWD", here);
+        variable_set("PWD", path);
+        variable_export("PWD");
+        if (goes_back)
+            puts(path);
+    }
+    free(path);
+    return status;
+}
+
+static int run_pwd(u32 count, char **arguments) {
+    (void)count;
+    (void)arguments;
+    const char *here = variable_get("PWD");
+    puts(here == NULL ? "/" : here);
+    return 0;
+}
+
+// -- Variables ------------------------------------------------------------------------------------
+
+// NAME or NAME=VALUE; `apply` to each name.
+static int declare(u32 count, char **arguments, void (*apply)(const char *name), bool before) {
+    int status = 0;
+    for (u32 i = 1; i < count; i++) {
+        usize len = strcspn(arguments[i], "=");
+        char *name = must_have(strndup(arguments[i], len));
+        if (!is_name(name, len)) {
+            say("%s: '%s' is no name", arguments[0], arguments[i]);
+            status = 1;
+        } else {
+            if (before)
+                apply(name);
+            if (arguments[i][len] == '=' && !variable_set(name, arguments[i] + len + 1))
+                status = 1;
+            if (!before)
+                apply(name);
+        }
+        free(name);
+    }
+    return status;
+}
+
+static void print_exported(const char *name, const char *value, bool is_exported, void *context) {
+    struct text text = {0};
+    (void)context;
+    if (!is_exported)
+        return;
+    text_add_quoted(&text, value);
+    printf("export %s=%s\n", name, text_of(&text));
+    text_free(&text);
+}
+
+static void print_variable(const char *name, const char *value, bool is_exported, void *context) {
+    struct text text = {0};
+    (void)context;
+    (void)is_exported;
+    text_add_quoted(&text, value);
+    printf("%s=%s\n", name, text_of(&text));
+    text_free(&text);
+}
+
+static int run_export(u32 count, char **arguments) {
+    if (count == 1 || strcmp(arguments[1], "-p") == 0)
+        variables_each(print_exported, NULL);
+    return count == 1 ? 0 : declare(count, arguments, variable_export, true);
+}
+
+static int run_readonly(u32 count, char **arguments) {
+    return declare(count, arguments, variable_protect, false);
+}
+
+static int run_local(u32 count, char **arguments) {
+    return declare(count, arguments, variable_local, true);
+}
+
+static int run_unset(u32 count, char **arguments) {
+    bool functions = count > 1 && strcmp(arguments[1], "-f") == 0;
+    bool skips = functions || (count > 1 && strcmp(arguments[1], "-v") == 0);
+    for (u32 i = 1 + skips; i < count; i++) {
+        if (functions)
+            function_remove(arguments[i]);
+        else
+            variable_unset(arguments[i]);
+    }
+    return 0;
+}
+
+static void set_option(char option, bool on) {
+    if (option == 'e')
+        shell.exits_on_error = on;
+    else if (option == 'u')
+        shell.checks_unset = on;
+    else if (option == 'x')
+        shell.traces = on;
+    else
+        say("set: -%c: no such option", option);
+}
+
+// The arguments become $1 and so on; they live until the next `set`.
+static void set_arguments(u32 count, char **arguments) {
+    static struct fields own;
+    struct fields fields = {0};
+    for (u32 i = 0; i < count; i++)
+        fields_add(&fields, must_have(strdup(arguments[i])));
+    fields_free(&own);
+    own = fields;
+    shell.arguments = own.at;
+    shell.argument_count = own.count;
+}
+
+static int run_set(u32 count, char **arguments) {
+    u32 i = 1;
+    if (count == 1)
+        variables_each(print_variable, NULL);
+    for (; i < count && (arguments[i][0] == '-' || arguments[i][0] == '+'); i++) {
+        if (strcmp(arguments[i], "--") == 0) {
+            set_arguments(count - i - 1, arguments + i + 1);
+            return 0;
+        }
+        for (const char *option = arguments[i] + 1; *option != 0; option++)
+            set_option(*option, arguments[i][0] == '-');
+    }
+    if (i < count)
+        set_arguments(count - i, arguments + i);
+    return 0;
+}
+
+static int run_shift(u32 count, char **arguments) {
+    int by = count > 1 ? number(arguments[1], -1) : 1;
+    if (by < 0 || (u32)by > shell.argument_count) {
+        say("shift: there are only %u", shell.argument_count);
+        return 1;
+    }
+    shell.arguments += by;
+    shell.argument_count -= (u32)by;
+    return 0;
+}
+
+// -- Input and output -----------------------------------------------------------------------------
+
+static int run_echo(u32 count, char **arguments) {
+    bool no_newline = count > 1 && strcmp(arguments[1], "-n") == 0;
+    for (u32 i = 1 + no_newline; i < count; i++)
+        printf("%s%s", arguments[i], i + 1 < count ? " " : "");
+    if (!no_newline)
+        putchar('\n');
+    return ferror(stdout) || fflush(stdout) != 0 ? 1 : 0;
+}
+
+// Reads a line byte by byte, so that what follows is left for others.
+static bool read_line(bool raw, struct text *out) {
+    char c;
+    while (read(0, &c, 1) == 1) {
+        if (c == '\n')
+            return true;
+        if (c == '\\' && !raw) {
+            if (read(0, &c, 1) != 1)
+                return false;
+            if (c == '\n')
+                continue;
+        }
+        text_add_char(out, c);
+    }
+    return false;
+}
+
+// The first word of the line, and where the next one begins.
+static char *take_word(char **line, const char *ifs, bool is_last) {
+    char *word = *line + strspn(*line, ifs);
+    usize len = is_last ? strlen(word) : strcspn(word, ifs);
+    while (is_last && len != 0 && strchr(ifs, word[len - 1]) != NULL)
+        len--;
+    *line = word + len + (word[len] != 0 && !is_last);
+    return must_have(strndup(word, len));
+}
+
+static int run_read(u32 count, char **arguments) {
+    struct text line = {0};
+    const char *ifs = variable_get("IFS");
+    bool raw = count > 1 && strcmp(arguments[1], "-r") == 0;
+    bool found = read_line(raw, &line);
+    char *rest = text_of(&line);
+    for (u32 i = 1 + raw; i < count; i++) {
+        char *word = take_word(&rest, ifs == NULL ? " \t\n" : ifs, i + 1 == count);
+        variable_set(arguments[i], word);
+        free(word);
+    }
+    text_free(&line);
+    return found ? 0 : 1;
+}
+
+static void print_escape(const char **at) {
+    static const char from[] = "abfnrtv\\'\"";
+    static const char to[] = "\a\b\f\n\r\t\v\\'\"";
+    const char *found = **at == 0 ? NULL : strchr(from, **at);
+    if (found != NULL) {
+        putchar(to[found - from]);
+        (*at)++;
+    } else if (**at >= '0' && **at <= '7') {
+        int value = 0;
+        for (u32 i = 0; i < 3 && **at >= '0' && **at <= '7'; i++, (*at)++)
+            value = 8 * value + (**at - '0');
+        putchar(value);
+    } else {
+        putchar('\\');
+    }
+}
+
+static void print_escaped(const char *text) {
+    while (*text != 0) {
+        if (*text == '\\') {
+            text++;
+            print_escape(&text);
+        } else {
+            putchar(*text++);
+        }
+    }
+}
+
+// One "%..." of printf with its argument; returns what follows it. False status: a wrong number.
+static const char *print_format(const char *format, const char *argument, int *status) {
+    char spec[32];
+    usize len = 1 + strspn(format + 1, "-+ #0123456789.");
+    char type = format[len];
+    if (type == '%') {
+        putchar('%');
+        return format + len + 1;
+    }
+    if (type == 0 || len + 4 > sizeof spec || strchr("sbcdiouxX", type) == NULL) {
+        say("printf: '%s' is not understood", format);
+        *status = 1;
+        return format + strlen(format);
+    }
+    memcpy(spec, format, len);
+    if (strchr("diouxX", type) != NULL) {
+        char *end;
+        bool is_char = argument[0] == '\'' || argument[0] == '"';
+        long long value = is_char ? (unsigned char)argument[1] : strtoll(argument, &end, 0);
+        if (!is_char && (*end != 0 || errno == ERANGE)) {
+            say("printf: '%s' is no number", argument);
+            *status = 1;
+        }
+        snprintf(spec + len, sizeof spec - len, "ll%c", type);
+        printf(spec, value);
+    } else if (type == 'b') {
+        print_escaped(argument);
+    } else if (type == 'c') {
+        snprintf(spec + len, sizeof spec - len, ".1s");
+        printf(spec, argument);
+    } else {
+        snprintf(spec + len, sizeof spec - len, "s");
+        printf(spec, argument);
+    }
+    return format + len + 1;
+}
+
+static int run_printf(u32 count, char **arguments) {
+    int status = 0;
+    u32 next = 2;
+    if (count < 2) {
+        say("usage: printf FORMAT [ARGUMENT...]");
+        return STATUS_MISUSE;
+    }
+    do { // as often as there are arguments
+        u32 before = next;
+        for (const char *at = arguments[1]; *at != 0;) {
+            if (*at == '\\') {
+                at++;
+                print_escape(&at);
+            } else if (*at == '%') {
+                bool takes = at[1] != '%';
+                errno = 0;
+                at = print_format(at, takes && next < count ? arguments[next] : "", &status);
+                next += takes;
+            } else {
+                putchar(*at++);
+            }
+        }
+        if (next == before)
+            break;
+    } while (next < count);
+    return ferror(stdout) || fflush(stdout) != 0 ? 1 : status;
+}
+
+// -- Commands -------------------------------------------------------------------------------------
+
+static int run_eval(u32 count, char **arguments) {
+    struct text text = {0};
+    for (u32 i = 1; i < count; i++) {
+        text_add_string(&text, arguments[i]);
+        text_add_char(&text, i + 1 < count ? ' ' : '\n');
+    }
+    int status = execute_text(text_of(&text), "eval");
+    text_free(&text);
+    return status;
+}
+
+static int run_dot(u32 count, char **arguments) {
+    if (count < 2) {
+        say("usage: . FILE");
+        return STATUS_MISUSE;
+    }
+    int status = execute_file(arguments[1]);
+    if (shell.flow == FLOW_RETURN)
+        shell.flow = FLOW_NONE;
+    return status;
+}
+
+static int run_exec(u32 count, char **arguments) {
+    struct fields fields = {.at = arguments + 1, .count = count - 1};
+    return count == 1 ? 0 : run_command(&fields, true);
+}
+
+static int run_type(u32 count, char **arguments) {
+    int status = 0;
+    for (u32 i = 1; i < count; i++) {
+        char *path = NULL;
+        if (function_find(arguments[i]) != NULL)
+            printf("%s is a function\n", arguments[i]);
+        else if (builtin_find(arguments[i]) != NULL)
+            printf("%s is the shell's own\n", arguments[i]);
+        else if ((path = find_program(arguments[i])) != NULL)
+            printf("%s is %s\n", arguments[i], path);
+        else {
+            say("%s: not found", arguments[i]);
+            status = STATUS_NOT_FOUND;
+        }
+        free(path);
+    }
+    return status;
+}
+
+// command NAME ARGUMENTS: not a function; command -v NAME: what it is.
+static int run_own(u32 count, char **arguments) {
+    if (count > 2 && strcmp(arguments[1], "-v") == 0) {
+        char *path = find_program(arguments[2]);
+        bool is_own = function_find(arguments[2]) != NULL || builtin_find(arguments[2]) != NULL;
+        if (is_own || path != NULL)
+            puts(is_own ? arguments[2] : path);
+        free(path);
+        return is_own || path != NULL ? 0 : STATUS_NOT_FOUND;
+    }
+    struct fields fields = {.at = arguments + 1, .count = count - 1};
+    if (count < 2)
+        return 0;
+    builtin own = builtin_find(arguments[1]);
+    return own != NULL ? own(count - 1, arguments + 1) : run_command(&fields, false);
+}
+
+static int run_true(u32 count, char **arguments) {
+    (void)count;
+    (void)arguments;
+    return 0;
+}
+
+static int run_false(u32 count, char **arguments) {
+    (void)count;
+    (void)arguments;
+    return 1;
+}
+
+// -- Jobs -----------------------------------------------------------------------------------------
+
+// "%3" or "3"; 0: the last one.
+static u32 job_number(u32 count, char **arguments) {
+    if (count < 2)
+        return 0;
+    const char *text = arguments[1] + (arguments[1][0] == '%');
+    return (u32)number(text, 0);
+}
+
+static int run_jobs(u32 count, char **arguments) {
+    (void)count;
+    (void)arguments;
+    jobs_report(true);
+    return 0;
+}
+
+static int run_wait(u32 count, char **arguments) {
+    int status = 0;
+    struct job *job;
+    if (count == 1) {
+        while ((job = job_find(0)) != NULL)
+            job_wait(job, true);
+        return 0;
+    }
+    for (u32 i = 1; i < count; i++) {
+        job = job_find(job_number(2, arguments + i - 1));
+        status = job == NULL ? STATUS_NOT_FOUND : job_wait(job, true);
+    }
+    return status;
+}
+
+static int run_fg(u32 count, char **arguments) {
+    struct job *job = job_find(job_number(count, arguments));
+    if (job == NULL) {
+        say("fg: there is no such job");
+        return 1;
+    }
+    printf("%s\n", job->text);
+    return job_wait(job, true);
+}
+
+static int run_kill(u32 count, char **arguments) {
+    u32 first = count > 1 && arguments[1][0] == '-' ? 2 : 1;
+    if (first >= count) {
+        say("usage: kill %%JOB... (what was started here; there is one signal only)");
+        return STATUS_MISUSE;
+    }
+    for (u32 i = first; i < count; i++)
+        jobs_kill(job_number(2, arguments + i - 1));
+    return 0;
+}
+
+static void print_history(u32 index, const char *line) {
+    printf("%5u  %s\n", index, line);
+}
+
+static int run_history(u32 count, char **arguments) {
+    (void)count;
+    (void)arguments;
+    history_each(print_history);
+    return 0;
+}
+
+// -- The table ------------------------------------------------------------------------------------
+
+static int run_help(u32 count, char **arguments);
+
+static const struct {
+    const char *name;
+    builtin run;
+    const char *usage;
+} commands[] = {
+    {".", run_dot, "FILE: its commands, in this shell"},
+    {":", run_true, "nothing"},
+    {"[", test_run, "EXPRESSION ]: as test"},
+    {"break", run_break, "[N]: out of loops"},
+    {"cd", run_cd, "[DIRECTORY | -]: go there"},
+    {"command", run_own, "[-v] NAME [ARGUMENT...]: no function of that name; -v: what it is"},
+    {"continue", run_continue, "[N]: the loop's next turn"},
+    {"echo", run_echo, "[-n] [TEXT...]"},
+    {"eval", run_eval, "[TEXT...]: as commands"},
+    {"exec", run_exec, "[COMMAND]: instead of this shell; only redirections: for all that follows"},
+    {"exit", run_exit, "[STATUS]"},
+    {"export", run_export, "[NAME[=VALUE]...]: programs get it"},
+    {"false", run_false, "fails"},
+    {"fg", run_fg, "[%JOB]: waits for it, and Ctrl-C is for it"},
+    {"help", run_help, "this"},
+    {"history", run_history, "what was typed"},
+    {"jobs", run_jobs, "what runs in the background"},
+    {"kill", run_kill, "%JOB..."},
+    {"local", run_local, "NAME[=VALUE]...: for this function"},
+    {"poweroff", run_poweroff, "stops the machine"},
+    {"printf", run_printf, "FORMAT [ARGUMENT...]"},
+    {"pwd", run_pwd, "where we are"},
+    {"read", run_read, "[-r] [NAME...]: a line, in words"},
+    {"readonly", run_readonly, "NAME[=VALUE]..."},
+    {"return", run_return, "[STATUS]: from a function, or from ."},
+    {"set", run_set, "[-eux | +eux] [--] [ARGUMENT...]: options, and $1 and so on"},
+    {"shift", run_shift, "[N]: $2 becomes $1"},
+    {"test", test_run, "EXPRESSION: -f FILE, A = B, N -lt M, !, ( ), -a, -o and so on"},
+    {"true", run_true, "succeeds"},
+    {"type", run_type, "NAME...: what it is"},
+    {"unset", run_unset, "[-f] NAME..."},
+    {"wait", run_wait, "[%JOB...]: until they end"},
+};
+
+static int run_help(u32 count, char **arguments) {
+    (void)count;
+    (void)arguments;
+    for (u32 i = 0; i < COUNT_OF(commands); i++)
+        printf("  %-9s %s\n", commands[i].name, commands[i].usage);
+    printf("Programs are found in the directories of PATH; most have --help.\n");
+    return 0;
+}
+
+builtin builtin_find(const char *name) {
+    for (u32 i = 0; i < COUNT_OF(commands); i++) {
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run;
+    }
+    return NULL;
+}
+
+const char *builtin_name(u32 index) {
+    return index < COUNT_OF(commands) ? commands[index].name : NULL;
+}

@@ -1,0 +1,778 @@
+// Executing commands.
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "user/programs/sh/shell.h"
+#include "user/sdk/start.h"
+
+#define SELF        "sh"
+#define DEPTH_MAX   64u // of functions in functions
+#define SCRIPT_HEAD 128u
+
+static struct function *functions;
+static u32 depth;
+
+// -- Functions ------------------------------------------------------------------------------------
+
+struct function *function_find(const char *name) {
+    struct function *function = functions;
+    while (function != NULL && strcmp(function->name, name) != 0)
+        function = function->next;
+    return function;
+}
+
+void functions_each(void (*visit)(const struct function *function, void *context), void *context) {
+    for (const struct function *function = functions; function != NULL; function = function->next)
+        visit(function, context);
+}
+
+static void function_free(struct function *function) {
+    arena_free(&function->arena);
+    free(function->name);
+    free(function->source);
+    free(function);
+}
+
+void function_remove(const char *name) {
+    for (struct function **at = &functions; *at != NULL; at = &(*at)->next) {
+        struct function *function = *at;
+        if (strcmp(function->name, name) != 0)
+            continue;
+        *at = function->next;
+        function->is_gone = true;
+        if (function->uses == 0) // otherwise who runs it frees it
+            function_free(function);
+        return;
+    }
+}
+
+// Its text is kept, and parsed once more: so it outlives the command that defines it.
+static int define(const struct node *node) {
+    struct function *function = must_have(calloc(1, sizeof *function));
+    struct parser parser;
+    struct node *parsed;
+    function->name = must_have(strdup(node->name));
+    function->source = must_have(strndup(node->source, node->source_len));
+    parser_init(&parser, &function->arena, function->source);
+    if (parse_command(&parser, &parsed) != SYNTAX_OK) {
+        function_free(function);
+        return STATUS_MISUSE;
+    }
+    // A line is a pipeline of one.
+    while (parsed->type != NODE_FUNCTION)
+        parsed = parsed->a;
+    function->body = parsed->a;
+    function_remove(function->name);
+    function->next = functions;
+    functions = function;
+    return 0;
+}
+
+static int call(struct function *function, const struct fields *fields) {
+    char **arguments = shell.arguments;
+    u32 argument_count = shell.argument_count;
+    u32 mark = variables_mark();
+    if (depth == DEPTH_MAX) {
+        say("%s: functions are nested more than %u deep", function->name, DEPTH_MAX);
+        return STATUS_MISUSE;
+    }
+    depth++;
+    function->uses++;
+    shell.arguments = fields->at + 1;
+    shell.argument_count = fields->count - 1;
+    int status = execute(function->body);
+    if (shell.flow == FLOW_RETURN) {
+        shell.flow = FLOW_NONE;
+        status = shell.status;
+    }
+    shell.arguments = arguments;
+    shell.argument_count = argument_count;
+    variables_restore(mark);
+    if (--function->uses == 0 && function->is_gone)
+        function_free(function);
+    depth--;
+    return status;
+}
+
+// -- Finding programs -----------------------------------------------------------------------------
+
+static bool is_file(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+// NAME, or NAME.wasm, in a folder.
+static char *find_in(const char *folder, usize len, const char *name) {
+    static const char *const endings[] = {".wasm", ""};
+    for (u32 i = 0; i < COUNT_OF(endings); i++) {
+        struct text path = {0};
+        text_add(&path, folder, len);
+        if (len != 0)
+            text_add_char(&path, '/');
+        text_add_string(&path, name);
+        text_add_string(&path, endings[i]);
+        if (is_file(text_of(&path)))
+            return text_of(&path);
+        text_free(&path);
+    }
+    return NULL;
+}
+
+char *find_program(const char *name) {
+    const char *path = variable_get("PATH");
+    if (strchr(name, '/') != NULL)
+        return find_in("", 0, name);
+    while (path != NULL && *path != 0) {
+        usize len = strcspn(path, ":");
+        char *found = find_in(path, len, name);
+        if (found != NULL)
+            return found;
+        path += len + (path[len] == ':');
+    }
+    return NULL;
+}
+
+// -- Starting processes ---------------------------------------------------------------------------
+
+static void add_variable(const char *name, const char *value, bool is_exported, void *context) {
+    struct text text = {0};
+    if (!is_exported)
+        return;
+    text_add_string(&text, name);
+    text_add_char(&text, '=');
+    text_add_string(&text, value);
+    start_variable(context, text_of(&text));
+    text_free(&text);
+}
+
+// Streams, directories and variables: what every child has.
+static int give_usual(struct start *start) {
+    __wasi_fdstat_t stat;
+    fflush(NULL);
+    for (u32 fd = 0; fd < 3; fd++) {
+        if (__wasi_fd_fdstat_get((int)fd, &stat) == 0)
+            start_handle(start, fd, fd);
+    }
+    start_our_directories(start);
+    // Where we are, for programs that do not look at PWD.
+    int here = open(".", O_RDONLY | O_DIRECTORY);
+    if (here >= 0)
+        start_directory(start, (kwast_handle)here, ".");
+    variables_each(add_variable, start);
+    return here;
+}
+
+// A program that works with the shell's own channels: another shell.
+static void give_channels(struct start *start) {
+    struct {
+        const char *option;
+        kwast_handle handle;
+    } channels[] = {
+        {"--pipes", shell.pipes}, {"--init", shell.init}, {"--terminal", shell.terminal}};
+    u32 number = start->next_number;
+    for (u32 i = 0; i < COUNT_OF(channels); i++) {
+        char text[16];
+        if (channels[i].handle == KWAST_NO_HANDLE)
+            continue;
+        start_handle(start, channels[i].handle, number);
+        snprintf(text, sizeof text, "%u", number++);
+        start_argument(start, channels[i].option);
+        start_argument(start, text);
+    }
+}
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
+static bool run_start(struct start *start, const char *path, int here, kwast_handle *out) {
+    u32 error = start_run(start, path, out);
+    if (error != 0)
+        say("%s: %s%s%s", path, strerror((int)error), start->reason[0] != 0 ? ": " : "",
+            start->reason);
+    if (here >= 0)
+        close(here);
+    start_fini(start);
+    return error == 0;
+}
+
+// What interprets a script: the words behind "#!", or this shell. False: `path` is a module.
+static bool is_script(const char *path, char line[SCRIPT_HEAD]) {
+    int fd = open(path, O_RDONLY);
+    ssize_t len = fd < 0 ? 0 : read(fd, line, SCRIPT_HEAD - 1);
+    if (fd >= 0)
+        close(fd);
+    line[len < 0 ? 0 : len] = 0;
+    if (len <= 0 || memcmp(line, "\0asm", len < 4 ? (usize)len : 4) == 0)
+        return false;
+    line[strcspn(line, "\n")] = 0;
+    return true;
+}
+
+static bool start_script(const char *path, const char *line, const struct fields *fields,
+                         kwast_handle *out) {
+    struct start start;
+    char words[SCRIPT_HEAD];
+    char *rest = words;
+    snprintf(words, sizeof words, "%s", strncmp(line, "#!", 2) == 0 ? line + 2 : SELF);
+    char *interpreter = strtok_r(rest, " \t\r", &rest);
+    char *argument = strtok_r(rest, "\r", &rest);
+    char *program = interpreter == NULL ? NULL : find_program(base_name(interpreter));
+    if (program == NULL) {
+        say("%s: its interpreter '%s' is not there", path, interpreter == NULL ? "" : interpreter);
+        return false;
+    }
+    start_init(&start, base_name(path));
+    int here = give_usual(&start);
+    start_argument(&start, base_name(interpreter));
+    if (strcmp(base_name(interpreter), SELF) == 0)
+        give_channels(&start);
+    if (argument != NULL)
+        start_argument(&start, argument);
+    start_argument(&start, path);
+    for (u32 i = 1; i < fields->count; i++)
+        start_argument(&start, fields->at[i]);
+    bool done = run_start(&start, program, here, out);
+    free(program);
+    return done;
+}
+
+// The status, when it could not be started; 0: it runs.
+static int start_program(const struct fields *fields, kwast_handle *out) {
+    char line[SCRIPT_HEAD];
+    struct start start;
+    char *path = find_program(fields->at[0]);
+    bool done;
+    if (path == NULL) {
+        say("%s: not found", fields->at[0]);
+        return STATUS_NOT_FOUND;
+    }
+    if (is_script(path, line)) {
+        done = start_script(path, line, fields, out);
+    } else {
+        start_init(&start, base_name(fields->at[0]));
+        int here = give_usual(&start);
+        start_argument(&start, fields->at[0]);
+        if (strcmp(base_name(fields->at[0]), SELF) == 0)
+            give_channels(&start);
+        for (u32 i = 1; i < fields->count; i++)
+            start_argument(&start, fields->at[i]);
+        done = run_start(&start, path, here, out);
+    }
+    free(path);
+    return done ? 0 : STATUS_CANNOT_RUN;
+}
+
+// -- Subshells ------------------------------------------------------------------------------------
+
+static void describe_variable(const char *name, const char *value, bool is_exported,
+                              void *context) {
+    struct text *text = context;
+    if (is_exported) // it comes with the environment
+        return;
+    text_add_string(text, name);
+    text_add_char(text, '=');
+    text_add_quoted(text, value);
+    text_add_char(text, '\n');
+}
+
+static void describe_function(const struct function *function, void *context) {
+    struct text *text = context;
+    text_add_string(text, function->source);
+    text_add_char(text, '\n');
+}
+
+// Starts another shell that knows what this one does, for these commands.
+static bool start_subshell(const char *source, usize len, kwast_handle *out) {
+    struct start start;
+    struct text state = {0};
+    struct text commands = {0};
+    char number[16];
+    char *program = find_program(SELF);
+    if (program == NULL) {
+        say("%s: not found, and needed for a subshell", SELF);
+        return false;
+    }
+    variables_each(describe_variable, &state);
+    functions_each(describe_function, &state);
+    text_add(&commands, source, len);
+    start_init(&start, SELF);
+    int here = give_usual(&start);
+    start_argument(&start, SELF);
+    give_channels(&start);
+    snprintf(number, sizeof number, "%u", shell.number);
+    start_argument(&start, "--number");
+    start_argument(&start, number);
+    snprintf(number, sizeof number, "%d", shell.status);
+    start_argument(&start, "--status");
+    start_argument(&start, number);
+    start_argument(&start, "--state");
+    start_argument(&start, text_of(&state));
+    if (shell.exits_on_error)
+        start_argument(&start, "-e");
+    if (shell.checks_unset)
+        start_argument(&start, "-u");
+    if (shell.traces)
+        start_argument(&start, "-x");
+    start_argument(&start, "-c");
+    start_argument(&start, text_of(&commands));
+    start_argument(&start, shell.name);
+    for (u32 i = 0; i < shell.argument_count; i++)
+        start_argument(&start, shell.arguments[i]);
+    bool done = run_start(&start, program, here, out);
+    text_free(&state);
+    text_free(&commands);
+    free(program);
+    return done;
+}
+
+bool substitute_command(const char *text, char **out) {
+    int ends[2];
+    kwast_handle child;
+    struct saved_streams saved = streams_unchanged;
+    struct text output = {0};
+    char buffer[4096];
+    if (!pipe_create(ends))
+        return false;
+    streams_replace(1, ends[1], &saved);
+    bool done = start_subshell(text, strlen(text), &child);
+    streams_restore(&saved);
+    for (ssize_t got; done && (got = read(ends[0], buffer, sizeof buffer)) > 0;)
+        text_add(&output, buffer, (usize)got);
+    close(ends[0]);
+    if (!done)
+        return false;
+    struct job *job = job_create(text, strlen(text));
+    job_add(job, child, SELF);
+    shell.status = job_wait(job, false);
+    while (output.len != 0 && output.data[output.len - 1] == '\n')
+        output.len--;
+    *out = text_of(&output);
+    return true;
+}
+
+// -- Simple commands ------------------------------------------------------------------------------
+
+// NAME=VALUE, as a variable; false: it could not be.
+static bool assign(const char *word) {
+    usize len = strcspn(word, "=");
+    char *name = must_have(strndup(word, len));
+    char *value;
+    bool done = expand_one(word + len + 1, &value);
+    if (done) {
+        done = variable_set(name, value);
+        free(value);
+    }
+    free(name);
+    return done;
+}
+
+// The assignments before a command hold for it alone.
+static bool assign_for_command(const struct word *words) {
+    for (; words != NULL; words = words->next) {
+        usize len = strcspn(words->text, "=");
+        char *name = must_have(strndup(words->text, len));
+        variable_local(name);
+        bool done = assign(words->text);
+        variable_export(name);
+        free(name);
+        if (!done)
+            return false;
+    }
+    return true;
+}
+
+static void trace(const struct fields *fields) {
+    struct text text = {0};
+    if (!shell.traces || fields->count == 0)
+        return;
+    text_add_char(&text, '+');
+    for (u32 i = 0; i < fields->count; i++) {
+        text_add_char(&text, ' ');
+        text_add_string(&text, fields->at[i]);
+    }
+    fprintf(stderr, "%s\n", text_of(&text));
+    text_free(&text);
+}
+
+int run_command(struct fields *fields, bool replaces) {
+    kwast_handle child;
+    int status = start_program(fields, &child);
+    if (status == 0) {
+        struct job *job = job_create(fields->at[0], strlen(fields->at[0]));
+        job_add(job, child, fields->at[0]);
+        status = job_wait(job, true);
+    }
+    if (replaces) {
+        shell.flow = FLOW_EXIT;
+        shell.status = status;
+    }
+    return status;
+}
+
+static int dispatch(const struct node *node, struct fields *fields) {
+    struct function *function = function_find(fields->at[0]);
+    builtin command = builtin_find(fields->at[0]);
+    u32 mark = variables_mark();
+    int status = STATUS_MISUSE;
+    if (!assign_for_command(node->assignments))
+        status = 1;
+    else if (function != NULL)
+        status = call(function, fields);
+    else if (command != NULL)
+        status = command(fields->count, fields->at);
+    else
+        status = run_command(fields, false);
+    if (command == NULL || function != NULL) // `local` itself is a command that hides variables
+        variables_restore(mark);
+    else if (node->assignments != NULL)
+        variables_restore(mark);
+    return status;
+}
+
+static int execute_simple(const struct node *node) {
+    struct fields fields;
+    struct saved_streams saved;
+    int before = shell.status;
+    int status = 0;
+    if (!expand_words(node->words, &fields))
+        return 1;
+    trace(&fields);
+    if (fields.count == 0) {
+        shell.status = 0; // a substitution in what follows sets it
+        for (const struct word *word = node->assignments; word != NULL; word = word->next)
+            status |= !assign(word->text);
+        status = status != 0 ? 1 : shell.status;
+        shell.status = before;
+    }
+    if (!streams_redirect(node->redirections, &saved)) {
+        fields_free(&fields);
+        return 1;
+    }
+    if (fields.count != 0) {
+        status = dispatch(node, &fields);
+        bool is_exec = strcmp(fields.at[0], "exec") == 0 && fields.count == 1;
+        if (is_exec)
+            streams_keep(&saved);
+    }
+    streams_restore(&saved);
+    fields_free(&fields);
+    return status;
+}
+
+// -- Pipelines and the background -----------------------------------------------------------------
+
+static bool is_program(const struct node *node, struct fields *fields) {
+    if (node->type != NODE_COMMAND || node->assignments != NULL || node->words == NULL)
+        return false;
+    if (!expand_words(node->words, fields))
+        return false;
+    if (fields->count != 0 && function_find(fields->at[0]) == NULL &&
+        builtin_find(fields->at[0]) == NULL)
+        return true;
+    fields_free(fields);
+    return false;
+}
+
+// Starts one command of a pipeline, with its streams in place, and adds it to the job.
+static int start_part(const struct node *node, struct job *job) {
+    struct fields fields;
+    struct saved_streams saved;
+    kwast_handle child;
+    int status;
+    if (!is_program(node, &fields)) {
+        if (!start_subshell(node->source, node->source_len, &child))
+            return STATUS_CANNOT_RUN;
+        return job_add(job, child, SELF) ? 0 : 1;
+    }
+    trace(&fields);
+    status = streams_redirect(node->redirections, &saved) ? 0 : 1;
+    if (status == 0) {
+        status = start_program(&fields, &child);
+        streams_restore(&saved);
+    }
+    if (status == 0 && !job_add(job, child, fields.at[0]))
+        status = 1;
+    fields_free(&fields);
+    return status;
+}
+
+// Starts all of them, each reading what the one before writes. The status of one that was not
+// started is that of the pipeline if it is the last.
+static int start_parts(const struct node *pipeline, struct job *job) {
+    int status = 0;
+    int input = -1;
+    for (const struct node *part = pipeline->a; part != NULL; part = part->next) {
+        struct saved_streams saved = streams_unchanged;
+        int ends[2] = {-1, -1};
+        if (part->next != NULL && !pipe_create(ends)) {
+            status = 1;
+            break;
+        }
+        if (input >= 0)
+            streams_replace(0, input, &saved);
+        if (ends[1] >= 0)
+            streams_replace(1, ends[1], &saved);
+        status = start_part(part, job);
+        streams_restore(&saved);
+        input = ends[0];
+    }
+    if (input >= 0)
+        close(input);
+    return status;
+}
+
+static int execute_pipeline(struct node *node) {
+    int status;
+    if (node->is_negated)
+        shell.condition_depth++;
+    if (node->a->next == NULL) {
+        status = execute(node->a);
+    } else {
+        struct job *job = job_create(node->source, node->source_len);
+        int failed = start_parts(node, job);
+        status = job_wait(job, true);
+        status = failed != 0 ? failed : status;
+    }
+    if (!node->is_negated)
+        return status;
+    shell.condition_depth--;
+    return status == 0;
+}
+
+static int execute_background(const struct node *node) {
+    struct job *job = job_create(node->source, node->source_len);
+    const struct node *command = node->a;
+    kwast_handle child;
+    int status = 0;
+    if (command->type == NODE_PIPELINE && !command->is_negated) {
+        status = start_parts(command, job);
+    } else {
+        status =
+            start_subshell(command->source, command->source_len, &child) ? 0 : STATUS_CANNOT_RUN;
+        if (status == 0)
+            job_add(job, child, SELF);
+    }
+    job_to_background(job);
+    return status;
+}
+
+// -- Compound commands ----------------------------------------------------------------------------
+
+static int condition(struct node *node) {
+    shell.condition_depth++;
+    int status = execute(node);
+    shell.condition_depth--;
+    return status;
+}
+
+// After a turn of a loop: whether to leave it.
+static bool leaves_loop(void) {
+    if (shell.flow != FLOW_BREAK && shell.flow != FLOW_CONTINUE)
+        return shell.flow != FLOW_NONE;
+    if (shell.flow_count > 1) { // it is meant for a loop around this one
+        shell.flow_count--;
+        return true;
+    }
+    bool leaves = shell.flow == FLOW_BREAK;
+    shell.flow = FLOW_NONE;
+    return leaves;
+}
+
+static int execute_while(const struct node *node) {
+    int status = 0;
+    for (;;) {
+        int result = condition(node->a);
+        if (leaves_loop() || (result == 0) != (node->type == NODE_WHILE))
+            return status;
+        status = execute(node->b);
+        if (leaves_loop())
+            return status;
+    }
+}
+
+static int execute_for(const struct node *node) {
+    struct fields fields = {0};
+    int status = 0;
+    if (node->has_in && !expand_words(node->words, &fields))
+        return 1;
+    char **values = node->has_in ? fields.at : shell.arguments;
+    u32 count = node->has_in ? fields.count : shell.argument_count;
+    for (u32 i = 0; i < count; i++) {
+        if (!variable_set(node->name, values[i])) {
+            status = 1;
+            break;
+        }
+        status = execute(node->a);
+        if (leaves_loop())
+            break;
+    }
+    fields_free(&fields);
+    return status;
+}
+
+static bool matches(const struct word *patterns, const char *subject) {
+    for (; patterns != NULL; patterns = patterns->next) {
+        char *pattern;
+        if (!expand_pattern(patterns->text, &pattern))
+            return false;
+        bool found = fnmatch(pattern, subject, 0) == 0;
+        free(pattern);
+        if (found)
+            return true;
+    }
+    return false;
+}
+
+static int execute_case(const struct node *node) {
+    char *subject;
+    int status = 0;
+    if (!expand_one(node->name, &subject))
+        return 1;
+    for (const struct node *item = node->a; item != NULL; item = item->next) {
+        if (matches(item->words, subject)) {
+            status = item->a == NULL ? 0 : execute(item->a);
+            break;
+        }
+    }
+    free(subject);
+    return status;
+}
+
+static int execute_subshell(const struct node *node) {
+    kwast_handle child;
+    struct job *job = job_create(node->source, node->source_len);
+    if (!start_subshell(node->a->source, node->a->source_len, &child)) {
+        job_wait(job, false);
+        return STATUS_CANNOT_RUN;
+    }
+    job_add(job, child, SELF);
+    return job_wait(job, true);
+}
+
+static int execute_compound(struct node *node) {
+    switch (node->type) {
+    case NODE_IF:
+        if (condition(node->a) == 0)
+            return shell.flow == FLOW_NONE ? execute(node->b) : shell.status;
+        if (shell.flow != FLOW_NONE)
+            return shell.status;
+        return node->c == NULL ? 0 : execute(node->c);
+    case NODE_WHILE:
+    case NODE_UNTIL:
+        return execute_while(node);
+    case NODE_FOR:
+        return execute_for(node);
+    case NODE_CASE:
+        return execute_case(node);
+    case NODE_SUBSHELL:
+        return execute_subshell(node);
+    default:
+        return execute(node->a);
+    }
+}
+
+static int execute_redirected(struct node *node) {
+    struct saved_streams saved;
+    if (!streams_redirect(node->redirections, &saved))
+        return 1;
+    int status = execute_compound(node);
+    streams_restore(&saved);
+    return status;
+}
+
+static int execute_and_or(struct node *node) {
+    int status = condition(node->a);
+    bool wants_zero = node->type == NODE_AND;
+    if (shell.flow != FLOW_NONE || (status == 0) != wants_zero)
+        return status;
+    shell.status = status;
+    return execute(node->b);
+}
+
+int execute(struct node *node) {
+    int status;
+    if (node == NULL || shell.flow != FLOW_NONE)
+        return shell.status;
+    switch (node->type) {
+    case NODE_COMMAND:
+        status = execute_simple(node);
+        break;
+    case NODE_PIPELINE:
+        status = execute_pipeline(node);
+        break;
+    case NODE_AND:
+    case NODE_OR:
+        status = execute_and_or(node);
+        break;
+    case NODE_SEQUENCE:
+        execute(node->a);
+        return execute(node->b);
+    case NODE_BACKGROUND:
+        status = execute_background(node);
+        break;
+    case NODE_FUNCTION:
+        status = define(node);
+        break;
+    default:
+        status = execute_redirected(node);
+    }
+    if (shell.flow == FLOW_NONE || shell.flow == FLOW_BREAK || shell.flow == FLOW_CONTINUE)
+        shell.status = status;
+    bool is_plain = node->type == NODE_COMMAND || node->type == NODE_SUBSHELL ||
+                    (node->type == NODE_PIPELINE && !node->is_negated && node->a->next != NULL);
+    if (shell.exits_on_error && is_plain && status != 0 && shell.condition_depth == 0 &&
+        shell.flow == FLOW_NONE)
+        shell.flow = FLOW_EXIT;
+    return shell.status;
+}
+
+// -- Texts ----------------------------------------------------------------------------------------
+
+int execute_text(const char *text, const char *what) {
+    struct parser parser;
+    struct arena arena = {NULL};
+    struct node *node;
+    int status = 0;
+    parser_init(&parser, &arena, text);
+    for (;;) {
+        enum syntax_result result = parse_command(&parser, &node);
+        if (result == SYNTAX_END)
+            break;
+        if (result != SYNTAX_OK) {
+            say("%s:%u: %s", what, parser.line, parser.error);
+            shell.status = status = STATUS_MISUSE;
+            break;
+        }
+        status = execute(node);
+        arena_free(&arena);
+        if (shell.flow != FLOW_NONE)
+            break;
+    }
+    arena_free(&arena);
+    return status;
+}
+
+int execute_file(const char *path) {
+    struct text text = {0};
+    char buffer[4096];
+    int fd = open(path, O_RDONLY);
+    if (fd < 0) {
+        say("%s: %s", path, strerror(errno));
+        return STATUS_NOT_FOUND;
+    }
+    for (ssize_t got; (got = read(fd, buffer, sizeof buffer)) > 0;)
+        text_add(&text, buffer, (usize)got);
+    close(fd);
+    int status = execute_text(text_of(&text), path);
+    text_free(&text);
+    return status;
+}

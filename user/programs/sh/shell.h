@@ -1,0 +1,152 @@
+#pragma once
+// What the parts of the shell share: variables, functions, jobs, and how a command comes to run.
+//
+// There is no fork. A simple command is another program, or one of the shell's own, or a function.
+// A subshell (in brackets, in a pipeline, in the background, in a substitution) is another shell,
+// which is told by its arguments what this one knows: starting a process is cheap here.
+
+#include "user/programs/sh/syntax.h"
+#include "user/sdk/kwast.h"
+
+#define STATUS_MISUSE      2
+#define STATUS_CANNOT_RUN  126
+#define STATUS_NOT_FOUND   127
+#define STATUS_INTERRUPTED 130
+#define STATUS_TRAPPED     134
+
+// -- Variables (variables.c) ----------------------------------------------------------------------
+
+const char *variable_get(const char *name);             // NULL: unset
+bool variable_set(const char *name, const char *value); // false: read-only, which has been said
+void variable_unset(const char *name);
+void variable_export(const char *name);
+void variable_protect(const char *name);
+
+// NAME=VALUE of the ones that are exported, or NAME='VALUE' of all, one by one.
+void variables_each(void (*visit)(const char *name, const char *value, bool is_exported,
+                                  void *context),
+                    void *context);
+
+// `local`: gets its former value back at the end of the function.
+u32 variables_mark(void);
+void variables_restore(u32 mark);
+void variable_local(const char *name);
+
+// -- Words (expand.c) -----------------------------------------------------------------------------
+
+struct fields {
+    char **at; // NULL-terminated
+    u32 count;
+    u32 size;
+};
+void fields_add(struct fields *fields, char *field); // takes it over
+void fields_free(struct fields *fields);
+
+// False: an error, which has been said.
+bool expand_words(const struct word *words, struct fields *out);
+bool expand_one(const char *word, char **out);     // to one field, which is the caller's
+bool expand_pattern(const char *word, char **out); // the same; what was quoted is escaped
+bool expand_body(const char *body, char **out);    // of a text (<<)
+bool arithmetic(const char *expression, i64 *out); // arithmetic.c
+
+// -- State ----------------------------------------------------------------------------------------
+
+enum flow { FLOW_NONE, FLOW_BREAK, FLOW_CONTINUE, FLOW_RETURN, FLOW_EXIT };
+
+struct shell {
+    const char *name; // $0
+    char **arguments; // $1 and so on, NULL-terminated
+    u32 argument_count;
+    int status;     // $?
+    u32 number;     // $$
+    u32 last_job;   // $!
+    enum flow flow; // why commands are left
+    u32 flow_count; // of loops
+    bool is_interactive;
+    bool exits_on_error;   // set -e
+    bool traces;           // set -x
+    bool checks_unset;     // set -u
+    u32 condition_depth;   // in the condition of if, while, && ...: set -e does not apply
+    kwast_handle pipes;    // of the service; KWAST_NO_HANDLE: there is none
+    kwast_handle init;     // of init; likewise
+    kwast_handle terminal; // likewise
+};
+extern struct shell shell;
+
+void PRINTF_LIKE(1, 2) say(const char *format, ...); // "sh: ..." on standard error
+
+// -- Executing (execute.c) ------------------------------------------------------------------------
+
+int execute(struct node *node);
+int execute_text(const char *text, const char *what); // commands, as `eval` does
+int execute_file(const char *path);                   // as `.` does
+
+// The output of a command, without newlines at its end; the caller's.
+bool substitute_command(const char *text, char **out);
+
+struct function {
+    struct function *next;
+    char *name;
+    struct arena arena;
+    char *source;
+    struct node *body;
+    u32 uses; // how many times it runs at the moment
+    bool is_gone;
+};
+struct function *function_find(const char *name);
+void functions_each(void (*visit)(const struct function *function, void *context), void *context);
+void function_remove(const char *name);
+
+// Runs a program that is none of the shell's own; does not return when `replaces`.
+int run_command(struct fields *fields, bool replaces);
+
+// Where a program is: the caller's; NULL: nowhere.
+char *find_program(const char *name);
+
+// -- Streams (streams.c) --------------------------------------------------------------------------
+
+// Descriptors 0 to 2 as they were before a redirection.
+struct saved_streams {
+    int fd[3]; // -2: it was not changed, -1: it was closed
+};
+
+bool streams_redirect(const struct redirection *redirections, struct saved_streams *saved);
+bool streams_replace(u32 fd, int with, struct saved_streams *saved); // `with` is taken over
+void streams_restore(struct saved_streams *saved);
+void streams_keep(struct saved_streams *saved); // for good: `exec`
+extern const struct saved_streams streams_unchanged;
+bool pipe_create(int ends[2]);
+
+// -- Jobs (jobs.c) --------------------------------------------------------------------------------
+
+struct job {
+    struct job *next;
+    u32 number;
+    char *text;
+    kwast_handle processes[16];
+    const char *names[16];
+    u32 count;
+};
+
+// Waits for all of it, in the foreground; the status of the last. Frees it.
+int job_wait(struct job *job, bool in_foreground);
+struct job *job_create(const char *text, usize len);
+bool job_add(struct job *job, kwast_handle process, const char *name);
+void job_to_background(struct job *job);
+struct job *job_find(u32 number); // taken out of the list; 0: the last
+void jobs_report(bool all);       // those that have ended, or all
+void jobs_kill(u32 number);
+bool jobs_any(void);
+
+// -- The shell's own commands (builtins.c) --------------------------------------------------------
+
+typedef int (*builtin)(u32 count, char **arguments);
+builtin builtin_find(const char *name);
+const char *builtin_name(u32 index);                            // NULL: no more
+void history_each(void (*visit)(u32 number, const char *line)); // edit.c
+
+// -- Typing (edit.c) ------------------------------------------------------------------------------
+
+// A line typed at the terminal, with its newline; the caller's. NULL: the end. An empty line with
+// *interrupted: Ctrl-C.
+char *edit_line(const char *prompt, bool *interrupted);
