@@ -18,7 +18,7 @@ def main():
         machine.expect(r"/ \$ ")
         for command in ("ls", "cat /kernel/memory", "cd /tmp", "seq 1 5 | tac | paste -s -d' ' -"):
             machine.type(command + "\n")
-            machine.expect(r" \$ $")
+            machine.expect(r"\n\S+ \$ ")
         machine.monitor("screendump", filename=str(out), format="png")
     return 0
 
