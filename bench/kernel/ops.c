@@ -169,6 +169,7 @@ static void do_spawn(void) {
         .args_len = sizeof args,
         .given = (u32)handles,
         .given_count = COUNT_OF(handles),
+        .isolation = isolation,
     };
     kwast_handle child;
     u32 error = kwast_process_spawn(&config, &child);

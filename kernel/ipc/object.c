@@ -173,7 +173,7 @@ struct walk {
     struct object *few_chain[CHAIN_FIRST];
 };
 
-// How many bytes at the beginning, in whole words, are ASCII and not zero: most paths are so.
+// How many bytes at the beginning are ASCII and not zero: most paths are so to the end.
 static usize plain_bytes(struct bytes text) {
     const u64 low = 0x0101010101010101;
     usize at = 0;
@@ -184,6 +184,8 @@ static usize plain_bytes(struct bytes text) {
         if (((word | (word - low)) & (low << 7)) != 0)
             break;
     }
+    while (at < text.len && text.data[at] != 0 && text.data[at] < 0x80)
+        at++;
     return at;
 }
 

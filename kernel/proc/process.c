@@ -12,6 +12,7 @@
 #include "base/fmt.h"
 #include "base/math.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/reclaim.h"
 #include "kernel/proc/proc_internal.h"
 #include "kernel/proc/program.h"
 #include "kernel/proc/symbols.h"
@@ -342,8 +343,8 @@ static void init_process(struct process *process, const struct process_config *c
     list_init(&process->first.link);
 }
 
-enum status process_spawn(const struct process_config *config, struct module_error *error,
-                          struct process **out) {
+static enum status spawn(const struct process_config *config, struct module_error *error,
+                         struct process **out) {
     *error = (struct module_error){.status = ERR_NO_MEMORY, .func = NO_FUNC};
     struct process *process = kmalloc(sizeof *process);
     if (process == NULL)
@@ -385,6 +386,15 @@ fail_copy:
         fmt_string(error->text, sizeof error->text, "%s", status_text(status));
     error->status = status;
     return status;
+}
+
+enum status process_spawn(const struct process_config *config, struct module_error *error,
+                          struct process **out) {
+    enum status status = spawn(config, error, out);
+    if (status != ERR_NO_MEMORY)
+        return status;
+    reclaim(); // what is kept for processes of other programs
+    return spawn(config, error, out);
 }
 
 void process_retain(struct process *process) {
