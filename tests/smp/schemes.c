@@ -16,6 +16,7 @@
 #include "kernel/ipc/notification.h"
 #include "kernel/ipc/scheme.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/reclaim.h"
 #include "tests/smp/crew.h"
 #include "tests/smp/machine.h"
 
@@ -536,6 +537,7 @@ static void run_all(u64 *random) {
 
 static u64 heap_used(void) {
     struct heap_stats stats;
+    reclaim(); // stacks of threads that have ended
     heap_stats(&stats);
     return stats.bytes_used;
 }
