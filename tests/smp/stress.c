@@ -11,6 +11,7 @@
 #include "kernel/mm/aspace.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/reclaim.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sched/wait.h"
 #include "tests/smp/crew.h"
@@ -213,6 +214,7 @@ static void idle_cpus_help(void) {
 
 static u64 free_frames(void) {
     struct frame_stats stats;
+    reclaim(); // stacks of threads that have ended
     heap_trim();
     frame_stats(&stats);
     return stats.free[ZONE_KERNEL] + stats.free[ZONE_PROGRAM];
