@@ -62,3 +62,13 @@ def test_kwast_does_as_dash_does(name, machine, tmp_path):
     if shutil.which("dash") is None:
         pytest.skip("dash is not installed")
     assert by_kwast(name, machine) == by_dash(SCRIPTS[name], tmp_path)
+
+
+def test_what_is_typed_ahead_is_not_lost(machine):
+    """Neither whole lines nor half ones, though the terminal changes its mode in between."""
+    for _ in range(5):
+        machine.type("sleep 0.1; echo be''gun\necho fir''st\necho sec")
+        machine.expect("^begun$")
+        machine.type("''ond\n")
+        machine.expect("^first$")
+        machine.expect("^second$")

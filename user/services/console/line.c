@@ -134,6 +134,25 @@ void line_type(struct line *line, u8 byte) {
     }
 }
 
+void line_set_mode(struct line *line, u64 mode) {
+    static u8 unread[READY_BYTES];
+    bool had_lines = (line->mode & TERMINAL_LINES) != 0;
+    bool has_lines = (mode & TERMINAL_LINES) != 0;
+    line->mode = mode;
+    if (had_lines && !has_lines) {
+        put_ready(line, line->edited,
+                  line->edited_len < room(line) ? line->edited_len : room(line));
+        line->edited_len = 0;
+        line->end_count = 0;
+    } else if (!had_lines && has_lines) {
+        u32 len = 0;
+        while (line->taken != line->put)
+            unread[len++] = line->ready[line->taken++ % READY_BYTES];
+        for (u32 i = 0; i < len; i++)
+            line_type(line, unread[i]);
+    }
+}
+
 void line_hang_up(struct line *line) {
     finish(line);
     if (line->end_count < COUNT_OF(line->ends))

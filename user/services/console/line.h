@@ -26,6 +26,10 @@ struct line {
 
 void line_type(struct line *line, u8 byte);
 
+// Nothing that was typed is lost: a line that is being edited can be read as it is when lines end
+// to be edited, and what nobody has read by the time that they begin to be is edited.
+void line_set_mode(struct line *line, u64 mode);
+
 // Nothing will be typed any more.
 void line_hang_up(struct line *line);
 

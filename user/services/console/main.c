@@ -158,9 +158,8 @@ static void set_foreground(struct console *console, const struct kwast_request *
     console->foreground_count = request->handle_count;
 }
 
-// A line that is being edited stays; what has been typed in one mode is read in it.
 static void set_mode(struct console *console, u64 mode) {
-    console->line.mode = mode & TERMINAL_COOKED;
+    line_set_mode(&console->line, mode & TERMINAL_COOKED);
     answer_waiting(console);
 }
 
