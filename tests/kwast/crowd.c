@@ -20,7 +20,7 @@
 #define KEPT_MAX      4000u // a keeper has a handle for each
 #define KEEPERS_MAX   64u
 #define WARM_UP       64u
-#define SETTLE_ROUNDS 1000
+#define SETTLE_ROUNDS 5000 // of a millisecond or more
 
 // What a keeper is given, beside output as 1 and 2.
 enum given { GIVEN_SLEEPER = 3, GIVEN_READY, GIVEN_END };
@@ -182,8 +182,10 @@ static void disperse(void) {
 // What is missing of `before`. The last ones may still be giving back.
 static long settle(long before) {
     long missing = before - free_kib();
-    for (int i = 0; i < SETTLE_ROUNDS && missing > 0; i++)
+    for (int i = 0; i < SETTLE_ROUNDS && missing > 0; i++) {
+        usleep(1000);
         missing = before - free_kib();
+    }
     return missing;
 }
 
