@@ -33,6 +33,6 @@ def test_two_thousand_processes_live_at_once_and_leave_nothing(domains):
         assert int(each) <= BYTES_EACH
         machine.expect(rf"^crowd: {COUNT + 1} listed with one more$")
         missing = machine.expect(r"^crowd: all gone, (-?\d+) KiB missing$").group(1)
-        # Less than nothing: the first measure found something still in use. Now and then, on a busy
-        # machine, one stack has not come back by then; of 2,000 processes, no more than that.
+        # Less than nothing: the first measure found something still in use. Now and then some pages
+        # are more in use than then (seen: 4 and 20 KiB); with 2,000 processes no leak is that small.
         assert int(missing) <= 32
