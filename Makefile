@@ -514,6 +514,28 @@ $(out)/wasm/%.o: %.c | $(ready)
 	@mkdir -p $(@D)
 	$(Q)clang-19 $(sdk_flags) -c $< -o $@
 
+# The console's glyphs, converted like the kernel's, from the format that has more of them; and its
+# emulator of a terminal.
+screen_font := /usr/share/fonts/X11/misc/spleen-8x16.pcf.gz
+$(out)/gen/console_font.c: tools/font2c.py tools/psf2c.py | $(ready)
+	$(call say,FONT,$@)
+	@mkdir -p $(@D)
+	$(Q)python3 tools/font2c.py $(screen_font) $(console_font) $@
+
+$(out)/wasm/gen/%.o: $(out)/gen/%.c
+	@mkdir -p $(@D)
+	$(Q)clang-19 $(sdk_flags) -c $< -o $@
+
+libvterm := $(out)/ports/libvterm/libvterm.a
+$(libvterm): user/ports/libvterm/build.sh tools/fetch-source.sh tools/own_apt.sh | $(ready)
+	$(call say,PORT,$@)
+	@mkdir -p $(@D)
+	$(Q)user/ports/libvterm/build.sh $@
+
+$(out)/wasm/user/services/console/screen.o: private sdk_flags += -I$(out)/ports/libvterm/include
+$(out)/wasm/user/services/console/screen.o: $(libvterm)
+$(out)/programs/console.wasm: $(out)/wasm/gen/console_font.o $(libvterm)
+
 # Services are folders, and so are larger programs.
 folders := $(patsubst %/,%,$(wildcard user/services/*/ user/programs/*/))
 folder_files := $(addprefix $(out)/programs/,$(addsuffix .wasm,$(notdir $(folders))))
