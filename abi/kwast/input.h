@@ -36,3 +36,11 @@ enum input_key : u32 {
 enum input_modifier : u32 { INPUT_SHIFT = 1, INPUT_ALT = 2, INPUT_CONTROL = 4 };
 
 enum input_button : u32 { INPUT_LEFT_BUTTON = 1, INPUT_RIGHT_BUTTON = 2, INPUT_MIDDLE_BUTTON = 4 };
+
+// What /dev/mouse gives, each movement or change of buttons.
+struct input_motion {
+    i16 right;
+    i16 down;
+    i16 wheel;   // up
+    u16 buttons; // enum input_button
+};
