@@ -180,19 +180,21 @@ static void take_motion(const u64 words[KWAST_WORDS]) {
     screen_point(screen, display->pointer_row, display->pointer_column, (u32)words[2], (i32)wheel);
 }
 
-static void serve_input(const struct kwast_request *request, struct kwast_reply *reply) {
+static void serve_input(const struct kwast_request *request) {
+    struct kwast_reply reply = {.number = request->number, .handle = KWAST_NO_HANDLE};
     for (u32 i = 0; i < request->handle_count; i++)
         close((int)request->handles[i]);
     if (request->number == 0)
         return; // a driver has gone
     if (!self.has_display)
-        reply->answer = ERR_UNSUPPORTED;
+        reply.answer = ERR_UNSUPPORTED;
     else if (request->operation == INPUT_KEY)
         take_key((u32)request->words[0], (u32)request->words[1]);
     else if (request->operation == INPUT_POINTER)
         take_motion(request->words);
     else
-        reply->answer = ERR_UNSUPPORTED;
+        reply.answer = ERR_UNSUPPORTED;
+    kwast_scheme_reply(self.input, &reply);
 }
 
 // -- The loop -------------------------------------------------------------------------------------
@@ -202,14 +204,10 @@ static void serve_all(kwast_handle server, struct console *console) {
     struct kwast_request request;
     static u8 bytes[KWAST_BYTES_MAX];
     while (kwast_scheme_receive(server, &request, bytes, sizeof bytes, 0) == 0) {
-        struct kwast_reply reply = {.number = request.number, .handle = KWAST_NO_HANDLE};
-        bool is_due = true;
         if (console == NULL)
-            serve_input(&request, &reply);
+            serve_input(&request);
         else
-            is_due = terminal_serve(&console->terminal, &request, &reply);
-        if (is_due && request.number != 0)
-            kwast_scheme_reply(server, &reply);
+            terminal_serve(&console->terminal, &request);
         draw();
     }
 }
@@ -236,7 +234,7 @@ static void run(void) {
 
 // -- The beginning --------------------------------------------------------------------------------
 
-static void add_console(kwast_handle server) {
+static u32 add_console(kwast_handle server) {
     struct console *console = &self.consoles[self.count];
     *console = (struct console){
         .terminal =
@@ -248,8 +246,8 @@ static void add_console(kwast_handle server) {
             },
         .is_on_device = self.count == 0,
     };
-    terminal_init(&console->terminal);
     self.count++;
+    return terminal_init(&console->terminal);
 }
 
 // Descriptors; -1 is one that there is not on this machine.
@@ -266,7 +264,9 @@ static bool read_arguments(char **argument, kwast_handle *screen) {
             *options[option].to = (kwast_handle)atoi(argument[1]);
             argument += 2;
         } else if (argument[0][0] != '-' && self.count < CONSOLES_MAX) {
-            add_console((kwast_handle)atoi(argument[0]));
+            u32 error = add_console((kwast_handle)atoi(argument[0]));
+            if (error != 0)
+                fprintf(stderr, "console: %s: %s\n", argument[0], strerror((int)error));
             argument++;
         } else {
             return false;

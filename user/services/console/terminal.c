@@ -17,6 +17,17 @@
 
 // -- Reading and writing --------------------------------------------------------------------------
 
+// Says what a read would find now: before any answer after which that may be something else.
+static void tell(struct terminal *terminal) {
+    u32 events = KWAST_WRITABLE | (line_is_ready(&terminal->line) ? KWAST_READABLE : 0);
+    u64 available = line_available(&terminal->line);
+    if (events == terminal->events && available == terminal->available)
+        return;
+    terminal->events = events;
+    terminal->available = available;
+    kwast_ready_set(terminal->ready, events, available);
+}
+
 // Answers a read with what is ready.
 static void answer_read(struct terminal *terminal, const struct read *read,
                         struct kwast_reply *reply) {
@@ -36,6 +47,7 @@ static void answer_waiting(struct terminal *terminal) {
         answer_read(terminal, &read, &reply);
         terminal->read_count--;
         memmove(terminal->reads, terminal->reads + 1, terminal->read_count * sizeof read);
+        tell(terminal);
         kwast_scheme_reply(terminal->server, &reply); // a client that has gone needs none
     }
 }
@@ -145,8 +157,8 @@ static void serve_own(struct terminal *terminal, const struct kwast_request *req
 
 // -- All of it ------------------------------------------------------------------------------------
 
-bool terminal_serve(struct terminal *terminal, const struct kwast_request *request,
-                    struct kwast_reply *reply) {
+static bool serve(struct terminal *terminal, const struct kwast_request *request,
+                  struct kwast_reply *reply) {
     if (request->operation == TERMINAL_SET_FOREGROUND) {
         set_foreground(terminal, request);
         return true;
@@ -174,18 +186,30 @@ bool terminal_serve(struct terminal *terminal, const struct kwast_request *reque
     }
 }
 
+void terminal_serve(struct terminal *terminal, const struct kwast_request *request) {
+    struct kwast_reply reply = {.number = request->number, .handle = KWAST_NO_HANDLE};
+    bool is_due = serve(terminal, request, &reply) && request->number != 0;
+    tell(terminal);
+    if (is_due)
+        kwast_scheme_reply(terminal->server, &reply);
+}
+
 static void echo(void *context, const char *text, usize len) {
     struct terminal *terminal = context;
     terminal->show(terminal->context, text, len);
 }
 
-void terminal_init(struct terminal *terminal) {
+u32 terminal_init(struct terminal *terminal) {
     terminal->line = (struct line){
         .mode = TERMINAL_COOKED,
         .echo = echo,
         .interrupt = kill_foreground,
         .context = terminal,
     };
+    u32 error = kwast_scheme_root_ready(terminal->server, &terminal->ready);
+    if (error == 0)
+        tell(terminal);
+    return error;
 }
 
 void terminal_type(struct terminal *terminal, enum source source, const char *bytes, usize len) {
@@ -193,9 +217,11 @@ void terminal_type(struct terminal *terminal, enum source source, const char *by
     for (usize i = 0; i < len; i++)
         line_type(&terminal->line, (u8)bytes[i]);
     answer_waiting(terminal);
+    tell(terminal);
 }
 
 void terminal_hang_up(struct terminal *terminal) {
     line_hang_up(&terminal->line);
     answer_waiting(terminal);
+    tell(terminal);
 }

@@ -27,6 +27,10 @@ struct terminal {
     struct terminal_size sizes[SOURCE_COUNT];
     enum source source;
 
+    kwast_handle ready; // what poll knows, with what was told last
+    u32 events;
+    u64 available;
+
     struct line line;
     struct read reads[READS_MAX]; // that wait, in order
     u32 read_count;
@@ -34,12 +38,11 @@ struct terminal {
     u32 foreground_count;
 };
 
-// The fields of the first group are set already.
-void terminal_init(struct terminal *terminal);
+// The fields of the first group are set already. Returns an error number of WASI, or 0.
+u32 terminal_init(struct terminal *terminal);
 
-// Answers one request. As kwast_serve_func.
-bool terminal_serve(struct terminal *terminal, const struct kwast_request *request,
-                    struct kwast_reply *reply);
+// Answers one request, now or later.
+void terminal_serve(struct terminal *terminal, const struct kwast_request *request);
 
 // What somebody typed, and that nothing will be typed any more. Waiting reads are answered.
 void terminal_type(struct terminal *terminal, enum source source, const char *bytes, usize len);
