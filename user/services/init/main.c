@@ -285,7 +285,8 @@ static void start_all(void) {
         any = false;
         for (u32 i = 0; i < manifest.count; i++) {
             struct service *service = &services[i];
-            if (service->started_ns != 0 || (!force && has_to_wait(service)))
+            if (service->config->waits || service->started_ns != 0 ||
+                (!force && has_to_wait(service)))
                 continue;
             start_service(service);
             any = true;
@@ -316,14 +317,28 @@ static void watch(struct service *service) {
     schedule(service, status.outcome != KWAST_EXITED || status.status != 0);
 }
 
+// It is started when this has been answered.
+static enum status want_service(const char *name, usize len) {
+    for (u32 i = 0; i < manifest.count; i++) {
+        const struct service_config *config = services[i].config;
+        if (!config->waits || strlen(config->name) != len || memcmp(config->name, name, len) != 0)
+            continue;
+        if (services[i].started_ns == 0)
+            services[i].start_at_ns = 0;
+        return OK;
+    }
+    return ERR_NOT_FOUND;
+}
+
 static bool serve(void *context, const struct kwast_request *request, const void *bytes,
                   struct kwast_reply *reply) {
     (void)context;
-    (void)bytes;
     for (u32 i = 0; i < request->handle_count; i++)
         close((int)request->handles[i]);
     if (request->operation == INIT_POWER_OFF)
         is_stopping = true;
+    else if (request->operation == INIT_START)
+        reply->answer = want_service(bytes, request->bytes_len);
     else
         reply->answer = ERR_UNSUPPORTED;
     return request->operation != KWAST_CLOSED;

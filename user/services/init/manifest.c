@@ -202,6 +202,16 @@ static bool parse_restart(struct manifest *manifest, struct service_config *serv
     return true;
 }
 
+static bool parse_start(struct manifest *manifest, struct service_config *service,
+                        const struct words *words) {
+    static const char *const times[] = {"boot", "wanted"};
+    u32 time;
+    if (!pick(manifest, words->at[1], times, COUNT_OF(times), &time))
+        return false;
+    service->waits = time != 0;
+    return true;
+}
+
 static const struct {
     const char *key;
     key_parser parse;
@@ -210,6 +220,7 @@ static const struct {
     {"uses", parse_uses},     {"streams", parse_streams},     {"env", parse_env},
     {"memory", parse_memory}, {"handles", parse_handles},     {"threads", parse_threads},
     {"share", parse_share},   {"isolation", parse_isolation}, {"restart", parse_restart},
+    {"start", parse_start},
 };
 
 // -- Lines ----------------------------------------------------------------------------------------

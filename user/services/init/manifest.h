@@ -18,7 +18,7 @@
 #define NAME_BYTES    32u
 #define SERVICES_MAX  64u
 #define WORDS_MAX     32u
-#define SCHEMES_MAX   4u
+#define SCHEMES_MAX   8u
 #define NEEDS_MAX     16u
 #define VARIABLES_MAX 16u
 
@@ -54,6 +54,7 @@ struct service_config {
     u32 variable_count;
     struct kwast_spawn limits; // memory, handles, threads, CPU share, isolation
     enum restart restart;
+    bool waits; // until somebody wants it (INIT_START)
 };
 
 struct manifest {
