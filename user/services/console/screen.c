@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/math.h"
+#include "user/services/console/filter.h"
 #include "user/services/console/keys.h"
 #include "user/services/console/scrollback.h"
 
@@ -17,6 +18,7 @@
 #include <vterm.h>
 
 #define SCROLLBACK_LINES 1000u
+#define PIECE_BYTES      256u
 #define WHEEL_ROWS       3
 #define COLOUR_TEXT      0xc0c0c0u
 #define NOWHERE          UINT32_MAX
@@ -24,6 +26,7 @@
 struct screen {
     VTerm *emulator;
     VTermScreen *cells;
+    struct filter filter;
     u32 columns;
     u32 rows;
     struct scrollback scrollback;
@@ -197,14 +200,11 @@ static void on_output(const char *bytes, size_t len, void *context) {
 // -- Writing and typing ---------------------------------------------------------------------------
 
 void screen_write(struct screen *screen, const char *text, usize len) {
-    for (usize at = 0; at < len;) {
-        usize end = at;
-        while (end < len && text[end] != '\n')
-            end++;
-        vterm_input_write(screen->emulator, text + at, end - at);
-        if (end < len)
-            vterm_input_write(screen->emulator, "\r\n", 2);
-        at = end + 1;
+    char filtered[FILTER_GROWTH * (PIECE_BYTES + 1)];
+    for (usize at = 0; at < len; at += PIECE_BYTES) {
+        usize piece = min_u64(len - at, PIECE_BYTES);
+        usize stored = filter_put(&screen->filter, text + at, piece, filtered);
+        vterm_input_write(screen->emulator, filtered, stored);
     }
 }
 
@@ -325,6 +325,13 @@ struct screen *screen_create(u32 columns, u32 rows, screen_sent_func sent, void 
     return screen;
 }
 
+void screen_destroy(struct screen *screen) {
+    vterm_free(screen->emulator);
+    scrollback_fini(&screen->scrollback);
+    free(screen->pushed);
+    free(screen);
+}
+
 #else
 
 struct screen *screen_create(u32 columns, u32 rows, screen_sent_func sent, void *context) {
@@ -333,6 +340,10 @@ struct screen *screen_create(u32 columns, u32 rows, screen_sent_func sent, void 
 }
 
 // Nobody has a screen to call these with.
+void screen_destroy(struct screen *screen) {
+    (void)screen;
+}
+
 void screen_write(struct screen *screen, const char *text, usize len) {
     (void)screen, (void)text, (void)len;
 }

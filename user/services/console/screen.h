@@ -12,6 +12,8 @@ typedef void (*screen_sent_func)(void *context, const char *bytes, usize len);
 // NULL: the system was built without the emulator.
 struct screen *screen_create(u32 columns, u32 rows, screen_sent_func sent, void *context);
 
+void screen_destroy(struct screen *screen);
+
 // Text as programs write it: a newline begins a new line.
 void screen_write(struct screen *screen, const char *text, usize len);
 
