@@ -167,11 +167,10 @@ enum wasi_errno wasi_path_open(struct process *process, const u64 *args) {
 
 // -- Asking -------------------------------------------------------------------------------------
 
-// (fd, flags, path, length, filestat out)
-enum wasi_errno wasi_path_filestat_get(struct process *process, const u64 *args) {
+enum wasi_errno wasi_path_stat(struct process *process, const u64 *args,
+                               struct wasi_filestat *out) {
     struct path path;
     struct object_stat stat;
-    struct wasi_filestat result;
     enum wasi_errno error =
         path_begin(process, args[0], WASI_RIGHT_PATH_FILESTAT_GET, args + 2, &path);
     if (error != WASI_ESUCCESS)
@@ -179,10 +178,16 @@ enum wasi_errno wasi_path_filestat_get(struct process *process, const u64 *args)
     struct place place = place_of(&path);
     enum status status = path_stat(&place, (args[1] & WASI_LOOKUP_FOLLOW) != 0, &stat);
     path_end(&path);
-    if (status != OK)
-        return wasi_errno_of(status);
-    wasi_filestat_of(&stat, &result);
-    return wasi_put(process, args[4], &result, sizeof result);
+    if (status == OK)
+        wasi_filestat_of(&stat, out);
+    return wasi_errno_of(status);
+}
+
+// (fd, flags, path, length, filestat out)
+enum wasi_errno wasi_path_filestat_get(struct process *process, const u64 *args) {
+    struct wasi_filestat stat;
+    enum wasi_errno error = wasi_path_stat(process, args, &stat);
+    return error == WASI_ESUCCESS ? wasi_put(process, args[4], &stat, sizeof stat) : error;
 }
 
 static enum wasi_errno put_target(struct process *process, const struct path *path,
