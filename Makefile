@@ -639,7 +639,7 @@ $(out)/programs/busybox.wasm: user/ports/busybox/build.sh user/ports/busybox/con
 .PHONY: system
 system: $(out)/system.tar
 
-$(out)/system.tar: $(system_programs) $(wildcard user/etc/*) tools/make_system.sh
+$(out)/system.tar: $(system_programs) $(wildcard user/etc/* user/etc/*/*) tools/make_system.sh
 	$(call say,TAR,$@)
 	$(Q)tools/make_system.sh $(out)/system $@ $(system_programs)
 

@@ -95,13 +95,17 @@ static void take_sent(void *context, const char *bytes, usize len) {
 
 // -- The screen -----------------------------------------------------------------------------------
 
-static void start_shell(u32 number) {
-    char name[16];
-    int len = snprintf(name, sizeof name, "shell%u", number);
+static void want_service(const char *name) {
     struct kwast_call call = {
-        .operation = INIT_START, .bytes = (u32)(uptr)name, .bytes_len = (u32)len};
+        .operation = INIT_START, .bytes = (u32)(uptr)name, .bytes_len = (u32)strlen(name)};
     if (self.init != KWAST_NO_HANDLE)
-        kwast_scheme_call(self.init, &call, -1); // whether there is one is its own affair
+        kwast_scheme_call(self.init, &call, -1); // whether there is one is init's affair
+}
+
+static void want_shell(u32 number) {
+    char name[16];
+    snprintf(name, sizeof name, "shell%u", number);
+    want_service(name);
 }
 
 static void add_screen(struct console *console) {
@@ -122,7 +126,7 @@ static void show_console(u32 index) {
     self.shown = index;
     screen_expose(console->screen);
     if (is_first_time)
-        start_shell(index + 1);
+        want_shell(index + 1);
 }
 
 // Without an emulator nobody takes the screen away from the kernel.
@@ -132,7 +136,9 @@ static void open_screen(kwast_handle range) {
         return;
     add_screen(first);
     self.has_display = first->screen != NULL;
-    if (!self.has_display)
+    if (self.has_display)
+        want_service("ps2");
+    else
         display_close(&self.display);
 }
 

@@ -87,12 +87,13 @@ static void convert(const struct screen *screen, const VTermScreenCell *from, st
     u32 fore = colour_of(screen, from->fg);
     u32 back = colour_of(screen, from->bg);
     u32 underline = from->attrs.underline;
+    bool is_bold = from->attrs.bold && !VTERM_COLOR_IS_INDEXED(&from->fg); // others are bright
     *to = (struct cell){
         .character = from->chars[0] == 0 || is_right_half ? ' ' : from->chars[0],
         .mark = from->chars[0] == 0 || is_right_half ? 0 : from->chars[1],
         .fore = is_reversed ? back : fore,
         .back = is_reversed ? fore : back,
-        .style = (from->attrs.bold ? CELL_BOLD : 0) | (from->attrs.italic ? CELL_ITALIC : 0) |
+        .style = (is_bold ? CELL_BOLD : 0) | (from->attrs.italic ? CELL_ITALIC : 0) |
                  (from->attrs.strike ? CELL_STRIKE : 0) | (is_right_half ? CELL_RIGHT_HALF : 0) |
                  (underline == VTERM_UNDERLINE_DOUBLE ? CELL_UNDERLINE_TWICE
                   : underline != VTERM_UNDERLINE_OFF  ? CELL_UNDERLINE
