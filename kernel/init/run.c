@@ -49,7 +49,7 @@ static void send_trace(void) {
     send_trace();
     const struct link_exit end = {outcome, status};
     enum status sent = link_send(LINK_EXIT, &end, sizeof end);
-    (void)sent; // nobody is left to be told
+    (void)sent;               // nobody is left to be told
     link_flush(WAIT_FOREVER); // however slow its reader is; who has LINK_EXIT ends the machine
     static const u32 machine_status[] = {
         [LINK_TRAPPED] = STATUS_TRAPPED,
