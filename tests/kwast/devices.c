@@ -153,7 +153,8 @@ static void ports_are_reached(void) {
     EXPECT(kwast_port_in(config, 0, 0, &value), EINVAL);
     EXPECT(kwast_port_in(config, 0, 4, (void *)0xfffffffe), EFAULT);
     EXPECT(kwast_port_out(config, 1, 1, 6), EACCES); // would reset the machine
-    EXPECT(kwast_port_out(config, 0, 2, 6), 0);
+    EXPECT(kwast_port_out(config, 0, 2, 6), EACCES);
+    EXPECT(kwast_port_out(config, 0, 1, 6), 0);
     EXPECT(kwast_handle_duplicate(config, 0, 0, &silent), 0);
     EXPECT(kwast_port_in(silent, 0, 4, &value), ENOTCAPABLE);
     EXPECT(kwast_port_out(silent, 0, 4, 0), ENOTCAPABLE);

@@ -245,13 +245,17 @@ struct program_vector {
 static struct {
     struct port_lock lock;
     struct program_vector slots[ARCH_INTERRUPTS_MAX]; // under lock
+    u32 next; // under lock: which is given first. One that was given back rests, as its last
+              // interrupt may still be on its way
 } vectors;
 
 static struct program_vector *free_slot_locked(u32 *number) {
     for (u32 i = 0; i < ARCH_INTERRUPTS_MAX; i++) {
-        if (!vectors.slots[i].is_taken) {
-            *number = i;
-            return &vectors.slots[i];
+        u32 at = (vectors.next + i) % ARCH_INTERRUPTS_MAX;
+        if (!vectors.slots[at].is_taken) {
+            vectors.next = at + 1;
+            *number = at;
+            return &vectors.slots[at];
         }
     }
     return NULL;

@@ -101,12 +101,17 @@ void serial_write(const char *text, usize len) {
     arch_irq_restore(irq);
 }
 
-void serial_drain(void) {
-    for (u32 round = 0; is_ours() && !serial.stuck && round <= WAIT_ROUNDS; round++) {
+static void wait_until_sent(void) {
+    for (u32 round = 0; round <= WAIT_ROUNDS; round++) {
         if ((io_read8(REG_LINE_STATUS) & STATUS_ALL_SENT) != 0)
             return;
         arch_cpu_relax();
     }
+}
+
+void serial_drain(void) {
+    if (is_ours() && !serial.stuck)
+        wait_until_sent();
 }
 
 bool serial_read(u8 *out) {
@@ -130,6 +135,8 @@ bool serial_is_yielded(void) {
 }
 
 void serial_yield(bool to_program) {
+    if (serial.present)
+        wait_until_sent(); // who comes next may empty the FIFO
     if (to_program) {
         io_write8(REG_INTERRUPT_ENABLE, 0);
         ioapic_mask(ioapic_isa_input(SERIAL_LINE).gsi, true);
