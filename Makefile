@@ -500,6 +500,7 @@ wasm_done = echo '$<:' >> $(@D)/.$(@F).dep
 wasm_link := $(wasm_target) -Wl,--strip-debug
 program_sources := $(foreach e,c cc rs,$(wildcard user/programs/*.$(e)))
 test_program_sources := $(foreach e,c cc rs wat,$(wildcard tests/programs/*.$(e) tests/kwast/*.$(e)))
+wasi_program_sources := $(foreach e,c wat,$(wildcard tests/wasi/*.$(e)))
 thread_program_sources := $(foreach e,c wat,$(wildcard tests/threads/*.$(e)))
 program_files = $(addprefix $(out)/programs/,$(addsuffix .wasm,$(basename $(notdir $(1)))))
 
@@ -529,9 +530,11 @@ $(out)/programs/$(notdir $(1)).wasm: $(patsubst %.c,$(out)/wasm/%.o,$(wildcard $
 endef
 $(foreach folder,$(folders),$(eval $(call folder_rule,$(folder))))
 
-.PHONY: programs test-programs
+.PHONY: programs test-programs wasi-programs
 programs: $(call program_files,$(program_sources))
+test-programs: wasi-programs
 test-programs: $(call program_files,$(test_program_sources) $(thread_program_sources)) real-programs
+wasi-programs: $(folder_files) $(call program_files,$(wasi_program_sources) tests/kwast/mounted.c)
 
 define program_rules
 $(out)/programs/%.wasm: $(1)/%.c $(sdk) | $$(ready)
@@ -556,6 +559,7 @@ endef
 $(eval $(call program_rules,user/programs))
 $(eval $(call program_rules,tests/programs))
 $(eval $(call program_rules,tests/kwast))
+$(eval $(call program_rules,tests/wasi))
 
 # Programs with threads import their memory; no library, for Debian's is not made for that.
 thread_flags := -std=c23 -matomics -mbulk-memory -fno-builtin

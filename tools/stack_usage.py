@@ -22,11 +22,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SINKS = ["console_sink", "say_sink", "buffer_sink"]
 STREAM_QUEUES = ["link_poll_queue", "console_poll_queue", "server_end_poll_queue",
                  "notification_poll_queue", "process_object_poll_queue"]
-HOST_FUNCTIONS = ["wasi_entry", "kwast_entry", "wasi_proc_exit", "wasi_proc_raise", "wasi_sched_yield",
-                  "wasi_thread_spawn"]
+HOST_FUNCTIONS = ["wasi_entry", "wasi_close_entry", "kwast_entry", "wasi_proc_exit", "wasi_proc_raise",
+                  "wasi_sched_yield", "wasi_thread_spawn"]
 INDIRECT = {
     "wasi_entry": [f"wasi_{call}" for call in re.findall(
-        r"^WASI_CALL\((\w+)", (ROOT / "kernel/wasi/calls.def").read_text(), re.MULTILINE)],
+        r"^WASI_CALL\((\w+)", (ROOT / "kernel/wasi/calls.def").read_text(), re.MULTILINE)] + [
+        "wasi0_fd_seek", "wasi0_fd_filestat_get", "wasi0_path_filestat_get", "wasi0_poll_oneoff"],
     "at_position": ["run_read", "run_write"],
     "run_file": ["run_read", "run_write"],
     "at_offset": ["run_read", "run_write"],
@@ -66,7 +67,7 @@ INDIRECT = {
     "path_open": ["tree_open", "link_open", "scheme_open"],
     "path_make_directory": ["tree_create", "remote_at_make_directory"],
     "change_one": ["path_make_directory", "path_remove_directory", "path_unlink"],
-    "wasi_poll_oneoff": STREAM_QUEUES,
+    "wasi_poll": STREAM_QUEUES + ["take_subscription"],
     "fmt_write": SINKS,
     "emit_number": SINKS,
     "emit_field": SINKS,

@@ -279,12 +279,13 @@ static void table_as_jump(struct baseline *c, u8 index, u8 temp) {
 
 // A chain or a table; then, once for each target that needs it, trampoline: moves; jmp label
 void emit_br_table(struct baseline *c) {
+    // Before the index has its register, which is released while the jumps still read it.
+    operands_settle(c, label_count(block_at(c, table_default(c))) + 1);
     struct operand index = pop(c);
     operand_load(c, &index);
     u8 temp = reg_alloc(c, GPR_MASK);
     operand_release(c, &index);
     reg_release(c, temp);
-    operands_settle(c, label_count(block_at(c, table_default(c))));
     c->table_stamp++;
     if (c->insn.labels.count <= 4)
         table_as_chain(c, index.reg);

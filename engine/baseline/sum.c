@@ -61,21 +61,15 @@ void operands_settle(struct baseline *c, u32 count) {
         operand_settle(c, &c->operands[i]);
 }
 
-// lea r, [sum]; mov [home], r, or, to leave the register as it was:
-// mov [home], r; lea r, [sum]; xchg [home], r
+// Leaves every register as it was: whoever looks for one may still read what it has released.
+// push r; lea r, [sum]; mov [home], r; pop r
 void sum_write_home(struct baseline *c, struct operand *x) {
-    struct mem home = operand_home(c, x);
     struct mem sum = sum_mem(x);
-    u8 own = sum_own_reg(c, x);
-    if (own != NO_REG) {
-        asm_lea(c->a, W32, as_gpr(own), sum);
-        asm_store(c->a, W32, home, as_gpr(own));
-        return;
-    }
     enum gpr borrowed = as_gpr(x->reg != NO_REG ? x->reg : x->index);
-    asm_store(c->a, W64, home, borrowed);
+    asm_push(c->a, borrowed);
     asm_lea(c->a, W32, borrowed, sum);
-    asm_xchg_mr(c->a, W64, home, borrowed);
+    asm_store(c->a, W32, operand_home(c, x), borrowed);
+    asm_pop(c->a, borrowed);
 }
 
 // -- Looking ahead, at bytes that validation has yet to see

@@ -221,6 +221,10 @@ static void select_and_br_table_with_many_targets(void **state) {
     static const struct call_case cases[] = {
         {"table300", {0x80000000}, 119, 0},
         {"table300", {0xffffffff}, 119, 0},
+        {"table_of_sums", {5, 7, 0}, 12, 0},
+        {"table_of_sums", {5, 7, 1}, 1012, 0},
+        {"table_of_sums", {5, 7, 2}, 12, 0},
+        {"table_of_sums", {5, 7, 15}, 1012, 0},
         {"select_flags", {0xffffffff, 0}, 10, 0},
         {"select_flags", {0, 0}, 20, 0},
         {"select_same", {5}, 5, 0},

@@ -77,8 +77,6 @@ enum wasi_errno wasi_fd_tell(struct process *process, const u64 *args) {
 
 // (fd)
 enum wasi_errno wasi_fd_close(struct process *process, const u64 *args) {
-    if (handle_is_beyond(&process->handles, (u32)args[0]))
-        return WASI_EBADF;
     return wasi_errno_of(handle_close(&process->handles, (u32)args[0]));
 }
 
@@ -133,20 +131,24 @@ enum wasi_errno wasi_fd_fdstat_set_rights(struct process *process, const u64 *ar
 
 // -- Attributes ---------------------------------------------------------------------------------
 
-// (fd, filestat out)
-enum wasi_errno wasi_fd_filestat_get(struct process *process, const u64 *args) {
+enum wasi_errno wasi_fd_stat(struct process *process, const u64 *args, struct wasi_filestat *out) {
     struct handle handle;
     struct object_stat stat;
-    struct wasi_filestat result;
     enum wasi_errno error = wasi_fd(process, args[0], WASI_RIGHT_FD_FILESTAT_GET, &handle);
     if (error != WASI_ESUCCESS)
         return error;
     error = wasi_errno_of(object_stat(handle.object, &stat));
     object_release(handle.object);
-    if (error != WASI_ESUCCESS)
-        return error;
-    wasi_filestat_of(&stat, &result);
-    return wasi_put(process, args[1], &result, sizeof result);
+    if (error == WASI_ESUCCESS)
+        wasi_filestat_of(&stat, out);
+    return error;
+}
+
+// (fd, filestat out)
+enum wasi_errno wasi_fd_filestat_get(struct process *process, const u64 *args) {
+    struct wasi_filestat stat;
+    enum wasi_errno error = wasi_fd_stat(process, args, &stat);
+    return error == WASI_ESUCCESS ? wasi_put(process, args[1], &stat, sizeof stat) : error;
 }
 
 // Looks a file up for a call that changes it.

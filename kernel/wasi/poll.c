@@ -161,9 +161,10 @@ static enum wasi_errno wait_for_events(struct poll *poll) {
     }
 }
 
-static enum wasi_errno run(struct poll *poll, const u64 *args) {
-    enum wasi_errno error = wasi_get(poll->process, args[0], poll->subscriptions,
-                                     poll->count * sizeof *poll->subscriptions);
+static enum wasi_errno run(struct poll *poll, const u64 *args, u32 bytes, subscription_taker take) {
+    enum wasi_errno error = WASI_ESUCCESS;
+    for (u32 i = 0; error == WASI_ESUCCESS && i < poll->count; i++)
+        error = take(poll->process, args[0] + (u64)i * bytes, &poll->subscriptions[i]);
     if (error == WASI_ESUCCESS)
         error = resolve(poll);
     if (error == WASI_ESUCCESS)
@@ -174,12 +175,11 @@ static enum wasi_errno run(struct poll *poll, const u64 *args) {
     return error == WASI_ESUCCESS ? wasi_put_u32(poll->process, args[3], poll->event_count) : error;
 }
 
-// (subscriptions, events out, count, events stored out)
-enum wasi_errno wasi_poll_oneoff(struct process *process, const u64 *args) {
+enum wasi_errno wasi_poll(struct process *process, const u64 *args, u32 bytes,
+                          subscription_taker take) {
     if (args[2] == 0 || args[2] > SUBSCRIPTIONS_MAX)
         return WASI_EINVAL;
-    enum wasi_errno error =
-        wasi_check(process, args[0], args[2] * sizeof(struct wasi_subscription));
+    enum wasi_errno error = wasi_check(process, args[0], args[2] * bytes);
     if (error == WASI_ESUCCESS)
         error = wasi_check(process, args[1], args[2] * sizeof(struct wasi_event));
     if (error == WASI_ESUCCESS)
@@ -193,8 +193,18 @@ enum wasi_errno wasi_poll_oneoff(struct process *process, const u64 *args) {
     poll->count = (u32)args[2];
     poll->deadline_ns = WAIT_FOREVER;
     wait_set_init(&poll->set);
-    error = poll_alloc(poll) ? run(poll, args) : WASI_ENOMEM;
+    error = poll_alloc(poll) ? run(poll, args, bytes, take) : WASI_ENOMEM;
     poll_free(poll);
     kfree(poll, sizeof *poll);
     return error;
+}
+
+static enum wasi_errno take_subscription(struct process *process, u64 at,
+                                         struct wasi_subscription *out) {
+    return wasi_get(process, at, out, sizeof *out);
+}
+
+// (subscriptions, events out, count, events stored out)
+enum wasi_errno wasi_poll_oneoff(struct process *process, const u64 *args) {
+    return wasi_poll(process, args, sizeof(struct wasi_subscription), take_subscription);
 }

@@ -1,5 +1,6 @@
 #pragma once
-// WASI preview 1 for programs: the import module "wasi_snapshot_preview1".
+// WASI for programs: preview 1, the import module "wasi_snapshot_preview1", and preview 0, which is
+// "wasi_unstable".
 
 #include "base/status.h"
 #include "base/types.h"

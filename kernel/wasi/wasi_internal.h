@@ -23,6 +23,13 @@ struct wasi_call {
     enum wasi_errno wasi_##name(struct process *process, const u64 *args);
 #include "kernel/wasi/calls.def"
 #undef WASI_CALL
+
+// What differs in preview 0 (preview0.c).
+enum wasi_errno wasi0_fd_seek(struct process *process, const u64 *args);
+enum wasi_errno wasi0_fd_filestat_get(struct process *process, const u64 *args);
+enum wasi_errno wasi0_path_filestat_get(struct process *process, const u64 *args);
+enum wasi_errno wasi0_poll_oneoff(struct process *process, const u64 *args);
+
 enum trap wasi_proc_exit(struct instance *caller, u64 *values, void *context);
 enum trap wasi_proc_raise(struct instance *caller, u64 *values, void *context);
 enum trap wasi_sched_yield(struct instance *caller, u64 *values, void *context);
@@ -72,9 +79,21 @@ void wasi_filestat_of(const struct object_stat *stat, struct wasi_filestat *out)
 // Rights that mean something for a file or a directory.
 u64 wasi_file_rights(void);
 
+// What fd_filestat_get and path_filestat_get tell, from their arguments.
+enum wasi_errno wasi_fd_stat(struct process *process, const u64 *args, struct wasi_filestat *out);
+enum wasi_errno wasi_path_stat(struct process *process, const u64 *args, struct wasi_filestat *out);
+
 // The arguments of set_times, unless its flags contradict themselves.
 enum wasi_errno wasi_times_of(u64 accessed_ns, u64 modified_ns, u64 flags,
                               struct object_times *out);
+
+// -- Polling (poll.c) ---------------------------------------------------------------------------
+
+// poll_oneoff, for subscriptions of `bytes` each, which `take` reads from a program's memory.
+typedef enum wasi_errno (*subscription_taker)(struct process *process, u64 at,
+                                              struct wasi_subscription *out);
+enum wasi_errno wasi_poll(struct process *process, const u64 *args, u32 bytes,
+                          subscription_taker take);
 
 // -- Clocks (clock.c) ---------------------------------------------------------------------------
 

@@ -564,9 +564,9 @@ static void branch_table(struct body *b) {
         if (body_label(b, label, &others) == count && memcmp(types, others, count) == 0)
             labels[label_count++] = label;
     }
-    body_provide(b, types, count);
-    body_value(b, VALUE_I32);
     u32 targets = entropy_below(b->e, entropy_one_in(b->e, 8) ? 200 : 6);
+    body_provide(b, types, count);
+    body_small(b, VALUE_I32, targets + 1); // mostly one of them, or all would go the default's way
     body_indexed(b, OP_BR_TABLE, targets);
     for (u32 i = 0; i <= targets; i++)
         out_unsigned(&b->code, labels[entropy_below(b->e, label_count)]);

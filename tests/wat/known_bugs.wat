@@ -224,6 +224,13 @@
       ) (return (i32.const 118))
       ) (return (i32.const 119))
       )
+  (func (export "table_of_sums") (param $a i32) (param $b i32) (param $i i32) (result i32)
+    (block $out (result i32)
+      (i32.add (i32.const 1000)
+        (block $far (result i32)
+          (br_table $out $far $out $far $out $far
+            (i32.add (local.get $a) (local.get $b))
+            (i32.and (local.get $i) (i32.const 7)))))))
   (func (export "select_flags") (param i32 i32) (result i32)
     (select (i32.const 10) (i32.const 20) (i32.lt_s (local.get 0) (local.get 1))))
   (func (export "select_same") (param $x i32) (result i32)

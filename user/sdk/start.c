@@ -5,15 +5,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <wasi/libc.h>
+
+#include "abi/kwast/pipe.h"
 
 #define FIRST_DIRECTORY 3u
 #define NAMES_MAX       KWAST_GIVEN_MAX
 
 void start_init(struct start *start, const char *name) {
-    *start = (struct start){.name = name, .next_number = FIRST_DIRECTORY};
+    *start = (struct start){.name = name, .next_number = FIRST_DIRECTORY, .here = -1};
 }
 
 static void text_free(struct start_text *text) {
@@ -24,6 +27,8 @@ static void text_free(struct start_text *text) {
 void start_fini(struct start *start) {
     text_free(&start->args);
     text_free(&start->env);
+    if (start->here >= 0)
+        close(start->here);
 }
 
 // Appends the string with its zero byte.
@@ -95,6 +100,52 @@ void start_our_directories(struct start *start) {
             start_directory(start, fd, names[index]);
     }
 }
+
+void start_here(struct start *start) {
+    start->here = open(".", O_RDONLY | O_DIRECTORY);
+    if (start->here >= 0)
+        start_directory(start, (kwast_handle)start->here, ".");
+}
+
+// -- Channels -------------------------------------------------------------------------------------
+
+u32 start_channel(struct start *start, kwast_handle handle) {
+    start_handle(start, handle, start->next_number);
+    return start->next_number++;
+}
+
+void start_give_pipes(struct start *start, kwast_handle pipes) {
+    char text[40];
+    if (pipes == KWAST_NO_HANDLE)
+        return;
+    snprintf(text, sizeof text, START_PIPES "=%u", start_channel(start, pipes));
+    start_variable(start, text);
+}
+
+kwast_handle start_pipes(void) {
+    const char *text = getenv(START_PIPES);
+    return text == NULL ? KWAST_NO_HANDLE : (kwast_handle)atoi(text);
+}
+
+u32 start_pipe(kwast_handle pipes, kwast_handle *reader, kwast_handle *writer) {
+    struct kwast_call create = {.operation = PIPE_CREATE};
+    struct kwast_call other_end = {.operation = PIPE_WRITER};
+    if (pipes == KWAST_NO_HANDLE)
+        return __WASI_ERRNO_NOTSUP;
+    u32 error = kwast_scheme_call(pipes, &create, -1);
+    if (error != 0 || create.answer != 0)
+        return error != 0 ? error : __WASI_ERRNO_MFILE;
+    error = kwast_scheme_call(create.handle, &other_end, -1);
+    if (error != 0 || other_end.answer != 0) {
+        close((int)create.handle);
+        return error != 0 ? error : __WASI_ERRNO_MFILE;
+    }
+    *reader = create.handle;
+    *writer = other_end.handle;
+    return 0;
+}
+
+// -- Where we are ---------------------------------------------------------------------------------
 
 void start_where_told(void) {
     __wasi_prestat_t prestat;

@@ -27,6 +27,7 @@ struct start {
     struct kwast_given given[KWAST_GIVEN_MAX];
     u32 given_count;
     u32 next_number;                 // of the next directory
+    int here;                        // opened by start_here; -1: it was not
     struct kwast_spawn limits;       // only limits and isolation of it are used
     u32 error;                       // the first thing that went wrong
     char reason[KWAST_REASON_BYTES]; // why the module was refused; or empty
@@ -49,6 +50,22 @@ void start_directory(struct start *start, kwast_handle handle, const char *name)
 
 // All directories that we were given, but for one called ".": a program's idea of where it is.
 void start_our_directories(struct start *start);
+
+// The working directory as ".", for programs that do not know PWD.
+void start_here(struct start *start);
+
+// A channel behind the directories; no directory can be added after it. Returns its number.
+u32 start_channel(struct start *start, kwast_handle handle);
+
+// The service of pipes, which the child finds as start_pipes does, by this variable.
+#define START_PIPES "KWAST_PIPES"
+void start_give_pipes(struct start *start, kwast_handle pipes);
+
+// The service of pipes that we were given; KWAST_NO_HANDLE: none.
+kwast_handle start_pipes(void);
+
+// A pipe of that service: *reader is read from, *writer is written to.
+u32 start_pipe(kwast_handle pipes, kwast_handle *reader, kwast_handle *writer);
 
 // For a program when it begins: goes to the directory that PWD names. "/" becomes the directory of
 // that name, if there is one, and not the one called ".", which WASI's libc takes for the same.

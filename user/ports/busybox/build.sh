@@ -40,9 +40,12 @@ make HOSTCC=clang-19 prepare >>"$work/log" 2>&1 || {
 
 target='--target=wasm32-wasi --sysroot=/usr'
 emulated='-D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_PROCESS_CLOCKS -D_WASI_EMULATED_GETPID'
-flags="$target -O2 $emulated -D_GNU_SOURCE -I$posix/include"
+jumps='-mllvm -wasm-enable-sjlj -mexception-handling'
+flags="$target -O2 $emulated $jumps -D_GNU_SOURCE -I$posix/include"
 
-clang-19 $flags -std=gnu23 -Wall -Wextra -Werror -I"$root" -c "$posix/posix.c" -o "$work/posix.o"
+for file in "$posix"/*.c; do
+    clang-19 $flags -std=gnu23 -Wall -Wextra -Werror -I"$root" -c "$file" -o "$work/$(basename "$file").o"
+done
 python3 "$here/sources.py" >"$work/sources"
 xargs -P "$(nproc)" -I FILE sh -c '
     clang-19 '"$flags"' -std=gnu17 -w -DNDEBUG -include "'"$posix"'/posix.h" -Iinclude -Ilibbb \
@@ -51,7 +54,8 @@ xargs -P "$(nproc)" -I FILE sh -c '
 llvm-ar-19 rcs "$work/busybox.a" "$work"/obj/*.o
 clang-19 $target -Wl,--strip-debug -Wl,--gc-sections -Wl,-z,stack-size=262144 \
     -Wl,--wrap=stat,--wrap=lstat,--wrap=fstat,--wrap=fstatat,--wrap=utimensat,--wrap=futimens \
-    "$work/obj/libbb_appletlib.c.o" "$work/posix.o" "$work/busybox.a" "$sdk" \
+    -Wl,--wrap=close,--wrap=dup2,--wrap=exit,--wrap=_exit \
+    "$work/obj/libbb_appletlib.c.o" "$work"/*.c.o "$work/busybox.a" "$sdk" \
     -lwasi-emulated-signal -lwasi-emulated-process-clocks -lwasi-emulated-getpid -lm -o "$out"
 sed -n 's/^"\([^"]*\)" "\\0"$/\1/p' include/applet_tables.h >"${out%.wasm}.applets"
 rm -rf "$work/source" "$work/obj"

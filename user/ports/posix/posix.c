@@ -1,5 +1,6 @@
-// What posix.h promises. Kwast has no users, no modes of files, no signals and no fork: what is
-// about them has the answer that lets a program go on where that is harmless, and ENOSYS otherwise.
+// What posix.h promises, but for processes (process.c) and jumps (jump.c). Kwast has no users, no
+// modes of files, no signals and no fork: what is about them has the answer that lets a program go
+// on where that is harmless, and ENOSYS otherwise.
 
 #include <errno.h>
 #include <stdarg.h>
@@ -12,7 +13,6 @@
 #include "user/ports/posix/include/grp.h"
 #include "user/ports/posix/include/mntent.h"
 #include "user/ports/posix/include/pwd.h"
-#include "user/ports/posix/include/setjmp.h"
 #include "user/ports/posix/include/sys/ioctl.h"
 #include "user/ports/posix/include/sys/mman.h"
 #include "user/ports/posix/include/sys/statvfs.h"
@@ -353,11 +353,6 @@ int dup2(int fd, int to) {
     return copy;
 }
 
-int pipe(int *fds) {
-    (void)fds;
-    return not_here();
-}
-
 // -- Terminals ------------------------------------------------------------------------------------
 
 static bool ask_terminal(int fd, struct kwast_call *call) {
@@ -510,65 +505,8 @@ pid_t fork(void) {
     return not_here();
 }
 
-pid_t vfork(void) {
-    return not_here();
-}
-
 pid_t setsid(void) {
     return not_here();
-}
-
-pid_t waitpid(pid_t process, int *status, int options) {
-    (void)process;
-    (void)status;
-    (void)options;
-    errno = ECHILD;
-    return -1;
-}
-
-pid_t wait(int *status) {
-    return waitpid(-1, status, 0);
-}
-
-int execvp(const char *name, char *const *arguments) {
-    (void)name;
-    (void)arguments;
-    return not_here();
-}
-
-int execv(const char *path, char *const *arguments) {
-    return execvp(path, arguments);
-}
-
-int execlp(const char *name, const char *argument, ...) {
-    (void)name;
-    (void)argument;
-    return not_here();
-}
-
-int system(const char *command) {
-    return command == NULL ? 0 : not_here();
-}
-
-FILE *popen(const char *command, const char *mode) {
-    (void)command;
-    (void)mode;
-    errno = ENOSYS;
-    return NULL;
-}
-
-int pclose(FILE *stream) {
-    return fclose(stream);
-}
-
-int kill(pid_t process, int signal) {
-    return process == 0 || process == getpid() ? raise(signal) : not_here();
-}
-
-void longjmp(jmp_buf buffer, int value) {
-    (void)buffer;
-    (void)value;
-    abort();
 }
 
 int sigaction(int number, const struct sigaction *action, struct sigaction *before) {

@@ -68,7 +68,15 @@ int setgroups(size_t count, const gid_t *groups);
 int initgroups(const char *user, gid_t group);
 
 pid_t fork(void);
-pid_t vfork(void);
+
+// The caller goes on as its own child, until it calls exec or ends (process.c).
+#include <setjmp.h>
+extern jmp_buf posix_vfork_buffer;
+void posix_vfork_begin(void);
+pid_t posix_vfork_result(void);
+#define vfork()                                                                                    \
+    (posix_vfork_begin(), setjmp(posix_vfork_buffer) == 0 ? (pid_t)0 : posix_vfork_result())
+
 pid_t getppid(void);
 pid_t setsid(void);
 pid_t getpgrp(void);

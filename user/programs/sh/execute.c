@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #include "user/programs/sh/shell.h"
+#include "user/sdk/program.h"
 #include "user/sdk/start.h"
 
-#define SELF        "sh"
-#define DEPTH_MAX   64u // of functions in functions
-#define SCRIPT_HEAD 128u
+#define SELF      PROGRAM_SHELL
+#define DEPTH_MAX 64u // of functions in functions
 
 static struct function *functions;
 static u32 depth;
@@ -103,40 +103,8 @@ static int call(struct function *function, const struct fields *fields) {
 
 // -- Finding programs -----------------------------------------------------------------------------
 
-static bool is_file(const char *path) {
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
-}
-
-// NAME, or NAME.wasm, in a folder.
-static char *find_in(const char *folder, usize len, const char *name) {
-    static const char *const endings[] = {".wasm", ""};
-    for (u32 i = 0; i < COUNT_OF(endings); i++) {
-        struct text path = {0};
-        text_add(&path, folder, len);
-        if (len != 0)
-            text_add_char(&path, '/');
-        text_add_string(&path, name);
-        text_add_string(&path, endings[i]);
-        if (is_file(text_of(&path)))
-            return text_of(&path);
-        text_free(&path);
-    }
-    return NULL;
-}
-
 char *find_program(const char *name) {
-    const char *path = variable_get("PATH");
-    if (strchr(name, '/') != NULL)
-        return find_in("", 0, name);
-    while (path != NULL && *path != 0) {
-        usize len = strcspn(path, ":");
-        char *found = find_in(path, len, name);
-        if (found != NULL)
-            return found;
-        path += len + (path[len] == ':');
-    }
-    return NULL;
+    return program_path(name, variable_get("PATH"));
 }
 
 // -- Starting processes ---------------------------------------------------------------------------
@@ -152,8 +120,8 @@ static void add_variable(const char *name, const char *value, bool is_exported, 
     text_free(&text);
 }
 
-// Streams, directories and variables: what every child has.
-static int give_usual(struct start *start) {
+// Streams, directories, variables and pipes: what every child has.
+static void give_usual(struct start *start) {
     __wasi_fdstat_t stat;
     fflush(NULL);
     for (u32 fd = 0; fd < 3; fd++) {
@@ -161,28 +129,22 @@ static int give_usual(struct start *start) {
             start_handle(start, fd, fd);
     }
     start_our_directories(start);
-    // Where we are, for programs that do not look at PWD.
-    int here = open(".", O_RDONLY | O_DIRECTORY);
-    if (here >= 0)
-        start_directory(start, (kwast_handle)here, ".");
+    start_here(start);
     variables_each(add_variable, start);
-    return here;
+    start_give_pipes(start, shell.pipes);
 }
 
 // A program that works with the shell's own channels: another shell.
 static void give_channels(struct start *start) {
-    struct {
+    const struct {
         const char *option;
         kwast_handle handle;
-    } channels[] = {
-        {"--pipes", shell.pipes}, {"--init", shell.init}, {"--terminal", shell.terminal}};
-    u32 number = start->next_number;
+    } channels[] = {{"--init", shell.init}, {"--terminal", shell.terminal}};
     for (u32 i = 0; i < COUNT_OF(channels); i++) {
         char text[16];
         if (channels[i].handle == KWAST_NO_HANDLE)
             continue;
-        start_handle(start, channels[i].handle, number);
-        snprintf(text, sizeof text, "%u", number++);
+        snprintf(text, sizeof text, "%u", start_channel(start, channels[i].handle));
         start_argument(start, channels[i].option);
         start_argument(start, text);
     }
@@ -193,81 +155,47 @@ static const char *base_name(const char *path) {
     return slash == NULL ? path : slash + 1;
 }
 
-static bool run_start(struct start *start, const char *path, int here, kwast_handle *out) {
+static bool run_start(struct start *start, const char *path, kwast_handle *out) {
     u32 error = start_run(start, path, out);
     if (error != 0)
         say("%s: %s%s%s", path, strerror((int)error), start->reason[0] != 0 ? ": " : "",
             start->reason);
-    if (here >= 0)
-        close(here);
     start_fini(start);
     return error == 0;
 }
 
-// What interprets a script: the words behind "#!", or this shell. False: `path` is a module.
-static bool is_script(const char *path, char line[SCRIPT_HEAD]) {
-    int fd = open(path, O_RDONLY);
-    ssize_t len = fd < 0 ? 0 : read(fd, line, SCRIPT_HEAD - 1);
-    if (fd >= 0)
-        close(fd);
-    line[len < 0 ? 0 : len] = 0;
-    if (len <= 0 || memcmp(line, "\0asm", len < 4 ? (usize)len : 4) == 0)
-        return false;
-    line[strcspn(line, "\n")] = 0;
-    return true;
-}
-
-static bool start_script(const char *path, const char *line, const struct fields *fields,
-                         kwast_handle *out) {
-    struct start start;
-    char words[SCRIPT_HEAD];
-    char *rest = words;
-    snprintf(words, sizeof words, "%s", strncmp(line, "#!", 2) == 0 ? line + 2 : SELF);
-    char *interpreter = strtok_r(rest, " \t\r", &rest);
-    char *argument = strtok_r(rest, "\r", &rest);
-    char *program = interpreter == NULL ? NULL : find_program(base_name(interpreter));
-    if (program == NULL) {
-        say("%s: its interpreter '%s' is not there", path, interpreter == NULL ? "" : interpreter);
-        return false;
-    }
-    start_init(&start, base_name(path));
-    int here = give_usual(&start);
-    start_argument(&start, base_name(interpreter));
-    if (strcmp(base_name(interpreter), SELF) == 0)
-        give_channels(&start);
-    if (argument != NULL)
-        start_argument(&start, argument);
-    start_argument(&start, path);
-    for (u32 i = 1; i < fields->count; i++)
-        start_argument(&start, fields->at[i]);
-    bool done = run_start(&start, program, here, out);
-    free(program);
-    return done;
+static bool find_or_say(const char *name, struct program *out) {
+    u32 error = program_find(name, variable_get("PATH"), out);
+    if (error == __WASI_ERRNO_NOENT)
+        say("%s: not found", name);
+    else if (error == __WASI_ERRNO_NOEXEC)
+        say("%s: its interpreter '%s' is not there", name, out->words[0]);
+    else if (error != 0)
+        say("%s: %s", name, strerror((int)error));
+    return error == 0;
 }
 
 // The status, when it could not be started; 0: it runs.
 static int start_program(const struct fields *fields, kwast_handle *out) {
-    char line[SCRIPT_HEAD];
+    struct program program;
     struct start start;
-    char *path = find_program(fields->at[0]);
-    bool done;
-    if (path == NULL) {
-        say("%s: not found", fields->at[0]);
+    const char *name = base_name(fields->at[0]);
+    if (!find_or_say(fields->at[0], &program)) {
+        program_fini(&program);
         return STATUS_NOT_FOUND;
     }
-    if (is_script(path, line)) {
-        done = start_script(path, line, fields, out);
-    } else {
-        start_init(&start, base_name(fields->at[0]));
-        int here = give_usual(&start);
-        start_argument(&start, fields->at[0]);
-        if (strcmp(base_name(fields->at[0]), SELF) == 0)
-            give_channels(&start);
-        for (u32 i = 1; i < fields->count; i++)
-            start_argument(&start, fields->at[i]);
-        done = run_start(&start, path, here, out);
-    }
-    free(path);
+    start_init(&start, name);
+    give_usual(&start);
+    const char *first = program.word_count != 0 ? program.words[0] : fields->at[0];
+    start_argument(&start, first);
+    if (strcmp(base_name(first), SELF) == 0)
+        give_channels(&start);
+    for (u32 i = 1; i < program.word_count; i++)
+        start_argument(&start, program.words[i]);
+    for (u32 i = 1; i < fields->count; i++)
+        start_argument(&start, fields->at[i]);
+    bool done = run_start(&start, program.path, out);
+    program_fini(&program);
     return done ? 0 : STATUS_CANNOT_RUN;
 }
 
@@ -305,7 +233,7 @@ static bool start_subshell(const char *source, usize len, kwast_handle *out) {
     functions_each(describe_function, &state);
     text_add(&commands, source, len);
     start_init(&start, SELF);
-    int here = give_usual(&start);
+    give_usual(&start);
     start_argument(&start, SELF);
     give_channels(&start);
     snprintf(number, sizeof number, "%u", shell.number);
@@ -327,7 +255,7 @@ static bool start_subshell(const char *source, usize len, kwast_handle *out) {
     start_argument(&start, shell.name);
     for (u32 i = 0; i < shell.argument_count; i++)
         start_argument(&start, shell.arguments[i]);
-    bool done = run_start(&start, program, here, out);
+    bool done = run_start(&start, program, out);
     text_free(&state);
     text_free(&commands);
     free(program);

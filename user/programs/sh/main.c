@@ -43,7 +43,8 @@ static void take_environment(void) {
     for (char **entry = environ; *entry != NULL; entry++) {
         usize len = strcspn(*entry, "=");
         char *name = must_have(strndup(*entry, len));
-        if (is_name(name, len) && (*entry)[len] == '=') {
+        bool is_ours = strcmp(name, START_PIPES) == 0;
+        if (is_name(name, len) && (*entry)[len] == '=' && !is_ours) {
             variable_set(name, *entry + len + 1);
             variable_export(name);
         }
@@ -242,6 +243,8 @@ int main(int argc, char **argv) {
     }
     start_where_told();
     take_environment();
+    if (shell.pipes == KWAST_NO_HANDLE)
+        shell.pipes = start_pipes();
     run(&options, argc, argv);
     fflush(stdout);
     return shell.status & 0xff;

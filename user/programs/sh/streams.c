@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "abi/kwast/pipe.h"
 #include "user/programs/sh/shell.h"
+#include "user/sdk/start.h"
 
 #define UNCHANGED  (-2)
 #define CLOSED     (-1)
@@ -133,8 +133,10 @@ static bool open_target(const struct redirection *redirection, int *out) {
     if (redirection->type == REDIRECT_COPY) {
         done = open_copy(target, out);
     } else {
+        // Programs that share a descriptor do not share its position here, so what several write
+        // is appended.
         int flags = redirection->type == REDIRECT_READ    ? O_RDONLY
-                    : redirection->type == REDIRECT_WRITE ? O_WRONLY | O_CREAT | O_TRUNC
+                    : redirection->type == REDIRECT_WRITE ? O_WRONLY | O_CREAT | O_TRUNC | O_APPEND
                                                           : O_WRONLY | O_CREAT | O_APPEND;
         *out = open(target, flags, 0666);
         done = *out >= 0;
@@ -162,20 +164,14 @@ bool streams_redirect(const struct redirection *redirections, struct saved_strea
 }
 
 bool pipe_create(int ends[2]) {
-    struct kwast_call create = {.operation = PIPE_CREATE};
-    struct kwast_call writer = {.operation = PIPE_WRITER};
-    u32 error = shell.pipes == KWAST_NO_HANDLE ? __WASI_ERRNO_NOTSUP
-                                               : kwast_scheme_call(shell.pipes, &create, -1);
-    if (error == 0 && create.answer == 0) {
-        error = kwast_scheme_call(create.handle, &writer, -1);
-        if (error != 0 || writer.answer != 0)
-            close((int)create.handle);
-    }
-    if (error != 0 || create.answer != 0 || writer.answer != 0) {
-        say("a pipe: %s", error != 0 ? strerror((int)error) : "the service has no more");
+    kwast_handle reader;
+    kwast_handle writer;
+    u32 error = start_pipe(shell.pipes, &reader, &writer);
+    if (error != 0) {
+        say("a pipe: %s", strerror((int)error));
         return false;
     }
-    ends[0] = (int)create.handle;
-    ends[1] = (int)writer.handle;
+    ends[0] = (int)reader;
+    ends[1] = (int)writer;
     return true;
 }

@@ -1,8 +1,18 @@
 #pragma once
-// There is no way back out of a function: longjmp ends the program.
-typedef int jmp_buf[1];
+// Ways back out of functions, by WebAssembly's exceptions (user/ports/posix/jump.c). What calls
+// setjmp is compiled with `-mllvm -wasm-enable-sjlj -mexception-handling`.
+
+typedef struct {
+    void *call; // of the function that called setjmp
+    unsigned label;
+    struct {
+        void *buffer;
+        int value;
+    } jump;
+} jmp_buf[1];
 typedef jmp_buf sigjmp_buf;
-#define setjmp(buffer)          ((void)(buffer), 0)
-#define sigsetjmp(buffer, mask) ((void)(buffer), 0)
+
+int setjmp(jmp_buf buffer) __attribute__((returns_twice));
 __attribute__((noreturn)) void longjmp(jmp_buf buffer, int value);
-#define siglongjmp longjmp
+#define sigsetjmp(buffer, mask) setjmp(buffer) // no signal is ever blocked
+#define siglongjmp              longjmp

@@ -11,3 +11,7 @@
 #define WCOREDUMP(s)   0
 pid_t wait(int *status);
 pid_t waitpid(pid_t process, int *status, int options);
+
+struct rusage;
+pid_t wait3(int *status, int options, struct rusage *usage);
+pid_t wait4(pid_t process, int *status, int options, struct rusage *usage);

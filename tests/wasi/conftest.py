@@ -1,0 +1,55 @@
+"""WASI's calls about files in the places where files can be: a directory of the host's, tmpfs, and
+the archive, which is read-only. One machine has the first two, the other the third."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from machine import BUILD, LIMIT_SECONDS, ROOT  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def build():
+    subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "kernel", "hosted", "tools", "programs",
+                    "wasi-programs"], cwd=ROOT, check=True)
+
+
+def run(*command, **options):
+    return subprocess.run([BUILD / "kwast", "run", *map(str, command)], capture_output=True,
+                          timeout=LIMIT_SECONDS, **({"stdin": subprocess.DEVNULL} | options))
+
+
+class Place:
+    """A place for files: `files` are what is there at the beginning."""
+
+    def __init__(self, name, tmp_path):
+        self.name, self.root = name, tmp_path / "root"
+        self.programs = tmp_path / "programs"
+        self.root.mkdir()
+
+    def run(self, program, *args, machine=None, **options):
+        """Runs a program, which has the place as descriptor 3, /data."""
+        wasm = BUILD / f"programs/{program}.wasm"
+        if self.name == "tmpfs":
+            self.programs.mkdir(exist_ok=True)
+            for name in ("tmpfs", program):
+                shutil.copy(BUILD / f"programs/{name}.wasm", self.programs)
+            return run("--machine", machine or "hosted", "--dir", f"{self.programs}::/bin",
+                       BUILD / "programs/mounted.wasm", program, *args, **options)
+        return run("--machine", machine or {"archive": "qemu"}.get(self.name, "hosted"), "--dir",
+                   f"{self.root}::/data", wasm, *args, **options)
+
+
+@pytest.fixture(params=["directory", "tmpfs", "archive"])
+def place(request, tmp_path):
+    return Place(request.param, tmp_path)
+
+
+@pytest.fixture(params=["directory", "tmpfs"])
+def writable(request, tmp_path):
+    return Place(request.param, tmp_path)

@@ -1,0 +1,5 @@
+;; Preview 0 has no such call.
+(module
+  (import "wasi_unstable" "sock_accept" (func (param i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "_start")))
