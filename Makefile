@@ -302,7 +302,7 @@ unit: $(unit_programs)
 SMP_ROUNDS ?= 300
 SMP_SEED   ?= 1
 tsan_flags := $(common_flags) -D_GNU_SOURCE -O1 -fsanitize=thread
-tsan_c     := tests/smp/machine.c tests/smp/crew.c $(base_c) kernel/proc/memory_wait.c \
+tsan_c     := tests/smp/machine.c tests/smp/crew.c tests/fake_devices.c $(base_c) kernel/proc/memory_wait.c \
               $(call sources,kernel/sync/*.c kernel/mm/*.c kernel/sched/*.c kernel/ipc/*.c)
 smp_tests  := $(patsubst tests/smp/%.c,$(out)/smp/%,$(filter-out tests/smp/machine.c tests/smp/crew.c,$(call sources,tests/smp/*.c)))
 

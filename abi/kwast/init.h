@@ -6,4 +6,8 @@
 
 enum init_op : u32 {
     INIT_POWER_OFF = KWAST_FIRST_OPERATION, // stops all services, and then the machine
+
+    // There is a PCI function words[0] = vendor << 16 | device: starts the drivers that wait for
+    // one.
+    INIT_FOUND,
 };
