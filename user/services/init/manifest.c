@@ -277,12 +277,8 @@ static const struct {
     {"uses", parse_uses},     {"streams", parse_streams},     {"env", parse_env},
     {"memory", parse_memory}, {"handles", parse_handles},     {"threads", parse_threads},
     {"share", parse_share},   {"isolation", parse_isolation}, {"restart", parse_restart},
-<<<<<<< HEAD
     {"start", parse_start},   {"ports", parse_ports},         {"interrupt", parse_interrupt},
-    {"screen", parse_screen},
-=======
-    {"cpus", parse_cpus},
->>>>>>> main
+    {"screen", parse_screen}, {"cpus", parse_cpus},
 };
 
 // -- Lines ----------------------------------------------------------------------------------------
