@@ -58,6 +58,11 @@ struct file_system_ops {
     enum status (*open)(struct file_system *fs, struct node *node, u16 flags);
     void (*close)(struct file_system *fs, struct node *node, u16 flags);
 
+    // A handle to give instead of one of ours, for what another service serves; *out is the
+    // server's no more. [KWAST_NO_HANDLE: there is none] A node with such a handle is never read
+    // here.
+    enum status (*elsewhere)(struct file_system *fs, struct node *node, u32 *out);
+
     // Makes a new node for a name that is not there yet; `target` is a symbolic link's.
     enum status (*create)(struct file_system *fs, struct node *directory, struct bytes name,
                           enum file_type type, struct bytes target, struct node **out);

@@ -161,7 +161,9 @@ static enum status open_place(struct job *job, struct place *place) {
         status = set_size(job, place->node, 0);
     if (status == OK && job->fs->ops->open != NULL)
         status = job->fs->ops->open(job->fs, place->node, job->flags);
-    if (status == OK)
+    if (status == OK && job->fs->ops->elsewhere != NULL)
+        status = job->fs->ops->elsewhere(job->fs, place->node, &job->reply->handle);
+    if (status == OK && job->reply->handle == KWAST_NO_HANDLE)
         status = open_channel(job->files, place->node, job->flags, &job->reply->handle);
     job->reply->words[0] = status == OK ? place->node->type : 0;
     return status;

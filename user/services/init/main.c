@@ -301,7 +301,7 @@ static void start_service(struct service *service) {
 static bool starts_after(const struct service *service, const char *name) {
     const struct named *named = find_name(name);
     return named != NULL && named->owner != NULL && named->owner != service &&
-           named->owner->started_ns == 0;
+           named->owner->started_ns == 0 && !named->owner->config->waits;
 }
 
 // Whether something that the service needs has not been started yet.
