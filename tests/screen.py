@@ -2,6 +2,7 @@
 apart into cells, and each is looked up in the font that the console draws with.
 """
 
+import re
 import sys
 from collections import Counter
 from functools import cache
@@ -14,6 +15,7 @@ from machine import until  # noqa: E402
 WIDTH, HEIGHT = 8, 16
 FONTS = ("/usr/share/fonts/X11/misc/spleen-8x16.pcf.gz",
          "/usr/share/consolefonts/spleen-8x16.psfu.gz")
+PROMPT = r"^/\S* \$$"
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
 # Keys of a keyboard with the United States' letters on it, by QEMU's names.
@@ -34,6 +36,10 @@ def glyphs():
     return found
 
 
+def last_row(picture):
+    return next((row for row in reversed(picture.rows) if row), "")
+
+
 class Picture:
     """What a screen showed: `rows` of text, and the two colours of each cell."""
 
@@ -46,6 +52,8 @@ class Picture:
 
     def __str__(self):
         return "\n".join(self.rows).rstrip("\n")
+
+    __repr__ = __str__  # of a test that fails
 
     def _lines(self, row, column):
         """A cell's lines of pixels, three bytes a pixel."""
@@ -100,6 +108,13 @@ class Screen:
             {"type": "key", "data": {"down": down, "key": {"type": "qcode", "data": name}}}
             for name, down in events])
 
+    def interrupt(self):
+        """Presses Ctrl-C until there is the prompt: a program that is just starting has no ears."""
+        def press_and_look():
+            self.press("ctrl", "c")
+            return self.picture()
+        until(press_and_look, lambda picture: re.search(PROMPT, last_row(picture)))
+
     def press_characters(self, text):
         """The keys that have these characters on a keyboard for the United States."""
         for character in text:
@@ -109,19 +124,30 @@ class Screen:
                 names.insert(0, "shift")
             self.press(*names)
 
+    def wake(self):
+        """Waits until the keyboard's driver works: presses a key until that is shown at the prompt."""
+        def press_and_look():
+            self.press("x")
+            return self.picture()
+        self.prompt()
+        until(press_and_look, lambda picture: last_row(picture).endswith("x"))
+        self.press("ctrl", "u")
+        self.prompt()
+
+    def prompt(self):
+        """Waits for the shell's prompt, and returns it as it is shown."""
+        return last_row(self.expect(lambda picture: re.search(PROMPT, last_row(picture))))
+
     def type(self, text, shown=None):
         """Types at the prompt, and waits until it is shown there: as `shown`, where the layout is
         another one."""
         shown = text if shown is None else shown
         assert len(shown) == len(text)
-        prompt = None
+        prompt = self.prompt()
         for at in range(0, len(text), AT_ONCE):
-            if prompt is None:
-                prompt = self.picture().rows
-                prompt = [row for row in prompt if row][-1]
             self.press_characters(text[at:at + AT_ONCE])
-            line = (prompt + " " + shown[:at + AT_ONCE]).rstrip()
-            self.expect(lambda picture: [row for row in picture.rows if row][-1:] == [line])
+            line = f"{prompt} {shown[:at + AT_ONCE]}".rstrip()
+            self.expect(lambda picture, line=line: last_row(picture) == line)
 
     def enter(self, text, shown=None):
         self.type(text, shown)
