@@ -1,15 +1,18 @@
 // The first process: the archive's init, which has everything that programs can have, and to which
 // children without parents come. The machine runs as long as it does.
 
+#include "abi/kwast/calls.h"
+#include "abi/wasi/preview1.h"
 #include "kernel/init/init.h"
 #include "kernel/init/kernel_files.h"
 #include "kernel/init/log.h"
 #include "kernel/init/say.h"
 #include "kernel/ipc/stream.h"
 #include "kernel/mm/heap.h"
+#include "kernel/proc/process_object.h"
 
 #define INIT_PATH     "bin/init.wasm"
-#define HANDLES_OWNED (STANDARD_HANDLES + 2u)
+#define HANDLES_OWNED (STANDARD_HANDLES + 3u)
 
 static bool has_init(const struct boot_state *boot) {
     struct object *file;
@@ -40,6 +43,13 @@ static enum status spawn(const struct boot_state *boot, struct module *module,
         status = add_directory(boot->root, "/boot", handles, &count);
     if (status == OK)
         status = add_directory(kernel_directory(), "/kernel", handles, &count);
+    if (status == OK) {
+        object_retain(process_table_object());
+        handles[count++] = (struct handle){
+            .object = process_table_object(),
+            .rights = KWAST_RIGHT_WAIT | KWAST_RIGHT_KILL | WASI_RIGHT_POLL_FD_READWRITE,
+        };
+    }
     const struct process_config config = {
         .name = "init",
         .module = module,

@@ -47,7 +47,7 @@ struct service {
 
 static struct manifest manifest;
 static struct service services[SERVICES_MAX];
-static struct named names[SERVICES_MAX * SCHEMES_MAX + 3];
+static struct named names[SERVICES_MAX * SCHEMES_MAX + 4];
 static u32 name_count;
 static kwast_handle own_server;
 static bool is_stopping;
@@ -75,10 +75,11 @@ static void add_name(struct named named) {
     names[name_count++] = named;
 }
 
-// The directories that the kernel gave us.
-static void add_own_directories(void) {
+// What the kernel gave us.
+static void add_own_names(void) {
     add_name((struct named){"boot", KWAST_KIND_DIRECTORY, 3, KWAST_NO_HANDLE, NULL});
     add_name((struct named){"kernel", KWAST_KIND_DIRECTORY, 4, KWAST_NO_HANDLE, NULL});
+    add_name((struct named){"processes", KWAST_KIND_PLAIN, 5, KWAST_NO_HANDLE, NULL});
 }
 
 static bool add_scheme(const char *name, enum kwast_kind kind, struct service *owner) {
@@ -432,7 +433,7 @@ int main(void) {
             .start_at_ns = NOT_SCHEDULED,
             .pause_ns = PAUSE_FIRST_NS,
         };
-    add_own_directories();
+    add_own_names();
     add_schemes();
     start_all();
     run();
