@@ -139,7 +139,8 @@ static void give_channels(struct start *start) {
     const struct {
         const char *option;
         kwast_handle handle;
-    } channels[] = {{"--init", shell.init}, {"--terminal", shell.terminal}};
+    } channels[] = {
+        {"--init", shell.init}, {"--terminal", shell.terminal}, {"--processes", shell.processes}};
     for (u32 i = 0; i < COUNT_OF(channels); i++) {
         char text[16];
         if (channels[i].handle == KWAST_NO_HANDLE)

@@ -25,6 +25,9 @@ bool job_add(struct job *job, kwast_handle process, const char *name) {
         close((int)process);
         return false;
     }
+    struct kwast_status status = {.id = 0};
+    kwast_process_status(process, &status);
+    job->ids[job->count] = status.id;
     job->names[job->count] = must_have(strdup(name));
     job->processes[job->count++] = process;
     return true;
@@ -51,7 +54,7 @@ static void set_foreground(const struct job *job) {
     kwast_scheme_call(shell.terminal, &call, -1);
 }
 
-static int status_of(const struct kwast_status *status, const char *name) {
+static int status_of(const struct kwast_status *status, const char *name, bool in_foreground) {
     switch (status->outcome) {
     case KWAST_EXITED:
         return (int)(status->status & 0xff);
@@ -59,7 +62,7 @@ static int status_of(const struct kwast_status *status, const char *name) {
         say("%s: trapped", name);
         return STATUS_TRAPPED;
     default:
-        return STATUS_INTERRUPTED;
+        return in_foreground && shell.is_interactive ? STATUS_INTERRUPTED : STATUS_KILLED;
     }
 }
 
@@ -70,7 +73,7 @@ int job_wait(struct job *job, bool in_foreground) {
     for (u32 i = 0; i < job->count; i++) {
         struct kwast_status status = {.outcome = KWAST_KILLED};
         kwast_process_wait(job->processes[i], -1, &status);
-        result = status_of(&status, job->names[i]);
+        result = status_of(&status, job->names[i], in_foreground);
     }
     if (in_foreground)
         set_foreground(NULL);
@@ -82,20 +85,37 @@ void job_to_background(struct job *job) {
     job->number = ++last_number;
     job->next = jobs;
     jobs = job;
-    shell.last_job = job->number;
+    if (job->count != 0)
+        shell.last_process = job->ids[job->count - 1];
     if (shell.is_interactive)
-        fprintf(stderr, "[%u]\n", job->number);
+        fprintf(stderr, "[%u] %u\n", job->number, shell.last_process);
 }
 
-struct job *job_find(u32 number) {
+static bool has_process(const struct job *job, u32 id) {
+    for (u32 i = 0; i < job->count; i++) {
+        if (job->ids[i] == id)
+            return true;
+    }
+    return false;
+}
+
+static struct job **find(const char *name) {
+    bool is_job = name[0] == '%';
+    u32 number = (u32)strtoul(name + is_job, NULL, 10);
+    bool is_last = is_job && (name[1] == 0 || strcmp(name, "%%") == 0 || strcmp(name, "%+") == 0);
     for (struct job **at = &jobs; *at != NULL; at = &(*at)->next) {
-        struct job *job = *at;
-        if (number == 0 || job->number == number) {
-            *at = job->next;
-            return job;
-        }
+        if (is_last || (is_job ? (*at)->number == number : has_process(*at, number)))
+            return at;
     }
     return NULL;
+}
+
+struct job *job_take(const char *name) {
+    struct job **at = find(name);
+    struct job *job = at == NULL ? NULL : *at;
+    if (job != NULL)
+        *at = job->next;
+    return job;
 }
 
 static bool has_ended(const struct job *job) {
@@ -123,11 +143,11 @@ void jobs_report(bool all) {
     }
 }
 
-void jobs_kill(u32 number) {
-    for (const struct job *job = jobs; job != NULL; job = job->next) {
-        for (u32 i = 0; job->number == number && i < job->count; i++)
-            kwast_process_kill(job->processes[i]);
-    }
+bool job_kill(const char *name) {
+    struct job **at = find(name);
+    for (u32 i = 0; at != NULL && i < (*at)->count; i++)
+        kwast_process_kill_tree((*at)->processes[i]);
+    return at != NULL;
 }
 
 bool jobs_any(void) {

@@ -58,7 +58,7 @@ static void show(void *context, const char *text, usize len) {
 static void kill_foreground(void *context) {
     struct console *console = context;
     for (u32 i = 0; i < console->foreground_count; i++)
-        kwast_process_kill(console->foreground[i]);
+        kwast_process_kill_tree(console->foreground[i]);
 }
 
 // False: the device has ended.
