@@ -748,6 +748,10 @@ void arch_symbols_withdraw(u64, u64) {
     return 0;
 }
 
+[[gnu::weak]] bool arch_link_is_sent(void) {
+    return true;
+}
+
 [[gnu::weak]] usize arch_link_read(void *, usize) {
     return 0;
 }

@@ -22,8 +22,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SINKS = ["console_sink", "say_sink", "buffer_sink"]
 STREAM_QUEUES = ["link_poll_queue", "console_poll_queue", "server_end_poll_queue",
                  "notification_poll_queue", "process_object_poll_queue"]
-HOST_FUNCTIONS = ["wasi_entry", "kwast_entry", "wasi_proc_exit", "wasi_proc_raise", "wasi_sched_yield",
-                  "wasi_thread_spawn"]
+HOST_FUNCTIONS = ["wasi_entry", "wasi_close_entry", "kwast_entry", "wasi_proc_exit", "wasi_proc_raise",
+                  "wasi_sched_yield", "wasi_thread_spawn"]
 INDIRECT = {
     "wasi_entry": [f"wasi_{call}" for call in re.findall(
         r"^WASI_CALL\((\w+)", (ROOT / "kernel/wasi/calls.def").read_text(), re.MULTILINE)] + [

@@ -78,6 +78,9 @@ enum kwast_kind : u32 {
 //   handle that the server keeps: nothing at first. When the server closes it, or dies, the channel
 //   is readable, writable and hung up. (*ready stays when the channel is closed: KWAST_CLOSED says
 //   that it is.)
+// scheme_root_ready(server: i32, ready: *u32)
+//   The same for the root, in the hands of whoever has it: always ready until the first server asks
+//   for this, and then hung up between a server's end and the next one's call.
 // ready_set(ready: i32, events: i32, available: i64)
 //   What the channel is from now on: KWAST_READABLE, with so many bytes, KWAST_WRITABLE,
 //   KWAST_HANGUP. To be said whenever it changes, before the reply to the request that changed it:

@@ -289,6 +289,10 @@ bool arch_link_present(void);
 // Queues up to `len` bytes; returns how many were taken (0: full, upcall_link will come). Any
 // context.
 usize arch_link_write(const void *from, usize len);
+
+// Whether all that was written has left the machine, so that no end of it can lose any; if not,
+// upcall_link will come. Any context.
+bool arch_link_is_sent(void);
 usize arch_link_read(void *to, usize len);
 
 // -- Profilers and debuggers --------------------------------------------------------------------

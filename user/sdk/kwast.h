@@ -28,6 +28,8 @@ u32 kwast_scheme_root(kwast_handle server, enum kwast_kind kind, kwast_handle *o
 KWAST_IMPORT(scheme_pollable)
 u32 kwast_scheme_pollable(kwast_handle server, u64 value, enum kwast_kind kind, kwast_handle *out,
                           kwast_handle *ready);
+KWAST_IMPORT(scheme_root_ready)
+u32 kwast_scheme_root_ready(kwast_handle server, kwast_handle *ready);
 KWAST_IMPORT(ready_set) u32 kwast_ready_set(kwast_handle ready, u32 events, u64 available);
 KWAST_IMPORT(scheme_call)
 u32 kwast_scheme_call(kwast_handle channel, struct kwast_call *call, i64 timeout_ns);

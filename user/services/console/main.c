@@ -33,6 +33,9 @@ struct read {
 
 struct console {
     kwast_handle server;
+    kwast_handle ready; // what poll knows, with what was told last
+    u32 events;
+    u64 available;
     struct line line;
     struct read reads[READS_MAX]; // that wait, in order
     u32 read_count;
@@ -74,6 +77,17 @@ static bool take_typed(struct console *console) {
 
 // -- Reading and writing --------------------------------------------------------------------------
 
+// Says what a read would find now: before any answer after which that may be something else.
+static void tell(struct console *console) {
+    u32 events = KWAST_WRITABLE | (line_is_ready(&console->line) ? KWAST_READABLE : 0);
+    u64 available = line_available(&console->line);
+    if (events == console->events && available == console->available)
+        return;
+    console->events = events;
+    console->available = available;
+    kwast_ready_set(console->ready, events, available);
+}
+
 // Answers a read with what is ready.
 static void answer_read(struct console *console, const struct read *read,
                         struct kwast_reply *reply) {
@@ -93,6 +107,7 @@ static void answer_waiting(struct console *console) {
         answer_read(console, &read, &reply);
         console->read_count--;
         memmove(console->reads, console->reads + 1, console->read_count * sizeof read);
+        tell(console);
         kwast_scheme_reply(console->server, &reply); // a client that has gone needs none
     }
 }
@@ -216,7 +231,9 @@ static void serve_all(struct console *console) {
     static u8 bytes[KWAST_BYTES_MAX];
     while (kwast_scheme_receive(console->server, &request, bytes, sizeof bytes, 0) == 0) {
         struct kwast_reply reply = {.number = request.number, .handle = KWAST_NO_HANDLE};
-        if (serve(console, &request, bytes, &reply) && request.number != 0)
+        bool is_due = serve(console, &request, bytes, &reply) && request.number != 0;
+        tell(console);
+        if (is_due)
             kwast_scheme_reply(console->server, &reply);
     }
 }
@@ -234,6 +251,12 @@ int main(int argc, char **argv) {
         .interrupt = kill_foreground,
         .context = &console,
     };
+    u32 error = kwast_scheme_root_ready(console.server, &console.ready);
+    if (error != 0) {
+        fprintf(stderr, "console: %s\n", strerror((int)error));
+        return 1;
+    }
+    tell(&console);
     struct pollfd events[] = {{.fd = (int)console.server, .events = POLLRDNORM},
                               {.fd = DEVICE_IN, .events = POLLRDNORM}};
     for (nfds_t count = COUNT_OF(events); poll(events, count, -1) >= 0;) {
@@ -241,6 +264,7 @@ int main(int argc, char **argv) {
         if (count > 1 && events[1].revents != 0 && !take_typed(&console))
             count = 1; // the device has ended
         answer_waiting(&console);
+        tell(&console);
     }
     perror("console");
     return 1;
