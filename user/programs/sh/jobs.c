@@ -54,7 +54,7 @@ static void set_foreground(const struct job *job) {
     kwast_scheme_call(shell.terminal, &call, -1);
 }
 
-static int status_of(const struct kwast_status *status, const char *name, bool in_foreground) {
+static int status_of(const struct kwast_status *status, const char *name) {
     switch (status->outcome) {
     case KWAST_EXITED:
         return (int)(status->status & 0xff);
@@ -62,7 +62,7 @@ static int status_of(const struct kwast_status *status, const char *name, bool i
         say("%s: trapped", name);
         return STATUS_TRAPPED;
     default:
-        return in_foreground && shell.is_interactive ? STATUS_INTERRUPTED : STATUS_KILLED;
+        return STATUS_KILLED;
     }
 }
 
@@ -73,10 +73,16 @@ int job_wait(struct job *job, bool in_foreground) {
     for (u32 i = 0; i < job->count; i++) {
         struct kwast_status status = {.outcome = KWAST_KILLED};
         kwast_process_wait(job->processes[i], -1, &status);
-        result = status_of(&status, job->names[i], in_foreground);
+        result = status_of(&status, job->names[i]);
     }
     if (in_foreground)
         set_foreground(NULL);
+    // Who presses Ctrl-C means the whole line, not one command of it.
+    bool is_interrupt = in_foreground && shell.is_interactive && job->number == 0;
+    if (is_interrupt && result == STATUS_KILLED) {
+        result = shell.status = STATUS_INTERRUPTED;
+        shell.flow = FLOW_INTERRUPT;
+    }
     job_free(job);
     return result;
 }

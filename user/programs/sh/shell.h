@@ -52,7 +52,7 @@ bool arithmetic(const char *expression, i64 *out); // arithmetic.c
 
 // -- State ----------------------------------------------------------------------------------------
 
-enum flow { FLOW_NONE, FLOW_BREAK, FLOW_CONTINUE, FLOW_RETURN, FLOW_EXIT };
+enum flow { FLOW_NONE, FLOW_BREAK, FLOW_CONTINUE, FLOW_RETURN, FLOW_INTERRUPT, FLOW_EXIT };
 
 struct shell {
     const char *name; // $0

@@ -175,7 +175,7 @@ static bool give_channels(struct start *start, const struct service_config *conf
     for (u32 i = 0; i < config->serves_count; i++) {
         if (!need(config, config->serves[i].name, &named))
             return false;
-        start_handle_with(start, named->server, number(numbering, named->name), KWAST_RIGHT_SERVE);
+        start_handle(start, named->server, number(numbering, named->name));
     }
     for (u32 i = 0; i < config->uses_count; i++) {
         if (!need(config, config->uses[i], &named))
