@@ -7,12 +7,13 @@
 #include "kernel/init/kernel_files.h"
 #include "kernel/init/log.h"
 #include "kernel/init/say.h"
+#include "kernel/ipc/device.h"
 #include "kernel/ipc/stream.h"
 #include "kernel/mm/heap.h"
 #include "kernel/proc/process_object.h"
 
 #define INIT_PATH     "bin/init.wasm"
-#define HANDLES_OWNED (STANDARD_HANDLES + 3u)
+#define HANDLES_OWNED (STANDARD_HANDLES + 4u)
 
 static bool has_init(const struct boot_state *boot) {
     struct object *file;
@@ -31,6 +32,24 @@ static enum status add_directory(struct object *directory, const char *name, str
     return status;
 }
 
+static void add_processes(struct handle *handles, u32 *count) {
+    object_retain(process_table_object());
+    handles[(*count)++] = (struct handle){
+        .object = process_table_object(),
+        .rights = KWAST_RIGHT_WAIT | KWAST_RIGHT_KILL | WASI_RIGHT_POLL_FD_READWRITE,
+    };
+}
+
+// The machine with all that belongs to it, where programs can have any.
+static void add_machine(struct handle *handles, u32 *count) {
+    struct object *machine = machine_object();
+    if (machine == NULL)
+        return;
+    object_retain(machine);
+    handles[(*count)++] =
+        (struct handle){.object = machine, .rights = KWAST_RIGHT_DEVICES | KWAST_RIGHT_DMA};
+}
+
 static enum status spawn(const struct boot_state *boot, struct module *module,
                          struct module_error *error, struct process **out) {
     struct handle handles[HANDLES_OWNED];
@@ -44,11 +63,8 @@ static enum status spawn(const struct boot_state *boot, struct module *module,
     if (status == OK)
         status = add_directory(kernel_directory(), "/kernel", handles, &count);
     if (status == OK) {
-        object_retain(process_table_object());
-        handles[count++] = (struct handle){
-            .object = process_table_object(),
-            .rights = KWAST_RIGHT_WAIT | KWAST_RIGHT_KILL | WASI_RIGHT_POLL_FD_READWRITE,
-        };
+        add_processes(handles, &count);
+        add_machine(handles, &count);
     }
     const struct process_config config = {
         .name = "init",

@@ -79,6 +79,11 @@ def test_ctrl_c_ends_what_a_program_has_started(system):
     system.type("echo sta''tus $?\n")
     assert system.expect(r"status (\d+)$").group(1) == "130"
     assert not re.search("round 2|^not", system.text, re.MULTILINE)
+    system.type("echo go''ing; while true; do true; done; echo no''t\n")
+    system.expect("going$")
+    system.type("\x03")
+    system.expect(r"/ \$ ")
+    assert not re.search("^not", system.text, re.MULTILINE)
 
 
 def test_timeout(system):

@@ -523,6 +523,7 @@ void virtio_console_start(void) {
     struct pci_device device;
     if (!pci_find(VIRTIO_VENDOR, console_ids, COUNT_OF(console_ids), &device))
         return;
+    device_note_own(device.bus, device.slot, device.function);
     arch_irq_state irq = port_lock();
     bool started = device_start(&device);
     if (started)

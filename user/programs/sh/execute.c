@@ -505,6 +505,10 @@ static int condition(struct node *node) {
 
 // After a turn of a loop: whether to leave it.
 static bool leaves_loop(void) {
+    if (interrupt_take()) {
+        shell.flow = FLOW_INTERRUPT;
+        shell.status = STATUS_INTERRUPTED;
+    }
     if (shell.flow != FLOW_BREAK && shell.flow != FLOW_CONTINUE)
         return shell.flow != FLOW_NONE;
     if (shell.flow_count > 1) { // it is meant for a loop around this one

@@ -54,6 +54,12 @@ static void set_foreground(const struct job *job) {
     kwast_scheme_call(shell.terminal, &call, -1);
 }
 
+bool interrupt_take(void) {
+    struct kwast_call call = {.operation = TERMINAL_TAKE_INTERRUPT};
+    return shell.is_interactive && shell.terminal != KWAST_NO_HANDLE &&
+           kwast_scheme_call(shell.terminal, &call, -1) == 0 && call.words[0] != 0;
+}
+
 static int status_of(const struct kwast_status *status, const char *name) {
     switch (status->outcome) {
     case KWAST_EXITED:

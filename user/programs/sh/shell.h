@@ -137,6 +137,9 @@ struct job *job_create(const char *text, usize len);
 bool job_add(struct job *job, kwast_handle process, const char *name);
 void job_to_background(struct job *job);
 
+// Whether Ctrl-C was pressed since this was asked last, at a terminal.
+bool interrupt_take(void);
+
 // Jobs in the background by name: "%3", "%" or "%%" for the last, or a process's number.
 struct job *job_take(const char *name); // out of the list
 bool job_kill(const char *name);        // with all that it has started
