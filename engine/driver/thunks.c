@@ -36,12 +36,10 @@ static void emit_frame(struct assembler *a) {
     asm_mov_rr(a, W64, RBP, RSP);
 }
 
-//     mov rsp, rbp
-//     pop rbp
+//     leave
 //     ret 8 * param_slots
 static void emit_return(struct assembler *a, u32 param_slots) {
-    asm_mov_rr(a, W64, RSP, RBP);
-    asm_pop(a, RBP);
+    asm_leave(a);
     if (param_slots != 0)
         asm_ret_pop(a, (u16)(8 * param_slots));
     else
@@ -160,8 +158,7 @@ static void emit_load_results(struct assembler *a, const struct func_type *type,
 //     test eax, eax
 //     jne trapped
 //     mov result i, [rsp + 8 * i]                for each
-//     mov rsp, rbp
-//     pop rbp
+//     leave
 //     ret 8 * parameter slots
 // trapped:
 //     mov [r14 + THREAD_PENDING_TRAP], eax
@@ -272,8 +269,7 @@ static void emit_switch_back(struct assembler *a) {
 //     sub rsp, 8
 //     the call
 //     switch back
-//     mov rsp, rbp
-//     pop rbp
+//     leave
 //     ret
 static void emit_cross_plain(struct assembler *a) {
     emit_cross_frame(a);

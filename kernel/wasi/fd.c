@@ -77,8 +77,6 @@ enum wasi_errno wasi_fd_tell(struct process *process, const u64 *args) {
 
 // (fd)
 enum wasi_errno wasi_fd_close(struct process *process, const u64 *args) {
-    if (handle_is_beyond(&process->handles, (u32)args[0]))
-        return WASI_EBADF;
     return wasi_errno_of(handle_close(&process->handles, (u32)args[0]));
 }
 
