@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/services/init/keep.h"
+
 struct words {
     char *at[WORDS_MAX];
     u32 count;
@@ -199,6 +201,11 @@ static bool parse_cpus(struct manifest *manifest, struct service_config *service
     return true;
 }
 
+static bool parse_keeps(struct manifest *manifest, struct service_config *service,
+                        const struct words *words) {
+    return parse_small(manifest, words, KEPT_MAX, &service->keeps);
+}
+
 static bool parse_isolation(struct manifest *manifest, struct service_config *service,
                             const struct words *words) {
     static const char *const kinds[] = {"sip", "domain"};
@@ -223,7 +230,7 @@ static const struct {
     {"uses", parse_uses},     {"streams", parse_streams},     {"env", parse_env},
     {"memory", parse_memory}, {"handles", parse_handles},     {"threads", parse_threads},
     {"share", parse_share},   {"isolation", parse_isolation}, {"restart", parse_restart},
-    {"cpus", parse_cpus},
+    {"cpus", parse_cpus},     {"keeps", parse_keeps},
 };
 
 // -- Lines ----------------------------------------------------------------------------------------

@@ -49,6 +49,7 @@ struct service_config {
     u32 sees_count;
     char uses[NEEDS_MAX][NAME_BYTES]; // channels
     u32 uses_count;
+    u32 keeps; // handles that init keeps for it
     enum streams streams;
     char terminal[NAME_BYTES];
     char *variables[VARIABLES_MAX];
