@@ -11,6 +11,10 @@ enum init_op : u32 {
     // one.
     INIT_FOUND,
 
+    // The service whose name is the call's bytes is wanted now: starts it, if the manifest says
+    // that it waits for that and it was not started yet. ERR_NOT_FOUND.
+    INIT_START,
+
     // bytes = a service's name: ends it, wherever it is, and starts it again at once. ERR_NOT_FOUND: no
     // such service runs.
     INIT_RESTART,
