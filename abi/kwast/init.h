@@ -15,8 +15,8 @@ enum init_op : u32 {
     // that it waits for that and it was not started yet. ERR_NOT_FOUND.
     INIT_START,
 
-    // bytes = a service's name: ends it, wherever it is, and starts it again at once. ERR_NOT_FOUND:
-    // no such service runs.
+    // bytes = a service's name: ends it, wherever it is, and starts it again at once.
+    // ERR_NOT_FOUND: no such service runs.
     INIT_RESTART,
 
     // On the channel that the manifest gives by `keeps`: handles that a service finds again when it
