@@ -10,4 +10,8 @@ enum init_op : u32 {
     // There is a PCI function words[0] = vendor << 16 | device: starts the drivers that wait for
     // one.
     INIT_FOUND,
+
+    // The service whose name is the call's bytes is wanted now: starts it, if the manifest says
+    // that it waits for that and it was not started yet. ERR_NOT_FOUND.
+    INIT_START,
 };
