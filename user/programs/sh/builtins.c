@@ -471,14 +471,6 @@ static int run_false(u32 count, char **arguments) {
 
 // -- Jobs -----------------------------------------------------------------------------------------
 
-// "%3" or "3"; 0: the last one.
-static u32 job_number(u32 count, char **arguments) {
-    if (count < 2)
-        return 0;
-    const char *text = arguments[1] + (arguments[1][0] == '%');
-    return (u32)number(text, 0);
-}
-
 static int run_jobs(u32 count, char **arguments) {
     (void)count;
     (void)arguments;
@@ -490,19 +482,19 @@ static int run_wait(u32 count, char **arguments) {
     int status = 0;
     struct job *job;
     if (count == 1) {
-        while ((job = job_find(0)) != NULL)
+        while ((job = job_take("%")) != NULL)
             job_wait(job, true);
         return 0;
     }
     for (u32 i = 1; i < count; i++) {
-        job = job_find(job_number(2, arguments + i - 1));
+        job = job_take(arguments[i]);
         status = job == NULL ? STATUS_NOT_FOUND : job_wait(job, true);
     }
     return status;
 }
 
 static int run_fg(u32 count, char **arguments) {
-    struct job *job = job_find(job_number(count, arguments));
+    struct job *job = job_take(count > 1 ? arguments[1] : "%");
     if (job == NULL) {
         say("fg: there is no such job");
         return 1;
@@ -511,15 +503,44 @@ static int run_fg(u32 count, char **arguments) {
     return job_wait(job, true);
 }
 
+// A process that is none of ours, by the table of all of them.
+static u32 kill_process(const char *text, bool only_asks) {
+    char *end;
+    kwast_handle process;
+    unsigned long id = strtoul(text, &end, 10);
+    if (*end != 0 || end == text)
+        return __WASI_ERRNO_INVAL;
+    if (shell.processes == KWAST_NO_HANDLE)
+        return __WASI_ERRNO_NOTCAPABLE;
+    u32 error = kwast_process_open(shell.processes, (u32)id, &process);
+    if (error != 0)
+        return error == __WASI_ERRNO_NOENT ? __WASI_ERRNO_SRCH : error;
+    if (!only_asks)
+        error = kwast_process_kill(process);
+    close((int)process);
+    return error;
+}
+
 static int run_kill(u32 count, char **arguments) {
-    u32 first = count > 1 && arguments[1][0] == '-' ? 2 : 1;
+    bool has_option = count > 1 && arguments[1][0] == '-';
+    bool only_asks = has_option && strcmp(arguments[1], "-0") == 0;
+    bool has_word = has_option && strcmp(arguments[1], "-s") == 0;
+    u32 first = 1 + has_option + has_word;
+    int status = 0;
     if (first >= count) {
-        say("usage: kill %%JOB... (what was started here; there is one signal only)");
+        say("usage: kill {%%JOB | PROCESS}... (there is one signal only, which ends it)");
         return STATUS_MISUSE;
     }
-    for (u32 i = first; i < count; i++)
-        jobs_kill(job_number(2, arguments + i - 1));
-    return 0;
+    for (u32 i = first; i < count; i++) {
+        if (!only_asks && job_kill(arguments[i]))
+            continue;
+        u32 error = kill_process(arguments[i], only_asks);
+        if (error == 0)
+            continue;
+        say("kill: %s: %s", arguments[i], strerror((int)error));
+        status = 1;
+    }
+    return status;
 }
 
 static void print_history(u32 index, const char *line) {
@@ -559,7 +580,7 @@ static const struct {
     {"help", run_help, "this"},
     {"history", run_history, "what was typed"},
     {"jobs", run_jobs, "what runs in the background"},
-    {"kill", run_kill, "%JOB..."},
+    {"kill", run_kill, "{%JOB | PROCESS}...: ends them (ps tells the numbers)"},
     {"local", run_local, "NAME[=VALUE]...: for this function"},
     {"poweroff", run_poweroff, "stops the machine"},
     {"printf", run_printf, "FORMAT [ARGUMENT...]"},

@@ -481,6 +481,7 @@ static void take_key(struct editor *editor) {
 char *edit_line(const char *prompt, bool *interrupted) {
     struct editor editor = {.prompt = prompt, .history_at = history_count};
     set_mode(0);
+    interrupt_take(); // it was for what has ended
     while (!editor.done) {
         if (!editor.is_shown)
             show(&editor);

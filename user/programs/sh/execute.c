@@ -139,7 +139,8 @@ static void give_channels(struct start *start) {
     const struct {
         const char *option;
         kwast_handle handle;
-    } channels[] = {{"--init", shell.init}, {"--terminal", shell.terminal}};
+    } channels[] = {
+        {"--init", shell.init}, {"--terminal", shell.terminal}, {"--processes", shell.processes}};
     for (u32 i = 0; i < COUNT_OF(channels); i++) {
         char text[16];
         if (channels[i].handle == KWAST_NO_HANDLE)
@@ -504,6 +505,10 @@ static int condition(struct node *node) {
 
 // After a turn of a loop: whether to leave it.
 static bool leaves_loop(void) {
+    if (interrupt_take()) {
+        shell.flow = FLOW_INTERRUPT;
+        shell.status = STATUS_INTERRUPTED;
+    }
     if (shell.flow != FLOW_BREAK && shell.flow != FLOW_CONTINUE)
         return shell.flow != FLOW_NONE;
     if (shell.flow_count > 1) { // it is meant for a loop around this one

@@ -114,8 +114,8 @@ static const char *parameter(const char *name, char buffer[24]) {
         snprintf(buffer, 24, "%u", shell.number);
         return buffer;
     case '!':
-        snprintf(buffer, 24, "%u", shell.last_job);
-        return shell.last_job == 0 ? NULL : buffer;
+        snprintf(buffer, 24, "%u", shell.last_process);
+        return shell.last_process == 0 ? NULL : buffer;
     case '-':
         snprintf(buffer, 24, "%s%s%s", shell.exits_on_error ? "e" : "",
                  shell.checks_unset ? "u" : "", shell.traces ? "x" : "");

@@ -27,6 +27,7 @@ struct shell shell = {
     .pipes = KWAST_NO_HANDLE,
     .init = KWAST_NO_HANDLE,
     .terminal = KWAST_NO_HANDLE,
+    .processes = KWAST_NO_HANDLE,
 };
 
 void say(const char *format, ...) {
@@ -170,6 +171,8 @@ static bool take_long(struct options *options, const char *name, const char *val
         shell.init = (kwast_handle)atoi(value);
     else if (strcmp(name, "--terminal") == 0)
         shell.terminal = (kwast_handle)atoi(value);
+    else if (strcmp(name, "--processes") == 0)
+        shell.processes = (kwast_handle)atoi(value);
     else if (strcmp(name, "--state") == 0)
         options->state = value;
     else if (strcmp(name, "--status") == 0)

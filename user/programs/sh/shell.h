@@ -13,6 +13,7 @@
 #define STATUS_NOT_FOUND   127
 #define STATUS_INTERRUPTED 130
 #define STATUS_TRAPPED     134
+#define STATUS_KILLED      143
 
 // -- Variables (variables.c) ----------------------------------------------------------------------
 
@@ -51,25 +52,26 @@ bool arithmetic(const char *expression, i64 *out); // arithmetic.c
 
 // -- State ----------------------------------------------------------------------------------------
 
-enum flow { FLOW_NONE, FLOW_BREAK, FLOW_CONTINUE, FLOW_RETURN, FLOW_EXIT };
+enum flow { FLOW_NONE, FLOW_BREAK, FLOW_CONTINUE, FLOW_RETURN, FLOW_INTERRUPT, FLOW_EXIT };
 
 struct shell {
     const char *name; // $0
     char **arguments; // $1 and so on, NULL-terminated
     u32 argument_count;
-    int status;     // $?
-    u32 number;     // $$
-    u32 last_job;   // $!
-    enum flow flow; // why commands are left
-    u32 flow_count; // of loops
+    int status;       // $?
+    u32 number;       // $$
+    u32 last_process; // $!
+    enum flow flow;   // why commands are left
+    u32 flow_count;   // of loops
     bool is_interactive;
-    bool exits_on_error;   // set -e
-    bool traces;           // set -x
-    bool checks_unset;     // set -u
-    u32 condition_depth;   // in the condition of if, while, && ...: set -e does not apply
-    kwast_handle pipes;    // of the service; KWAST_NO_HANDLE: there is none
-    kwast_handle init;     // of init; likewise
-    kwast_handle terminal; // likewise
+    bool exits_on_error;    // set -e
+    bool traces;            // set -x
+    bool checks_unset;      // set -u
+    u32 condition_depth;    // in the condition of if, while, && ...: set -e does not apply
+    kwast_handle pipes;     // of the service; KWAST_NO_HANDLE: there is none
+    kwast_handle init;      // of init; likewise
+    kwast_handle terminal;  // likewise
+    kwast_handle processes; // the table of all; likewise
 };
 extern struct shell shell;
 
@@ -124,6 +126,7 @@ struct job {
     u32 number;
     char *text;
     kwast_handle processes[16];
+    u32 ids[16];
     const char *names[16];
     u32 count;
 };
@@ -133,9 +136,15 @@ int job_wait(struct job *job, bool in_foreground);
 struct job *job_create(const char *text, usize len);
 bool job_add(struct job *job, kwast_handle process, const char *name);
 void job_to_background(struct job *job);
-struct job *job_find(u32 number); // taken out of the list; 0: the last
-void jobs_report(bool all);       // those that have ended, or all
-void jobs_kill(u32 number);
+
+// Whether Ctrl-C was pressed since this was asked last, at a terminal.
+bool interrupt_take(void);
+
+// Jobs in the background by name: "%3", "%" or "%%" for the last, or a process's number.
+struct job *job_take(const char *name); // out of the list
+bool job_kill(const char *name);        // with all that it has started
+
+void jobs_report(bool all); // those that have ended, or all
 bool jobs_any(void);
 
 // -- The shell's own commands (builtins.c) --------------------------------------------------------
