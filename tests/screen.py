@@ -4,6 +4,7 @@ apart into cells, and each is looked up in the font that the console draws with.
 
 import re
 import sys
+import time
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -110,10 +111,7 @@ class Screen:
 
     def interrupt(self):
         """Presses Ctrl-C until there is the prompt: a program that is just starting has no ears."""
-        def press_and_look():
-            self.press("ctrl", "c")
-            return self.picture()
-        until(press_and_look, lambda picture: re.search(PROMPT, last_row(picture)))
+        self._press_until(("ctrl", "c"), lambda picture: re.search(PROMPT, last_row(picture)))
 
     def press_characters(self, text):
         """The keys that have these characters on a keyboard for the United States."""
@@ -124,15 +122,30 @@ class Screen:
                 names.insert(0, "shift")
             self.press(*names)
 
+    def _press_until(self, names, is_good):
+        """Presses keys again and again until that does something. Not often: what a controller cannot
+        keep is lost."""
+        pressed = 0
+
+        def press_and_look():
+            nonlocal pressed
+            if time.monotonic() - pressed > 1:
+                pressed = time.monotonic()
+                self.press(*names)
+            return self.picture()
+        until(press_and_look, is_good)
+
     def wake(self):
         """Waits until the keyboard's driver works: presses a key until that is shown at the prompt."""
-        def press_and_look():
-            self.press("x")
-            return self.picture()
         self.prompt()
-        until(press_and_look, lambda picture: last_row(picture).endswith("x"))
+        self._press_until(("x",), lambda picture: last_row(picture).endswith("x"))
         self.press("ctrl", "u")
         self.prompt()
+
+    def console(self, number, is_good=None):
+        """Goes to a console, and waits until what is good is shown: the prompt, if nothing is said."""
+        self.press("alt", f"f{number}")
+        return self.expect(is_good or (lambda picture: re.search(PROMPT, last_row(picture))))
 
     def prompt(self):
         """Waits for the shell's prompt, and returns it as it is shown."""

@@ -40,8 +40,7 @@ def machine():
 def screen(machine):
     """The first console, at an empty prompt."""
     screen = Screen(machine)
-    screen.press("alt", "f1")
-    screen.prompt()
+    screen.console(1)
     return screen
 
 
@@ -109,21 +108,19 @@ def test_lines_that_left_the_screen_come_back(screen):
 def test_consoles_are_apart(screen):
     screen.enter("echo first")
     screen.expect("first")
-    screen.press("alt", "f2")
-    screen.expect(lambda picture: "first" not in picture.rows and last_row(picture) == "/ $")
+    screen.prompt()
+    screen.console(2, lambda picture: "first" not in picture.rows and last_row(picture) == "/ $")
     screen.enter("cd tmp; echo second")
     screen.expect("second")
-    screen.press("alt", "f4")
-    screen.expect(lambda picture: "second" not in picture.rows and last_row(picture) == "/ $")
-    screen.press("alt", "f1")
-    screen.expect(lambda picture: "first" in picture.rows and "second" not in picture.rows)
-    screen.press("alt", "f2")
-    screen.expect(lambda picture: "second" in picture.rows and last_row(picture) == "/tmp $")
+    screen.prompt()
+    screen.console(4, lambda picture: "second" not in picture.rows and last_row(picture) == "/ $")
+    screen.console(1, lambda picture: "first" in picture.rows and "second" not in picture.rows)
+    screen.console(2, lambda picture: "second" in picture.rows and last_row(picture) == "/tmp $")
     screen.enter("tail -f /dev/null")
-    screen.press("alt", "f1")
-    screen.prompt()  # that nobody else waits for
-    screen.press("alt", "f2")
+    screen.console(1)  # nobody else waits for it
+    screen.console(2, lambda picture: last_row(picture) == "/tmp $ tail -f /dev/null")
     screen.interrupt()
+    screen.console(1, lambda picture: "first" in picture.rows)
 
 
 def test_colours_are_what_programs_say(screen):
