@@ -268,12 +268,15 @@ struct kwast_spawn {
     u32 reason;       // where a refused module's reason goes, as text with a zero byte
     u32 reason_len;
     u32 join; // of KWAST_ISOLATION_JOIN: a handle of a process, with KWAST_RIGHT_JOIN
+    u32 cpus; // a bit for each CPU that it may run on; 0: those of the parent
+    u32 padding;
 };
 
 // process_spawn(spawn: *struct kwast_spawn, out: *u32)
 //   Makes and starts a process. ENOEXEC: the module was refused, or cannot be linked; the reason
-//   says why. No limit may exceed the parent's (ENOTCAPABLE). ENOENT: the process to join has
-//   ended. The handle has all rights of its kind.
+//   says why. No limit may exceed the parent's, nor may the child run where the parent may not
+//   (ENOTCAPABLE); of the CPUs that it may run on the machine must have one (EINVAL). ENOENT: the
+//   process to join has ended. The handle has all rights of its kind.
 
 enum kwast_outcome : u32 { KWAST_RUNNING, KWAST_EXITED, KWAST_TRAPPED, KWAST_KILLED };
 

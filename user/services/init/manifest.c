@@ -230,6 +230,19 @@ static bool parse_share(struct manifest *manifest, struct service_config *servic
     return parse_small(manifest, words, 1000, &service->limits.cpu_share);
 }
 
+static bool parse_cpus(struct manifest *manifest, struct service_config *service,
+                       const struct words *words) {
+    for (u32 i = 1; i < words->count; i++) {
+        char *end;
+        unsigned long cpu = strtoul(words->at[i], &end, 10);
+        if (words->at[i][0] < '0' || words->at[i][0] > '9' || *end != 0 || cpu >= CPUS_MAX)
+            return wrong(manifest, "'%.40s' is no CPU: these are 0 to %u", words->at[i],
+                         CPUS_MAX - 1);
+        service->limits.cpus |= 1u << cpu;
+    }
+    return true;
+}
+
 static bool parse_isolation(struct manifest *manifest, struct service_config *service,
                             const struct words *words) {
     static const char *const kinds[] = {"sip", "domain"};
@@ -265,7 +278,7 @@ static const struct {
     {"memory", parse_memory}, {"handles", parse_handles},     {"threads", parse_threads},
     {"share", parse_share},   {"isolation", parse_isolation}, {"restart", parse_restart},
     {"start", parse_start},   {"ports", parse_ports},         {"interrupt", parse_interrupt},
-    {"screen", parse_screen},
+    {"screen", parse_screen}, {"cpus", parse_cpus},
 };
 
 // -- Lines ----------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@
 #define NAME_BYTES    32u
 #define SERVICES_MAX  64u
 #define WORDS_MAX     32u
+#define CPUS_MAX      32u
 #define SCHEMES_MAX   8u
 #define NEEDS_MAX     16u
 #define VARIABLES_MAX 16u
@@ -65,7 +66,7 @@ struct service_config {
     char terminal[NAME_BYTES];
     char *variables[VARIABLES_MAX];
     u32 variable_count;
-    struct kwast_spawn limits; // memory, handles, threads, CPU share, isolation
+    struct kwast_spawn limits; // memory, handles, threads, CPU share, CPUs, isolation
     enum restart restart;
     bool waits; // until somebody wants it (INIT_START)
 };
