@@ -73,7 +73,7 @@ tool_c         := $(call sources,tools/*.c)
 tool_lib_c     := $(call sources,tools/lib/*.c)
 # The runner that tools, tests and the kernel share.
 spec_runner_c  := $(call sources,tests/spec/runner*.c) tests/spec/spectest.c
-test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c kernel/arch/*/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c user/*/*/*_test.c)
+test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c kernel/arch/*/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c user/sdk/*_test.c user/*/*/*_test.c)
 fake_c         := $(wildcard tests/fake_*.c)
 # The tools are built without the tests' packages: cmocka is one.
 fake_tool_c    := $(filter-out tests/fake_process.c,$(fake_c))
@@ -257,7 +257,7 @@ kernel_host_c := $(filter-out kernel/init/kmain.c kernel/init/demo.c kernel/init
 port_host_c := $(addprefix kernel/arch/x86_64/,ranges.c multiboot2.c pvh.c boot_info.c acpi.c virtio_console.c \
                  framebuffer.c)
 # What of the services needs no kernel.
-user_host_c := $(addprefix user/services/console/,canvas.c filter.c keys.c line.c screen.c scrollback.c) \
+user_host_c := user/sdk/virtio_ring.c $(addprefix user/services/console/,canvas.c filter.c keys.c line.c screen.c scrollback.c) \
                $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c)
 define host_archives
 $(1)/libbase.a: $(patsubst %,$(1)/$(2)%.o,$(base_c)) Makefile
@@ -525,7 +525,7 @@ program_files = $(addprefix $(out)/programs/,$(addsuffix .wasm,$(basename $(notd
 # The library for programs that use more than WASI. What is linked with it takes what it needs.
 sdk_flags := $(wasm_target) -std=c23 -D_GNU_SOURCE -I. -O2 -Wall -Wextra -Werror -MMD -MP
 sdk := $(out)/wasm/libsdk.a
-$(sdk): $(patsubst %.c,$(out)/wasm/%.o,$(wildcard user/sdk/*.c))
+$(sdk): $(patsubst %.c,$(out)/wasm/%.o,$(call sources,user/sdk/*.c))
 	$(Q)rm -f $@ && llvm-ar-19 rcs $@ $^
 
 $(out)/wasm/%.o: %.c | $(ready)

@@ -1,31 +1,30 @@
-// dev: the devices.
+// dev: the devices that are no hardware, and names for those that are.
 //
-//   dev SERVER [NAME CHANNEL]...
+//   dev SERVER [NAME HANDLE]...
 //
 // serves the scheme whose server end is descriptor SERVER: a directory with null, zero, full,
-// random and urandom, and the devices of drivers: who opens such a NAME gets their CHANNEL.
+// random and urandom, and NAME for each stream or file HANDLE of a driver's. -1: there is none.
+// Where HANDLE is a directory, NAME is an empty one: so that what programs see under that name is
+// listed.
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "abi/kwast/dev.h"
 #include "base/math.h"
 #include "user/sdk/files.h"
 
 #define DEVICE_NUMBER 0x646576u
 #define PIECE_BYTES   4096u
-#define OWN_DEVICES   5u
-#define DRIVEN_MAX    32u
+
+#define DEVICES_MAX   32u
 
 struct device {
     struct node node;
     const char *name;
-    kwast_handle channel; // of one that a driver serves
     enum status (*read)(struct transfer *transfer);
     enum status (*write)(struct transfer *transfer);
+    kwast_handle driver; // somebody else's, if `read` is NULL
 };
 
 // -- What they do ---------------------------------------------------------------------------------
@@ -64,15 +63,15 @@ static enum status write_never(struct transfer *transfer) {
     return transfer->room == 0 ? OK : ERR_NO_SPACE;
 }
 
-static struct device devices[OWN_DEVICES + DRIVEN_MAX] = {
-    {{1, FILE_TYPE_CHARACTER_DEVICE}, "null", KWAST_NO_HANDLE, read_nothing, write_away},
-    {{1, FILE_TYPE_CHARACTER_DEVICE}, "zero", KWAST_NO_HANDLE, read_zeros, write_away},
-    {{1, FILE_TYPE_CHARACTER_DEVICE}, "full", KWAST_NO_HANDLE, read_zeros, write_never},
-    {{1, FILE_TYPE_CHARACTER_DEVICE}, "random", KWAST_NO_HANDLE, read_random, write_away},
-    {{1, FILE_TYPE_CHARACTER_DEVICE}, "urandom", KWAST_NO_HANDLE, read_random, write_away},
+static struct device devices[DEVICES_MAX] = {
+    {{1, FILE_TYPE_CHARACTER_DEVICE}, "null", read_nothing, write_away, KWAST_NO_HANDLE},
+    {{1, FILE_TYPE_CHARACTER_DEVICE}, "zero", read_zeros, write_away, KWAST_NO_HANDLE},
+    {{1, FILE_TYPE_CHARACTER_DEVICE}, "full", read_zeros, write_never, KWAST_NO_HANDLE},
+    {{1, FILE_TYPE_CHARACTER_DEVICE}, "random", read_random, write_away, KWAST_NO_HANDLE},
+    {{1, FILE_TYPE_CHARACTER_DEVICE}, "urandom", read_random, write_away, KWAST_NO_HANDLE},
 };
 
-static u32 device_count = OWN_DEVICES;
+static u32 device_count = 5;
 
 static struct node root = {1, FILE_TYPE_DIRECTORY};
 
@@ -91,7 +90,8 @@ static void release(struct file_system *fs, struct node *node) {
 static enum status lookup(struct file_system *fs, struct node *directory, struct bytes name,
                           struct node **out) {
     (void)fs;
-    (void)directory;
+    if (directory != &root)
+        return ERR_NOT_FOUND;
     for (u32 i = 0; i < device_count; i++) {
         if (!bytes_equal(name, bytes_of(devices[i].name)))
             continue;
@@ -112,8 +112,7 @@ static u64 inode_of(const struct node *node) {
 static enum status list(struct file_system *fs, struct node *directory, u64 cookie,
                         struct listing *listing) {
     (void)fs;
-    (void)directory;
-    for (u64 i = cookie; i < device_count; i++) {
+    for (u64 i = cookie; directory == &root && i < device_count; i++) {
         struct device *device = &devices[i];
         if (!listing_add(listing, i + 1, inode_of(&device->node), device->node.type,
                          bytes_of(device->name)))
@@ -129,120 +128,59 @@ static enum status stat(struct file_system *fs, struct node *node, struct file_s
     return OK;
 }
 
-static enum status read_device(struct file_system *fs, struct node *node, u64 offset,
-                               struct transfer *transfer) {
+static enum status read(struct file_system *fs, struct node *node, u64 offset,
+                        struct transfer *transfer) {
     (void)fs;
     (void)offset;
     return device_of(node)->read(transfer);
 }
 
-static enum status write_device(struct file_system *fs, struct node *node, u64 offset,
-                                struct transfer *transfer) {
+static enum status write(struct file_system *fs, struct node *node, u64 offset,
+                         struct transfer *transfer) {
     (void)fs;
     (void)offset;
     return device_of(node)->write(transfer);
 }
 
-static enum status elsewhere(struct file_system *fs, struct node *node, u32 *out) {
-    __wasi_fdstat_t stat;
+static u32 stands_for(struct file_system *fs, struct node *node) {
     (void)fs;
-    if (node == &root || device_of(node)->channel == KWAST_NO_HANDLE)
-        return OK;
-    kwast_handle channel = device_of(node)->channel;
-    if (__wasi_fd_fdstat_get((int)channel, &stat) != 0 ||
-        kwast_handle_duplicate(channel, stat.fs_rights_base, stat.fs_rights_inheriting, out) != 0)
-        return ERR_LIMIT;
-    return OK;
+    bool is_drivers =
+        node != &root && device_of(node)->read == NULL && node->type != FILE_TYPE_DIRECTORY;
+    return is_drivers ? device_of(node)->driver : KWAST_NO_HANDLE;
 }
 
 static const struct file_system_ops operations = {
+    .stands_for = stands_for,
     .release = release,
     .lookup = lookup,
-    .elsewhere = elsewhere,
     .list = list,
     .stat = stat,
-    .read = read_device,
-    .write = write_device,
+    .read = read,
+    .write = write,
 };
 
-// -- Drivers --------------------------------------------------------------------------------------
-
-static struct device *find_device(const char *name) {
-    for (u32 i = 0; i < device_count; i++) {
-        if (strcmp(devices[i].name, name) == 0)
-            return &devices[i];
-    }
-    return NULL;
-}
-
-// Takes the handle over when it succeeds.
-static enum status add_device(const char *bytes, usize len, kwast_handle channel) {
-    static char names[DRIVEN_MAX][DEV_NAME_MAX + 1];
-    char name[DEV_NAME_MAX + 1] = "";
-    if (len == 0 || len > DEV_NAME_MAX || memchr(bytes, '/', len) != NULL)
-        return ERR_INVALID;
-    memcpy(name, bytes, len);
-    struct device *device = find_device(name);
-    if (device != NULL && device->channel == KWAST_NO_HANDLE)
-        return ERR_EXISTS;
-    if (device != NULL) {
-        close((int)device->channel);
-        device->channel = channel;
-        return OK;
-    }
-    if (device_count == COUNT_OF(devices))
-        return ERR_LIMIT;
-    char *kept = names[device_count - OWN_DEVICES];
-    memcpy(kept, name, sizeof name);
-    devices[device_count++] =
-        (struct device){.node = {1, FILE_TYPE_CHARACTER_DEVICE}, .name = kept, .channel = channel};
-    return OK;
-}
-
-static void serve_driver(kwast_handle server, const struct kwast_request *request,
-                         const void *bytes) {
-    struct kwast_reply reply = {
-        .number = request->number, .handle = KWAST_NO_HANDLE, .answer = ERR_UNSUPPORTED};
-    bool is_add = request->operation == DEV_ADD && request->handle_count == 1 &&
-                  request->bytes_len <= KWAST_BYTES_MAX;
-    if (is_add)
-        reply.answer = add_device(bytes, request->bytes_len, request->handles[0]);
-    for (u32 i = 0; reply.answer != OK && i < request->handle_count; i++)
-        close((int)request->handles[i]);
-    if (request->number != 0)
-        kwast_scheme_reply(server, &reply);
-}
-
-static void serve_files(struct files *files, const struct kwast_request *request,
-                        const void *bytes) {
-    struct kwast_reply reply = {.number = request->number, .handle = KWAST_NO_HANDLE};
-    if (files_answer(files, request, bytes, &reply) && request->number != 0)
-        kwast_scheme_reply(files->server, &reply);
-}
-
-// Serves both, for ever.
-static void serve_all(struct files *files, kwast_handle drivers) {
-    struct kwast_request request;
-    static u8 bytes[KWAST_BYTES_MAX];
-    struct pollfd events[] = {{.fd = (int)files->server, .events = POLLRDNORM},
-                              {.fd = (int)drivers, .events = POLLRDNORM}};
-    while (poll(events, COUNT_OF(events), -1) >= 0) {
-        while (kwast_scheme_receive(files->server, &request, bytes, sizeof bytes, 0) == 0)
-            serve_files(files, &request, bytes);
-        while (kwast_scheme_receive(drivers, &request, bytes, sizeof bytes, 0) == 0)
-            serve_driver(drivers, &request, bytes);
-    }
+// What a driver has; nothing, where there is no driver.
+static void add_device(const char *name, kwast_handle driver) {
+    __wasi_fdstat_t stat;
+    if (device_count == DEVICES_MAX || __wasi_fd_fdstat_get((int)driver, &stat) != 0)
+        return;
+    bool is_directory = stat.fs_filetype == __WASI_FILETYPE_DIRECTORY;
+    devices[device_count++] = (struct device){
+        .node = {1, is_directory ? FILE_TYPE_DIRECTORY : FILE_TYPE_CHARACTER_DEVICE},
+        .name = name,
+        .driver = driver,
+    };
 }
 
 int main(int argc, char **argv) {
     struct file_system fs = {&operations, &root};
-    struct files files;
-    if (argc != 3) {
-        fprintf(stderr, "usage: dev SERVER DRIVERS\n");
+    if (argc < 2 || argc % 2 != 0) {
+        fprintf(stderr, "usage: dev SERVER [NAME HANDLE]...\n");
         return 2;
     }
-    files_init(&files, (kwast_handle)atoi(argv[1]), &fs);
-    serve_all(&files, (kwast_handle)atoi(argv[2]));
-    perror("dev");
+    for (int i = 2; i < argc; i += 2)
+        add_device(argv[i], (kwast_handle)atoi(argv[i + 1]));
+    u32 error = files_serve((kwast_handle)atoi(argv[1]), &fs);
+    fprintf(stderr, "dev: serving: %s\n", strerror((int)error));
     return 1;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi/kwast/pci.h"
 #include "user/services/init/keep.h"
 
 struct words {
@@ -178,6 +179,45 @@ static bool parse_screen(struct manifest *manifest, struct service_config *servi
     return add_claim(manifest, service, words, (struct claim){.kind = CLAIM_SCREEN});
 }
 
+static bool parse_machine(struct manifest *manifest, struct service_config *service,
+                          const struct words *words) {
+    return add_claim(manifest, service, words, (struct claim){.kind = CLAIM_MACHINE});
+}
+
+// VENDOR:DEVICE or VENDOR:DEVICE,DEVICE, hexadecimal.
+static bool parse_match(struct manifest *manifest, const char *word, u64 *out) {
+    static const char after[] = {':', ',', 0};
+    u64 ids[COUNT_OF(after)] = {0};
+    const char *at = word;
+    u32 count = 0;
+    while (count < COUNT_OF(after)) {
+        char *end;
+        ids[count] = strtoul(at, &end, 16);
+        if (end == at || ids[count] > UINT16_MAX)
+            break;
+        count++;
+        if (*end == 0 && count >= 2) {
+            *out = pci_match((u16)ids[0], (u16)ids[1], (u16)ids[count - 1]);
+            return true;
+        }
+        if (*end != after[count - 1])
+            break;
+        at = end + 1;
+    }
+    return wrong(manifest, "'%.40s' is no VENDOR:DEVICE or VENDOR:DEVICE,DEVICE", word);
+}
+
+// Its driver is started when there is one.
+static bool parse_pci(struct manifest *manifest, struct service_config *service,
+                      const struct words *words) {
+    struct claim claim = {.kind = CLAIM_PCI};
+    if (words->count < 3)
+        return wrong(manifest, "pci NAME VENDOR:DEVICE: which?");
+    service->start = START_WANTED;
+    return parse_match(manifest, words->at[2], &claim.match) &&
+           add_claim(manifest, service, words, claim);
+}
+
 static bool parse_streams(struct manifest *manifest, struct service_config *service,
                           const struct words *words) {
     static const char *const kinds[] = {"log", "device", "terminal"};
@@ -286,11 +326,11 @@ static bool parse_like(struct manifest *manifest, struct service_config *service
 
 static bool parse_start(struct manifest *manifest, struct service_config *service,
                         const struct words *words) {
-    static const char *const times[] = {"boot", "wanted"};
+    static const char *const times[] = {"boot", "wanted", "screen"};
     u32 time;
     if (!pick(manifest, words->at[1], times, COUNT_OF(times), &time))
         return false;
-    service->waits = time != 0;
+    service->start = (enum start_time)time;
     return true;
 }
 
@@ -315,6 +355,8 @@ static const struct {
     {"ports", parse_ports},
     {"interrupt", parse_interrupt},
     {"screen", parse_screen},
+    {"machine", parse_machine},
+    {"pci", parse_pci},
     {"cpus", parse_cpus},
     {"keeps", parse_keeps},
 };

@@ -26,6 +26,12 @@
 
 enum restart { RESTART_NEVER, RESTART_ON_FAILURE, RESTART_ALWAYS };
 
+enum start_time {
+    START_BOOT,
+    START_WANTED, // when somebody wants it (INIT_START)
+    START_SCREEN, // at boot, where there is a screen
+};
+
 // What descriptors 0 to 2 are.
 enum streams {
     STREAMS_LOG,      // nothing to read; what is written is shown on the console
@@ -39,13 +45,14 @@ struct served {
 };
 
 // Something of the machine that a driver has for itself (docs/drivers.md).
-enum claim_kind { CLAIM_PORTS, CLAIM_INTERRUPT, CLAIM_SCREEN };
+enum claim_kind { CLAIM_PORTS, CLAIM_INTERRUPT, CLAIM_SCREEN, CLAIM_MACHINE, CLAIM_PCI };
 
 struct claim {
     char name[NAME_BYTES];
     enum claim_kind kind;
     u32 first; // port, or interrupt line
     u32 count; // of ports
+    u64 match; // of CLAIM_PCI: abi/kwast/pci.h
 };
 
 struct service_config {
@@ -69,7 +76,7 @@ struct service_config {
     u32 variable_count;
     struct kwast_spawn limits; // memory, handles, threads, CPU share, CPUs, isolation
     enum restart restart;
-    bool waits; // until somebody wants it (INIT_START)
+    enum start_time start; // START_WANTED with a PCI function: when that is there (INIT_FOUND)
 };
 
 struct manifest {

@@ -1,6 +1,6 @@
 // ps2: the driver of the PS/2 keyboard and mouse.
 //
-//   ps2 DATA COMMAND KEYS MOTION INPUT DRIVERS KEYBOARD MOUSE [LAYOUT]
+//   ps2 DATA COMMAND KEYS MOTION INPUT KEYBOARD MOUSE [LAYOUT]
 //
 // DATA and COMMAND are the controller's I/O ports, KEYS and MOTION its interrupts; INPUT is the
 // console's channel for what is typed (abi/kwast/input.h). KEYBOARD and MOUSE are the server ends
@@ -17,7 +17,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "abi/kwast/dev.h"
 #include "abi/kwast/file.h"
 #include "base/status.h"
 #include "user/services/ps2/controller.h"
@@ -41,7 +40,6 @@ static struct {
     char verdict[128]; // about the last layout that was written
     kwast_handle interrupts[2];
     kwast_handle input;
-    kwast_handle drivers;
     kwast_handle keyboard_server;
     kwast_handle mouse_server;
     struct input_motion motions[MOTIONS_MAX]; // that nobody has read yet, the newest ones
@@ -309,27 +307,10 @@ static void run(void) {
 
 // -- The beginning --------------------------------------------------------------------------------
 
-static void add_device(const char *name, kwast_handle server, enum kwast_kind kind) {
-    kwast_handle channel;
-    struct kwast_call call = {.operation = DEV_ADD,
-                              .bytes = (u32)(uptr)name,
-                              .bytes_len = (u32)strlen(name),
-                              .handles = (u32)(uptr)&channel,
-                              .handle_count = 1};
-    u32 error = kwast_scheme_root(server, kind, &channel);
-    if (error == 0) {
-        error = kwast_scheme_call(self.drivers, &call, -1);
-        close((int)channel);
-    }
-    if (error != 0 || call.answer != OK)
-        fprintf(stderr, "ps2: %s: %s (%u)\n", name, strerror((int)error), call.answer);
-}
-
 static bool read_arguments(int argc, char **argv) {
-    kwast_handle *const numbers[] = {&self.controller.data, &self.controller.command,
-                                     &self.interrupts[0],   &self.interrupts[1],
-                                     &self.input,           &self.drivers,
-                                     &self.keyboard_server, &self.mouse_server};
+    kwast_handle *const numbers[] = {
+        &self.controller.data, &self.controller.command, &self.interrupts[0], &self.interrupts[1],
+        &self.input,           &self.keyboard_server,    &self.mouse_server};
     if (argc != COUNT_OF(numbers) + 1 && argc != COUNT_OF(numbers) + 2)
         return false;
     for (u32 i = 0; i < COUNT_OF(numbers); i++)
@@ -339,7 +320,7 @@ static bool read_arguments(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     if (!read_arguments(argc, argv)) {
-        fprintf(stderr, "usage: ps2 DATA COMMAND KEYS MOTION INPUT DRIVERS KEYBOARD MOUSE "
+        fprintf(stderr, "usage: ps2 DATA COMMAND KEYS MOTION INPUT KEYBOARD MOUSE "
                         "[LAYOUT]\n");
         return 2;
     }
@@ -350,10 +331,7 @@ int main(int argc, char **argv) {
         return 0; // there is nothing to drive
     self.scancodes.is_set2 = !self.controller.translates;
     self.mouse.has_wheel = self.controller.has_wheel;
-    use_named_layout(argc > 9 ? argv[9] : LAYOUT_NAME);
-    add_device("keyboard", self.keyboard_server, KWAST_KIND_FILE);
-    if (self.controller.has_mouse)
-        add_device("mouse", self.mouse_server, KWAST_KIND_STREAM);
+    use_named_layout(argc > 8 ? argv[8] : LAYOUT_NAME);
     run();
     perror("ps2");
     return 1;
