@@ -256,7 +256,8 @@ port_host_c := $(addprefix kernel/arch/x86_64/,ranges.c multiboot2.c pvh.c boot_
                  framebuffer.c)
 # What of the services needs no kernel.
 user_host_c := $(addprefix user/services/console/,canvas.c filter.c keys.c line.c screen.c scrollback.c) \
-               $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c)
+               $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c) \
+               $(addprefix user/services/ninep/,p9.c nodes.c)
 define host_archives
 $(1)/libbase.a: $(patsubst %,$(1)/$(2)%.o,$(base_c)) Makefile
 	$$(archive)
@@ -289,7 +290,7 @@ $(patsubst %,$(out)/unit/obj/%.o,$(filter engine/% kernel/% tests/%,$(test_c))):
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
 
 # Engine and tool tests run on the Linux host; base and kernel tests on the fake machine.
-unit_libs = $(if $(filter user/%,$(1)),libuser.a vterm/libvterm.a libbase.a,$(if $(filter kernel/arch/%,$(1)),libport.a libfake.a libkernel.a libengine.a libbase.a,\
+unit_libs = $(if $(filter user/%,$(1)),libuser.a libfake.a vterm/libvterm.a libbase.a,$(if $(filter kernel/arch/%,$(1)),libport.a libfake.a libkernel.a libengine.a libbase.a,\
             $(if $(filter kernel/%,$(1)),libkernel.a libfake.a libengine.a libbase.a,libengine.a libfake.a libtool.a libbase.a)))
 
 # The console's emulator, under sanitizers as well.
