@@ -1,10 +1,14 @@
 // Runs a program on tmpfs: with two directories there that hold what tests/system/files_test.py
 // makes on the host, as far as a program can make it.
 //
-//   mounted PROGRAM [ARG...]
+//   mounted [--empty | --at FOLDER] PROGRAM [ARG...]
 //
-// Descriptor 3 is a directory with PROGRAM.wasm and tmpfs.wasm. The program has /data and /other;
-// `mounted` ends with its exit status.
+// /bin is a directory with PROGRAM.wasm and tmpfs.wasm. The program has /data and /other; `mounted`
+// ends with its exit status.
+//
+// With --empty, /data is tmpfs with nothing in it, and the program has the directories of `mounted`
+// besides. With --at there is no tmpfs: /data is FOLDER/root, /other is FOLDER/other, which
+// somebody has prepared, and the program is in FOLDER/bin.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,10 +27,12 @@ static void require(bool is_fine, const char *what) {
     exit(1);
 }
 
+static const char *bin = "/bin";
+
 static kwast_handle run(struct start *start) {
-    char path[64];
+    char path[256];
     kwast_handle child;
-    snprintf(path, sizeof path, "/bin/%s.wasm", start->name);
+    snprintf(path, sizeof path, "%s/%s.wasm", bin, start->name);
     errno = (int)start_run(start, path, &child);
     require(errno == 0, path);
     start_fini(start);
@@ -42,7 +48,7 @@ static kwast_handle start_tmpfs(void) {
     start_init(&start, "tmpfs");
     start_argument(&start, "tmpfs");
     start_argument(&start, "3");
-    start_argument(&start, "64M");
+    start_argument(&start, "256M");
     start_handle(&start, 2, 2);
     start_handle_with(&start, server, 3, KWAST_RIGHT_SERVE);
     close((int)run(&start));
@@ -84,24 +90,49 @@ static void prepare(int root) {
         require(symlinkat(links[i].text, root, links[i].name) == 0, links[i].name);
 }
 
+static int open_below(int directory, const char *path) {
+    int fd = openat(directory, path, O_RDONLY | O_DIRECTORY);
+    require(fd >= 0, path);
+    return fd;
+}
+
+// The program's directories.
+static void give_pair(struct start *start, int folder) {
+    start_directory(start, (kwast_handle)open_below(folder, "root"), "/data");
+    start_directory(start, (kwast_handle)open_below(folder, "other"), "/other");
+}
+
+static void give_directories(struct start *start, const char *option, const char *folder) {
+    static char folder_bin[200];
+    if (option == NULL) {
+        int root = (int)start_tmpfs();
+        prepare(root);
+        give_pair(start, root);
+    } else if (folder == NULL) {
+        start_directory(start, start_tmpfs(), "/data");
+        start_our_directories(start);
+    } else {
+        snprintf(folder_bin, sizeof folder_bin, "%s/bin", folder);
+        bin = folder_bin;
+        give_pair(start, open_below(AT_FDCWD, folder));
+    }
+}
+
 int main(int argc, char **argv) {
     struct kwast_status status;
-    if (argc < 2) {
-        fprintf(stderr, "usage: mounted PROGRAM [ARG...]\n");
+    bool is_empty = argc > 2 && strcmp(argv[1], "--empty") == 0;
+    bool is_at = argc > 3 && strcmp(argv[1], "--at") == 0;
+    int first = is_at ? 3 : is_empty ? 2 : 1;
+    if (argc <= first || argv[first][0] == '-') {
+        fprintf(stderr, "usage: mounted [--empty | --at FOLDER] PROGRAM [ARG...]\n");
         return 2;
     }
-    int root = (int)start_tmpfs();
-    prepare(root);
-    int data = openat(root, "root", O_RDONLY | O_DIRECTORY);
-    int other = openat(root, "other", O_RDONLY | O_DIRECTORY);
-    require(data >= 0 && other >= 0, "open");
     struct start start;
-    start_init(&start, argv[1]);
+    start_init(&start, argv[first]);
     for (u32 stream = 0; stream < 3; stream++)
         start_handle(&start, stream, stream);
-    start_directory(&start, (kwast_handle)data, "/data");
-    start_directory(&start, (kwast_handle)other, "/other");
-    for (int i = 1; i < argc; i++)
+    give_directories(&start, first == 1 ? NULL : argv[1], is_at ? argv[2] : NULL);
+    for (int i = first; i < argc; i++)
         start_argument(&start, argv[i]);
     kwast_handle child = run(&start);
     require(kwast_process_wait(child, -1, &status) == 0, "wait");
