@@ -524,8 +524,8 @@ program_files = $(addprefix $(out)/programs/,$(addsuffix .wasm,$(basename $(notd
 # The library for programs that use more than WASI. What is linked with it takes what it needs.
 sdk_flags := $(wasm_target) -std=c23 -D_GNU_SOURCE -I. -O2 -Wall -Wextra -Werror -MMD -MP
 sdk := $(out)/wasm/libsdk.a
-$(sdk): $(patsubst %.c,$(out)/wasm/%.o,$(wildcard user/sdk/*.c))
-	$(Q)rm -f $@ && llvm-ar-19 rcs $@ $^
+$(sdk): $(patsubst %.c,$(out)/wasm/%.o,$(call sources,user/sdk/*.c) base/status.c) Makefile
+	$(Q)rm -f $@ && llvm-ar-19 rcs $@ $(filter %.o,$^)
 
 $(out)/wasm/%.o: %.c | $(ready)
 	$(call say,WASM,$<)

@@ -4,9 +4,6 @@
 #include "user/sdk/virtio.h"
 #include "user/services/ninep/p9.h"
 
-#define NINEP_DEVICE        0x1009u // PCI's numbers; this is of the transitional device
-#define NINEP_DEVICE_MODERN 0x1049u
-
 // Claims the first device that matches. `*out` lives as long as the process. A device that breaks
 // the rules later, or whose bus goes, ends the process: who starts it again has the device reset.
 enum status ninep_transport_open(kwast_handle claims, struct p9_transport **out);
