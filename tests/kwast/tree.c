@@ -105,7 +105,7 @@ static const char *draw_path(void) {
     const char *directory = tree.recent[0][below(RECENT)];
     const char *entry = tree.recent[1][below(RECENT)];
     unsigned choice = below(8);
-    if (choice < 4 && directory[0] != 0 && strlen(directory) <= LONG_PATH)
+    if (choice < 4 && directory[0] != 0 && strlen(directory) <= strlen(tree.folder) + LONG_PATH)
         snprintf(path, PATH_BYTES, "%s/name-%u", directory, below(NAMES));
     else if (choice < 6 && entry[0] != 0)
         snprintf(path, PATH_BYTES, "%s", entry);
