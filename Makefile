@@ -30,6 +30,7 @@ all: deps-build kernel hosted tools programs
 help:
 	@echo 'make              build everything into build/'
 	@echo 'make run          boot in QEMU and be at the prompt (Ctrl-A X ends QEMU)'
+	@echo '                  HOST=DIRECTORY: with that directory as /host'
 	@echo 'make hosted       the kernel as a Linux process, build/kwast-hosted'
 	@echo 'make iso          a bootable ISO, build/kwast.iso (BUILD=release: without assertions)'
 	@echo 'make unit         unit tests, under ASan and UBSan'
@@ -73,7 +74,7 @@ tool_c         := $(call sources,tools/*.c)
 tool_lib_c     := $(call sources,tools/lib/*.c)
 # The runner that tools, tests and the kernel share.
 spec_runner_c  := $(call sources,tests/spec/runner*.c) tests/spec/spectest.c
-test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c kernel/arch/*/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c user/*/*/*_test.c)
+test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c kernel/arch/*/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c user/sdk/*_test.c user/*/*/*_test.c)
 fake_c         := $(wildcard tests/fake_*.c)
 
 common_flags := -std=c23 -Wall -Wextra -Werror -I. -I$(out)/gen -g -fno-omit-frame-pointer \
@@ -255,7 +256,7 @@ kernel_host_c := $(filter-out kernel/init/kmain.c kernel/init/demo.c kernel/init
 port_host_c := $(addprefix kernel/arch/x86_64/,ranges.c multiboot2.c pvh.c boot_info.c acpi.c virtio_console.c \
                  framebuffer.c)
 # What of the services needs no kernel.
-user_host_c := $(addprefix user/services/console/,canvas.c filter.c keys.c line.c screen.c scrollback.c) \
+user_host_c := user/sdk/virtio_ring.c $(addprefix user/services/console/,canvas.c filter.c keys.c line.c screen.c scrollback.c) \
                $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c) \
                $(addprefix user/services/ninep/,p9.c nodes.c)
 define host_archives
@@ -653,7 +654,7 @@ $(out)/kwast.iso: $(out)/kernel.elf $(out)/system.tar tools/mkiso.sh | deps-run
 
 .PHONY: run
 run: $(out)/kwast.iso | deps-run
-	$(Q)tools/run_iso.sh $<
+	$(Q)HOST='$(HOST)' tools/run_iso.sh $<
 
 # The picture in the README.
 .PHONY: picture
