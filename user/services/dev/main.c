@@ -1,10 +1,11 @@
 // dev: the devices that are no hardware, and names for those that are.
 //
-//   dev SERVER [NAME=HANDLE]...
+//   dev SERVER [NAME HANDLE]...
 //
 // serves the scheme whose server end is descriptor SERVER: a directory with null, zero, full,
-// random and urandom, and NAME for each stream HANDLE of a driver's (-1: there is none). A NAME
-// without a handle is an empty directory: one that programs see under this name is listed then.
+// random and urandom, and NAME for each stream or file HANDLE of a driver's. -1: there is none.
+// Where HANDLE is a directory, NAME is an empty one: so that what programs see under that name is
+// listed.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,29 +159,27 @@ static const struct file_system_ops operations = {
     .write = write,
 };
 
-// NAME=HANDLE, or NAME. What there is none of is left out.
-static void add_device(char *word) {
-    char *handle = strchr(word, '=');
-    struct device device = {{1, FILE_TYPE_DIRECTORY}, word, NULL, NULL, KWAST_NO_HANDLE};
-    if (handle != NULL) {
-        *handle++ = 0;
-        device.node.type = FILE_TYPE_CHARACTER_DEVICE;
-        device.driver = (kwast_handle)atoi(handle);
-        if (device.driver == KWAST_NO_HANDLE)
-            return;
-    }
-    if (device_count < DEVICES_MAX)
-        devices[device_count++] = device;
+// What a driver has; nothing, where there is no driver.
+static void add_device(const char *name, kwast_handle driver) {
+    __wasi_fdstat_t stat;
+    if (device_count == DEVICES_MAX || __wasi_fd_fdstat_get((int)driver, &stat) != 0)
+        return;
+    bool is_directory = stat.fs_filetype == __WASI_FILETYPE_DIRECTORY;
+    devices[device_count++] = (struct device){
+        .node = {1, is_directory ? FILE_TYPE_DIRECTORY : FILE_TYPE_CHARACTER_DEVICE},
+        .name = name,
+        .driver = driver,
+    };
 }
 
 int main(int argc, char **argv) {
     struct file_system fs = {&operations, &root};
-    if (argc < 2) {
-        fprintf(stderr, "usage: dev SERVER [NAME=HANDLE]...\n");
+    if (argc < 2 || argc % 2 != 0) {
+        fprintf(stderr, "usage: dev SERVER [NAME HANDLE]...\n");
         return 2;
     }
-    for (int i = 2; i < argc; i++)
-        add_device(argv[i]);
+    for (int i = 2; i < argc; i += 2)
+        add_device(argv[i], (kwast_handle)atoi(argv[i + 1]));
     u32 error = files_serve((kwast_handle)atoi(argv[1]), &fs);
     fprintf(stderr, "dev: serving: %s\n", strerror((int)error));
     return 1;

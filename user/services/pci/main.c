@@ -3,7 +3,7 @@
 //   pci SERVER MACHINE INIT
 //
 // serves the scheme whose server end is descriptor SERVER with the machine MACHINE, and tells init
-// which functions there are. MACHINE is -1 where there is none.
+// which functions there are. MACHINE and INIT are -1 where there are none.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,6 +134,8 @@ static bool serve(void *context, const struct kwast_request *request, const void
 // Init starts the drivers that match. Without an id: that was all.
 static void tell_init(kwast_handle init, u32 id) {
     struct kwast_call call = {.operation = INIT_FOUND, .words = {id}};
+    if (init == KWAST_NO_HANDLE)
+        return;
     u32 error = kwast_scheme_call(init, &call, -1);
     if (error != 0)
         fprintf(stderr, "pci: init: %s\n", strerror((int)error));
