@@ -1,14 +1,14 @@
 // Runs a program on tmpfs: with two directories there that hold what tests/system/files_test.py
 // makes on the host, as far as a program can make it.
 //
-//   mounted [--empty | --at FOLDER] PROGRAM [ARG...]
+//   mounted [--empty | --beside | --at FOLDER] PROGRAM [ARG...]
 //
 // /bin is a directory with PROGRAM.wasm and tmpfs.wasm. The program has /data and /other; `mounted`
 // ends with its exit status.
 //
-// With --empty, /data is tmpfs with nothing in it, and the program has the directories of `mounted`
-// besides. With --at there is no tmpfs: /data is FOLDER/root, /other is FOLDER/other, which
-// somebody has prepared, and the program is in FOLDER/bin.
+// With --empty the two directories have nothing in them; with --beside likewise, and the program
+// has those of `mounted` besides. With --at there is no tmpfs: /data is FOLDER/root, /other is
+// FOLDER/other, which somebody has prepared, and the program is in FOLDER/bin.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <wasi/api.h>
 
 #include "user/sdk/start.h"
 
@@ -90,48 +91,62 @@ static void prepare(int root) {
         require(symlinkat(links[i].text, root, links[i].name) == 0, links[i].name);
 }
 
-static int open_below(int directory, const char *path) {
-    int fd = openat(directory, path, O_RDONLY | O_DIRECTORY);
-    require(fd >= 0, path);
-    return fd;
+// With all rights, of which openat would leave some out.
+static kwast_handle open_directory(int root, const char *name) {
+    const __wasi_rights_t all = (1u << 28) - 1;
+    __wasi_fd_t opened;
+    errno = __wasi_path_open((__wasi_fd_t)root, 0, name, __WASI_OFLAGS_DIRECTORY,
+                             all & ~(__wasi_rights_t)__WASI_RIGHTS_FD_WRITE, all, 0, &opened);
+    require(errno == 0, name);
+    return (kwast_handle)opened;
 }
 
 // The program's directories.
 static void give_pair(struct start *start, int folder) {
-    start_directory(start, (kwast_handle)open_below(folder, "root"), "/data");
-    start_directory(start, (kwast_handle)open_below(folder, "other"), "/other");
+    start_directory(start, open_directory(folder, "root"), "/data");
+    start_directory(start, open_directory(folder, "other"), "/other");
 }
 
-static void give_directories(struct start *start, const char *option, const char *folder) {
-    static char folder_bin[200];
-    if (option == NULL) {
-        int root = (int)start_tmpfs();
-        prepare(root);
-        give_pair(start, root);
-    } else if (folder == NULL) {
-        start_directory(start, start_tmpfs(), "/data");
-        start_our_directories(start);
+static void give_tmpfs(struct start *start, bool is_empty) {
+    int root = (int)start_tmpfs();
+    if (is_empty) {
+        require(mkdirat(root, "root", 0777) == 0, "root");
+        require(mkdirat(root, "other", 0777) == 0, "other");
     } else {
-        snprintf(folder_bin, sizeof folder_bin, "%s/bin", folder);
-        bin = folder_bin;
-        give_pair(start, open_below(AT_FDCWD, folder));
+        prepare(root);
     }
+    give_pair(start, root);
+}
+
+static void give_folder(struct start *start, const char *folder) {
+    static char folder_bin[200];
+    int fd = open(folder, O_RDONLY | O_DIRECTORY);
+    require(fd >= 0, folder);
+    snprintf(folder_bin, sizeof folder_bin, "%s/bin", folder);
+    bin = folder_bin;
+    give_pair(start, fd);
 }
 
 int main(int argc, char **argv) {
     struct kwast_status status;
-    bool is_empty = argc > 2 && strcmp(argv[1], "--empty") == 0;
-    bool is_at = argc > 3 && strcmp(argv[1], "--at") == 0;
-    int first = is_at ? 3 : is_empty ? 2 : 1;
-    if (argc <= first || argv[first][0] == '-') {
-        fprintf(stderr, "usage: mounted [--empty | --at FOLDER] PROGRAM [ARG...]\n");
+    bool is_empty = argc > 1 && strcmp(argv[1], "--empty") == 0;
+    bool is_beside = argc > 1 && strcmp(argv[1], "--beside") == 0;
+    bool is_at = argc > 2 && strcmp(argv[1], "--at") == 0;
+    int first = is_at ? 3 : is_empty || is_beside ? 2 : 1;
+    if (argc <= first) {
+        fprintf(stderr, "usage: mounted [--empty | --beside | --at FOLDER] PROGRAM [ARG...]\n");
         return 2;
     }
     struct start start;
     start_init(&start, argv[first]);
     for (u32 stream = 0; stream < 3; stream++)
         start_handle(&start, stream, stream);
-    give_directories(&start, first == 1 ? NULL : argv[1], is_at ? argv[2] : NULL);
+    if (is_at)
+        give_folder(&start, argv[2]);
+    else
+        give_tmpfs(&start, is_empty || is_beside);
+    if (is_beside)
+        start_our_directories(&start);
     for (int i = first; i < argc; i++)
         start_argument(&start, argv[i]);
     kwast_handle child = run(&start);

@@ -1,6 +1,6 @@
 """A tree of files, changed at random by tests/kwast/tree.c, comes out of Kwast as it comes out of the
 same operations on the host: on tmpfs, and on host directories as `kwast run --dir` gives them.
-files9p_test.py has those behind virtio-9p.
+host_test.py has those behind virtio-9p.
 
 TREE_COUNT is how many operations there are, TREE_SEED which.
 """
@@ -70,7 +70,7 @@ def test_a_directory_of_the_host(host, machine, tmp_path):
 def test_tmpfs(host, machine, tmp_path):
     folder, printed = host
     done = kwast(machine, "--dir", f"{BUILD}/programs::/bin", "--dir", f"{folder}/begin::/begin",
-                 "--dir", f"{tmp_path}::/out", BUILD / "programs/mounted.wasm", "--empty", "tree",
+                 "--dir", f"{tmp_path}::/out", BUILD / "programs/mounted.wasm", "--beside", "tree",
                  "copy", "/begin", "/data", "run", "/data", SEED, COUNT, "copy", "/data", "/out")
     assert (done.returncode, done.stdout, done.stderr) == (0, printed, b"")
     assert_same(folder / "want", tmp_path)

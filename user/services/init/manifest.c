@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "abi/kwast/pci.h"
+#include "user/services/init/keep.h"
 
 struct words {
     char *at[WORDS_MAX];
@@ -284,6 +285,11 @@ static bool parse_cpus(struct manifest *manifest, struct service_config *service
     return true;
 }
 
+static bool parse_keeps(struct manifest *manifest, struct service_config *service,
+                        const struct words *words) {
+    return parse_small(manifest, words, KEPT_MAX, &service->keeps);
+}
+
 static bool parse_isolation(struct manifest *manifest, struct service_config *service,
                             const struct words *words) {
     static const char *const kinds[] = {"sip", "domain"};
@@ -320,7 +326,7 @@ static const struct {
     {"share", parse_share},   {"isolation", parse_isolation}, {"restart", parse_restart},
     {"start", parse_start},   {"ports", parse_ports},         {"interrupt", parse_interrupt},
     {"screen", parse_screen}, {"machine", parse_machine},     {"pci", parse_pci},
-    {"cpus", parse_cpus},
+    {"cpus", parse_cpus},     {"keeps", parse_keeps},
 };
 
 // -- Lines ----------------------------------------------------------------------------------------
