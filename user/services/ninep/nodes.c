@@ -398,8 +398,10 @@ static enum status nodes_list(struct file_system *fs, struct node *directory, u6
     return status == ERR_NOT_FOUND ? OK : status; // of a directory that has been removed
 }
 
+// What is no link any more has gone since it was looked up.
 static enum status nodes_read_link(struct file_system *fs, struct node *node, struct bytes *out) {
-    return p9_read_link(p9_of(fs), node_of(node)->fid, out);
+    enum status status = p9_read_link(p9_of(fs), node_of(node)->fid, out);
+    return status == ERR_INVALID ? ERR_NOT_FOUND : status;
 }
 
 // The new file is open from the beginning: whoever may create it may write to it.
