@@ -2,7 +2,7 @@
 // answered is on the disk, what was not is there sector by sector or not at all, and the one who
 // writes sees an error, tries again, and goes on.
 //
-//   disk             as init, with the machine at descriptor 5, and virtio_blk and pci in /boot/bin
+//   disk             as init, with the machine at descriptor 6, and virtio_blk and pci in /boot/bin
 //   disk worker      a child: /disk/0 is the disk, descriptor 4 memory to tell how far it is
 //
 // The worker knows what each sector must hold: the last value whose write was answered, or one of
@@ -21,14 +21,14 @@
 #include "base/math.h"
 #include "user/sdk/start.h"
 
-#define MACHINE      5u
+#define MACHINE      6u
 #define SHARED       4u
 #define PAGE         KWAST_PAGE_BYTES
 #define SECTORS      256u // that are written to
 #define RUN_MAX      16u  // sectors in one write
 #define SECTOR_BYTES 512u
 #define SECTOR_WORDS (SECTOR_BYTES / sizeof(u64))
-#define ROUNDS          40u
+#define ROUNDS       40u
 #define PCI_EVERY    5u // rounds after which the PCI service is killed, too
 
 // What the two tell each other.
