@@ -29,7 +29,7 @@ all: deps-build kernel hosted tools programs
 .PHONY: help
 help:
 	@echo 'make              build everything into build/'
-	@echo 'make run          boot in QEMU and be at the prompt (Ctrl-A X ends QEMU)'
+	@echo 'make run          boot in QEMU and be at the prompt (Ctrl-A X ends QEMU); DISK=FILE: with a disk'
 	@echo 'make hosted       the kernel as a Linux process, build/kwast-hosted'
 	@echo 'make iso          a bootable ISO, build/kwast.iso (BUILD=release: without assertions)'
 	@echo 'make unit         unit tests, under ASan and UBSan'
@@ -654,7 +654,7 @@ $(out)/kwast.iso: $(out)/kernel.elf $(out)/system.tar tools/mkiso.sh | deps-run
 
 .PHONY: run
 run: $(out)/kwast.iso | deps-run
-	$(Q)tools/run_iso.sh $<
+	$(Q)tools/run_iso.sh $< $(if $(DISK),-drive 'file=$(DISK),format=raw,if=virtio') $(QEMU_OPTIONS)
 
 # The picture in the README.
 .PHONY: picture

@@ -31,4 +31,4 @@ if [ -w /dev/kvm ] && { [ -d /sys/module/kvm_intel ] || [ -d /sys/module/kvm_amd
 fi
 
 exec qemu-system-x86_64 -machine q35 -accel "$accel" -cpu max -m 512 -smp "$cpus" -no-reboot -nic none \
-    -display "$display" -serial mon:stdio -cdrom "$iso" "$@"
+    -display "$display" -serial mon:stdio -cdrom "$iso" -boot d "$@"
