@@ -652,9 +652,10 @@ $(out)/kwast.iso: $(out)/kernel.elf $(out)/system.tar tools/mkiso.sh | deps-run
 	$(call say,ISO,$@)
 	$(Q)tools/mkiso.sh $(out)/kernel.elf $(out)/system.tar $@
 
+disk_options = -drive 'file=$(DISK),format=raw,if=virtio'
 .PHONY: run
 run: $(out)/kwast.iso | deps-run
-	$(Q)tools/run_iso.sh $< $(if $(DISK),-drive 'file=$(DISK),format=raw,if=virtio') $(QEMU_OPTIONS)
+	$(Q)tools/run_iso.sh $< $(if $(DISK),$(disk_options)) $(QEMU_OPTIONS)
 
 # The picture in the README.
 .PHONY: picture
