@@ -29,7 +29,8 @@ all: deps-build kernel hosted tools programs
 .PHONY: help
 help:
 	@echo 'make              build everything into build/'
-	@echo 'make run          boot in QEMU and be at the prompt (Ctrl-A X ends QEMU); DISK=FILE: with a disk'
+	@echo 'make run          boot in QEMU and be at the prompt (Ctrl-A X ends QEMU)'
+	@echo '                  HOST=DIRECTORY: with that directory as /host; DISK=FILE: as /dev/blk/0'
 	@echo 'make hosted       the kernel as a Linux process, build/kwast-hosted'
 	@echo 'make iso          a bootable ISO, build/kwast.iso (BUILD=release: without assertions)'
 	@echo 'make unit         unit tests, under ASan and UBSan'
@@ -258,7 +259,8 @@ port_host_c := $(addprefix kernel/arch/x86_64/,ranges.c multiboot2.c pvh.c boot_
                  framebuffer.c)
 # What of the services needs no kernel.
 user_host_c := user/sdk/virtio_ring.c $(addprefix user/services/console/,canvas.c filter.c keys.c line.c screen.c scrollback.c) \
-               $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c)
+               $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c) \
+               $(addprefix user/services/ninep/,p9.c nodes.c)
 define host_archives
 $(1)/libbase.a: $(patsubst %,$(1)/$(2)%.o,$(base_c)) Makefile
 	$$(archive)
@@ -291,7 +293,7 @@ $(patsubst %,$(out)/unit/obj/%.o,$(filter engine/% kernel/% tests/%,$(test_c))):
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
 
 # Engine and tool tests run on the Linux host; base and kernel tests on the fake machine.
-unit_libs = $(if $(filter user/%,$(1)),libuser.a vterm/libvterm.a libbase.a,$(if $(filter kernel/arch/%,$(1)),libport.a libfake.a libkernel.a libengine.a libbase.a,\
+unit_libs = $(if $(filter user/%,$(1)),libuser.a libfake.a vterm/libvterm.a libbase.a,$(if $(filter kernel/arch/%,$(1)),libport.a libfake.a libkernel.a libengine.a libbase.a,\
             $(if $(filter kernel/%,$(1)),libkernel.a libfake.a libengine.a libbase.a,libengine.a libfake.a libtool.a libbase.a)))
 
 # The console's emulator, under sanitizers as well.
@@ -525,8 +527,8 @@ program_files = $(addprefix $(out)/programs/,$(addsuffix .wasm,$(basename $(notd
 # The library for programs that use more than WASI. What is linked with it takes what it needs.
 sdk_flags := $(wasm_target) -std=c23 -D_GNU_SOURCE -I. -O2 -Wall -Wextra -Werror -MMD -MP
 sdk := $(out)/wasm/libsdk.a
-$(sdk): $(patsubst %.c,$(out)/wasm/%.o,$(call sources,user/sdk/*.c))
-	$(Q)rm -f $@ && llvm-ar-19 rcs $@ $^
+$(sdk): $(patsubst %.c,$(out)/wasm/%.o,$(call sources,user/sdk/*.c) base/status.c) Makefile
+	$(Q)rm -f $@ && llvm-ar-19 rcs $@ $(filter %.o,$^)
 
 $(out)/wasm/%.o: %.c | $(ready)
 	$(call say,WASM,$<)
@@ -652,10 +654,9 @@ $(out)/kwast.iso: $(out)/kernel.elf $(out)/system.tar tools/mkiso.sh | deps-run
 	$(call say,ISO,$@)
 	$(Q)tools/mkiso.sh $(out)/kernel.elf $(out)/system.tar $@
 
-disk_options = -drive 'file=$(DISK),format=raw,if=virtio'
 .PHONY: run
 run: $(out)/kwast.iso | deps-run
-	$(Q)tools/run_iso.sh $< $(if $(DISK),$(disk_options)) $(QEMU_OPTIONS)
+	$(Q)HOST='$(HOST)' DISK='$(DISK)' tools/run_iso.sh $< $(QEMU_OPTIONS)
 
 # The picture in the README.
 .PHONY: picture
