@@ -55,7 +55,7 @@ struct service {
 
 static struct manifest manifest;
 static struct service services[SERVICES_MAX];
-static struct named names[SERVICES_MAX * SCHEMES_MAX + 3];
+static struct named names[SERVICES_MAX * SCHEMES_MAX + 4];
 static u32 name_count;
 static kwast_handle own_server;
 static bool is_stopping;
@@ -83,10 +83,11 @@ static void add_name(struct named named) {
     names[name_count++] = named;
 }
 
-// The directories that the kernel gave us.
-static void add_own_directories(void) {
+// What the kernel gave us.
+static void add_own_names(void) {
     add_name((struct named){"boot", KWAST_KIND_DIRECTORY, 3, KWAST_NO_HANDLE, NULL});
     add_name((struct named){"kernel", KWAST_KIND_DIRECTORY, 4, KWAST_NO_HANDLE, NULL});
+    add_name((struct named){"processes", KWAST_KIND_PLAIN, 5, KWAST_NO_HANDLE, NULL});
 }
 
 static bool add_scheme(const char *name, enum kwast_kind kind, struct service *owner) {
@@ -205,7 +206,7 @@ static bool give_channels(struct start *start, const struct service_config *conf
     for (u32 i = 0; i < config->serves_count; i++) {
         if (!need(config, config->serves[i].name, &named))
             return false;
-        start_handle_with(start, named->server, number(numbering, named->name), KWAST_RIGHT_SERVE);
+        start_handle(start, named->server, number(numbering, named->name));
     }
     for (u32 i = 0; i < config->uses_count; i++) {
         if (!need(config, config->uses[i], &named))
@@ -596,7 +597,7 @@ int main(int argc, char **argv) {
             .pause_ns = PAUSE_FIRST_NS,
         };
     machine_find();
-    add_own_directories();
+    add_own_names();
     add_schemes();
     start_all();
     run();

@@ -372,6 +372,14 @@ static enum status allocate(struct file_system *fs, struct node *node, u64 offse
     return status;
 }
 
+static enum status stat_system(struct file_system *fs, struct file_system_stat *out) {
+    const struct budget *budget = &tmpfs_of(fs)->budget;
+    out->total_bytes = budget->limit;
+    out->free_bytes = budget->limit - budget->used;
+    memcpy(out->type, "tmpfs", sizeof "tmpfs");
+    return OK;
+}
+
 static const struct file_system_ops operations = {
     .release = release,
     .lookup = lookup,
@@ -387,6 +395,7 @@ static const struct file_system_ops operations = {
     .write = write,
     .set_size = set_size,
     .allocate = allocate,
+    .stat_system = stat_system,
 };
 
 // -- Restoring ------------------------------------------------------------------------------------
