@@ -68,7 +68,9 @@ struct scheme {
     struct list closed;    // channels without a holder that the server has not been told of
     struct call_slot *free;
     struct serving *last; // that was received for, as a guess; or NULL
-    u32 cancelled_count;  // slots in all servings' `cancelled`
+    struct thread
+        *worker;         // that came to receive last: a call that finds nobody lends to it; or NULL
+    u32 cancelled_count; // slots in all servings' `cancelled`
     u32 chunk_count;
     struct slot_chunk *chunks[CHUNKS_MAX];
     char name[SCHEME_NAME_MAX + 1];

@@ -326,6 +326,14 @@ static enum status serve_stat(struct job *job) {
     return status == OK ? put_data(job, &stat, sizeof stat) : status;
 }
 
+static enum status serve_stat_system(struct job *job) {
+    struct file_system_stat stat = {0};
+    if (job->fs->ops->stat_system == NULL)
+        return ERR_UNSUPPORTED;
+    enum status status = job->fs->ops->stat_system(job->fs, &stat);
+    return status == OK ? put_data(job, &stat, sizeof stat) : status;
+}
+
 static enum status serve_set_times(struct job *job) {
     const u64 *words = job->request->words;
     struct node *subject;
@@ -545,6 +553,8 @@ static enum status take_other_path(struct job *job) {
 
 static enum status serve(struct job *job) {
     u32 op = job->request->operation - KWAST_FILE_OPERATION;
+    if (job->request->operation == FILE_SYSTEM_STAT)
+        return serve_stat_system(job);
     if (op >= FILE_OP_COUNT || operations[op] == NULL)
         return ERR_UNSUPPORTED;
     if (job->node == NULL)
