@@ -1,9 +1,6 @@
 """Files, misused: on the host's directories and on tmpfs it comes to the same."""
 
-from conftest import Place
-
-MIB = 1 << 20
-TMPFS_BYTES = 64 * MIB  # as tests/kwast/mounted.c has it
+from conftest import TMPFS_BYTES, Place
 
 
 def lines(place, *args):
