@@ -658,10 +658,10 @@ $(out)/kwast.iso: $(out)/kernel.elf $(out)/system.tar tools/mkiso.sh | deps-run
 run: $(out)/kwast.iso | deps-run
 	$(Q)HOST='$(HOST)' DISK='$(DISK)' tools/run_iso.sh $< $(QEMU_OPTIONS)
 
-# The picture in the README.
+# The pictures in the README and the docs.
 .PHONY: picture
 picture: $(out)/kwast.iso
-	$(Q)tools/screenshot.py docs/pictures/boot.png
+	$(Q)tools/screenshot.py docs/pictures
 
 # -- Hygiene -------------------------------------------------------------------------------------------
 
