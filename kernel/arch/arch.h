@@ -273,6 +273,12 @@ void arch_context_init(struct arch_context *context, struct arch_aspace *as, u64
 // `passed`.
 void *arch_context_switch(struct arch_context *from, struct arch_context *to, void *passed);
 
+// The same where both contexts are in one address space, and setting the segment base takes no call
+// (arch_segment_is_quick).
+static inline void *arch_context_switch_near(struct arch_context *from, struct arch_context *to,
+                                             void *passed);
+static inline bool arch_segment_is_quick(void); // fixed
+
 // Sets the segment base of the running thread, whose context that is.
 void arch_segment_base_set(struct arch_context *running, u64 base);
 
@@ -379,6 +385,17 @@ void upcall_log(const char *text); // one line of the kernel log, without newlin
 
 #ifdef ARCH_INLINE_HEADER
 #include ARCH_INLINE_HEADER
+#endif
+
+#ifndef ARCH_HAS_SWITCH_NEAR
+static inline void *arch_context_switch_near(struct arch_context *from, struct arch_context *to,
+                                             void *passed) {
+    return arch_context_switch(from, to, passed);
+}
+
+static inline bool arch_segment_is_quick(void) {
+    return true;
+}
 #endif
 
 #ifndef ARCH_HAS_COPY_WORDS

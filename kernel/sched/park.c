@@ -70,16 +70,6 @@ static enum status sleep(struct thread *thread) {
     return awake(thread);
 }
 
-static inline u64 slice_left(const struct thread *thread) {
-    return thread_has_slice(thread) ? thread->slice_end_ticks - thread->used_ticks : 0;
-}
-
-static inline void swap_slices(struct thread *a, struct thread *b) {
-    u64 left = slice_left(a);
-    a->slice_end_ticks = a->used_ticks + slice_left(b);
-    b->slice_end_ticks = b->used_ticks + left;
-}
-
 // A claimed thread that was on another CPU last comes to this one; false: it has not left that yet.
 static bool fetch(struct cpu *cpu, struct thread *thread) {
     struct cpu *other = __atomic_load_n(&thread->cpu, __ATOMIC_RELAXED);
@@ -117,7 +107,7 @@ static inline enum status hand_over(struct thread *from, struct thread *to) {
     }
     ASSERT(to->state == THREAD_BLOCKED);
     to->state = THREAD_RUNNING;
-    swap_slices(from, to);
+    threads_swap_slices(from, to);
     switch_to_locked(cpu, from, to); // lets go of the lock
     return awake(from);
 }

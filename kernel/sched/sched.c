@@ -57,8 +57,6 @@ static struct {
     // Atomic, a bit for each CPU:
     u32 online; // has been initialised
     u32 idle;   // has nothing to do, and nobody has told it yet that there is something
-
-    bool are_several; // atomic: CPUs
 } sched;
 
 // Whose queue the thread is in, or will be when it wakes. Stable while it is blocked or running.
@@ -68,6 +66,18 @@ static struct cpu *cpu_of(const struct thread *thread) {
 
 static bool is_idle(const struct cpu *cpu, const struct thread *thread) {
     return thread == &cpu->idle;
+}
+
+void sched_expect_company(void) {
+    ASSERT(arch_cpu_id() == 0);
+    __atomic_store_n(&cpu_at(0)->has_company, true, __ATOMIC_RELAXED);
+}
+
+void sched_set_traced(bool is_traced) {
+    u32 online = __atomic_load_n(&sched.online, __ATOMIC_RELAXED);
+    for (; online != 0; online &= online - 1)
+        __atomic_store_n(&cpu_at((u32)__builtin_ctz(online))->is_traced, is_traced,
+                         __ATOMIC_RELAXED);
 }
 
 void sched_init(void) {
@@ -86,7 +96,11 @@ void sched_init(void) {
         .charged_ticks = now_ticks,
         .timer_ns = UINT64_MAX,
         .timer_ticks = UINT64_MAX,
+        .is_traced = trace_wanted(),
+        .is_slow = !arch_segment_is_quick(),
+        .has_company = id != 0,
     };
+    ASSERT(id == 0 || cpu_at(0)->has_company);
     runq_init(&cpu->runq);
     sleepers_init(&cpu->sleepers);
     cpu->idle = (struct thread){
@@ -104,24 +118,28 @@ void sched_init(void) {
     arch_current_set(&cpu->idle);
     // Pairs with the loads in take_over, balance and sched_check.
     __atomic_fetch_or(&sched.online, 1u << id, __ATOMIC_RELEASE);
-    // Before the CPU says that it idles: who does not see this has nobody to offer work to.
-    if (id != 0)
-        __atomic_store_n(&sched.are_several, true, __ATOMIC_RELAXED);
 }
 
 // -- Time ---------------------------------------------------------------------------------------
 
 static void add_relaxed(u64 *counter, u64 amount) {
     // Only the CPU itself writes; others look.
-    __atomic_store_n(counter, *counter + amount, __ATOMIC_RELAXED);
+    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + amount,
+                     __ATOMIC_RELAXED);
+}
+
+// What the running thread has used up to `now` since it was charged last, not yet of its slice.
+static inline u64 charge_up_to(struct cpu *cpu, struct thread *thread, u64 now) {
+    u64 used = now - cpu->charged_ticks;
+    __atomic_store_n(&cpu->charged_ticks, now, __ATOMIC_RELAXED);
+    add_relaxed(&thread->used_ticks, used);
+    return used;
 }
 
 // Charges the running thread for its time up to now, which it returns. Interrupts off.
 static inline u64 charge(struct cpu *cpu, struct thread *thread) {
     u64 now = arch_ticks();
-    u64 used = now - cpu->charged_ticks;
-    __atomic_store_n(&cpu->charged_ticks, now, __ATOMIC_RELAXED);
-    __atomic_store_n(&thread->used_ticks, thread->used_ticks + used, __ATOMIC_RELAXED);
+    thread->slice_ticks -= (i64)charge_up_to(cpu, thread, now);
     return now;
 }
 
@@ -173,7 +191,8 @@ static void timer_for_slice(struct cpu *cpu, u64 now, u64 end) {
 
 // Sees to it that the timer rings when the slice of the thread, which runs from `now` on, is over.
 static inline void watch_slice(struct cpu *cpu, const struct thread *thread, u64 now) {
-    u64 end = now + (thread->slice_end_ticks - thread->used_ticks);
+    ASSERT(thread_has_slice(thread));
+    u64 end = now + (u64)thread->slice_ticks;
     if (__builtin_expect(end < cpu->timer_ticks, 0))
         timer_for_slice(cpu, now, end);
 }
@@ -265,7 +284,7 @@ static void balance(struct cpu *cpu) {
 // Whether the running thread has used up its slice, or almost: the clock and the ticks differ a
 // little, and what is left is not worth an interrupt.
 static bool slice_is_over(const struct thread *thread) {
-    return thread->slice_end_ticks < thread->used_ticks + thread->share->turn_ticks / 128;
+    return thread->slice_ticks < (i64)(thread->share->turn_ticks / 128);
 }
 
 // The running thread has used up its slice: another turn, or somebody else's.
@@ -276,7 +295,7 @@ static void end_slice(struct cpu *cpu) {
 #ifndef NDEBUG
     runq_check_locked(&cpu->runq, cpu);
 #endif
-    thread->slice_end_ticks = thread->used_ticks;
+    thread->slice_ticks = 0;
     if (runq_has_rival_locked(&cpu->runq, thread->priority))
         request_switch(cpu);
     else
@@ -343,7 +362,7 @@ static struct thread *choose_without_locked(struct cpu *cpu, struct thread *from
 
 // The running thread is ready as well as another that comes before it: somebody may take it.
 static inline void offer_left(const struct cpu *cpu, const struct thread *from) {
-    if (__builtin_expect(__atomic_load_n(&sched.are_several, __ATOMIC_RELAXED), 0))
+    if (__builtin_expect(__atomic_load_n(&cpu->has_company, __ATOMIC_RELAXED), 0))
         offer(from->affinity & ~(1u << cpu->id));
 }
 
@@ -375,7 +394,10 @@ void sched_switch(void) {
 
 void sched_enter(void) {
     ASSERT(!arch_irq_enabled());
-    finish_switch(cpu_this());
+    struct cpu *cpu = cpu_this();
+    // What was passed is not known here. With company the lock is always held; without, whoever
+    // has taken it is who left.
+    finish_switch(spin_is_taken(&cpu->runq.lock) ? switch_pass(cpu) : NULL);
 }
 
 bool sched_wants_switch(void) {
@@ -407,23 +429,39 @@ void preempt_enable(void) {
     arch_irq_restore(irq);
 }
 
-void thread_yield(void) {
-    ASSERT(arch_irq_enabled());
-    arch_irq_disable();
-    struct thread *from = thread_current();
-    struct cpu *cpu = cpu_of(from);
+[[gnu::noinline]] static void yield_slow(struct cpu *cpu, struct thread *from) {
     u64 now = charge(cpu, from);
     spin_lock_masked(&cpu->runq.lock);
     __atomic_store_n(&cpu->reschedule, false, __ATOMIC_RELAXED);
     struct thread *to = runq_rotate_locked(&cpu->runq, from);
     watch_slice(cpu, to, now);
-    if (__builtin_expect(to == from, 0)) {
+    if (to == from) {
         spin_unlock_masked(&cpu->runq.lock);
     } else {
         offer_left(cpu, from);
         switch_to_locked(cpu, from, to);
     }
+}
+
+u32 thread_yield(void) {
+    ASSERT(arch_irq_enabled());
+    arch_irq_disable();
+    struct thread *from = thread_current();
+    struct cpu *cpu = cpu_of(from);
+    // On one CPU threads that yield to each other are all that is ready, mostly.
+    if (__builtin_expect(__atomic_load_n(&cpu->attention, __ATOMIC_RELAXED) == 0 &&
+                             runq_is_ring(&cpu->runq, from),
+                         1)) {
+        u64 now = arch_ticks();
+        charge_up_to(cpu, from, now); // its next slice is a new one
+        struct thread *to = runq_rotate_ring(&cpu->runq, from);
+        watch_slice(cpu, to, now);
+        switch_quick(cpu, from, to, false);
+    } else {
+        yield_slow(cpu, from);
+    }
     arch_irq_enable();
+    return thread_killed();
 }
 
 // -- Waking --------------------------------------------------------------------------------------

@@ -82,7 +82,22 @@ ARCH_INLINE u64 arch_ticks(void) {
 
 // The stack of a thread that does not run holds where it goes on, and rbp. Everything else the
 // compiler keeps where it needs it. It leaves by a jump: the return predictor knows nothing of the
-// other stack. There is no other definition of this one.
+// other stack. What is passed is in rax. Neither of the two has another definition.
+#define ARCH_CONTEXT_SWITCH(from, to, passed)                                                      \
+    __asm__ volatile("pushq %%rbp\n\t"                                                             \
+                     "pushq $1f\n\t"                                                               \
+                     "movq %%rsp, (%[from_sp])\n\t"                                                \
+                     "movq (%[to_sp]), %%rsp\n\t"                                                  \
+                     "popq %%rcx\n\t"                                                              \
+                     "jmpq *%%rcx\n"                                                               \
+                     "1:\tpopq %%rbp"                                                              \
+                     : [from_sp] "+D"(from), [to_sp] "+S"(to), "+a"(passed)                        \
+                     :                                                                             \
+                     : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",  \
+                       "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",     \
+                       "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "memory",     \
+                       "cc")
+
 ARCH_INLINE void *arch_context_switch(struct arch_context *from, struct arch_context *to,
                                       void *passed) {
     if (__builtin_expect(from->segment_base != to->segment_base, 1)) {
@@ -93,19 +108,19 @@ ARCH_INLINE void *arch_context_switch(struct arch_context *from, struct arch_con
     }
     if (__builtin_expect(from->aspace != to->aspace, 0))
         arch_aspace_enter(to->aspace);
-    __asm__ volatile("pushq %%rbp\n\t"
-                     "pushq $1f\n\t"
-                     "movq %%rsp, (%%rdi)\n\t"
-                     "movq (%%rsi), %%rsp\n\t"
-                     "popq %%rcx\n\t"
-                     "jmpq *%%rcx\n"
-                     "1:\tpopq %%rbp"
-                     : "+D"(from), "+S"(to), "+a"(passed)
-                     :
-                     : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-                       "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
-                       "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "memory",
-                       "cc");
+    ARCH_CONTEXT_SWITCH(from, to, passed);
+    return passed;
+}
+
+#define ARCH_HAS_SWITCH_NEAR 1
+static inline bool arch_segment_is_quick(void) {
+    return arch_has_fsgsbase;
+}
+
+static inline __attribute__((always_inline)) void *
+arch_context_switch_near(struct arch_context *from, struct arch_context *to, void *passed) {
+    __asm__ volatile("wrgsbase %0" : : "r"(to->segment_base) : "memory");
+    ARCH_CONTEXT_SWITCH(from, to, passed);
     return passed;
 }
 

@@ -75,7 +75,20 @@ void *arch_context_switch_aspace(struct arch_context *from, struct arch_context 
 
 // The stack of a thread that does not run holds where it goes on, and rbp. Everything else the
 // compiler keeps where it needs it. It leaves by a jump: the return predictor knows nothing of the
-// other stack. There is no other definition of this one.
+// other stack. What is passed is in rax. Neither of the two has another definition.
+#define ARCH_CONTEXT_SWITCH(from, to, passed)                                                      \
+    __asm__ volatile("pushq %%rbp\n\t"                                                             \
+                     "pushq $1f\n\t"                                                               \
+                     "movq %%rsp, (%[from_sp])\n\t"                                                \
+                     "movq (%[to_sp]), %%rsp\n\t"                                                  \
+                     "popq %%rcx\n\t"                                                              \
+                     "jmpq *%%rcx\n"                                                               \
+                     "1:\tpopq %%rbp"                                                              \
+                     : [from_sp] "+D"(from), [to_sp] "+S"(to), "+a"(passed)                        \
+                     :                                                                             \
+                     : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",  \
+                       "memory", "cc")
+
 ARCH_INLINE void *arch_context_switch(struct arch_context *from, struct arch_context *to,
                                       void *passed) {
     if (__builtin_expect(from->segment_base != to->segment_base, 1)) {
@@ -86,17 +99,19 @@ ARCH_INLINE void *arch_context_switch(struct arch_context *from, struct arch_con
     }
     if (__builtin_expect(from->aspace != to->aspace, 0))
         return arch_context_switch_aspace(from, to, passed);
-    __asm__ volatile("pushq %%rbp\n\t"
-                     "pushq $1f\n\t"
-                     "movq %%rsp, (%%rdi)\n\t"
-                     "movq (%%rsi), %%rsp\n\t"
-                     "popq %%rcx\n\t"
-                     "jmpq *%%rcx\n"
-                     "1:\tpopq %%rbp"
-                     : "+D"(from), "+S"(to), "+a"(passed)
-                     :
-                     : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-                       "memory", "cc");
+    ARCH_CONTEXT_SWITCH(from, to, passed);
+    return passed;
+}
+
+#define ARCH_HAS_SWITCH_NEAR 1
+static inline bool arch_segment_is_quick(void) {
+    return arch_has_fsgsbase;
+}
+
+static inline __attribute__((always_inline)) void *
+arch_context_switch_near(struct arch_context *from, struct arch_context *to, void *passed) {
+    __asm__ volatile("wrfsbase %0" : : "r"(to->segment_base) : "memory");
+    ARCH_CONTEXT_SWITCH(from, to, passed);
     return passed;
 }
 
