@@ -73,7 +73,7 @@ tool_c         := $(call sources,tools/*.c)
 tool_lib_c     := $(call sources,tools/lib/*.c)
 # The runner that tools, tests and the kernel share.
 spec_runner_c  := $(call sources,tests/spec/runner*.c) tests/spec/spectest.c
-test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c kernel/arch/*/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c)
+test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c kernel/arch/*/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c user/*/*/*_test.c)
 fake_c         := $(wildcard tests/fake_*.c)
 
 common_flags := -std=c23 -Wall -Wextra -Werror -I. -I$(out)/gen -g -fno-omit-frame-pointer \
@@ -254,6 +254,9 @@ kernel_host_c := $(filter-out kernel/init/kmain.c kernel/init/demo.c kernel/init
 # What of the port reads firmware's and loaders' data.
 port_host_c := $(addprefix kernel/arch/x86_64/,ranges.c multiboot2.c pvh.c boot_info.c acpi.c virtio_console.c \
                  framebuffer.c)
+# What of the services needs no kernel.
+user_host_c := $(addprefix user/services/console/,canvas.c filter.c keys.c line.c screen.c scrollback.c) \
+               $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c)
 define host_archives
 $(1)/libbase.a: $(patsubst %,$(1)/$(2)%.o,$(base_c)) Makefile
 	$$(archive)
@@ -262,6 +265,8 @@ $(1)/libengine.a: $(patsubst %,$(1)/$(2)%.o,$(engine_c) $(engine_s)) Makefile
 $(1)/libkernel.a: $(patsubst %,$(1)/$(2)%.o,$(kernel_host_c)) Makefile
 	$$(archive)
 $(1)/libport.a: $(patsubst %,$(1)/$(2)%.o,$(port_host_c)) $(1)/gen/font.c.o Makefile
+	$$(archive)
+$(1)/libuser.a: $(patsubst %,$(1)/$(2)%.o,$(user_host_c)) $(1)/gen/console_font.c.o Makefile
 	$$(archive)
 $(1)/libfake.a: $(patsubst %,$(1)/$(2)%.o,$(fake_c)) Makefile
 	$$(archive)
@@ -284,10 +289,21 @@ $(patsubst %,$(out)/unit/obj/%.o,$(filter engine/% kernel/% tests/%,$(test_c))):
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
 
 # Engine and tool tests run on the Linux host; base and kernel tests on the fake machine.
-unit_libs = $(if $(filter kernel/arch/%,$(1)),libport.a libfake.a libkernel.a libengine.a libbase.a,\
-            $(if $(filter kernel/%,$(1)),libkernel.a libfake.a libengine.a libbase.a,libengine.a libfake.a libtool.a libbase.a))
+unit_libs = $(if $(filter user/%,$(1)),libuser.a vterm/libvterm.a libbase.a,$(if $(filter kernel/arch/%,$(1)),libport.a libfake.a libkernel.a libengine.a libbase.a,\
+            $(if $(filter kernel/%,$(1)),libkernel.a libfake.a libengine.a libbase.a,libengine.a libfake.a libtool.a libbase.a)))
 
-$(out)/unit/%_test: $(out)/unit/obj/%_test.c.o $(foreach l,base engine kernel fake port tool,$(out)/unit/lib$(l).a)
+# The console's emulator, under sanitizers as well.
+$(out)/unit/vterm/libvterm.a: user/ports/libvterm/build.sh tools/fetch-source.sh tools/own_apt.sh | $(ready)
+	$(call say,PORT,$@)
+	@mkdir -p $(@D)
+	$(Q)user/ports/libvterm/build.sh $@ -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+$(out)/unit/obj/user/services/console/screen.c.o $(out)/unit/obj/user/services/console/screen_test.c.o: \
+    private unit_flags += -I$(out)/unit/vterm/include
+$(out)/unit/obj/user/services/console/screen.c.o $(out)/unit/obj/user/services/console/screen_test.c.o: \
+    $(out)/unit/vterm/libvterm.a
+
+$(out)/unit/%_test: $(out)/unit/obj/%_test.c.o $(foreach l,base engine kernel fake port tool user,$(out)/unit/lib$(l).a) \
+    $(out)/unit/vterm/libvterm.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -fsanitize=address,undefined $< -Wl,--start-group \
@@ -302,7 +318,7 @@ unit: $(unit_programs)
 SMP_ROUNDS ?= 300
 SMP_SEED   ?= 1
 tsan_flags := $(common_flags) -D_GNU_SOURCE -O1 -fsanitize=thread
-tsan_c     := tests/smp/machine.c tests/smp/crew.c $(base_c) kernel/proc/memory_wait.c \
+tsan_c     := tests/smp/machine.c tests/smp/crew.c tests/fake_devices.c $(base_c) kernel/proc/memory_wait.c \
               $(call sources,kernel/sync/*.c kernel/mm/*.c kernel/sched/*.c kernel/ipc/*.c)
 smp_tests  := $(patsubst tests/smp/%.c,$(out)/smp/%,$(filter-out tests/smp/machine.c tests/smp/crew.c,$(call sources,tests/smp/*.c)))
 
@@ -515,6 +531,28 @@ $(out)/wasm/%.o: %.c | $(ready)
 	@mkdir -p $(@D)
 	$(Q)clang-19 $(sdk_flags) -c $< -o $@
 
+# The console's glyphs, converted like the kernel's, from the format that has more of them; and its
+# emulator of a terminal.
+screen_font := /usr/share/fonts/X11/misc/spleen-8x16.pcf.gz
+$(out)/gen/console_font.c: tools/font2c.py tools/psf2c.py | $(ready)
+	$(call say,FONT,$@)
+	@mkdir -p $(@D)
+	$(Q)python3 tools/font2c.py $(screen_font) $(console_font) $@
+
+$(out)/wasm/gen/%.o: $(out)/gen/%.c
+	@mkdir -p $(@D)
+	$(Q)clang-19 $(sdk_flags) -c $< -o $@
+
+libvterm := $(out)/ports/libvterm/libvterm.a
+$(libvterm): user/ports/libvterm/build.sh tools/fetch-source.sh tools/own_apt.sh | $(ready)
+	$(call say,PORT,$@)
+	@mkdir -p $(@D)
+	$(Q)user/ports/libvterm/build.sh $@
+
+$(out)/wasm/user/services/console/screen.o: private sdk_flags += -I$(out)/ports/libvterm/include
+$(out)/wasm/user/services/console/screen.o: $(libvterm)
+$(out)/programs/console.wasm: $(out)/wasm/gen/console_font.o $(libvterm)
+
 # Services are folders, and so are larger programs.
 folders := $(patsubst %/,%,$(wildcard user/services/*/ user/programs/*/))
 folder_files := $(addprefix $(out)/programs/,$(addsuffix .wasm,$(notdir $(folders))))
@@ -523,7 +561,7 @@ services: $(folder_files)
 programs test-programs: $(folder_files)
 
 define folder_rule
-$(out)/programs/$(notdir $(1)).wasm: $(patsubst %.c,$(out)/wasm/%.o,$(wildcard $(1)/*.c)) $(sdk)
+$(out)/programs/$(notdir $(1)).wasm: $(patsubst %.c,$(out)/wasm/%.o,$(call sources,$(1)/*.c)) $(sdk)
 	$$(call say,LINK,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)clang-19 $(wasm_link) $$^ -o $$@
@@ -601,7 +639,7 @@ $(out)/programs/busybox.wasm: user/ports/busybox/build.sh user/ports/busybox/con
 .PHONY: system
 system: $(out)/system.tar
 
-$(out)/system.tar: $(system_programs) $(wildcard user/etc/*) tools/make_system.sh
+$(out)/system.tar: $(system_programs) $(wildcard user/etc/* user/etc/*/*) tools/make_system.sh
 	$(call say,TAR,$@)
 	$(Q)tools/make_system.sh $(out)/system $@ $(system_programs)
 

@@ -19,11 +19,12 @@ import kernel as kernel_family
 import machines as machine_family
 import run as run_family
 import start as start_family
+import system as system_family
 from common import ROOT, Context, Unavailable
 from environment import describe
 from table import print_table
 
-FAMILIES = [compile_family, run_family, start_family, kernel_family, machine_family]
+FAMILIES = [compile_family, run_family, start_family, kernel_family, machine_family, system_family]
 PEERS = ["native", "wasm2c", "liftoff", "turbofan", "node", "none"]
 
 

@@ -1,5 +1,4 @@
-// Packs what a run needs: boot/run, the program, and a copy of each preopened directory, unless the
-// machine is to reach the directories themselves.
+// Packs what a run needs: boot/run and the program.
 //
 // The archive has no name in any file system, so it cannot be left behind.
 
@@ -51,10 +50,6 @@ static void program_path(const char *program, char *out, usize size) {
         snprintf(out, size, "bin/program.wasm");
 }
 
-bool has_real_directories(const struct run_options *options) {
-    return options->machine == MACHINE_HOSTED;
-}
-
 static void add_run(struct tar *tar, const struct run_options *options, const char *path) {
     char *text = NULL;
     size_t len = 0;
@@ -67,13 +62,8 @@ static void add_run(struct tar *tar, const struct run_options *options, const ch
         add(&records, "arg=%s", options->args[i]);
     for (u32 i = 0; i < options->env_count; i++)
         add(&records, "env=%s", options->env[i]);
-    for (u32 i = 0; i < options->directory_count; i++) {
-        const char *guest = options->directories[i].guest;
-        if (has_real_directories(options))
-            add(&records, "root=%s=%u", guest, i);
-        else
-            add(&records, "preopen=%s=dir/%u", guest, i);
-    }
+    for (u32 i = 0; i < options->directory_count; i++)
+        add(&records, "root=%s=%u", options->directories[i].guest, i);
     if (options->kernel_files != NULL)
         add(&records, "kernel=%s", options->kernel_files);
     if (options->cpu_share != 0)
@@ -106,12 +96,6 @@ int boot_archive_create(const struct run_options *options, u64 *bytes) {
     tar_init(&tar, fd, ARCHIVE_BYTES_MAX);
     add_run(&tar, options, path);
     tar_add_file(&tar, path, options->program);
-    u32 copies = has_real_directories(options) ? 0 : options->directory_count;
-    for (u32 i = 0; i < copies; i++) {
-        char name[32];
-        snprintf(name, sizeof(name), "dir/%u", i);
-        tar_add_tree(&tar, name, options->directories[i].host);
-    }
     if (!tar_finish(&tar)) {
         report_error(tar.what, "%s", tar.why);
         close(fd);

@@ -26,6 +26,7 @@ grub-efi-amd64-bin|the ISO for UEFI machines
 grub-common|making the ISO
 xorriso|making the ISO
 mtools|making the ISO
+dpkg-dev|unpacking the Debian sources of the utilities
 '
 packages_test='
 libclang-rt-19-dev|sanitizers for the unit tests
@@ -38,7 +39,6 @@ ovmf|UEFI firmware
 spin|the model of calls between processes
 gdb|whether it finds compiled functions
 tcl|the one-file source of SQLite
-dpkg-dev|unpacking Debian source packages
 clang-format-19|the format check
 clang-tidy-19|the lint
 '

@@ -11,7 +11,7 @@ out=$2
 shift 2
 rm -rf "$folder"
 mkdir -p "$folder/bin" "$folder/etc"
-cp user/etc/* "$folder/etc"
+cp -r user/etc/* "$folder/etc"
 for module; do
     [ -s "$module" ] || continue
     cp "$module" "$folder/bin"

@@ -322,6 +322,13 @@ static void outlet_serve(struct session *session, struct outlet *outlet) {
     session_end(session, EXIT_ERROR);
 }
 
+// Writes what standard output takes without waiting.
+static void stdout_write_some(struct session *session) {
+    while (outlet_pending(&session->out) != 0 && outlet_flush(&session->out) == 0 &&
+           poll(&(struct pollfd){.fd = STDOUT_FILENO, .events = POLLOUT}, 1, 0) > 0)
+        continue;
+}
+
 // The machine is gone and has not said what became of the program.
 static void handle_sudden_end(struct session *session) {
     machine_wait(&session->machine, MACHINE_END_MS);
@@ -332,6 +339,7 @@ static void handle_sudden_end(struct session *session) {
     while (tail_receive(session, session->machine.errors, &session->errors) &&
            poll(&(struct pollfd){.fd = session->machine.errors, .events = POLLIN}, 1, 0) > 0)
         continue;
+    stdout_write_some(session);
     while (outlet_pending(&session->err) != 0 && outlet_flush(&session->err) == 0)
         continue;
     if (!verbose) {
@@ -382,9 +390,7 @@ static int time_left_ms(const struct session *session) {
 
 static void handle_timeout(struct session *session) {
     machine_end(&session->machine);
-    while (outlet_pending(&session->out) != 0 && outlet_flush(&session->out) == 0 &&
-           poll(&(struct pollfd){.fd = STDOUT_FILENO, .events = POLLOUT}, 1, 0) > 0)
-        continue;
+    stdout_write_some(session);
     report_error(session->options->program, "did not end within %.9g s",
                  (double)session->options->timeout_ns / 1e9);
     session_end(session, EXIT_TIMED_OUT);
@@ -463,7 +469,7 @@ static u64 ram_for(u64 memory_bytes, u64 archive_bytes) {
 static bool directories_open(struct session *session) {
     const struct run_options *options = session->options;
     file_server_init(&session->files);
-    for (u32 i = 0; has_real_directories(options) && i < options->directory_count; i++) {
+    for (u32 i = 0; i < options->directory_count; i++) {
         const char *host = options->directories[i].host;
         int error = file_server_add_root(&session->files, host);
         if (error != 0) {

@@ -333,6 +333,7 @@ static const char *interrupt_text(u64 which) {
         [TRACE_TIMER] = "interrupt: timer",
         [TRACE_LINK] = "interrupt: link",
         [TRACE_CONSOLE] = "interrupt: console",
+        [TRACE_DEVICE] = "interrupt: device",
     };
     return which < COUNT_OF(names) ? names[which] : "interrupt";
 }

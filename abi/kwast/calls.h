@@ -26,14 +26,16 @@
 
 // Rights of handles that are no files; those of files are WASI's, below bit 32.
 enum kwast_right : u64 {
-    KWAST_RIGHT_SERVE = 1ull << 32,  // receive and reply; make channels
-    KWAST_RIGHT_CALL = 1ull << 33,   // scheme_call on a channel
-    KWAST_RIGHT_SIGNAL = 1ull << 34, // notification_signal
-    KWAST_RIGHT_WAIT = 1ull << 35,   // notification_take; process_wait, process_status
-    KWAST_RIGHT_KILL = 1ull << 36,   // process_kill
-    KWAST_RIGHT_JOIN = 1ull << 37,   // letting a child into the process's domain
-    KWAST_RIGHT_MAP = 1ull << 38,    // memory_map, for reading with WASI's fd_read, too, and for
-                                     // writing with fd_write
+    KWAST_RIGHT_SERVE = 1ull << 32,   // receive and reply; make channels
+    KWAST_RIGHT_CALL = 1ull << 33,    // scheme_call on a channel
+    KWAST_RIGHT_SIGNAL = 1ull << 34,  // notification_signal
+    KWAST_RIGHT_WAIT = 1ull << 35,    // notification_take; process_wait, process_status
+    KWAST_RIGHT_KILL = 1ull << 36,    // process_kill
+    KWAST_RIGHT_JOIN = 1ull << 37,    // letting a child into the process's domain
+    KWAST_RIGHT_MAP = 1ull << 38,     // memory_map, for reading with WASI's fd_read, too, and for
+                                      // writing with fd_write
+    KWAST_RIGHT_DEVICES = 1ull << 39, // ranges, ports and interrupts of a machine
+    KWAST_RIGHT_DMA = 1ull << 40,     // memory that devices reach; saying that they do not
 };
 
 // -- Handles
@@ -78,6 +80,9 @@ enum kwast_kind : u32 {
 //   handle that the server keeps: nothing at first. When the server closes it, or dies, the channel
 //   is readable, writable and hung up. (*ready stays when the channel is closed: KWAST_CLOSED says
 //   that it is.)
+// scheme_root_ready(server: i32, ready: *u32)
+//   The same for the root, in the hands of whoever has it: always ready until the first server asks
+//   for this, and then hung up between a server's end and the next one's call.
 // ready_set(ready: i32, events: i32, available: i64)
 //   What the channel is from now on: KWAST_READABLE, with so many bytes, KWAST_WRITABLE,
 //   KWAST_HANGUP. To be said whenever it changes, before the reply to the request that changed it:
@@ -263,12 +268,15 @@ struct kwast_spawn {
     u32 reason;       // where a refused module's reason goes, as text with a zero byte
     u32 reason_len;
     u32 join; // of KWAST_ISOLATION_JOIN: a handle of a process, with KWAST_RIGHT_JOIN
+    u32 cpus; // a bit for each CPU that it may run on; 0: those of the parent
+    u32 padding;
 };
 
 // process_spawn(spawn: *struct kwast_spawn, out: *u32)
 //   Makes and starts a process. ENOEXEC: the module was refused, or cannot be linked; the reason
-//   says why. No limit may exceed the parent's (ENOTCAPABLE). ENOENT: the process to join has
-//   ended. The handle has all rights of its kind.
+//   says why. No limit may exceed the parent's, nor may the child run where the parent may not
+//   (ENOTCAPABLE); of the CPUs that it may run on the machine must have one (EINVAL). ENOENT: the
+//   process to join has ended. The handle has all rights of its kind.
 
 enum kwast_outcome : u32 { KWAST_RUNNING, KWAST_EXITED, KWAST_TRAPPED, KWAST_KILLED };
 
@@ -287,3 +295,103 @@ struct kwast_status {
 //   As it is now.
 // process_kill(process: i32)
 //   Asks it to end. That it has ended, process_wait tells.
+
+// -- Devices
+// --------------------------------------------------------------------------------- What drivers
+// have. A machine with devices gives its first process a handle `machine`, from which all others
+// come; the machine `hosted` gives none. A physical range, a port and an interrupt line have one
+// holder at a time: as long as a handle or a mapping refers to them, nobody gets them a second time
+// (EBUSY). What the kernel itself needs, and memory that is RAM, nobody gets at all (EACCES).
+//
+// A device that masters the bus can write any memory, unless something confines it: who holds
+// KWAST_RIGHT_DMA, or a device that can do so, is trusted (docs/CAVEATS.md).
+
+enum kwast_pixels : u32 {
+    KWAST_PIXELS_NONE, // there is no screen
+    KWAST_PIXELS_RGB,  // direct colour
+};
+
+// Bits of a pixel that are one colour, and where they begin.
+struct kwast_channel {
+    u8 position;
+    u8 bits;
+};
+
+#define KWAST_OWN_FUNCTIONS 4u
+
+// What a machine has that no device tells.
+struct kwast_machine {
+    // The screen: pixel (x, y) is at screen_address + y * screen_pitch + x * pixel_bytes.
+    u64 screen_address; // physical; a multiple of KWAST_PAGE_BYTES or not
+    u64 screen_bytes;
+    u32 pixels; // enum kwast_pixels
+    u32 screen_width;
+    u32 screen_height;
+    u32 screen_pitch;
+    u32 pixel_bytes; // 2, 3 or 4
+    struct kwast_channel red;
+    struct kwast_channel green;
+    struct kwast_channel blue;
+    u8 padding[2];
+
+    // PCI functions that the kernel drives itself, as bus << 8 | slot << 3 | function: nobody else
+    // is to touch them.
+    u32 own_count;
+    u32 own_functions[KWAST_OWN_FUNCTIONS];
+};
+
+// device_describe(device: i32, out: *struct kwast_machine)
+//   `device` is a machine, or a range of one: so the screen's holder knows what is on it.
+
+enum kwast_caching : u32 {
+    KWAST_UNCACHED = 0,  // registers
+    KWAST_COMBINING = 1, // a screen: stores may be gathered, and are seen later
+};
+
+// device_range(machine: i32, address: i64, bytes: i64, caching: i32, out: *u32)
+//   A physical range, as a handle for memory_map: whole pages. Needs KWAST_RIGHT_DEVICES. Grants
+//   and calls that would copy from a page or to one where it is mapped are refused (EFAULT). While
+//   somebody has the screen's range, the kernel shows nothing there, but for a panic. EINVAL: not
+//   whole pages, or no address of this machine. EACCES, EBUSY.
+
+// device_ports(machine: i32, first: i32, count: i32, out: *u32)
+//   I/O ports. Needs KWAST_RIGHT_DEVICES. While somebody has the first serial line's (0x3f8 to
+//   0x3ff), the kernel neither reads nor writes there, but for a panic, and its interrupt (line 4)
+//   can be had. EACCES: the kernel needs one of them (interrupt controllers, timers, among them
+//   0x61, power). EBUSY.
+// port_in(ports: i32, offset: i32, width: i32, out: *u32)
+// port_out(ports: i32, offset: i32, width: i32, value: i32)
+//   `width` is 1, 2 or 4 bytes, all within what the handle has (EINVAL), with WASI's fd_read and
+//   fd_write. Not atomic with anything.
+
+// device_interrupt(machine: i32, line: i32, out: *u32)
+//   An interrupt line: below 16 an ISA interrupt, wherever the machine has put it and as it says
+//   that it behaves; otherwise a global one, which is level-triggered and active low. Needs
+//   KWAST_RIGHT_DEVICES. EINVAL: there is no such line. EACCES, EBUSY, ENOSPC: no vector is left.
+
+struct kwast_message {
+    u64 address;
+    u32 data;
+    u32 padding;
+};
+
+// device_message(machine: i32, out: *u32, message: *struct kwast_message)
+//   An interrupt that a device raises by writing `data` to `address` (MSI, MSI-X). Needs
+//   KWAST_RIGHT_DEVICES. ENOSPC.
+
+// interrupt_take(interrupt: i32, timeout: i64, out: *u64)
+//   Waits until it has come, and says how often since it was taken last: 1 or more. A line that is
+//   level-triggered is masked when it comes, and unmasked by the next interrupt_take: between the
+//   two the device is to be quieted. It begins unmasked. An interrupt is readable to poll_oneoff
+//   when this would not wait. Needs KWAST_RIGHT_WAIT.
+
+// dma_create(machine: i32, bytes: i64, out: *u32, address: *u64)
+//   Memory as of memory_create, of contiguous frames from the physical *address on, at most
+//   KWAST_DMA_MAX bytes. Needs KWAST_RIGHT_DMA. When the last handle and mapping is gone its frames
+//   are put aside, and not used again, as a device may still write there; unless dma_done was said.
+#define KWAST_DMA_MAX (4u << 20)
+// dma_done(memory: i32)
+//   No device knows this memory any more. Needs KWAST_RIGHT_DMA.
+// dma_reclaim(machine: i32)
+//   No device masters the bus, but for the kernel's own: all that was put aside can be used again.
+//   Needs KWAST_RIGHT_DMA.

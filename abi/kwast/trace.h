@@ -55,7 +55,7 @@ enum trace_type : u16 {
 
 enum trace_left : u32 { TRACE_LEFT_READY, TRACE_LEFT_BLOCKED, TRACE_LEFT_DEAD };
 enum trace_end : u32 { TRACE_EXITED, TRACE_TRAPPED, TRACE_KILLED };
-enum trace_interrupt : u32 { TRACE_TIMER, TRACE_LINK, TRACE_CONSOLE };
+enum trace_interrupt : u32 { TRACE_TIMER, TRACE_LINK, TRACE_CONSOLE, TRACE_DEVICE };
 
 struct trace_event {
     u64 time_ns;

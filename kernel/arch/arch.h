@@ -24,7 +24,9 @@ enum page_rights {
     PAGE_WRITE = 1 << 1,
     PAGE_EXEC = 1 << 2,
     PAGE_DEVICE = 1 << 3,
-    PAGE_BORROWED = 1 << 4 // the frame is not this mapping's to free: arch_unmap does not report it
+    PAGE_BORROWED =
+        1 << 4, // the frame is not this mapping's to free: arch_unmap does not report it
+    PAGE_COMBINING = 1 << 5 // with PAGE_DEVICE: stores may be gathered
 };
 
 // Physical memory is two zones. Frames of the kernel's zone are mapped for good, readable and
@@ -295,7 +297,67 @@ bool arch_link_present(void);
 // Queues up to `len` bytes; returns how many were taken (0: full, upcall_link will come). Any
 // context.
 usize arch_link_write(const void *from, usize len);
+
+// Whether all that was written has left the machine, so that no end of it can lose any; if not,
+// upcall_link will come. Any context.
+bool arch_link_is_sent(void);
 usize arch_link_read(void *to, usize len);
+
+// -- Devices for programs -----------------------------------------------------------------------
+// What drivers that are programs reach. The caller sees to it that nobody has the same range or
+// port twice. Thread context.
+
+// Whether there are any: where there are not, nothing else of this is called.
+bool arch_devices_present(void);
+
+// Bits of a pixel that are one colour.
+struct arch_channel {
+    u8 position;
+    u8 bits;
+};
+
+#define ARCH_OWN_FUNCTIONS_MAX 4
+
+// What a machine has that no device tells.
+struct arch_devices {
+    struct phys_range screen; // 0 bytes: there is none
+    u32 screen_width;
+    u32 screen_height;
+    u32 screen_pitch;
+    u32 pixel_bytes;
+    struct arch_channel red;
+    struct arch_channel green;
+    struct arch_channel blue;
+    u32 own_count; // of PCI functions that the port drives itself, bus << 8 | slot << 3 | function
+    u16 own_functions[ARCH_OWN_FUNCTIONS_MAX];
+};
+void arch_devices_describe(struct arch_devices *out);
+
+// A physical range of whole pages for a program. While one has what the machine's console shows
+// itself on, or its port, the console leaves that alone, but for a panic. ERR_INVALID: there are no
+// such addresses or ports. ERR_NO_ACCESS: they are RAM, or the port's own.
+MUST_USE enum status arch_range_claim(struct phys_addr start, u64 bytes);
+void arch_range_release(struct phys_addr start, u64 bytes);
+MUST_USE enum status arch_ports_claim(u32 first, u32 count);
+void arch_ports_release(u32 first, u32 count);
+
+// Ports that have been claimed; `width` is 1, 2 or 4. ERR_NO_ACCESS: that would not be for programs
+// all the same.
+u32 arch_port_read(u32 port, u32 width);
+MUST_USE enum status arch_port_write(u32 port, u32 width, u32 value);
+
+// Has upcall_device called with *number, from now on, when the interrupt line is raised; one below
+// 16 is an ISA interrupt. Where *is_level, it is masked first. ERR_INVALID: there is no such line.
+// ERR_BUSY: somebody has it. ERR_NO_ACCESS: the port needs it. ERR_NO_SPACE.
+#define ARCH_INTERRUPTS_MAX 96
+MUST_USE enum status arch_interrupt_claim(u32 line, u32 *number, bool *is_level);
+
+// The same when a device writes *data to *address.
+MUST_USE enum status arch_message_claim(u32 *number, u64 *address, u32 *data);
+
+// A call of upcall_device may still be under way when it returns.
+void arch_interrupt_release(u32 number);
+void arch_interrupt_unmask(u32 number); // any context
 
 // -- Profilers and debuggers --------------------------------------------------------------------
 // A machine may have tools that want to know compiled functions by name. Thread context.
@@ -368,8 +430,9 @@ struct fault_result upcall_fault(const struct fault *fault);
 
 // Interrupts, on the CPU's interrupt stack, interrupts off.
 void upcall_timer(void);
-void upcall_link(void);    // the link became readable, or writable after having been full
-void upcall_console(void); // arch_console_read has something
+void upcall_link(void);         // the link became readable, or writable after having been full
+void upcall_console(void);      // arch_console_read has something
+void upcall_device(u32 number); // of arch_interrupt_claim
 
 // After an interrupt that came while interrupts were on, on the interrupted thread's stack with its
 // whole register state (vector registers too) saved, interrupts off: the place to switch threads.

@@ -1,15 +1,17 @@
 // The first process: the archive's init, which has everything that programs can have, and to which
 // children without parents come. The machine runs as long as it does.
 
+#include "abi/kwast/calls.h"
 #include "kernel/init/init.h"
 #include "kernel/init/kernel_files.h"
 #include "kernel/init/log.h"
 #include "kernel/init/say.h"
+#include "kernel/ipc/device.h"
 #include "kernel/ipc/stream.h"
 #include "kernel/mm/heap.h"
 
 #define INIT_PATH     "bin/init.wasm"
-#define HANDLES_OWNED (STANDARD_HANDLES + 2u)
+#define HANDLES_OWNED (STANDARD_HANDLES + 3u)
 
 static bool has_init(const struct boot_state *boot) {
     struct object *file;
@@ -28,6 +30,16 @@ static enum status add_directory(struct object *directory, const char *name, str
     return status;
 }
 
+// The machine with all that belongs to it, where programs can have any.
+static void add_machine(struct handle *handles, u32 *count) {
+    struct object *machine = machine_object();
+    if (machine == NULL)
+        return;
+    object_retain(machine);
+    handles[(*count)++] =
+        (struct handle){.object = machine, .rights = KWAST_RIGHT_DEVICES | KWAST_RIGHT_DMA};
+}
+
 static enum status spawn(const struct boot_state *boot, struct module *module,
                          struct module_error *error, struct process **out) {
     struct handle handles[HANDLES_OWNED];
@@ -40,6 +52,8 @@ static enum status spawn(const struct boot_state *boot, struct module *module,
         status = add_directory(boot->root, "/boot", handles, &count);
     if (status == OK)
         status = add_directory(kernel_directory(), "/kernel", handles, &count);
+    if (status == OK)
+        add_machine(handles, &count);
     const struct process_config config = {
         .name = "init",
         .module = module,

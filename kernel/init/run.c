@@ -17,7 +17,6 @@
 #include "kernel/mm/heap.h"
 #include "kernel/sched/trace.h"
 
-#define FLUSH_LIMIT_NS  (2 * 1000000000ull)
 #define MESSAGE_BYTES   320u
 #define STATUS_REFUSED  1u
 #define STATUS_TRAPPED  134u
@@ -50,8 +49,8 @@ static void send_trace(void) {
     send_trace();
     const struct link_exit end = {outcome, status};
     enum status sent = link_send(LINK_EXIT, &end, sizeof end);
-    (void)sent; // nobody is left to be told
-    link_flush(arch_clock_ns() + FLUSH_LIMIT_NS);
+    (void)sent;               // nobody is left to be told
+    link_flush(WAIT_FOREVER); // however slow its reader is; who has LINK_EXIT ends the machine
     static const u32 machine_status[] = {
         [LINK_TRAPPED] = STATUS_TRAPPED,
         [LINK_REFUSED] = STATUS_REFUSED,

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "engine/api/engine.h"
 #include "kernel/init/log.h"
+#include "kernel/ipc/device.h"
 #include "kernel/ipc/link.h"
 #include "kernel/ipc/stream.h"
 #include "kernel/mm/aspace.h"
@@ -125,6 +126,11 @@ void upcall_link(void) {
 void upcall_console(void) {
     trace_interrupt(TRACE_CONSOLE);
     console_interrupt();
+}
+
+void upcall_device(u32 number) {
+    trace_interrupt(TRACE_DEVICE);
+    interrupt_raise(number);
 }
 
 // Whether the running thread is to end, and is in code that can be redirected.

@@ -291,7 +291,7 @@ void link_flush(u64 deadline_ns) {
         return;
     enum status status = OK;
     wait_lock(&link.queue);
-    while (status == OK && ring_used(&link.output) != 0)
+    while (status == OK && (ring_used(&link.output) != 0 || !arch_link_is_sent()))
         status = wait_locked(&link.queue, deadline_ns);
     wait_unlock(&link.queue);
 }

@@ -25,7 +25,7 @@ MUST_USE enum status link_send(enum link_type type, const void *data, usize len)
 // Sends one frame if there is room for it now; never blocks. No spinlock is held.
 MUST_USE bool link_try_send(enum link_type type, const void *data, usize len);
 
-// Waits until everything has been handed to the port, or `deadline_ns`.
+// Waits until everything has left the machine, or `deadline_ns`.
 void link_flush(u64 deadline_ns);
 
 // Takes up to `len` bytes of stdin; *got 0 is its end. Blocks until there are some. ERR_KILLED.

@@ -56,14 +56,15 @@ static enum status tree_change(const struct place *place, bool follow, enum obje
 // Whether what was found may be opened as asked.
 static enum status check_found(u32 flags, const struct object *object) {
     bool changes = (flags & (OPEN_TRUNCATE | OPEN_WRITE)) != 0;
-    if ((flags & OPEN_CREATE) != 0 && (flags & OPEN_EXCLUSIVE) != 0)
+    bool creates = (flags & OPEN_CREATE) != 0;
+    if (creates && (flags & OPEN_EXCLUSIVE) != 0)
         return ERR_EXISTS;
     if ((flags & OPEN_DIRECTORY) != 0 && object->type != OBJECT_DIRECTORY)
         return ERR_NOT_DIRECTORY;
     if (object->type == OBJECT_LINK)
         return ERR_LOOP;
     if (object->type == OBJECT_DIRECTORY)
-        return changes && (flags & OPEN_DIRECTORY) == 0 ? ERR_IS_DIRECTORY : OK;
+        return changes || creates ? ERR_IS_DIRECTORY : OK;
     return changes && object->type == OBJECT_FILE ? ERR_READ_ONLY : OK;
 }
 

@@ -10,10 +10,11 @@
 #define POLL_EVERYTHING ((u32)(POLL_READABLE | POLL_WRITABLE | POLL_HANGUP))
 
 struct ready {
-    u32 ref_count; // atomic: the server's end, the channel
+    u32 ref_count; // atomic: servers' ends, the channel or scheme
     struct wait_queue queue;
 
     // Under queue.lock:
+    const struct ready_end *end; // that counts; not to be followed
     u32 events;
     u64 available;
 };
@@ -32,8 +33,13 @@ void ready_release(struct ready *ready) {
         kfree(ready, sizeof *ready);
 }
 
-static void set(struct ready *ready, u32 events, u64 available) {
+static void set(const struct ready_end *end, u32 events, u64 available) {
+    struct ready *ready = end->ready;
     wait_lock(&ready->queue);
+    if (ready->end != end) { // another server's word counts
+        wait_unlock(&ready->queue);
+        return;
+    }
     ready->events = events;
     ready->available = available;
     if (events != 0)
@@ -43,7 +49,7 @@ static void set(struct ready *ready, u32 events, u64 available) {
 
 static void ready_end_destroy(struct object *object) {
     struct ready_end *end = container_of(object, struct ready_end, object);
-    set(end->ready, POLL_EVERYTHING, 0);
+    set(end, POLL_EVERYTHING, 0);
     ready_release(end->ready);
     kfree(end, sizeof *end);
 }
@@ -72,6 +78,7 @@ enum status ready_create(struct object **out, struct ready **ready) {
     }
     made->ref_count = 2;
     wait_queue_init(&made->queue);
+    made->end = end;
     object_init(&end->object, &ready_end_ops, OBJECT_PLAIN);
     end->ready = made;
     *out = &end->object;
@@ -79,10 +86,27 @@ enum status ready_create(struct object **out, struct ready **ready) {
     return OK;
 }
 
+enum status ready_attach(struct ready *ready, struct object **out) {
+    struct ready_end *end = kmalloc(sizeof *end);
+    if (end == NULL)
+        return ERR_NO_MEMORY;
+    object_init(&end->object, &ready_end_ops, OBJECT_PLAIN);
+    u32 before = __atomic_fetch_add(&ready->ref_count, 1, __ATOMIC_RELAXED);
+    CHECK(before != 0 && before != UINT32_MAX);
+    end->ready = ready;
+    wait_lock(&ready->queue);
+    ready->end = end;
+    ready->events = 0;
+    ready->available = 0;
+    wait_unlock(&ready->queue);
+    *out = &end->object;
+    return OK;
+}
+
 void ready_set(struct object *object, u32 events, u64 available) {
     CHECK(ready_is_end(object));
     ASSERT((events & ~POLL_EVERYTHING) == 0);
-    set(container_of(object, struct ready_end, object)->ready, events, available);
+    set(container_of(object, struct ready_end, object), events, available);
 }
 
 u32 ready_poll(struct ready *ready, u64 *available) {

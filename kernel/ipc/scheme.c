@@ -30,6 +30,7 @@ void scheme_release(struct scheme *scheme) {
     ASSERT(list_is_empty(&scheme->receivers));
     for (u32 i = 0; i < scheme->chunk_count; i++)
         kfree(scheme->chunks[i], sizeof *scheme->chunks[i]);
+    ready_release(scheme->root_ready);
     kfree(scheme, sizeof *scheme);
 }
 
@@ -212,17 +213,25 @@ static const struct object_ops plain_channel_ops = {
     .stat = scheme_end_stat,
 };
 
+// NULL: it is always ready.
+static struct ready *ready_of(const struct channel *channel) {
+    if (channel->epoch != 0)
+        return channel->ready;
+    return __atomic_load_n(&channel->scheme->root_ready,
+                           __ATOMIC_ACQUIRE); // pairs with its setting
+}
+
 static u32 channel_poll(struct object *object, u64 *available) {
-    struct channel *channel = channel_of(object);
-    if (channel->ready != NULL)
-        return ready_poll(channel->ready, available);
+    struct ready *ready = ready_of(channel_of(object));
+    if (ready != NULL)
+        return ready_poll(ready, available);
     *available = 0;
     return POLL_READABLE | POLL_WRITABLE;
 }
 
 static struct wait_queue *channel_poll_queue(struct object *object) {
-    struct channel *channel = channel_of(object);
-    return channel->ready != NULL ? ready_queue(channel->ready) : NULL;
+    struct ready *ready = ready_of(channel_of(object));
+    return ready != NULL ? ready_queue(ready) : NULL;
 }
 
 static const struct object_ops file_channel_ops = {
@@ -291,6 +300,23 @@ enum status scheme_pollable(struct object *server, u64 value, enum object_type t
     object_release(*ready);
     ready_release(shared);
     return status;
+}
+
+enum status scheme_root_ready(struct object *server, struct object **out) {
+    struct scheme *scheme = scheme_of_server(server);
+    struct ready *ready = __atomic_load_n(&scheme->root_ready, __ATOMIC_ACQUIRE); // as above
+    if (ready != NULL)
+        return ready_attach(ready, out);
+    enum status status = ready_create(out, &ready);
+    if (status != OK)
+        return status;
+    struct ready *other = NULL;
+    if (__atomic_compare_exchange_n(&scheme->root_ready, &other, ready, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE)) // pairs with ready_of
+        return OK;
+    object_release(*out); // another thread of the server was faster
+    ready_release(ready);
+    return ready_attach(other, out);
 }
 
 enum status scheme_root(struct object *server, enum object_type type, struct object **channel) {

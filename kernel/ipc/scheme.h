@@ -61,6 +61,10 @@ MUST_USE enum status scheme_root(struct object *server, enum object_type type,
 MUST_USE enum status scheme_pollable(struct object *server, u64 value, enum object_type type,
                                      struct object **channel, struct object **ready);
 
+// What poll knows of the scheme's root is what the server says by *ready, instead of that it is
+// always ready; until the next server does so.
+MUST_USE enum status scheme_root_ready(struct object *server, struct object **ready);
+
 // Whether an object is one of the two.
 static inline bool scheme_is_server(const struct object *object) {
     return object->scheme_end == SCHEME_END_SERVER;

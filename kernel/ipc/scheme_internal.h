@@ -59,6 +59,7 @@ struct scheme {
     u32 ref_count;  // atomic: the server end, channels, servings
     bool is_closed; // under queue.lock: the server end is gone
     struct wait_queue queue;
+    struct ready *root_ready; // atomic, set once: what poll knows of the root; NULL: always ready
 
     // Under queue.lock:
     u64 epoch;             // counts parties that went; from 1
@@ -84,7 +85,7 @@ struct channel {
     u64 value;
     u64 epoch;           // 0: the root, which every server knows
     struct list closed;  // in scheme.closed
-    struct ready *ready; // what poll knows; NULL: always ready
+    struct ready *ready; // what poll knows; NULL: the root, or always ready
 };
 
 // What a party received from one scheme.

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "abi/kwast/file.h"
+#include "kernel/ipc/ready.h"
 #include "kernel/ipc/scheme.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/reclaim.h"
@@ -421,6 +422,29 @@ static void answer_that_was_not_written_shows_nothing(void) {
     CHECK(receive().operation == SCHEME_CLOSED);
 }
 
+// What poll knows of a root: the latest server's word, whichever end goes when.
+static void root_is_as_ready_as_the_latest_server_says(void) {
+    const u32 everything = POLL_READABLE | POLL_WRITABLE | POLL_HANGUP;
+    struct object *stream, *first, *second;
+    u64 available;
+    CHECK(scheme_root(it.server, OBJECT_STREAM, &stream) == OK);
+    CHECK(object_poll(stream, &available) == (POLL_READABLE | POLL_WRITABLE));
+    CHECK(scheme_root_ready(it.server, &first) == OK);
+    CHECK(object_poll(stream, &available) == 0);
+    ready_set(first, POLL_READABLE, 5);
+    CHECK(object_poll(stream, &available) == POLL_READABLE && available == 5);
+    CHECK(scheme_root_ready(it.server, &second) == OK);
+    CHECK(object_poll(stream, &available) == 0);
+    ready_set(first, POLL_WRITABLE, 0);
+    object_release(first);
+    CHECK(object_poll(stream, &available) == 0);
+    ready_set(second, POLL_WRITABLE, 0);
+    CHECK(object_poll(stream, &available) == POLL_WRITABLE);
+    object_release(second);
+    CHECK(object_poll(stream, &available) == everything);
+    object_release(stream);
+}
+
 // -- Running them -------------------------------------------------------------------------------
 
 struct scenario {
@@ -471,6 +495,7 @@ int main(void) {
         SCENARIO(handles_move_with_call_and_reply),
         SCENARIO(handles_that_the_server_has_no_room_for_fail_the_call),
         SCENARIO(answer_that_was_not_written_shows_nothing),
+        SCENARIO(root_is_as_ready_as_the_latest_server_says),
     };
     struct CMUnitTest tests[COUNT_OF(scenarios)];
     for (u32 i = 0; i < COUNT_OF(scenarios); i++)

@@ -113,12 +113,16 @@ static enum status get_word(struct process *process, const u64 *args, u64 rights
     enum status status = kwast_object(process, args[0], memory_object_is, rights, memory);
     if (status != OK)
         return status;
+    if ((memory_object_rights(*memory) & PAGE_DEVICE) != 0) {
+        object_release(*memory);
+        return ERR_DENIED; // nobody may look at a register for somebody else
+    }
     if (!is_aligned(offset, sizeof(u32)) || offset >> PAGE_SHIFT >= memory_object_pages(*memory)) {
         object_release(*memory);
         return ERR_INVALID;
     }
-    struct mapping_frames frames = memory_object_frames(*memory, offset >> PAGE_SHIFT);
-    *word = (struct phys_addr){frames.each->value + offset % PAGE_SIZE};
+    struct phys_addr frame = memory_object_frame(*memory, offset >> PAGE_SHIFT);
+    *word = (struct phys_addr){frame.value + offset % PAGE_SIZE};
     return OK;
 }
 

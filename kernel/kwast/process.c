@@ -223,6 +223,14 @@ static enum status get_limits(struct spawn *spawn) {
     return status;
 }
 
+static enum status get_cpus(struct spawn *spawn) {
+    u32 wished = spawn->given.cpus == 0 ? spawn->parent->affinity : spawn->given.cpus;
+    spawn->config.affinity = wished;
+    if ((wished & ~spawn->parent->affinity) != 0)
+        return ERR_DENIED;
+    return (wished & sched_online()) == 0 ? ERR_INVALID : OK;
+}
+
 static enum status get_joined(struct spawn *spawn, struct aspace **out) {
     struct object *object;
     enum status status = kwast_object(spawn->parent, spawn->given.join, process_object_is,
@@ -256,6 +264,8 @@ static enum status get_everything(struct spawn *spawn) {
         status = kwast_check(spawn->parent, given->reason, given->reason_len);
     if (status == OK)
         status = get_limits(spawn);
+    if (status == OK)
+        status = get_cpus(spawn);
     if (status == OK)
         status = get_domain(spawn);
     if (status == OK)

@@ -139,6 +139,21 @@ enum status kwast_scheme_pollable(struct process *process, const u64 *args) {
     return status;
 }
 
+// (server, ready)
+enum status kwast_scheme_root_ready(struct process *process, const u64 *args) {
+    struct object *server;
+    struct handle ready = {.rights = KWAST_RIGHT_SIGNAL};
+    enum status status =
+        kwast_object(process, args[0], scheme_is_server, KWAST_RIGHT_SERVE, &server);
+    if (status != OK)
+        return status;
+    status = kwast_check(process, args[1], sizeof(u32));
+    if (status == OK)
+        status = scheme_root_ready(server, &ready.object);
+    object_release(server);
+    return status == OK ? kwast_give(process, &ready, args[1]) : status;
+}
+
 // -- Calling ------------------------------------------------------------------------------------
 
 static enum status get_grants(struct process *process, const struct kwast_call *from,

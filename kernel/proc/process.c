@@ -335,6 +335,7 @@ static void init_process(struct process *process, const struct process_config *c
         config->memory_limit == 0 ? PROCESS_MEMORY_DEFAULT : config->memory_limit;
     process->share_value = config->cpu_share == 0 ? CPU_SHARE_USUAL : config->cpu_share;
     cpu_share_init(&process->share, process->share_value);
+    process->affinity = config->affinity == 0 ? ANY_CPU : config->affinity;
     process->thread_limit =
         config->thread_limit == 0 ? PROCESS_THREADS_DEFAULT : config->thread_limit;
     u64 stack_bytes = config->stack_limit == 0 ? PROCESS_STACK_DEFAULT : config->stack_limit;

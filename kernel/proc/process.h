@@ -72,6 +72,7 @@ struct process {
     struct memory_account account;
     struct cpu_share share;
     u32 share_value;  // 1 to CPU_SHARE_MAX
+    u32 affinity;     // a bit for each CPU that its threads may run on
     u64 module_bytes; // charged to it, while it has the module
     struct string_list args;
     struct string_list env;
@@ -122,6 +123,7 @@ struct process_config {
     u32 handle_limit;       // 0: the default
     u32 thread_limit;       // 0: the default
     u32 cpu_share;          // 1 to CPU_SHARE_MAX; 0: the usual one
+    u32 affinity;           // a bit for each CPU that it may run on, of which one runs; 0: all
     const struct handle *handles; // numbered from 0, object NULL: none; references (and names of
     u32 handle_count;             // preopens) are taken over on OK
     struct object *error_stream;

@@ -200,6 +200,7 @@ enum status process_thread_create(struct process_thread *thread, void (*entry)(v
         .stack_bytes = process->stack_bytes,
         .stack_committed = STACK_COMMITTED_FIRST,
         .priority = PRIORITY_NORMAL,
+        .affinity = process->affinity,
     };
     enum status status = thread_create(&config, &thread->thread);
     if (status == OK)

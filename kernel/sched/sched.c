@@ -473,6 +473,16 @@ static bool preempts_locked(const struct cpu *cpu, const struct thread *thread, 
     return has_slice && thread->priority == cpu->current->priority;
 }
 
+struct cpu *sched_place(const struct thread *thread) {
+    struct cpu *self = cpu_this();
+    u32 candidates = thread->affinity & __atomic_load_n(&sched.online, __ATOMIC_ACQUIRE);
+    ASSERT(candidates != 0);
+    if ((candidates >> self->id & 1) != 0)
+        return self;
+    u32 idle = candidates & __atomic_load_n(&sched.idle, __ATOMIC_RELAXED); // a guess
+    return cpu_at((u32)__builtin_ctz(idle != 0 ? idle : candidates));
+}
+
 void sched_wake(struct thread *thread) {
     struct cpu *cpu = cpu_of(thread);
     spin_lock_masked(&cpu->runq.lock);
@@ -539,6 +549,11 @@ void sched_run(void) {
 }
 
 // -- Looking ------------------------------------------------------------------------------------
+
+u32 sched_online(void) {
+    // Pairs with the store in sched_init.
+    return __atomic_load_n(&sched.online, __ATOMIC_ACQUIRE);
+}
 
 bool sched_cpu_stats(u32 id, struct cpu_stats *out) {
     if (id >= ARCH_CPUS_MAX || (__atomic_load_n(&sched.online, __ATOMIC_ACQUIRE) >> id & 1) == 0)

@@ -178,6 +178,10 @@ void sched_set_traced(bool is_traced);
 // Has the timer of this CPU ring at `at_ns` at the latest. Interrupts off.
 void sched_timer_at(u64 at_ns);
 
+// Where a thread that has run nowhere yet begins: here, if it may; else where somebody idles.
+// Interrupts off.
+struct cpu *sched_place(const struct thread *thread);
+
 // A thread that is on no CPU becomes ready; one that has been made to wait and is still on its way
 // out keeps running. Interrupts off; takes the run queue's lock.
 void sched_wake(struct thread *thread);

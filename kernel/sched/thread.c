@@ -99,11 +99,8 @@ enum status thread_create(const struct thread_config *config, struct thread **ou
 
 void thread_start(struct thread *thread) {
     arch_irq_state irq = arch_irq_save();
-    struct cpu *self = cpu_this();
-    // Where it may not run here, on the first CPU that it may run on.
-    bool may_here = (thread->affinity >> self->id & 1) != 0;
-    struct cpu *cpu = may_here ? self : cpu_at((u32)__builtin_ctz(thread->affinity));
-    __atomic_store_n(&thread->cpu, cpu, __ATOMIC_RELAXED); // it may be killed before it starts
+    // Atomic: it may be killed before it starts.
+    __atomic_store_n(&thread->cpu, sched_place(thread), __ATOMIC_RELAXED);
     sched_wake(thread);
     if (irq != 0)
         sched_preempt();

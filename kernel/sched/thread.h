@@ -228,6 +228,9 @@ static inline void thread_count_served(struct thread *running) {
 // What the thread has counted so far. The caller sees to it that it does not exit meanwhile.
 struct message_counts thread_messages(const struct thread *thread);
 
+// A bit for each CPU that schedules.
+u32 sched_online(void);
+
 // What a CPU has done, and does.
 struct cpu_stats {
     u64 busy_ns; // spent in threads

@@ -22,6 +22,7 @@ enum lock_rank : u8 {
     LOCK_ASPACE = 50,
     LOCK_MEMORY_WAIT = 55,
     LOCK_TIMERS = 60,
+    LOCK_INTERRUPTS = 65,
     LOCK_WAIT_QUEUE = 70,
     LOCK_LENDING = 73,
     LOCK_WAIT_SET = 75,

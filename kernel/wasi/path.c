@@ -60,6 +60,10 @@ static struct place place_of(const struct path *path) {
     return (struct place){path->base.object, path->text};
 }
 
+static enum wasi_errno check_lookup(u64 flags) {
+    return (flags & ~(u64)WASI_LOOKUP_FOLLOW) != 0 ? WASI_EINVAL : WASI_ESUCCESS;
+}
+
 // -- Opening ------------------------------------------------------------------------------------
 
 struct open_args {
@@ -74,13 +78,34 @@ static bool open_creates(const struct open_args *open) {
     return (open->oflags & WASI_OFLAG_CREAT) != 0;
 }
 
-static enum wasi_errno check_open(const struct open_args *open, u64 dirflags) {
-    if ((dirflags & ~(u64)WASI_LOOKUP_FOLLOW) != 0 || (open->oflags & ~(u64)WASI_OFLAGS_ALL) != 0 ||
+// Of the rights that mean something for what is opened, fewer than asked for are not granted: what
+// the directory does not hand down cannot be had.
+static enum wasi_errno check_rights(const struct path *path, const struct open_args *open,
+                                    u64 sensible) {
+    u64 missing = open->rights & sensible & ~path->base.rights_inheriting;
+    return missing != 0 ? WASI_ENOTCAPABLE : WASI_ESUCCESS;
+}
+
+// The rights that are sure to mean something for what will be opened. Where something may change,
+// these are all of them, so that nothing is refused too late.
+static u64 rights_expected(const struct open_args *open) {
+    if ((open->oflags & WASI_OFLAG_DIRECTORY) != 0)
+        return wasi_directory_rights();
+    if ((open->oflags & (WASI_OFLAG_CREAT | WASI_OFLAG_TRUNC)) != 0)
+        return wasi_file_rights();
+    return wasi_directory_rights() & wasi_file_rights();
+}
+
+static enum wasi_errno check_open(const struct path *path, const struct open_args *open) {
+    bool may_sync = (path->base.rights & (WASI_RIGHT_FD_DATASYNC | WASI_RIGHT_FD_SYNC)) != 0;
+    if ((open->fdflags & WASI_FDFLAG_DSYNC) != 0 && !may_sync) // either of the two will do
+        return WASI_ENOTCAPABLE;
+    if ((open->oflags & ~(u64)WASI_OFLAGS_ALL) != 0 ||
         (open->fdflags & ~(u64)WASI_FDFLAGS_ALL) != 0)
         return WASI_EINVAL;
     if (open_creates(open) && (open->oflags & WASI_OFLAG_DIRECTORY) != 0)
         return WASI_EINVAL;
-    return WASI_ESUCCESS;
+    return check_rights(path, open, rights_expected(open));
 }
 
 static u64 rights_to_open(const struct open_args *open) {
@@ -89,6 +114,8 @@ static u64 rights_to_open(const struct open_args *open) {
         rights |= WASI_RIGHT_PATH_CREATE_FILE;
     if ((open->oflags & WASI_OFLAG_TRUNC) != 0)
         rights |= WASI_RIGHT_PATH_FILESTAT_SET_SIZE;
+    if ((open->fdflags & (WASI_FDFLAG_SYNC | WASI_FDFLAG_RSYNC)) != 0)
+        rights |= WASI_RIGHT_FD_SYNC;
     return rights;
 }
 
@@ -101,27 +128,27 @@ static u32 flags_to_open(const struct path *path, const struct open_args *open) 
     flags |= (open->oflags & WASI_OFLAG_DIRECTORY) != 0 ? OPEN_DIRECTORY : 0;
     flags |= (granted & (WASI_RIGHT_FD_READ | WASI_RIGHT_FD_READDIR)) != 0 ? OPEN_READ : 0;
     flags |= (granted & WASI_RIGHT_FD_WRITE) != 0 ? OPEN_WRITE : 0;
-    flags |= (granted & (WASI_RIGHT_FD_ALLOCATE | WASI_RIGHT_FD_FILESTAT_SET_SIZE)) != 0
-                 ? OPEN_RESIZE
-                 : 0;
+    // A directory has no size, so there these rights mean nothing.
+    bool resizes = (granted & (WASI_RIGHT_FD_ALLOCATE | WASI_RIGHT_FD_FILESTAT_SET_SIZE)) != 0;
+    flags |= resizes && (flags & OPEN_DIRECTORY) == 0 ? OPEN_RESIZE : 0;
     return flags;
 }
 
-// Fewer rights than asked for may be granted: those that the directory hands down and that mean
-// something for what was opened.
-static enum status insert_opened(struct process *process, const struct path *path,
-                                 const struct open_args *open, struct object *object, u32 *fd) {
+static enum wasi_errno insert_opened(struct process *process, const struct path *path,
+                                     const struct open_args *open, struct object *object, u32 *fd) {
     u64 sensible = object->type == OBJECT_DIRECTORY ? wasi_directory_rights() : wasi_file_rights();
+    enum wasi_errno error = check_rights(path, open, sensible);
     const struct handle handle = {
         .object = object,
-        .rights = open->rights & path->base.rights_inheriting & sensible,
+        .rights = open->rights & sensible,
         .rights_inheriting = open->inheriting & path->base.rights_inheriting,
         .flags = (u16)open->fdflags,
     };
-    enum status status = handle_insert(&process->handles, &handle, fd);
-    if (status != OK)
+    if (error == WASI_ESUCCESS)
+        error = wasi_errno_of(handle_insert(&process->handles, &handle, fd));
+    if (error != WASI_ESUCCESS)
         object_release(object);
-    return status;
+    return error;
 }
 
 static enum wasi_errno open_path(struct process *process, const struct path *path,
@@ -133,10 +160,11 @@ static enum wasi_errno open_path(struct process *process, const struct path *pat
         return error;
     struct place place = place_of(path);
     enum status status = path_open(&place, flags_to_open(path, open), &object);
-    if (status == OK)
-        status = insert_opened(process, path, open, object, &fd);
     if (status != OK)
         return wasi_errno_of(status);
+    error = insert_opened(process, path, open, object, &fd);
+    if (error != WASI_ESUCCESS)
+        return error;
     error = wasi_put_u32(process, fd_at, fd);
     if (error != WASI_ESUCCESS) {
         status = handle_close(&process->handles, fd);
@@ -158,7 +186,9 @@ enum wasi_errno wasi_path_open(struct process *process, const u64 *args) {
     enum wasi_errno error = path_begin(process, args[0], rights_to_open(&open), args + 2, &path);
     if (error != WASI_ESUCCESS)
         return error;
-    error = check_open(&open, args[1]);
+    error = check_lookup(args[1]);
+    if (error == WASI_ESUCCESS)
+        error = check_open(&path, &open);
     if (error == WASI_ESUCCESS)
         error = open_path(process, &path, &open, args[8]);
     path_end(&path);
@@ -176,11 +206,13 @@ enum wasi_errno wasi_path_stat(struct process *process, const u64 *args,
     if (error != WASI_ESUCCESS)
         return error;
     struct place place = place_of(&path);
-    enum status status = path_stat(&place, (args[1] & WASI_LOOKUP_FOLLOW) != 0, &stat);
+    error = check_lookup(args[1]);
+    if (error == WASI_ESUCCESS)
+        error = wasi_errno_of(path_stat(&place, args[1] != 0, &stat));
     path_end(&path);
-    if (status == OK)
+    if (error == WASI_ESUCCESS)
         wasi_filestat_of(&stat, out);
-    return wasi_errno_of(status);
+    return error;
 }
 
 // (fd, flags, path, length, filestat out)
@@ -261,10 +293,12 @@ enum wasi_errno wasi_path_filestat_set_times(struct process *process, const u64 
         path_begin(process, args[0], WASI_RIGHT_PATH_FILESTAT_SET_TIMES, args + 2, &path);
     if (error != WASI_ESUCCESS)
         return error;
-    error = wasi_times_of(args[4], args[5], args[6], &times);
+    error = check_lookup(args[1]);
+    if (error == WASI_ESUCCESS)
+        error = wasi_times_of(args[4], args[5], args[6], &times);
     struct place place = place_of(&path);
     if (error == WASI_ESUCCESS)
-        error = wasi_errno_of(path_set_times(&place, (args[1] & WASI_LOOKUP_FOLLOW) != 0, &times));
+        error = wasi_errno_of(path_set_times(&place, args[1] != 0, &times));
     path_end(&path);
     return error;
 }
@@ -298,8 +332,9 @@ enum wasi_errno wasi_path_link(struct process *process, const u64 *args) {
     if (error == WASI_ESUCCESS) {
         struct place source = place_of(&from);
         struct place target = place_of(&to);
-        bool follow = (args[1] & WASI_LOOKUP_FOLLOW) != 0;
-        error = wasi_errno_of(path_link(&source, follow, &target));
+        error = check_lookup(args[1]);
+        if (error == WASI_ESUCCESS)
+            error = wasi_errno_of(path_link(&source, args[1] != 0, &target));
         path_end(&to);
     }
     path_end(&from);

@@ -5,61 +5,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include <cmocka.h>
 
 #include "kernel/ipc/archive.h"
 #include "kernel/mm/heap.h"
-#include "kernel/wasi/wasi.h"
-#include "kernel/wasi/wasi_internal.h"
-#include "tests/fake_arch.h"
-#include "tests/fake_process.h"
-#include "tests/fake_sched.h"
-
-#define BAD         0xfffffff0u // a pointer outside of any memory here
-#define FILE_RIGHTS (WASI_RIGHT_FD_READ | WASI_RIGHT_FD_SEEK | WASI_RIGHT_FD_TELL)
-
-// Where the tests keep things in the program's memory.
-enum { AT_IOVECS = 64, AT_OUT = 16, AT_PATH = 1024, AT_DATA = 4096, AT_MORE = 8192 };
-
-#define CALL(name, ...) wasi_##name(&fake_process, (const u64[]){__VA_ARGS__})
-
-static u64 poke_path(const char *path) {
-    fake_poke(AT_PATH, path, strlen(path));
-    return strlen(path);
-}
-
-static void poke_iovec(u32 index, u32 at, u32 len) {
-    const struct wasi_iovec part = {at, len};
-    fake_poke(AT_IOVECS + index * sizeof part, &part, sizeof part);
-}
-
-static enum wasi_errno open_path(const char *path, u64 oflags, u64 rights) {
-    u64 len = poke_path(path);
-    return CALL(path_open, FAKE_DIR_FD, WASI_LOOKUP_FOLLOW, AT_PATH, len, oflags, rights, 0, 0,
-                AT_OUT);
-}
-
-static u32 open_file(const char *path) {
-    enum wasi_errno error = open_path(path, 0, FILE_RIGHTS);
-    CHECK(error == WASI_ESUCCESS);
-    return fake_peek_u32(AT_OUT);
-}
-
-static u32 open_count(void) {
-    return handle_count(&fake_process.handles);
-}
-
-// A body runs on a thread of the fake machine, so it CHECKs.
-#define EXPECT(call, expected)                                                                     \
-    do {                                                                                           \
-        enum wasi_errno got_ = (call);                                                             \
-        if (got_ != (expected))                                                                    \
-            fprintf(stderr, "%s:%d: %s gave %d, not %d\n", __FILE__, __LINE__, #call, (int)got_,   \
-                    (int)(expected));                                                              \
-        CHECK(got_ == (expected));                                                                 \
-    } while (0)
+#include "kernel/wasi/wasi_test.h"
 
 // -- Arguments ----------------------------------------------------------------------------------
 
@@ -263,6 +214,9 @@ static const struct open_case {
     {"file", 0, WASI_RIGHT_FD_WRITE, WASI_EROFS},
     {"sub", 0, WASI_RIGHT_FD_WRITE, WASI_EISDIR},
     {"sub", WASI_OFLAG_TRUNC, 0, WASI_EISDIR},
+    {"sub", WASI_OFLAG_CREAT, 0, WASI_EISDIR},
+    {"sub", WASI_OFLAG_DIRECTORY, WASI_RIGHT_FD_WRITE, WASI_EISDIR},
+    {"sub", WASI_OFLAG_DIRECTORY | WASI_OFLAG_TRUNC, 0, WASI_EISDIR},
     {"..", 0, 0, WASI_ENOTCAPABLE},
     {"../secret", 0, 0, WASI_ENOTCAPABLE},
     {"sub/../../secret", 0, 0, WASI_ENOTCAPABLE},
@@ -290,6 +244,9 @@ static void open_body(void) {
     u64 len = poke_path("link");
     EXPECT(CALL(path_open, FAKE_DIR_FD, 0, AT_PATH, len, 0, 0, 0, 0, AT_OUT), WASI_ELOOP);
     EXPECT(CALL(path_open, FAKE_DIR_FD, 2, AT_PATH, len, 0, 0, 0, 0, AT_OUT), WASI_EINVAL);
+    EXPECT(CALL(path_filestat_get, FAKE_DIR_FD, 2, AT_PATH, len, AT_DATA), WASI_EINVAL);
+    EXPECT(CALL(path_filestat_set_times, FAKE_DIR_FD, 2, AT_PATH, len, 0, 0, 0), WASI_EINVAL);
+    EXPECT(CALL(path_link, FAKE_DIR_FD, 2, AT_PATH, len, FAKE_DIR_FD, AT_PATH, len), WASI_EINVAL);
     EXPECT(CALL(path_open, FAKE_DIR_FD, 1, AT_PATH, len, 0, 0, 0, 64, AT_OUT), WASI_EINVAL);
     EXPECT(CALL(path_open, FAKE_DIR_FD, 1, AT_PATH, len, 0, 0, 0, 0, BAD), WASI_EFAULT);
     EXPECT(CALL(path_open, FAKE_DIR_FD, 1, BAD, len, 0, 0, 0, 0, AT_OUT), WASI_EFAULT);
@@ -461,6 +418,15 @@ static void rights_body(void) {
         {WASI_RIGHT_PATH_FILESTAT_SET_SIZE,
          wasi_path_open,
          {FAKE_DIR_FD, 0, AT_PATH, len, WASI_OFLAG_TRUNC, 0, 0, 0, AT_OUT}},
+        {WASI_RIGHT_FD_SYNC,
+         wasi_path_open,
+         {FAKE_DIR_FD, 0, AT_PATH, len, 0, 0, 0, WASI_FDFLAG_SYNC, AT_OUT}},
+        {WASI_RIGHT_FD_SYNC,
+         wasi_path_open,
+         {FAKE_DIR_FD, 0, AT_PATH, len, 0, 0, 0, WASI_FDFLAG_RSYNC, AT_OUT}},
+        {WASI_RIGHT_FD_SYNC | WASI_RIGHT_FD_DATASYNC, // either will do
+         wasi_path_open,
+         {FAKE_DIR_FD, 0, AT_PATH, len, 0, 0, 0, WASI_FDFLAG_DSYNC, AT_OUT}},
         {WASI_RIGHT_FD_READDIR, wasi_fd_readdir, {FAKE_DIR_FD, AT_DATA, 100, 0, AT_OUT}},
         {WASI_RIGHT_PATH_READLINK,
          wasi_path_readlink,
@@ -494,17 +460,28 @@ static void rights_body(void) {
         {WASI_RIGHT_FD_ADVISE, wasi_fd_advise, {FAKE_DIR_FD, 0, 0, 0}},
         {WASI_RIGHT_FD_FDSTAT_SET_FLAGS, wasi_fd_fdstat_set_flags, {FAKE_DIR_FD, 0}},
     };
-    struct handle *slot = &fake_process.handles.slots[FAKE_DIR_FD];
     for (u32 i = 0; i < COUNT_OF(cases); i++) {
-        slot->rights = WASI_RIGHTS_ALL;
+        fake_process.handles.slots[FAKE_DIR_FD].rights = WASI_RIGHTS_ALL;
         CHECK(cases[i].call(&fake_process, cases[i].args) != WASI_ENOTCAPABLE);
-        slot->rights = WASI_RIGHTS_ALL & ~cases[i].right;
+        fake_process.handles.slots[FAKE_DIR_FD].rights = WASI_RIGHTS_ALL & ~cases[i].right;
         EXPECT(cases[i].call(&fake_process, cases[i].args), WASI_ENOTCAPABLE);
     }
-    // What is opened gets no right that its directory does not hand down.
-    slot->rights = WASI_RIGHTS_ALL;
-    slot->rights_inheriting = WASI_RIGHT_FD_READ;
-    EXPECT(open_path("file", 0, WASI_RIGHTS_ALL & ~(u64)WASI_RIGHT_FD_WRITE), WASI_ESUCCESS);
+    fake_process.handles.slots[FAKE_DIR_FD].rights = WASI_RIGHTS_ALL & ~(u64)WASI_RIGHT_FD_DATASYNC;
+    EXPECT(open_with_flags("file", 0, WASI_FDFLAG_DSYNC), WASI_ESUCCESS);
+}
+
+static void handed_down_body(void) {
+    // What is opened gets no right that its directory does not hand down, but is given without a
+    // word none that means nothing for what it is.
+    fake_process.handles.slots[FAKE_DIR_FD].rights = WASI_RIGHTS_ALL;
+    fake_process.handles.slots[FAKE_DIR_FD].rights_inheriting = WASI_RIGHT_FD_READ;
+    u32 open_before = open_count();
+    EXPECT(open_path("file", 0, WASI_RIGHT_FD_READ | WASI_RIGHT_FD_SEEK), WASI_ENOTCAPABLE);
+    EXPECT(open_path("file", WASI_OFLAG_CREAT, WASI_RIGHT_FD_ADVISE), WASI_ENOTCAPABLE);
+    EXPECT(open_path("sub", WASI_OFLAG_DIRECTORY, WASI_RIGHT_PATH_OPEN), WASI_ENOTCAPABLE);
+    EXPECT(open_path("sub", 0, WASI_RIGHT_FD_SYNC), WASI_ENOTCAPABLE);
+    CHECK(open_count() == open_before);
+    EXPECT(open_path("file", 0, WASI_RIGHT_FD_READ | WASI_RIGHT_PATH_OPEN), WASI_ESUCCESS);
     u32 fd = fake_peek_u32(AT_OUT);
     struct wasi_fdstat stat;
     EXPECT(CALL(fd_fdstat_get, fd, AT_DATA), WASI_ESUCCESS);
@@ -518,6 +495,10 @@ static void rights_body(void) {
 
 static void every_right_is_needed(void **) {
     fake_process_run(rights_body);
+}
+
+static void rights_are_handed_down(void **) {
+    fake_process_run(handed_down_body);
 }
 
 // -- Descriptors --------------------------------------------------------------------------------
@@ -590,155 +571,15 @@ static void clocks_and_random_numbers(void **) {
     fake_process_run(clock_body);
 }
 
-// -- Polling ------------------------------------------------------------------------------------
+// -- Being killed -------------------------------------------------------------------------------
 
-#define AT_SUBSCRIPTIONS 16384u
-#define AT_EVENTS        32768u
+static struct object written;
+static u32 writes;
 
-static void subscribe_clock(u32 index, u32 clock, u64 timeout_ns, u16 flags) {
-    struct wasi_subscription s = {.userdata = 100 + index, .tag = WASI_EVENT_CLOCK};
-    s.clock.id = clock;
-    s.clock.timeout_ns = timeout_ns;
-    s.clock.flags = flags;
-    fake_poke(AT_SUBSCRIPTIONS + index * sizeof s, &s, sizeof s);
-}
-
-static void subscribe_fd(u32 index, u8 tag, u32 fd) {
-    struct wasi_subscription s = {.userdata = 100 + index, .tag = tag};
-    s.fd = fd;
-    fake_poke(AT_SUBSCRIPTIONS + index * sizeof s, &s, sizeof s);
-}
-
-static enum wasi_errno poll(u32 count) {
-    return CALL(poll_oneoff, AT_SUBSCRIPTIONS, AT_EVENTS, count, AT_OUT);
-}
-
-static struct wasi_event event_at(u32 index) {
-    struct wasi_event event;
-    fake_peek(AT_EVENTS + index * sizeof event, &event, sizeof event);
-    return event;
-}
-
-static void wake_stream(void) {
-    wait_lock(&fake_stream.queue);
-    fake_stream.is_ready = true;
-    fake_stream.len = 9;
-    wake_all_locked(&fake_stream.queue);
-    wait_unlock(&fake_stream.queue);
-}
-
-static void poll_body(void) {
-    u64 before = arch_clock_ns();
-    subscribe_clock(0, WASI_CLOCK_MONOTONIC, 50000000, 0);
-    subscribe_clock(1, WASI_CLOCK_MONOTONIC, 20000000, 0);
-    EXPECT(poll(2), WASI_ESUCCESS);
-    CHECK(fake_peek_u32(AT_OUT) == 1);
-    CHECK(event_at(0).userdata == 101 && event_at(0).error == WASI_ESUCCESS);
-    CHECK(arch_clock_ns() - before >= 20000000 && arch_clock_ns() - before < 50000000);
-
-    before = arch_clock_ns();
-    subscribe_clock(0, WASI_CLOCK_REALTIME, arch_wall_offset_ns() + before + 1000000,
-                    WASI_SUBCLOCK_ABSTIME);
-    EXPECT(poll(1), WASI_ESUCCESS);
-    CHECK(arch_clock_ns() - before >= 1000000);
-
-    // Both a file, which is always ready, and errors of single subscriptions are events.
-    u32 fd = open_file("file");
-    poke_iovec(0, AT_DATA, 4);
-    EXPECT(CALL(fd_read, fd, AT_IOVECS, 1, AT_OUT), WASI_ESUCCESS);
-    fake_process.handles.slots[fd].rights |= WASI_RIGHT_POLL_FD_READWRITE;
-    subscribe_clock(0, WASI_CLOCK_MONOTONIC, 50000000, 0);
-    subscribe_fd(1, WASI_EVENT_FD_READ, fd);
-    subscribe_fd(2, WASI_EVENT_FD_READ, 44);
-    subscribe_fd(3, WASI_EVENT_FD_WRITE, 0);
-    subscribe_clock(4, 77, 0, 0);
-    EXPECT(poll(5), WASI_ESUCCESS);
-    CHECK(fake_peek_u32(AT_OUT) == 4);
-    CHECK(event_at(0).userdata == 101 && event_at(0).available == 6);
-    CHECK(event_at(1).userdata == 102 && event_at(1).error == WASI_EBADF);
-    CHECK(event_at(2).userdata == 103 && event_at(2).error == WASI_ENOTCAPABLE);
-    CHECK(event_at(3).userdata == 104 && event_at(3).error == WASI_EINVAL);
-
-    // A stream that becomes ready while we sleep.
-    fake_stream.is_ready = false;
-    before = arch_clock_ns();
-    fake_interrupt_at(before + 30000000, wake_stream);
-    subscribe_fd(0, WASI_EVENT_FD_READ, 0);
-    subscribe_clock(1, WASI_CLOCK_MONOTONIC, 90000000, 0);
-    EXPECT(poll(2), WASI_ESUCCESS);
-    CHECK(fake_peek_u32(AT_OUT) == 1);
-    CHECK(event_at(0).userdata == 100 && event_at(0).available == 9);
-    CHECK(arch_clock_ns() - before < 90000000);
-
-    EXPECT(poll(0), WASI_EINVAL);
-    EXPECT(CALL(poll_oneoff, AT_SUBSCRIPTIONS, AT_EVENTS, UINT32_MAX, AT_OUT), WASI_EINVAL);
-    EXPECT(CALL(poll_oneoff, AT_SUBSCRIPTIONS, AT_EVENTS, 2000, AT_OUT), WASI_EFAULT);
-    EXPECT(CALL(poll_oneoff, AT_SUBSCRIPTIONS, AT_EVENTS, 1, BAD), WASI_EFAULT);
-    EXPECT(CALL(poll_oneoff, AT_SUBSCRIPTIONS, FAKE_MEMORY_BYTES - 31, 1, AT_OUT), WASI_EFAULT);
-    subscribe_fd(0, 3, 0);
-    EXPECT(poll(1), WASI_EINVAL);
-}
-
-static void polling_waits_for_the_first_event(void **) {
-    fake_process_run(poll_body);
-}
-
-// A second stream, with a queue of its own.
-static struct {
-    struct object object;
-    struct wait_queue queue;
-    bool is_ready;
-} other;
-
-static u32 other_poll(struct object *, u64 *available) {
-    *available = 1;
-    return other.is_ready ? POLL_READABLE : 0;
-}
-
-static struct wait_queue *other_queue(struct object *) {
-    return &other.queue;
-}
-
-static enum status other_stat(struct object *object, struct object_stat *out) {
+static enum status written_stat(struct object *object, struct object_stat *out) {
     *out = (struct object_stat){.type = object->type};
     return OK;
 }
-
-static void wake_other(void) {
-    wait_lock(&other.queue);
-    other.is_ready = true;
-    wake_all_locked(&other.queue);
-    wait_unlock(&other.queue);
-}
-
-static void two_queues_body(void) {
-    static const struct object_ops ops = {
-        .stat = other_stat, .poll = other_poll, .poll_queue = other_queue};
-    object_init(&other.object, &ops, OBJECT_STREAM);
-    wait_queue_init(&other.queue);
-    other.is_ready = false;
-    fake_stream.is_ready = false;
-    const struct handle handle = {.object = &other.object,
-                                  .rights = wasi_stream_rights(true, false)};
-    u32 fd;
-    CHECK(handle_insert(&fake_process.handles, &handle, &fd) == OK);
-
-    u64 before = arch_clock_ns();
-    fake_interrupt_at(before + 12000000, wake_other);
-    subscribe_fd(0, WASI_EVENT_FD_READ, 0);
-    subscribe_fd(1, WASI_EVENT_FD_READ, fd);
-    EXPECT(poll(2), WASI_ESUCCESS);
-    CHECK(fake_peek_u32(AT_OUT) == 1 && event_at(0).userdata == 101);
-    CHECK(arch_clock_ns() - before < 13000000);
-    CHECK(list_is_empty(&other.queue.watches) && list_is_empty(&fake_stream.queue.watches));
-}
-
-static void polling_sleeps_on_all_queues_at_once(void **) {
-    fake_process_run(two_queues_body);
-    assert_in_range(fake_timer_rang(), 0, 1); // nobody looked in between; a slice might have ended
-}
-
-static u32 writes;
 
 // The process is killed while its first piece is written.
 static enum status write_and_kill(struct object *, u64, const void *, usize len, usize *put) {
@@ -749,10 +590,9 @@ static enum status write_and_kill(struct object *, u64, const void *, usize len,
 }
 
 static void killed_writer_body(void) {
-    static const struct object_ops ops = {.stat = other_stat, .write = write_and_kill};
-    object_init(&other.object, &ops, OBJECT_STREAM);
-    const struct handle handle = {.object = &other.object,
-                                  .rights = wasi_stream_rights(false, true)};
+    static const struct object_ops ops = {.stat = written_stat, .write = write_and_kill};
+    object_init(&written, &ops, OBJECT_STREAM);
+    const struct handle handle = {.object = &written, .rights = wasi_stream_rights(false, true)};
     u32 fd;
     CHECK(handle_insert(&fake_process.handles, &handle, &fd) == OK);
     for (u32 i = 0; i < 8; i++)
@@ -779,10 +619,9 @@ int main(void) {
         cmocka_unit_test(attributes_are_told),
         cmocka_unit_test(directories_are_listed_whole_with_any_buffer),
         cmocka_unit_test(every_right_is_needed),
+        cmocka_unit_test(rights_are_handed_down),
         cmocka_unit_test(descriptors_are_managed),
         cmocka_unit_test(clocks_and_random_numbers),
-        cmocka_unit_test(polling_waits_for_the_first_event),
-        cmocka_unit_test(polling_sleeps_on_all_queues_at_once),
         cmocka_unit_test(a_killed_process_stops_writing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

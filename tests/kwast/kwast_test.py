@@ -50,6 +50,14 @@ def test_program_finds_nothing_wrong_across_domains(machine, cpus, name, tmp_pat
     assert done.returncode == 0
 
 
+@pytest.mark.parametrize("machine", ["qemu", "hosted"])
+@pytest.mark.parametrize("command", ["place", "call 1000"])
+def test_processes_stay_on_their_cpus(machine, command, tmp_path):
+    done = run(machine, "cpus", tmp_path, *command.split(), options=["--cpus", "4", "--kernel-files"])
+    assert done.stdout.endswith("all right\n") and "wrong" not in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0
+
+
 def test_example_service_ends_as_its_client_does(tmp_path):
     done = run("hosted", "example", tmp_path, "/bin/nothing.wasm")
     assert done.returncode == 1 and "/bin/nothing.wasm" in done.stderr
@@ -69,9 +77,9 @@ def test_kernel_tells_about_itself_in_files(start):
         machine.expect(r"-- /kernel/log\n")
         machine.expect(r"-- /kernel/memory\nkernel +\d+ of +\d+ KiB free\nprograms .*\nheap ")
         machine.expect(r"-- /kernel/processes\n +id +parent +share +threads +cpu_us +memory_kib +may_kib +handles +calls "
-                       r"+served +name$")
+                       r"+served +cpus +name$")
         # 5 handles: the streams, the archive, /kernel
-        machine.expect(rf"^ +{number} +0 +100 +1 +\d+ +\d+ +\d+ +5 +0 +0  spin.wasm$")
+        machine.expect(rf"^ +{number} +0 +100 +1 +\d+ +\d+ +\d+ +5 +0 +0  0x[0-9a-f]{8}  spin.wasm$")
 
 
 @pytest.mark.parametrize("shares", [(100, 50), (100, 100), (20, 80)])

@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tests/kwast/columns.h"
 #include "user/sdk/kwast.h"
 
 #define LIMIT_US 2000000ull
-#define LINE     512
 
 static kwast_handle child_with(unsigned share) {
     int module = open("/bin/share.wasm", O_RDONLY);
@@ -41,30 +41,8 @@ static u32 id_of(kwast_handle child) {
     return kwast_process_status(child, &status) == 0 ? status.id : 0;
 }
 
-// A column of the row of process `id`, found by the names in the first line.
 static unsigned long long look(u32 id, const char *column) {
-    char line[LINE];
-    unsigned long long found = 0;
-    int at = -1;
-    FILE *file = fopen("/kernel/processes", "r");
-    if (file == NULL) {
-        perror("/kernel/processes");
-        exit(1);
-    }
-    for (bool is_first = true; fgets(line, sizeof line, file) != NULL; is_first = false) {
-        int i = 0;
-        u32 row = 0;
-        for (char *word = strtok(line, " \n"); word != NULL; word = strtok(NULL, " \n"), i++) {
-            if (is_first && strcmp(word, column) == 0)
-                at = i;
-            if (!is_first && i == 0)
-                row = (u32)atoi(word);
-            if (!is_first && row == id && i == at)
-                found = strtoull(word, NULL, 10);
-        }
-    }
-    fclose(file);
-    return found;
+    return column_of("/kernel/processes", id, column);
 }
 
 int main(int argc, char **argv) {

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -252,6 +253,21 @@ def test_input_arrives_as_it_is_typed(run):
             process.stdin.flush()
             assert process.stdout.readline() == b"[%d]\n" % number
         process.stdin.close()
+        assert process.wait(TIMEOUT) == 0
+
+
+@pytest.mark.parametrize("kibibytes", [300, 3000])
+def test_what_is_read_late_is_all_there(run, kibibytes):
+    """Less than what lies between the program and its reader, which the program ends before; and
+    more, which it cannot."""
+    data = os.urandom(1 << 10) * kibibytes
+    packed = zlib.compress(data, wbits=31)
+    with subprocess.Popen([*run, Case("minigzip").wasm(), "-d"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as process:
+        process.stdin.write(packed)
+        process.stdin.close()
+        time.sleep(4)
+        assert process.stdout.read() == data
         assert process.wait(TIMEOUT) == 0
 
 

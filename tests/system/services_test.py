@@ -83,3 +83,25 @@ def test_a_service_that_cannot_be_started_does_not_stop_others(boot):
         machine.expect("init: missing: /boot/bin/nothing.wasm: No such file or directory")
         machine.expect("init.conf:3: needy needs 'nowhere', which nobody serves")
         machine.expect(r"first program at \d+ us$")
+
+
+POLLS = """
+service console
+    run      /boot/bin/console.wasm $console
+    serves   console terminal
+    streams  device
+service pipe
+    run      /boot/bin/pipe.wasm $pipe
+    serves   pipe calls
+service polls
+    run      /boot/bin/polls.wasm $pipe
+    streams  terminal console
+    uses     pipe
+"""
+
+
+def test_poll_says_the_truth_about_pipes_and_terminals(boot):
+    with boot(POLLS, "init", "console", "pipe", "polls") as machine:
+        machine.expect("type: ")
+        machine.type("hello\n")
+        assert machine.expect("all right$|polls ended.*$").group(0) == "all right", machine.text

@@ -75,10 +75,8 @@ static int open_flags(u16 asked) {
     bool reads = (asked & FILE_OPEN_READ) != 0;
     bool writes = (asked & (FILE_OPEN_WRITE | FILE_OPEN_TRUNCATE)) != 0;
     int flags = O_NONBLOCK | O_NOCTTY; // in case it is a pipe or a terminal
-    if ((asked & FILE_OPEN_DIRECTORY) != 0)
-        flags |= O_DIRECTORY | O_RDONLY;
-    else
-        flags |= !writes ? O_RDONLY : reads ? O_RDWR : O_WRONLY;
+    flags |= !writes ? O_RDONLY : reads ? O_RDWR : O_WRONLY;
+    flags |= (asked & FILE_OPEN_DIRECTORY) != 0 ? O_DIRECTORY : 0; // for writing, Linux refuses it
     if ((asked & FILE_OPEN_CREATE) != 0)
         flags |= (asked & FILE_OPEN_EXCLUSIVE) != 0 ? O_CREAT | O_EXCL : O_CREAT;
     flags |= (asked & FILE_OPEN_TRUNCATE) != 0 ? O_TRUNC : 0;

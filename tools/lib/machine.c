@@ -105,7 +105,8 @@ static void become_qemu(const struct machine_config *config, const char *kernel,
     char cpus[16];
     char link[64];
     char archive[64];
-    // What the CPU lacks, the kernel finds out.
+    // The link is a serial port of the device, and no console: QEMU drops what a console has to say
+    // while the other end does not read. What the CPU lacks, the kernel finds out.
     static const char *const models[] = {
         [CPU_NATIVE] = "max",
         [CPU_AVX_ONLY] = "max,avx2=off,fma=off,bmi1=off,bmi2=off,abm=off",
@@ -119,7 +120,8 @@ static void become_qemu(const struct machine_config *config, const char *kernel,
            memory, "-smp", cpus, "-nodefaults", "-no-user-config", "-display", "none",
            "-no-reboot",                                                               //
            "-chardev", "file,id=serial,path=/dev/stdout", "-serial", "chardev:serial", //
-           "-chardev", link, "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=link",
+           "-chardev", link, "-device", "virtio-serial-pci,max_ports=2",               //
+           "-device", "virtserialport,nr=1,chardev=link",                              //
            "-kernel", kernel, "-initrd", archive, "-append", config->append, NULL);
 }
 

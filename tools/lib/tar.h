@@ -17,14 +17,11 @@ struct tar {
 
 void tar_init(struct tar *tar, int fd, u64 bytes_max);
 
+// Names have at most 100 bytes.
 void tar_add_data(struct tar *tar, const char *name, const void *data, usize len);
 
 // Adds the regular file at `path`, as it is now, under `name`.
 void tar_add_file(struct tar *tar, const char *name, const char *path);
-
-// Adds a folder and everything below it: regular files, folders and symbolic links (as links).
-// Sockets, pipes and devices are left out.
-void tar_add_tree(struct tar *tar, const char *name, const char *path);
 
 // Ends the archive. Whether all of it was written.
 MUST_USE bool tar_finish(struct tar *tar);

@@ -129,11 +129,8 @@ static enum status check_existing(const struct job *job, const struct place *pla
     bool is_new = (job->flags & FILE_OPEN_CREATE) != 0 && (job->flags & FILE_OPEN_EXCLUSIVE) != 0;
     if (is_new)
         return ERR_EXISTS;
-    // Who asks for a directory and for writing gets one that is not written to.
-    if (type == FILE_TYPE_DIRECTORY && (job->flags & FILE_OPEN_DIRECTORY) == 0)
-        return (job->flags & OPEN_CHANGES) != 0 ? ERR_IS_DIRECTORY : OK;
     if (type == FILE_TYPE_DIRECTORY)
-        return (job->flags & FILE_OPEN_TRUNCATE) != 0 ? ERR_IS_DIRECTORY : OK;
+        return (job->flags & OPEN_CHANGES) != 0 ? ERR_IS_DIRECTORY : OK;
     if (wants_directory)
         return ERR_NOT_DIRECTORY;
     return type == FILE_TYPE_LINK ? ERR_LOOP : OK;

@@ -28,6 +28,8 @@ u32 kwast_scheme_root(kwast_handle server, enum kwast_kind kind, kwast_handle *o
 KWAST_IMPORT(scheme_pollable)
 u32 kwast_scheme_pollable(kwast_handle server, u64 value, enum kwast_kind kind, kwast_handle *out,
                           kwast_handle *ready);
+KWAST_IMPORT(scheme_root_ready)
+u32 kwast_scheme_root_ready(kwast_handle server, kwast_handle *ready);
 KWAST_IMPORT(ready_set) u32 kwast_ready_set(kwast_handle ready, u32 events, u64 available);
 KWAST_IMPORT(scheme_call)
 u32 kwast_scheme_call(kwast_handle channel, struct kwast_call *call, i64 timeout_ns);
@@ -71,6 +73,26 @@ u32 kwast_process_wait(kwast_handle process, i64 timeout_ns, struct kwast_status
 KWAST_IMPORT(process_status)
 u32 kwast_process_status(kwast_handle process, struct kwast_status *out);
 KWAST_IMPORT(process_kill) u32 kwast_process_kill(kwast_handle process);
+
+KWAST_IMPORT(device_describe)
+u32 kwast_device_describe(kwast_handle device, struct kwast_machine *out);
+KWAST_IMPORT(device_range)
+u32 kwast_device_range(kwast_handle machine, u64 address, u64 bytes, enum kwast_caching caching,
+                       kwast_handle *out);
+KWAST_IMPORT(device_ports)
+u32 kwast_device_ports(kwast_handle machine, u32 first, u32 count, kwast_handle *out);
+KWAST_IMPORT(port_in) u32 kwast_port_in(kwast_handle ports, u32 offset, u32 width, u32 *out);
+KWAST_IMPORT(port_out) u32 kwast_port_out(kwast_handle ports, u32 offset, u32 width, u32 value);
+KWAST_IMPORT(device_interrupt)
+u32 kwast_device_interrupt(kwast_handle machine, u32 line, kwast_handle *out);
+KWAST_IMPORT(device_message)
+u32 kwast_device_message(kwast_handle machine, kwast_handle *out, struct kwast_message *message);
+KWAST_IMPORT(interrupt_take)
+u32 kwast_interrupt_take(kwast_handle interrupt, i64 timeout_ns, u64 *out);
+KWAST_IMPORT(dma_create)
+u32 kwast_dma_create(kwast_handle machine, u64 bytes, kwast_handle *out, u64 *address);
+KWAST_IMPORT(dma_done) u32 kwast_dma_done(kwast_handle memory);
+KWAST_IMPORT(dma_reclaim) u32 kwast_dma_reclaim(kwast_handle machine);
 
 // A service: what it does with each operation. `reply` is all zeros but for its number and
 // KWAST_NO_HANDLE; returns whether it is to be sent now (a service may also answer later, with

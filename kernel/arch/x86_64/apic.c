@@ -9,6 +9,7 @@
 #include "kernel/arch/x86_64/devices.h"
 #include "kernel/arch/x86_64/early.h"
 #include "kernel/arch/x86_64/io.h"
+#include "kernel/arch/x86_64/lock.h"
 #include "kernel/arch/x86_64/traps.h"
 
 #define APIC_BASE_ENABLE (1ull << 11)
@@ -60,6 +61,84 @@ static void write(u32 offset, u32 value) {
         apic.registers[offset / 4] = value;
 }
 
+// -- I/O APIC -----------------------------------------------------------------------------------
+
+#define IOAPIC_SELECT      0x00
+#define IOAPIC_DATA        0x10
+#define IOAPIC_VERSION     1
+#define IOAPIC_REDIRECTION 0x10
+#define REDIRECT_LOW       (1u << 13)
+#define REDIRECT_LEVEL     (1u << 15)
+#define REDIRECT_MASKED    (1u << 16)
+
+static struct {
+    struct port_lock lock;                    // a register is read or written in two steps
+    volatile u8 *registers[ACPI_IOAPICS_MAX]; // fixed after apic_init; NULL: none
+} ioapics;
+
+static u32 ioapic_read(volatile u8 *ioapic, u32 index) {
+    *(volatile u32 *)(ioapic + IOAPIC_SELECT) = index;
+    return *(volatile u32 *)(ioapic + IOAPIC_DATA);
+}
+
+static void ioapic_write(volatile u8 *ioapic, u32 index, u32 value) {
+    *(volatile u32 *)(ioapic + IOAPIC_SELECT) = index;
+    *(volatile u32 *)(ioapic + IOAPIC_DATA) = value;
+}
+
+static void ioapics_init(void) {
+    const struct acpi_info *acpi = acpi_info();
+    for (u32 i = 0; i < acpi->ioapic_count; i++)
+        ioapics.registers[i] = mmio_map(acpi->ioapics[i].phys, PAGE_SIZE);
+}
+
+// The I/O APIC that has the input, and which pin of it that is; NULL: none.
+static volatile u8 *find_pin(u32 gsi, u32 *pin) {
+    const struct acpi_info *acpi = acpi_info();
+    for (u32 i = 0; i < acpi->ioapic_count; i++) {
+        volatile u8 *ioapic = ioapics.registers[i];
+        if (ioapic == NULL || gsi < acpi->ioapics[i].gsi_base)
+            continue;
+        *pin = gsi - acpi->ioapics[i].gsi_base;
+        if (*pin <= (ioapic_read(ioapic, IOAPIC_VERSION) >> 16 & 0xff))
+            return ioapic;
+    }
+    return NULL;
+}
+
+struct ioapic_input ioapic_isa_input(u32 irq) {
+    const struct acpi_isa_irq *isa = &acpi_info()->isa_irqs[irq];
+    return (struct ioapic_input){isa->gsi, isa->active_low, isa->level};
+}
+
+bool ioapic_route(const struct ioapic_input *input, u8 vector) {
+    arch_irq_state irq = port_lock(&ioapics.lock);
+    u32 pin;
+    volatile u8 *ioapic = find_pin(input->gsi, &pin);
+    if (ioapic != NULL) {
+        u32 low =
+            vector | (input->active_low ? REDIRECT_LOW : 0) | (input->level ? REDIRECT_LEVEL : 0);
+        ioapic_write(ioapic, IOAPIC_REDIRECTION + 2 * pin + 1, cpu_boot()->apic_id << 24);
+        ioapic_write(ioapic, IOAPIC_REDIRECTION + 2 * pin, low);
+    }
+    port_unlock(&ioapics.lock, irq);
+    return ioapic != NULL;
+}
+
+void ioapic_mask(u32 gsi, bool is_masked) {
+    arch_irq_state irq = port_lock(&ioapics.lock);
+    u32 pin;
+    volatile u8 *ioapic = find_pin(gsi, &pin);
+    if (ioapic != NULL) {
+        u32 low = ioapic_read(ioapic, IOAPIC_REDIRECTION + 2 * pin);
+        low = is_masked ? low | REDIRECT_MASKED : low & ~REDIRECT_MASKED;
+        ioapic_write(ioapic, IOAPIC_REDIRECTION + 2 * pin, low);
+    }
+    port_unlock(&ioapics.lock, irq);
+}
+
+// -- The start ------------------------------------------------------------------------------------
+
 static void pic_disable(void) {
     // Initialisation: edge, cascade; vectors 0xf0 and 0xf8, which nothing else uses; 8086 mode.
     io_write8(0x20, 0x11);
@@ -81,6 +160,7 @@ void apic_init(void) {
         if (apic.registers == NULL)
             boot_fail("no room to map the local APIC");
     }
+    ioapics_init();
     apic_init_this();
 }
 
@@ -163,45 +243,4 @@ void apic_timer_start(u32 ticks) {
 
 u32 apic_timer_left(void) {
     return read(REG_TIMER_CURRENT);
-}
-
-// -- I/O APIC -----------------------------------------------------------------------------------
-
-#define IOAPIC_SELECT      0x00
-#define IOAPIC_DATA        0x10
-#define IOAPIC_VERSION     1
-#define IOAPIC_REDIRECTION 0x10
-#define REDIRECT_LOW       (1u << 13)
-#define REDIRECT_LEVEL     (1u << 15)
-
-static u32 ioapic_read(volatile u8 *ioapic, u32 index) {
-    *(volatile u32 *)(ioapic + IOAPIC_SELECT) = index;
-    return *(volatile u32 *)(ioapic + IOAPIC_DATA);
-}
-
-static void ioapic_write(volatile u8 *ioapic, u32 index, u32 value) {
-    *(volatile u32 *)(ioapic + IOAPIC_SELECT) = index;
-    *(volatile u32 *)(ioapic + IOAPIC_DATA) = value;
-}
-
-bool ioapic_route_isa(u32 irq, u8 vector) {
-    const struct acpi_info *acpi = acpi_info();
-    const struct acpi_isa_irq *isa = &acpi->isa_irqs[irq];
-    for (u32 i = 0; i < acpi->ioapic_count; i++) {
-        const struct acpi_ioapic *entry = &acpi->ioapics[i];
-        if (isa->gsi < entry->gsi_base)
-            continue;
-        volatile u8 *ioapic = mmio_map(entry->phys, PAGE_SIZE);
-        if (ioapic == NULL)
-            return false;
-        u32 pin = isa->gsi - entry->gsi_base;
-        u32 last_pin = ioapic_read(ioapic, IOAPIC_VERSION) >> 16 & 0xff;
-        if (pin > last_pin)
-            continue;
-        u32 low = vector | (isa->active_low ? REDIRECT_LOW : 0) | (isa->level ? REDIRECT_LEVEL : 0);
-        ioapic_write(ioapic, IOAPIC_REDIRECTION + 2 * pin + 1, cpu_boot()->apic_id << 24);
-        ioapic_write(ioapic, IOAPIC_REDIRECTION + 2 * pin, low);
-        return true;
-    }
-    return false;
 }

@@ -22,8 +22,19 @@ void apic_startup(u32 apic_id, u8 page);
 void apic_timer_start(u32 ticks);
 u32 apic_timer_left(void);
 
-// Routes a legacy interrupt to this CPU. False when no I/O APIC has it.
-bool ioapic_route_isa(u32 irq, u8 vector);
+// An input of the I/O APICs, by its global number, and how it behaves.
+struct ioapic_input {
+    u32 gsi;
+    bool active_low;
+    bool level;
+};
+
+// Where a legacy interrupt goes.
+struct ioapic_input ioapic_isa_input(u32 irq);
+
+// Routes an input to the boot CPU, unmasked. False when no I/O APIC has it.
+bool ioapic_route(const struct ioapic_input *input, u8 vector);
+void ioapic_mask(u32 gsi, bool is_masked); // one that has been routed; any context
 
 // Time (time.c).
 void time_init(void);

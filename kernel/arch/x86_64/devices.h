@@ -14,6 +14,14 @@ void serial_drain(void);            // waits until all of it has been sent
 MUST_USE bool serial_read(u8 *out); // false: nothing typed
 void serial_interrupt_start(void);  // input by interrupt: upcall_console
 
+// Leaves the line to a program, all but a panic, or takes it back. Line 4 may be the program's only
+// as long as the ports are.
+#define SERIAL_PORTS_FIRST 0x3f8u
+#define SERIAL_PORTS_COUNT 8u
+#define SERIAL_LINE        4u
+void serial_yield(bool to_program);
+bool serial_is_yielded(void);
+
 // -- Framebuffer console, framebuffer.c -----------------------------------------------------------
 
 enum framebuffer_kind : u8 {
@@ -45,12 +53,28 @@ void framebuffer_init(const struct framebuffer_info *info);
 void framebuffer_write(const char *text, usize len); // any context
 void framebuffer_size(u32 *columns, u32 *rows);      // 0 x 0 without a screen
 
+// Leaves the screen to a program, all but a panic, or takes it back and draws all of it again.
+void framebuffer_yield(bool to_program);
+const struct framebuffer_info *framebuffer_info(void); // kind FRAMEBUFFER_NONE without a screen
+
 // -- PCI and the link, pci.c and virtio_console.c -------------------------------------------------
 
 // Finds the device, sets up its queues (upcall_frames_alloc) and its interrupt. Called by
 // arch_devices_start. Defines the arch_link_* functions.
 void virtio_console_start(void);
 void virtio_console_interrupt(void); // on the interrupt stack, interrupts off
+
+// PCI functions that this port drives, for arch_devices_describe: noted at boot.
+void device_note_own(u8 bus, u8 slot, u8 function);
+
+// -- Programs' devices, program_devices.c ---------------------------------------------------------
+
+// What is no device: at boot, with what the firmware lists as RAM, and as anything else.
+struct range_set;
+void program_devices_init(const struct range_set *ram, const struct range_set *reserved);
+
+// An interrupt that a program has asked for; on the interrupt stack, interrupts off.
+void program_interrupt(u32 number);
 
 // -- Interrupts, interrupt.c ----------------------------------------------------------------------
 
@@ -71,5 +95,8 @@ struct msi_message irq_msi_message(u8 vector);
 // before kernel_main (tables from the early reserve) and after frame_init.
 MUST_USE void *mmio_map(u64 phys, u64 bytes);
 
-// The same, write-combining: for framebuffers.
+// Whether a part of [start, end) has been mapped so: then it is no program's.
+bool mmio_is_own(u64 start, u64 end);
+
+// The same as mmio_map, write-combining: for framebuffers, which programs may have.
 MUST_USE void *mmio_map_combining(u64 phys, u64 bytes);

@@ -14,6 +14,7 @@
 #include "base/string.h"
 #include "kernel/arch/x86_64/devices.h"
 #include "kernel/arch/x86_64/font.h"
+#include "kernel/arch/x86_64/smp.h"
 
 #define COLUMNS_MAX    256
 #define ROWS_MAX       128
@@ -43,7 +44,8 @@ static struct screen {
     u32 pixel_bytes;
     u32 palette[16];
     // Under lock:
-    u32 column; // == columns: the next character starts a new line
+    bool is_yielded; // a program has the screen: text goes on, but is not drawn
+    u32 column;      // == columns: the next character starts a new line
     u32 row;
     u8 colour;
     u32 partial_character; // UTF-8 under way
@@ -142,7 +144,19 @@ static void cell_draw(u32 row, u32 column, struct cell cell) {
         cell_draw_pixels(row, column, shown);
 }
 
+static void forget_shown(void) {
+    for (u32 row = 0; row < screen.rows; row++) {
+        for (u32 column = 0; column < screen.columns; column++)
+            screen.shown[row][column].drawn = 0;
+    }
+}
+
 static void draw_changes(void) {
+    if (screen.is_yielded && !cpus_are_stopping())
+        return;
+    if (screen.is_yielded) // the last words of the machine
+        forget_shown();
+    screen.is_yielded = false;
     for (u32 row = 0; row < screen.rows; row++) {
         for (u32 column = 0; column < screen.columns; column++) {
             struct cell cell = screen.wanted[row][column];
@@ -371,6 +385,22 @@ void framebuffer_write(const char *text, usize len) {
 void framebuffer_size(u32 *columns, u32 *rows) {
     *columns = screen.pixels == NULL ? 0 : screen.columns;
     *rows = screen.pixels == NULL ? 0 : screen.rows;
+}
+
+const struct framebuffer_info *framebuffer_info(void) {
+    return &screen.info;
+}
+
+void framebuffer_yield(bool to_program) {
+    arch_irq_state irq = screen_lock();
+    screen.is_yielded = to_program;
+    if (!to_program && screen.pixels != NULL) {
+        if (screen.info.kind == FRAMEBUFFER_RGB)
+            memset(screen.pixels, 0, (usize)screen.info.pitch * screen.info.height);
+        forget_shown();
+        draw_changes();
+    }
+    screen_unlock(irq);
 }
 
 // -- Start ----------------------------------------------------------------------------------------

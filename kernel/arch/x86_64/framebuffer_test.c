@@ -30,6 +30,12 @@ void arch_irq_restore(arch_irq_state) {
 void arch_cpu_relax(void) {
 }
 
+static bool is_stopping; // the machine says its last words
+
+bool cpus_are_stopping(void) {
+    return is_stopping;
+}
+
 void *mmio_map_combining(u64, u64 bytes) {
     bytes_mapped = bytes;
     return pixels;
@@ -214,6 +220,32 @@ static void what_is_not_utf8_shows_as_a_question_mark(void **) {
     assert_row(0, "?a?b?c");
 }
 
+static void a_screen_that_a_program_has_is_left_alone(void **) {
+    write("before\n");
+    framebuffer_yield(true);
+    memset(pixels, 0x55, sizeof(pixels));
+    write("meanwhile\n");
+    for (u32 i = 0; i < sizeof(pixels); i++)
+        assert_int_equal(pixels[i], 0x55);
+    framebuffer_yield(false);
+    assert_row(0, "before");
+    assert_row(1, "meanwhile");
+    for (u32 row = 3; row < ROWS; row++)
+        assert_row(row, "");
+}
+
+static void last_words_are_shown_all_the_same(void **) {
+    write("before\n");
+    framebuffer_yield(true);
+    memset(pixels, 0x55, sizeof(pixels));
+    is_stopping = true;
+    write("panic");
+    is_stopping = false;
+    assert_row(0, "before");
+    assert_row(1, "panic");
+    framebuffer_yield(false);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(the_screen_is_cleared_and_nothing_else, restart),
@@ -227,6 +259,8 @@ int main(void) {
         cmocka_unit_test_setup(strange_sequences_are_skipped, restart),
         cmocka_unit_test_setup(utf8_is_understood_in_pieces, restart),
         cmocka_unit_test_setup(what_is_not_utf8_shows_as_a_question_mark, restart),
+        cmocka_unit_test_setup(a_screen_that_a_program_has_is_left_alone, restart),
+        cmocka_unit_test_setup(last_words_are_shown_all_the_same, restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -209,9 +209,13 @@ void exception_handle(struct trap_frame *frame) {
 
 static void device_interrupt(u64 vector) {
     u64 index = vector - VECTOR_DEVICE_FIRST;
-    if (vector >= VECTOR_DEVICE_FIRST && index < interrupts.handler_count)
+    if (vector >= VECTOR_PROGRAM_FIRST && vector < VECTOR_PROGRAM_FIRST + ARCH_INTERRUPTS_MAX)
+        program_interrupt((u32)(vector - VECTOR_PROGRAM_FIRST));
+    else if (vector >= VECTOR_DEVICE_FIRST && index < interrupts.handler_count)
         interrupts.handlers[index]();
 }
+STATIC_ASSERT(VECTOR_DEVICE_FIRST + VECTOR_DEVICE_COUNT <= VECTOR_PROGRAM_FIRST, "apart");
+STATIC_ASSERT(VECTOR_PROGRAM_FIRST + ARCH_INTERRUPTS_MAX <= 0xf0, "below the old controllers'");
 
 bool interrupt_handle(struct trap_frame *frame) {
     switch (frame->vector) {

@@ -46,11 +46,15 @@
 #define LARGE_BYTES     (2 * MIB)
 #define UPPER_HALF      (1ull << 63)
 
+#define OWN_DEVICES_MAX 32u
+
 static struct {
     struct arch_aspace kernel;
     struct range_set *early; // where tables come from before kernel_main; NULL afterwards
     u64 mmio_next;
-    u64 numbers; // atomic: given to address spaces so far
+    struct phys_range own[OWN_DEVICES_MAX]; // whole pages of registers that are mapped; fixed after
+    u32 own_count;                          // boot
+    u64 numbers;                            // atomic: given to address spaces so far
 } paging = {.kernel.loaded = 1, .mmio_next = MMIO_BASE};
 
 // -- Tables -------------------------------------------------------------------------------------
@@ -193,7 +197,7 @@ static u64 entry_bits(u64 va, enum page_rights rights) {
     if ((rights & PAGE_EXEC) == 0)
         bits |= ENTRY_NO_EXEC;
     if ((rights & PAGE_DEVICE) != 0)
-        bits |= ENTRY_UNCACHED;
+        bits |= (rights & PAGE_COMBINING) != 0 ? ENTRY_COMBINING : ENTRY_UNCACHED;
     if ((rights & PAGE_BORROWED) != 0)
         bits |= ENTRY_BORROWED;
     return bits;
@@ -382,10 +386,15 @@ bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct phys_add
     return true;
 }
 
+static enum page_rights caching_of(u64 entry) {
+    if ((entry & ENTRY_UNCACHED) == ENTRY_UNCACHED)
+        return PAGE_DEVICE;
+    return (entry & ENTRY_COMBINING) != 0 ? PAGE_DEVICE | PAGE_COMBINING : 0;
+}
+
 static enum page_rights rights_of(u64 entry) {
     return PAGE_READ | ((entry & ENTRY_WRITE) != 0 ? PAGE_WRITE : 0) |
-           ((entry & ENTRY_NO_EXEC) == 0 ? PAGE_EXEC : 0) |
-           ((entry & ENTRY_UNCACHED) == ENTRY_UNCACHED ? PAGE_DEVICE : 0) |
+           ((entry & ENTRY_NO_EXEC) == 0 ? PAGE_EXEC : 0) | caching_of(entry) |
            ((entry & ENTRY_BORROWED) != 0 ? PAGE_BORROWED : 0);
 }
 
@@ -552,7 +561,23 @@ static void *device_map(u64 phys, u64 bytes, u64 caching) {
 }
 
 void *mmio_map(u64 phys, u64 bytes) {
-    return device_map(phys, bytes, ENTRY_UNCACHED);
+    void *mapped = device_map(phys, bytes, ENTRY_UNCACHED);
+    if (mapped != NULL) {
+        u64 start = align_down(phys, PAGE_SIZE);
+        CHECK(paging.own_count < OWN_DEVICES_MAX); // a few for each device of ours
+        paging.own[paging.own_count++] =
+            (struct phys_range){{start}, align_up(phys + bytes, PAGE_SIZE) - start};
+    }
+    return mapped;
+}
+
+bool mmio_is_own(u64 start, u64 end) {
+    for (u32 i = 0; i < paging.own_count; i++) {
+        const struct phys_range *range = &paging.own[i];
+        if (start < range->start.value + range->bytes && end > range->start.value)
+            return true;
+    }
+    return false;
 }
 
 void *mmio_map_combining(u64 phys, u64 bytes) {

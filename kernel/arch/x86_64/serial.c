@@ -6,6 +6,7 @@
 #include "kernel/arch/x86_64/apic.h"
 #include "kernel/arch/x86_64/devices.h"
 #include "kernel/arch/x86_64/io.h"
+#include "kernel/arch/x86_64/smp.h"
 #include "kernel/arch/x86_64/traps.h"
 
 #define PORT                 0x3f8
@@ -27,12 +28,12 @@
 #define STATUS_ALL_SENT      0x40 // and its last byte is on the line
 #define INTERRUPT_RECEIVED   0x01
 #define WAIT_ROUNDS          100000u // several times what a byte takes
-#define ISA_IRQ              4
 #define LOCK_ROUNDS          10000000u
 
 static struct {
     u32 lock; // atomic
     bool present;
+    bool is_yielded; // atomic: a program has it
 
     // Under lock:
     bool stuck;
@@ -51,6 +52,10 @@ void serial_init(void) {
     io_write8(REG_LINE_CONTROL, LINE_8N1);
     io_write8(REG_FIFO_CONTROL, FIFO_ENABLE_CLEAR);
     io_write8(REG_MODEM_CONTROL, MODEM_DTR_RTS_OUT2);
+}
+
+static bool is_ours(void) {
+    return serial.present && (!serial_is_yielded() || cpus_are_stopping());
 }
 
 static bool wait_for_room(void) {
@@ -77,7 +82,7 @@ static void put(u8 byte) {
 }
 
 void serial_write(const char *text, usize len) {
-    if (!serial.present)
+    if (!is_ours())
         return;
     // Who holds the lock may be a CPU that was stopped, or what panics here: then a garbled line
     // beats a silent one.
@@ -96,23 +101,49 @@ void serial_write(const char *text, usize len) {
     arch_irq_restore(irq);
 }
 
-void serial_drain(void) {
-    for (u32 round = 0; serial.present && !serial.stuck && round <= WAIT_ROUNDS; round++) {
+static void wait_until_sent(void) {
+    for (u32 round = 0; round <= WAIT_ROUNDS; round++) {
         if ((io_read8(REG_LINE_STATUS) & STATUS_ALL_SENT) != 0)
             return;
         arch_cpu_relax();
     }
 }
 
+void serial_drain(void) {
+    if (is_ours() && !serial.stuck)
+        wait_until_sent();
+}
+
 bool serial_read(u8 *out) {
-    if (!serial.present || (io_read8(REG_LINE_STATUS) & STATUS_RECEIVED) == 0)
+    if (!is_ours() || (io_read8(REG_LINE_STATUS) & STATUS_RECEIVED) == 0)
         return false;
     *out = io_read8(REG_DATA);
     return true;
 }
 
 void serial_interrupt_start(void) {
-    if (!serial.present || !ioapic_route_isa(ISA_IRQ, VECTOR_SERIAL))
+    const struct ioapic_input input = ioapic_isa_input(SERIAL_LINE);
+    if (!serial.present || !ioapic_route(&input, VECTOR_SERIAL))
         return;
     io_write8(REG_INTERRUPT_ENABLE, INTERRUPT_RECEIVED);
+}
+
+// -- For a program --------------------------------------------------------------------------------
+
+bool serial_is_yielded(void) {
+    return __atomic_load_n(&serial.is_yielded, __ATOMIC_ACQUIRE); // pairs with serial_yield
+}
+
+void serial_yield(bool to_program) {
+    if (serial.present)
+        wait_until_sent(); // who comes next may empty the FIFO
+    if (to_program) {
+        io_write8(REG_INTERRUPT_ENABLE, 0);
+        ioapic_mask(ioapic_isa_input(SERIAL_LINE).gsi, true);
+    } else {
+        serial_init(); // whatever was done to it
+    }
+    __atomic_store_n(&serial.is_yielded, to_program, __ATOMIC_RELEASE);
+    if (!to_program)
+        serial_interrupt_start();
 }

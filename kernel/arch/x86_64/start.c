@@ -37,6 +37,7 @@ static void read_boot_info(u32 how, u64 info_phys) {
 static void reserve_used(u64 load_distance) {
     struct range_set *ram = &boot_data.ram;
     boot_data.info.ram_bytes = range_set_bytes(ram);
+    program_devices_init(ram, &boot_data.reserved);
     for (u32 i = 0; i < boot_data.reserved.count; i++) {
         const struct phys_range *range = &boot_data.reserved.ranges[i];
         range_set_remove(ram, range->start.value, range->start.value + range->bytes);

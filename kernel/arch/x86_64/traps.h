@@ -32,13 +32,14 @@ enum exception {
 // Interrupt stack table slots (gdt.c).
 enum ist { IST_NONE, IST_DOUBLE_FAULT, IST_NMI, IST_MACHINE_CHECK, IST_COUNT };
 
-#define VECTOR_TIMER        0x20
-#define VECTOR_SERIAL       0x21
-#define VECTOR_RESCHEDULE   0x22
-#define VECTOR_INVALIDATE   0x23
-#define VECTOR_DEVICE_FIRST 0x30
-#define VECTOR_DEVICE_COUNT 0x40
-#define VECTOR_SPURIOUS     0xff
+#define VECTOR_TIMER         0x20
+#define VECTOR_SERIAL        0x21
+#define VECTOR_RESCHEDULE    0x22
+#define VECTOR_INVALIDATE    0x23
+#define VECTOR_DEVICE_FIRST  0x30
+#define VECTOR_DEVICE_COUNT  0x40
+#define VECTOR_PROGRAM_FIRST 0x70 // ARCH_INTERRUPTS_MAX of them
+#define VECTOR_SPURIOUS      0xff
 
 extern const u8 trap_stubs[256][16];
 

@@ -1,4 +1,6 @@
-// The link: port 0 of a virtio 1.x console on PCI, as a byte stream.
+// The link: a port of a virtio 1.x console on PCI, as a byte stream. Of a device with several ports
+// it is port 1, which is opened by a message; otherwise the only one. A starter that must not lose
+// output gives the former: QEMU drops what its only port, a console, cannot pass on at once.
 //
 // Two queues of fixed buffers, one page each: for receiving, all are with the device except those
 // whose bytes wait to be read; for sending, all are ours except those that are under way. Bytes are
@@ -13,8 +15,8 @@
 //   1. a buffer is lent (queue.lent) exactly from its publication in the available ring until it
 //      is taken from the used ring;
 //   2. of received buffers, ready[ready_head .. ready_tail) hold unread bytes, in order;
-//   3. interrupts for sent buffers are asked for exactly while a write was refused for lack of
-//   room.
+//   3. interrupts for sent buffers are asked for exactly while somebody waits for one to come back:
+//   a write was refused for lack of room, or not all had been sent.
 
 #include "base/math.h"
 #include "base/string.h"
@@ -25,6 +27,7 @@
 
 #define VIRTIO_VENDOR         0x1af4
 #define VIRTIO_F_VERSION_1    32
+#define CONSOLE_F_MULTIPORT   1
 #define VIRTIO_CAPABILITY_LEN 16
 #define VIRTIO_NO_VECTOR      0xffff
 #define VIRTQ_NO_INTERRUPT    1 // in available.flags
@@ -63,6 +66,18 @@ struct common_config {
 };
 STATIC_ASSERT(sizeof(struct common_config) == 56, "virtio 1.2, section 4.1.4.3");
 
+// To the queue of control messages.
+struct control {
+    u32 port;
+    u16 event;
+    u16 value;
+};
+enum control_event : u16 {
+    CONTROL_DEVICE_READY = 0,
+    CONTROL_PORT_READY = 3,
+    CONTROL_PORT_OPEN = 6
+};
+
 struct descriptor {
     u64 address;
     u32 len;
@@ -77,10 +92,15 @@ struct used_element {
 
 // -- Queues ---------------------------------------------------------------------------------------
 
-#define QUEUE_SIZE   64u // descriptors and buffers; a power of two
+#define QUEUE_SIZE   64u // descriptors, and buffers at most; a power of two
 #define BUFFER_BYTES ((u32)PAGE_SIZE)
-#define QUEUE_RX     0
-#define QUEUE_TX     1
+
+// Numbers of queues: of the only port, or of several.
+#define QUEUE_RX         0
+#define QUEUE_TX         1
+#define QUEUE_CONTROL_TX 3
+#define QUEUE_PORT_1_RX  4
+#define QUEUE_PORT_1_TX  5
 
 // The shared part of a queue: one page.
 struct ring {
@@ -100,7 +120,7 @@ STATIC_ASSERT(offsetof(struct ring, available_flags) % 2 == 0, "alignment of the
 
 struct queue {
     volatile struct ring *ring;
-    u8 *buffers; // QUEUE_SIZE of them, contiguous
+    u8 *buffers; // contiguous
     volatile u16 *doorbell;
     u16 index;     // its number
     u16 published; // our running copy of available_index
@@ -124,9 +144,10 @@ static struct link_port {
     bool present;
     // Under lock:
     bool dead;
-    bool write_refused; // upcall_link is owed once there is room
+    bool awaits_sent; // upcall_link is owed once the device has finished with a buffer
     struct queue rx;
     struct queue tx;
+    struct queue control; // of what is sent, where there are several ports
     struct received ready[QUEUE_SIZE];
     u32 ready_head; // running; the slot is this modulo QUEUE_SIZE
     u32 ready_tail;
@@ -237,8 +258,8 @@ static void tx_collect_locked(void) {
 }
 
 // Asks for an interrupt for the next sent buffer, and looks once more in case it was quicker.
-static void tx_await_room_locked(void) {
-    port.write_refused = true;
+static void tx_await_locked(void) {
+    port.awaits_sent = true;
     port.tx.ring->available_flags = 0;
     __atomic_thread_fence(__ATOMIC_SEQ_CST); // the flag before looking at the used index
     tx_collect_locked();
@@ -270,7 +291,7 @@ usize arch_link_write(const void *from, usize len) {
         if (!port.dead)
             taken = tx_fill_locked(from, len);
         if (!port.dead && taken < len) {
-            tx_await_room_locked();
+            tx_await_locked();
             if (!port.dead)
                 taken += tx_fill_locked((const u8 *)from + taken, len - taken);
         }
@@ -279,6 +300,17 @@ usize arch_link_write(const void *from, usize len) {
         taken = len;
     port_unlock(irq);
     return taken;
+}
+
+bool arch_link_is_sent(void) {
+    arch_irq_state irq = port_lock();
+    if (!port.dead && port.config != NULL)
+        tx_collect_locked();
+    if (!port.dead && port.tx.lent != 0)
+        tx_await_locked();
+    bool is_sent = port.dead || port.tx.lent == 0;
+    port_unlock(irq);
+    return is_sent;
 }
 
 usize arch_link_read(void *to, usize len) {
@@ -308,10 +340,10 @@ void virtio_console_interrupt(void) {
     bool wake = false;
     if (!port.dead && port.config != NULL) {
         wake = rx_collect_locked();
-        if (!port.dead && port.write_refused) {
+        if (!port.dead && port.awaits_sent) {
             tx_collect_locked();
             if (!port.dead && port.tx.lent != UINT64_MAX) {
-                port.write_refused = false;
+                port.awaits_sent = false;
                 port.tx.ring->available_flags = VIRTQ_NO_INTERRUPT;
                 wake = true;
             }
@@ -348,7 +380,7 @@ static void *map_capability(const struct pci_device *device, u8 kind, u32 bytes,
 }
 
 // Steps 1 to 6 of "device initialization": reset, and agree on features.
-static bool negotiate(volatile struct common_config *config) {
+static bool negotiate(volatile struct common_config *config, bool *has_ports) {
     config->status = 0;
     for (u32 i = 0; config->status != 0; i++) {
         if (i == 1000000)
@@ -360,8 +392,11 @@ static bool negotiate(volatile struct common_config *config) {
     config->device_feature_select = VIRTIO_F_VERSION_1 / 32;
     if ((config->device_feature & 1u << VIRTIO_F_VERSION_1 % 32) == 0)
         return false;
+    config->device_feature_select = 0;
+    u32 features = config->device_feature & 1u << CONSOLE_F_MULTIPORT;
     config->driver_feature_select = 0;
-    config->driver_feature = 0; // no multiport: port 0 is all there is
+    config->driver_feature = features;
+    *has_ports = features != 0;
     config->driver_feature_select = VIRTIO_F_VERSION_1 / 32;
     config->driver_feature = 1u << VIRTIO_F_VERSION_1 % 32;
     config->status = STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK;
@@ -381,10 +416,12 @@ static void write_address(volatile u32 *field, const volatile void *pointer) {
     field[1] = (u32)(phys >> 32);
 }
 
-static bool queue_start(struct queue *queue, u16 index, volatile struct common_config *config,
-                        const struct doorbells *doorbells) {
+// A queue of fewer descriptors than QUEUE_SIZE must not come to its ring's end.
+static bool queue_start(struct queue *queue, u16 index, u32 buffer_count,
+                        volatile struct common_config *config, const struct doorbells *doorbells) {
+    ASSERT(buffer_count <= QUEUE_SIZE);
     config->queue_select = index;
-    if (config->queue_size < QUEUE_SIZE)
+    if (config->queue_size < buffer_count)
         return false;
     u64 doorbell = (u64)config->queue_notify_offset * doorbells->multiplier;
     if (!range_fits(doorbell, sizeof(u16), doorbells->bytes) || !is_aligned(doorbell, 2))
@@ -394,7 +431,7 @@ static bool queue_start(struct queue *queue, u16 index, volatile struct common_c
     struct phys_addr buffers;
     if (!upcall_frame_alloc(&ring))
         return false;
-    if (!upcall_frames_alloc(QUEUE_SIZE * BUFFER_BYTES / PAGE_SIZE, &buffers)) {
+    if (!upcall_frames_alloc(buffer_count * BUFFER_BYTES / PAGE_SIZE, &buffers)) {
         upcall_frame_free(ring);
         return false;
     }
@@ -404,7 +441,7 @@ static bool queue_start(struct queue *queue, u16 index, volatile struct common_c
         .doorbell = (volatile u16 *)(doorbells->base + doorbell),
         .index = index,
     };
-    config->queue_size = QUEUE_SIZE;
+    config->queue_size = (u16)min_u64(config->queue_size, QUEUE_SIZE);
     config->queue_vector = 0; // of the MSI-X table
     if (config->queue_vector != 0)
         return false; // the buffers are lost; so is the device, and this happens once at most
@@ -413,6 +450,37 @@ static bool queue_start(struct queue *queue, u16 index, volatile struct common_c
     write_address(config->queue_used, &queue->ring->used_flags);
     config->queue_enable = 1;
     return true;
+}
+
+static bool queues_start(bool has_ports, volatile struct common_config *config,
+                         const struct doorbells *doorbells) {
+    u16 rx = has_ports ? QUEUE_PORT_1_RX : QUEUE_RX;
+    u16 tx = has_ports ? QUEUE_PORT_1_TX : QUEUE_TX;
+    if (config->queue_count <= tx || !queue_start(&port.rx, rx, QUEUE_SIZE, config, doorbells) ||
+        !queue_start(&port.tx, tx, QUEUE_SIZE, config, doorbells))
+        return false;
+    port.tx.ring->available_flags = VIRTQ_NO_INTERRUPT;
+    if (!has_ports)
+        return true;
+    if (!queue_start(&port.control, QUEUE_CONTROL_TX, 3, config, doorbells))
+        return false;
+    port.control.ring->available_flags = VIRTQ_NO_INTERRUPT;
+    return true;
+}
+
+// Opens port 1. What the device has to say about its ports is not asked for: it has no buffers for
+// that.
+static void open_port(void) {
+    static const struct control messages[] = {
+        {0, CONTROL_DEVICE_READY, 1},
+        {1, CONTROL_PORT_READY, 1},
+        {1, CONTROL_PORT_OPEN, 1},
+    };
+    for (u32 i = 0; i < COUNT_OF(messages); i++) {
+        memcpy(queue_buffer(&port.control, i), &messages[i], sizeof messages[i]);
+        queue_lend(&port.control, i, sizeof messages[i], 0);
+    }
+    queue_publish(&port.control);
 }
 
 static bool device_start(const struct pci_device *device) {
@@ -430,19 +498,20 @@ static bool device_start(const struct pci_device *device) {
     u8 vector = irq_vector_install(virtio_console_interrupt);
     if (vector == 0 || !pci_msix_start(device, vector))
         return false;
-    if (!negotiate(config) || config->queue_count < 2)
+    bool has_ports;
+    if (!negotiate(config, &has_ports))
         goto fail;
     config->config_vector = VIRTIO_NO_VECTOR;
-    if (!queue_start(&port.rx, QUEUE_RX, config, &doorbells) ||
-        !queue_start(&port.tx, QUEUE_TX, config, &doorbells))
+    if (!queues_start(has_ports, config, &doorbells))
         goto fail;
 
     port.config = config;
-    port.tx.ring->available_flags = VIRTQ_NO_INTERRUPT;
     config->status = STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK | STATUS_DRIVER_OK;
     for (u32 i = 0; i < QUEUE_SIZE; i++)
         queue_lend(&port.rx, i, BUFFER_BYTES, VIRTQ_DEVICE_WRITES);
     queue_publish(&port.rx);
+    if (has_ports)
+        open_port();
     return true;
 
 fail:
@@ -454,6 +523,7 @@ void virtio_console_start(void) {
     struct pci_device device;
     if (!pci_find(VIRTIO_VENDOR, console_ids, COUNT_OF(console_ids), &device))
         return;
+    device_note_own(device.bus, device.slot, device.function);
     arch_irq_state irq = port_lock();
     bool started = device_start(&device);
     if (started)

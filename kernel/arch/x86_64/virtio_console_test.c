@@ -46,10 +46,12 @@ struct queue {
 };
 
 static struct {
+    bool has_ports;
     struct queue rx;
     struct queue tx;
+    struct queue control;
     u16 doorbell[8];
-    u8 *frames[4];
+    u8 *frames[6];
     u32 frame_count;
     u32 link_calls;
     void (*handler)(void);
@@ -91,7 +93,9 @@ bool upcall_frames_alloc(u32 pages, struct phys_addr *out) {
 bool upcall_frame_alloc(struct phys_addr *out) {
     bool got = upcall_frames_alloc(1, out);
     // The rings: receiving first. Their parts lie one behind the other, suitably aligned.
-    struct queue *queue = world.frame_count == 1 ? &world.rx : &world.tx;
+    struct queue *queue = world.frame_count == 1   ? &world.rx
+                          : world.frame_count == 3 ? &world.tx
+                                                   : &world.control;
     u8 *ring = (u8 *)out->value;
     queue->descriptors = (struct descriptor *)ring;
     return got;
@@ -158,6 +162,9 @@ bool pci_bar(const struct pci_device *, u32 index, u64 *phys, u64 *bytes) {
     return true;
 }
 
+void device_note_own(u8, u8, u8) {
+}
+
 void *mmio_map(u64 phys, u64) {
     return (void *)phys;
 }
@@ -200,25 +207,32 @@ static void device_sends(const char *text) {
 
 // The driver keeps its state in one static structure; a test of a dead link needs a live one first,
 // so each test is a process of its own: see run_apart.
+static void find_ring(struct queue *queue, u64 available, u64 used) {
+    queue->available = (u16 *)((u8 *)queue->descriptors + available);
+    queue->used = (u16 *)((u8 *)queue->descriptors + used);
+}
+
 static void start(void) {
-    registers.feature = 1; // version 1, and one below it that must not be taken
-    registers.queue_count = 2;
+    // Of version 1 and of several ports, which are bits of two words that this device has as one;
+    // the bit below must not be taken.
+    registers.feature = world.has_ports ? 3 : 1;
+    registers.queue_count = world.has_ports ? 6 : 2;
     registers.queue_size = 256;
     virtio_console_start();
     assert_true(arch_link_present());
     assert_int_equal(registers.driver_feature, 1);
     assert_int_equal(registers.status, 15);
     assert_int_equal(registers.queue_size, SIZE);
-    // The registers show the second queue; the first is laid out alike.
-    u64 base = (uptr)world.tx.descriptors;
+    // The registers show the last queue; the others are laid out alike.
+    u64 base = (uptr)(world.has_ports ? &world.control : &world.tx)->descriptors;
+    assert_int_equal(registers.queue_select, world.has_ports ? 3 : 1);
     assert_int_equal(registers.descriptors, base);
     u64 available = registers.available - base;
     u64 used = registers.used - base;
     assert_true(available >= SIZE * 16 && used >= available + 4 + 2 * SIZE && used % 4 == 0);
-    world.rx.available = (u16 *)((u8 *)world.rx.descriptors + available);
-    world.rx.used = (u16 *)((u8 *)world.rx.descriptors + used);
-    world.tx.available = (u16 *)((u8 *)world.tx.descriptors + available);
-    world.tx.used = (u16 *)((u8 *)world.tx.descriptors + used);
+    find_ring(&world.rx, available, used);
+    find_ring(&world.tx, available, used);
+    find_ring(&world.control, available, used);
     assert_int_equal(available_count(&world.rx), SIZE);
     assert_int_equal(available_count(&world.tx), 0);
 }
@@ -312,6 +326,42 @@ static void writes_fill_buffers_then_wait(void **) {
     assert_int_equal(arch_link_write(data, sizeof(data)), 3 * BUFFER_BYTES);
 }
 
+static void what_the_device_still_has_is_not_sent(void **) {
+    start();
+    assert_true(arch_link_is_sent());
+    assert_int_equal(world.tx.available[0], 1);
+    assert_int_equal(arch_link_write("hello", 5), 5);
+    assert_int_equal(arch_link_write("you", 3), 3);
+    assert_false(arch_link_is_sent());
+    assert_int_equal(world.tx.available[0], 0); // interrupts are wanted
+
+    device_return(&world.tx, device_take(&world.tx), 0);
+    world.handler();
+    assert_int_equal(world.link_calls, 1);
+    assert_false(arch_link_is_sent());
+    assert_int_equal(world.tx.available[0], 0);
+    device_return(&world.tx, device_take(&world.tx), 0);
+    world.handler();
+    assert_int_equal(world.link_calls, 2);
+    assert_int_equal(world.tx.available[0], 1);
+    assert_true(arch_link_is_sent());
+}
+
+static void of_several_ports_the_second_is_opened(void **) {
+    static const u16 messages[][4] = {{0, 0, 0, 1}, {1, 0, 3, 1}, {1, 0, 6, 1}};
+    world.has_ports = true;
+    start();
+    assert_int_equal(available_count(&world.control), COUNT_OF(messages));
+    for (u32 i = 0; i < COUNT_OF(messages); i++) {
+        u16 id = device_take(&world.control);
+        assert_int_equal(world.control.descriptors[id].len, sizeof(messages[i]));
+        assert_memory_equal(device_buffer(&world.control, id), messages[i], sizeof(messages[i]));
+    }
+    device_sends("hello");
+    world.handler();
+    assert_reads("hello");
+}
+
 static void a_small_write_is_one_buffer(void **) {
     start();
     assert_int_equal(arch_link_write("hello", 5), 5);
@@ -389,6 +439,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(buffers_come_back_in_any_order),
         cmocka_unit_test(an_empty_buffer_is_lent_again),
         cmocka_unit_test(writes_fill_buffers_then_wait),
+        cmocka_unit_test(what_the_device_still_has_is_not_sent),
+        cmocka_unit_test(of_several_ports_the_second_is_opened),
         cmocka_unit_test(a_small_write_is_one_buffer),
         cmocka_unit_test(a_buffer_that_does_not_exist_kills_the_link),
         cmocka_unit_test(a_buffer_that_was_not_lent_kills_the_link),

@@ -166,8 +166,17 @@ bool line_is_ready(const struct line *line) {
     return line->end_count != 0 || (has_bytes && (line->mode & TERMINAL_LINES) == 0);
 }
 
+// Where a read ends.
+static u32 end_of_read(const struct line *line) {
+    return line->end_count != 0 ? line->ends[0] : line->put;
+}
+
+u32 line_available(const struct line *line) {
+    return line_is_ready(line) ? end_of_read(line) - line->taken : 0;
+}
+
 u32 line_take(struct line *line, u8 *to, u32 size) {
-    u32 end = line->end_count != 0 ? line->ends[0] : line->put;
+    u32 end = end_of_read(line);
     u32 len = 0;
     while (len < size && line->taken != end)
         to[len++] = line->ready[line->taken++ % READY_BYTES];

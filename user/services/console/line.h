@@ -36,5 +36,8 @@ void line_hang_up(struct line *line);
 // Whether a read would return at once.
 bool line_is_ready(const struct line *line);
 
+// How many bytes it would find.
+u32 line_available(const struct line *line);
+
 // Takes up to `size` bytes, of one line where there are lines. 0: the end of the file, once.
 u32 line_take(struct line *line, u8 *to, u32 size);

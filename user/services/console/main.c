@@ -1,12 +1,13 @@
-// console: the terminal on the machine's console.
+// console: terminals, on the machine's console and on its screen.
 //
-//   console SERVER
+//   console [--screen SCREEN] [--input INPUT] [--init INIT] SERVER...
 //
-// serves the scheme whose server end is descriptor SERVER: its root is the terminal, whoever opens
-// it. Descriptors 0 and 1 are the console as a device.
-//
-// A read waits until something was typed for it; reads are answered in the order in which they
-// came.
+// Each SERVER is the server end of a scheme, whose root is a terminal, whoever opens it: up to
+// eight. The first one is on the console as a device, descriptors 0 and 1: what is typed there, on
+// a serial line mostly, and what it shows, too. Where there is a screen (the range of a frame
+// buffer) and an emulator for it, all are on it, one at a time: Alt-F1 shows the first one, and so
+// on. INPUT is the server end by which keyboard and mouse come (abi/kwast/input.h). When number N
+// is shown for the first time, init is told to start the service `shellN`.
 
 #include <poll.h>
 #include <stdio.h>
@@ -14,38 +15,48 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "abi/kwast/file.h"
+#include "abi/kwast/init.h"
+#include "abi/kwast/input.h"
+#include "base/math.h"
 #include "base/status.h"
-#include "user/sdk/kwast.h"
-#include "user/services/console/line.h"
+#include "user/services/console/display.h"
+#include "user/services/console/screen.h"
+#include "user/services/console/terminal.h"
 
-#define READS_MAX    64u
-#define COLUMNS      80u
+#define CONSOLES_MAX 8u
+#define COLUMNS      80u // of the device, which cannot tell
 #define ROWS         25u
 #define DEVICE_IN    0
 #define DEVICE_OUT   1
-#define DEVICE_INODE 1u
-
-struct read {
-    u64 number;
-    u32 room;
-};
+#define NS_PER_MS    1000000ull
+#define FRAME_NS     (16 * NS_PER_MS) // a screen is drawn that often at most
 
 struct console {
-    kwast_handle server;
-    struct line line;
-    struct read reads[READS_MAX]; // that wait, in order
-    u32 read_count;
-    kwast_handle foreground[KWAST_HANDLES_MAX];
-    u32 foreground_count;
-    u64 columns;
-    u64 rows;
+    struct terminal terminal;
+    struct screen *screen; // NULL: it was never shown
+    bool is_on_device;
 };
 
-// -- The device -----------------------------------------------------------------------------------
+static struct {
+    struct console consoles[CONSOLES_MAX];
+    u32 count;
+    u32 shown; // which one is on the screen
+    struct display display;
+    bool has_display;
+    bool has_device_ended;
+    kwast_handle input;
+    kwast_handle init;
+    u64 drawn_ns; // when
+} self;
 
-static void show(void *context, const char *text, usize len) {
-    (void)context;
+static u64 now_ns(void) {
+    __wasi_timestamp_t now = 0;
+    return __wasi_clock_time_get(__WASI_CLOCKID_MONOTONIC, 1, &now) == 0 ? now : 0;
+}
+
+// -- Showing and typing ---------------------------------------------------------------------------
+
+static void show_on_device(const char *text, usize len) {
     while (len != 0) {
         ssize_t put = write(DEVICE_OUT, text, len);
         if (put <= 0)
@@ -55,193 +66,232 @@ static void show(void *context, const char *text, usize len) {
     }
 }
 
-static void kill_foreground(void *context) {
+static void show(void *context, const char *text, usize len) {
     struct console *console = context;
-    for (u32 i = 0; i < console->foreground_count; i++)
-        kwast_process_kill(console->foreground[i]);
+    if (console->is_on_device)
+        show_on_device(text, len);
+    if (console->screen != NULL)
+        screen_write(console->screen, text, len);
 }
 
-// False: the device has ended.
-static bool take_typed(struct console *console) {
-    u8 typed[256];
+static void take_typed(struct console *console) {
+    char typed[256];
     ssize_t got = read(DEVICE_IN, typed, sizeof typed);
-    for (ssize_t i = 0; i < got; i++)
-        line_type(&console->line, typed[i]);
-    if (got <= 0)
-        line_hang_up(&console->line);
-    return got > 0;
-}
-
-// -- Reading and writing --------------------------------------------------------------------------
-
-// Answers a read with what is ready.
-static void answer_read(struct console *console, const struct read *read,
-                        struct kwast_reply *reply) {
-    u8 bytes[LINE_BYTES];
-    u32 len =
-        line_take(&console->line, bytes, read->room < sizeof bytes ? read->room : sizeof bytes);
-    reply->answer = OK;
-    if (len != 0 && kwast_grant_write(console->server, read->number, 0, 0, bytes, len) != 0)
-        reply->answer = ERR_FAULT;
-    reply->words[2] = len;
-}
-
-static void answer_waiting(struct console *console) {
-    while (console->read_count != 0 && line_is_ready(&console->line)) {
-        const struct read read = console->reads[0];
-        struct kwast_reply reply = {.number = read.number, .handle = KWAST_NO_HANDLE};
-        answer_read(console, &read, &reply);
-        console->read_count--;
-        memmove(console->reads, console->reads + 1, console->read_count * sizeof read);
-        kwast_scheme_reply(console->server, &reply); // a client that has gone needs none
-    }
-}
-
-static bool serve_read(struct console *console, const struct kwast_request *request,
-                       struct kwast_reply *reply) {
-    const struct read read = {request->number,
-                              request->grant_count == 0 ? 0 : request->grants[0].len};
-    if (console->read_count == 0 && line_is_ready(&console->line)) {
-        answer_read(console, &read, reply);
-        return true;
-    }
-    if (console->read_count == READS_MAX) {
-        reply->answer = ERR_LIMIT;
-        return true;
-    }
-    console->reads[console->read_count++] = read;
-    return false;
-}
-
-// The client gave up; the reply that is still due goes nowhere.
-static bool serve_cancelled(struct console *console, u64 number) {
-    for (u32 i = 0; i < console->read_count; i++) {
-        if (console->reads[i].number != number)
-            continue;
-        console->read_count--;
-        memmove(console->reads + i, console->reads + i + 1,
-                (console->read_count - i) * sizeof console->reads[0]);
-        return true;
-    }
-    return false;
-}
-
-static void serve_write(struct console *console, const struct kwast_request *request,
-                        struct kwast_reply *reply) {
-    static char text[FILE_DATA_MAX];
-    u32 len = request->grant_count == 0 ? 0 : request->grants[0].len;
-    if (len > sizeof text)
-        len = sizeof text;
-    if (kwast_grant_read(console->server, request->number, 0, 0, text, len) != 0)
-        reply->answer = ERR_FAULT;
+    self.has_device_ended = got <= 0;
+    if (got > 0)
+        terminal_type(&console->terminal, SOURCE_LINE, typed, (usize)got);
     else
-        show(console, text, len);
-    reply->words[0] = len;
+        terminal_hang_up(&console->terminal);
 }
 
-static void serve_stat(struct console *console, const struct kwast_request *request,
-                       struct kwast_reply *reply) {
-    const struct file_stat stat = {
-        .inode = DEVICE_INODE, .link_count = 1, .type = FILE_TYPE_CHARACTER_DEVICE};
-    if (kwast_grant_write(console->server, request->number, 0, 0, &stat, sizeof stat) != 0)
-        reply->answer = ERR_FAULT;
-    reply->words[2] = sizeof stat;
-}
-
-// -- The terminal's own ---------------------------------------------------------------------------
-
-// Takes the handles over.
-static void set_foreground(struct console *console, const struct kwast_request *request) {
-    for (u32 i = 0; i < console->foreground_count; i++)
-        close((int)console->foreground[i]);
-    memcpy(console->foreground, request->handles, sizeof console->foreground);
-    console->foreground_count = request->handle_count;
-}
-
-static void set_mode(struct console *console, u64 mode) {
-    line_set_mode(&console->line, mode & TERMINAL_COOKED);
-    answer_waiting(console);
-}
-
-static bool serve(void *context, const struct kwast_request *request, const void *bytes,
-                  struct kwast_reply *reply) {
+// What the emulator sends: keys, and answers to questions of programs. Of a console that is on the
+// device, too, the terminal at the other end answers such questions, if that is where somebody
+// sits.
+static void take_sent(void *context, const char *bytes, usize len) {
     struct console *console = context;
-    (void)bytes;
-    if (request->operation == TERMINAL_SET_FOREGROUND) {
-        set_foreground(console, request);
-        return true;
+    if (!console->is_on_device || console->terminal.source == SOURCE_SCREEN)
+        terminal_type(&console->terminal, SOURCE_SCREEN, bytes, len);
+}
+
+// -- The screen -----------------------------------------------------------------------------------
+
+static void want_service(const char *name) {
+    struct kwast_call call = {
+        .operation = INIT_START, .bytes = (u32)(uptr)name, .bytes_len = (u32)strlen(name)};
+    if (self.init != KWAST_NO_HANDLE)
+        kwast_scheme_call(self.init, &call, -1); // whether there is one is init's affair
+}
+
+static void want_shell(u32 number) {
+    char name[16];
+    snprintf(name, sizeof name, "shell%u", number);
+    want_service(name);
+}
+
+static void add_screen(struct console *console) {
+    const struct canvas *canvas = &self.display.canvas;
+    console->screen = screen_create(canvas->columns, canvas->rows, take_sent, console);
+    console->terminal.sizes[SOURCE_SCREEN] = (struct terminal_size){canvas->columns, canvas->rows};
+    if (!console->is_on_device)
+        console->terminal.source = SOURCE_SCREEN;
+}
+
+static void show_console(u32 index) {
+    if (index >= self.count || index == self.shown)
+        return;
+    struct console *console = &self.consoles[index];
+    bool is_first_time = console->screen == NULL;
+    if (is_first_time)
+        add_screen(console);
+    self.shown = index;
+    screen_expose(console->screen);
+    if (is_first_time)
+        want_shell(index + 1);
+}
+
+// Without an emulator nobody takes the screen away from the kernel.
+static void open_screen(kwast_handle range) {
+    struct console *first = &self.consoles[0];
+    if (range == KWAST_NO_HANDLE || !display_open(&self.display, range))
+        return;
+    add_screen(first);
+    self.has_display = first->screen != NULL;
+    if (self.has_display)
+        want_service("ps2");
+    else
+        display_close(&self.display);
+}
+
+// Draws, unless that was done just now. Returns in how many milliseconds to come again; -1: nothing
+// is to be drawn.
+static int draw(void) {
+    struct screen *screen = self.consoles[self.shown].screen;
+    if (screen == NULL || !screen_is_damaged(screen))
+        return -1;
+    u64 now = now_ns();
+    u64 next = self.drawn_ns + FRAME_NS;
+    if (self.drawn_ns != 0 && now < next)
+        return (int)((next - now) / NS_PER_MS + 1);
+    screen_draw(screen, &self.display.canvas);
+    self.drawn_ns = now;
+    return -1;
+}
+
+// -- Keys and pointer -----------------------------------------------------------------------------
+
+static void take_key(u32 key, u32 modifiers) {
+    struct console *console = &self.consoles[self.shown];
+    i32 page = (i32)(self.display.canvas.rows / 2);
+    bool is_number = key >= INPUT_F1 && key < INPUT_F1 + CONSOLES_MAX;
+    screen_hide_pointer(console->screen);
+    if (is_number && modifiers == INPUT_ALT) {
+        show_console(key - INPUT_F1);
+    } else if (modifiers == INPUT_SHIFT && key == INPUT_PAGE_UP) {
+        screen_scroll(console->screen, page);
+    } else if (modifiers == INPUT_SHIFT && key == INPUT_PAGE_DOWN) {
+        screen_scroll(console->screen, -page);
+    } else {
+        screen_scroll_end(console->screen);
+        console->terminal.source = SOURCE_SCREEN;
+        screen_key(console->screen, key, modifiers);
     }
+}
+
+static void take_motion(const u64 words[KWAST_WORDS]) {
+    struct screen *screen = self.consoles[self.shown].screen;
+    struct display *display = &self.display;
+    display_move(display, (i64)words[0], (i64)words[1]);
+    i64 wheel = (i64)words[3];
+    wheel = wheel < -8 ? -8 : wheel > 8 ? 8 : wheel;
+    screen_point(screen, display->pointer_row, display->pointer_column, (u32)words[2], (i32)wheel);
+}
+
+static void serve_input(const struct kwast_request *request) {
+    struct kwast_reply reply = {.number = request->number, .handle = KWAST_NO_HANDLE};
     for (u32 i = 0; i < request->handle_count; i++)
         close((int)request->handles[i]);
-    switch (request->operation) {
-    case KWAST_CANCELLED:
-        return serve_cancelled(console, request->number);
-    case KWAST_CLOSED:
-        return false;
-    case KWAST_FILE_OPERATION + FILE_READ:
-        return serve_read(console, request, reply);
-    case KWAST_FILE_OPERATION + FILE_WRITE:
-        serve_write(console, request, reply);
-        return true;
-    case KWAST_FILE_OPERATION + FILE_STAT:
-        serve_stat(console, request, reply);
-        return true;
-    case KWAST_FILE_OPERATION + FILE_SYNC:
-        return true;
-    case TERMINAL_GET_MODE:
-        reply->words[0] = console->line.mode;
-        return true;
-    case TERMINAL_SET_MODE:
-        set_mode(console, request->words[0]);
-        return true;
-    case TERMINAL_GET_SIZE:
-        reply->words[0] = console->columns;
-        reply->words[1] = console->rows;
-        return true;
-    case TERMINAL_SET_SIZE:
-        console->columns = request->words[0];
-        console->rows = request->words[1];
-        return true;
-    default:
-        reply->answer = ERR_UNSUPPORTED;
-        return true;
-    }
+    if (request->number == 0)
+        return; // a driver has gone
+    if (!self.has_display)
+        reply.answer = ERR_UNSUPPORTED;
+    else if (request->operation == INPUT_KEY)
+        take_key((u32)request->words[0], (u32)request->words[1]);
+    else if (request->operation == INPUT_POINTER)
+        take_motion(request->words);
+    else
+        reply.answer = ERR_UNSUPPORTED;
+    kwast_scheme_reply(self.input, &reply);
 }
 
 // -- The loop -------------------------------------------------------------------------------------
 
-// Serves all that has come.
-static void serve_all(struct console *console) {
+// Serves all that has come; `console` is NULL for input.
+static void serve_all(kwast_handle server, struct console *console) {
     struct kwast_request request;
     static u8 bytes[KWAST_BYTES_MAX];
-    while (kwast_scheme_receive(console->server, &request, bytes, sizeof bytes, 0) == 0) {
-        struct kwast_reply reply = {.number = request.number, .handle = KWAST_NO_HANDLE};
-        if (serve(console, &request, bytes, &reply) && request.number != 0)
-            kwast_scheme_reply(console->server, &reply);
+    while (kwast_scheme_receive(server, &request, bytes, sizeof bytes, 0) == 0) {
+        if (console == NULL)
+            serve_input(&request);
+        else
+            terminal_serve(&console->terminal, &request);
+        draw();
     }
 }
 
-int main(int argc, char **argv) {
-    static struct console console = {.columns = COLUMNS, .rows = ROWS};
-    if (argc != 2) {
-        fprintf(stderr, "usage: console SERVER\n");
+static void run(void) {
+    struct pollfd events[CONSOLES_MAX + 2];
+    nfds_t count = 0;
+    for (u32 i = 0; i < self.count; i++)
+        events[count++] =
+            (struct pollfd){.fd = (int)self.consoles[i].terminal.server, .events = POLLRDNORM};
+    if (self.input != KWAST_NO_HANDLE)
+        events[count++] = (struct pollfd){.fd = (int)self.input, .events = POLLRDNORM};
+    struct pollfd *device = &events[count];
+    *device = (struct pollfd){.fd = DEVICE_IN, .events = POLLRDNORM};
+    while (poll(events, count + !self.has_device_ended, draw()) >= 0) {
+        for (u32 i = 0; i < self.count; i++)
+            serve_all(self.consoles[i].terminal.server, &self.consoles[i]);
+        if (self.input != KWAST_NO_HANDLE)
+            serve_all(self.input, NULL);
+        if (!self.has_device_ended && device->revents != 0)
+            take_typed(&self.consoles[0]);
+    }
+}
+
+// -- The beginning --------------------------------------------------------------------------------
+
+static u32 add_console(kwast_handle server) {
+    struct console *console = &self.consoles[self.count];
+    *console = (struct console){
+        .terminal =
+            {
+                .server = server,
+                .show = show,
+                .context = console,
+                .sizes = {[SOURCE_LINE] = {COLUMNS, ROWS}, [SOURCE_SCREEN] = {COLUMNS, ROWS}},
+            },
+        .is_on_device = self.count == 0,
+    };
+    self.count++;
+    return terminal_init(&console->terminal);
+}
+
+// Descriptors; -1 is one that there is not on this machine.
+static bool read_arguments(char **argument, kwast_handle *screen) {
+    const struct {
+        const char *name;
+        kwast_handle *to;
+    } options[] = {{"--screen", screen}, {"--input", &self.input}, {"--init", &self.init}};
+    while (argument[0] != NULL) {
+        u32 option = 0;
+        while (option < COUNT_OF(options) && strcmp(argument[0], options[option].name) != 0)
+            option++;
+        if (option < COUNT_OF(options) && argument[1] != NULL) {
+            *options[option].to = (kwast_handle)atoi(argument[1]);
+            argument += 2;
+        } else if (argument[0][0] != '-' && self.count < CONSOLES_MAX) {
+            u32 error = add_console((kwast_handle)atoi(argument[0]));
+            if (error != 0)
+                fprintf(stderr, "console: %s: %s\n", argument[0], strerror((int)error));
+            argument++;
+        } else {
+            return false;
+        }
+    }
+    return self.count != 0;
+}
+
+int main(int, char **argv) {
+    kwast_handle screen = KWAST_NO_HANDLE;
+    self.input = KWAST_NO_HANDLE;
+    self.init = KWAST_NO_HANDLE;
+    if (!read_arguments(argv + 1, &screen)) {
+        fprintf(stderr,
+                "usage: console [--screen SCREEN] [--input INPUT] [--init INIT] SERVER...\n");
         return 2;
     }
-    console.server = (kwast_handle)atoi(argv[1]);
-    console.line = (struct line){
-        .mode = TERMINAL_COOKED,
-        .echo = show,
-        .interrupt = kill_foreground,
-        .context = &console,
-    };
-    struct pollfd events[] = {{.fd = (int)console.server, .events = POLLRDNORM},
-                              {.fd = DEVICE_IN, .events = POLLRDNORM}};
-    for (nfds_t count = COUNT_OF(events); poll(events, count, -1) >= 0;) {
-        serve_all(&console);
-        if (count > 1 && events[1].revents != 0 && !take_typed(&console))
-            count = 1; // the device has ended
-        answer_waiting(&console);
-    }
+    open_screen(screen);
+    run();
     perror("console");
     return 1;
 }

@@ -15,6 +15,7 @@
 #include "abi/kwast/init.h"
 #include "base/status.h"
 #include "user/sdk/start.h"
+#include "user/services/init/machine.h"
 #include "user/services/init/manifest.h"
 
 #define MANIFEST_PATH  "/boot/etc/init.conf"
@@ -115,9 +116,16 @@ struct numbering {
     struct {
         const char *name;
         u32 number;
-    } items[SCHEMES_MAX + NEEDS_MAX];
+    } items[SCHEMES_MAX + NEEDS_MAX + CLAIMS_MAX];
     u32 count;
     u32 next;
+};
+
+// What was made for a service alone, and is closed here when it has it.
+struct claimed {
+    kwast_handle handles[CLAIMS_MAX];
+    u32 count;
+    bool is_busy; // something cannot be had now
 };
 
 static bool need(const struct service_config *config, const char *name, struct named **out) {
@@ -184,6 +192,29 @@ static bool give_channels(struct start *start, const struct service_config *conf
     return true;
 }
 
+// Whoever claims something that this machine does not have gets a name without a number.
+static bool give_claims(struct start *start, const struct service_config *config,
+                        struct numbering *numbering, struct claimed *claimed) {
+    for (u32 i = 0; i < config->claim_count; i++) {
+        const struct claim *claim = &config->claims[i];
+        kwast_handle handle;
+        u32 error = machine_claim(claim, &handle);
+        if (error != 0) {
+            fprintf(stderr, "init: %s: %s: %s\n", config->name, claim->name, error_text(error));
+            claimed->is_busy = true;
+            return false;
+        }
+        if (handle == KWAST_NO_HANDLE) {
+            numbering->items[numbering->count].name = claim->name;
+            numbering->items[numbering->count++].number = KWAST_NO_HANDLE;
+            continue;
+        }
+        claimed->handles[claimed->count++] = handle;
+        start_handle(start, handle, number(numbering, claim->name));
+    }
+    return true;
+}
+
 // A word of `run`, with $NAME as a number.
 static bool give_argument(struct start *start, const struct service_config *config,
                           const struct numbering *numbering, const char *word) {
@@ -194,7 +225,7 @@ static bool give_argument(struct start *start, const struct service_config *conf
     }
     for (u32 i = 0; i < numbering->count; i++) {
         if (strcmp(numbering->items[i].name, word + 1) == 0) {
-            snprintf(text, sizeof text, "%u", numbering->items[i].number);
+            snprintf(text, sizeof text, "%d", (int)numbering->items[i].number);
             start_argument(start, text);
             return true;
         }
@@ -204,7 +235,8 @@ static bool give_argument(struct start *start, const struct service_config *conf
     return false;
 }
 
-static bool prepare(struct start *start, const struct service_config *config) {
+static bool prepare(struct start *start, const struct service_config *config,
+                    struct claimed *claimed) {
     struct numbering numbering = {.count = 0};
     if (config->word_count == 0) {
         fprintf(stderr, "init: %s:%u: %s has no 'run'\n", MANIFEST_PATH, config->line,
@@ -215,7 +247,8 @@ static bool prepare(struct start *start, const struct service_config *config) {
     if (!give_streams(start, config) || !give_directories(start, config))
         return false;
     numbering.next = start->next_number;
-    if (!give_channels(start, config, &numbering))
+    if (!give_channels(start, config, &numbering) ||
+        !give_claims(start, config, &numbering, claimed))
         return false;
     start_argument(start, config->name);
     for (u32 i = 1; i < config->word_count; i++) {
@@ -242,11 +275,12 @@ static void schedule(struct service *service, bool failed) {
 static void start_service(struct service *service) {
     const struct service_config *config = service->config;
     struct start start;
+    struct claimed claimed = {.count = 0};
     static u32 last_place;
     service->start_at_ns = NOT_SCHEDULED;
     service->started_ns = now_ns();
     start_init(&start, config->name);
-    if (prepare(&start, config)) {
+    if (prepare(&start, config, &claimed)) {
         u32 error = start_run(&start, config->words[0], &service->process);
         if (error != 0) {
             service->process = KWAST_NO_HANDLE;
@@ -257,6 +291,10 @@ static void start_service(struct service *service) {
             service->place = ++last_place;
         }
     }
+    if (claimed.is_busy)
+        schedule(service, true);
+    for (u32 i = 0; i < claimed.count; i++)
+        close((int)claimed.handles[i]);
     start_fini(&start);
 }
 
@@ -285,7 +323,8 @@ static void start_all(void) {
         any = false;
         for (u32 i = 0; i < manifest.count; i++) {
             struct service *service = &services[i];
-            if (service->started_ns != 0 || (!force && has_to_wait(service)))
+            if (service->config->waits || service->started_ns != 0 ||
+                (!force && has_to_wait(service)))
                 continue;
             start_service(service);
             any = true;
@@ -316,14 +355,28 @@ static void watch(struct service *service) {
     schedule(service, status.outcome != KWAST_EXITED || status.status != 0);
 }
 
+// It is started when this has been answered.
+static enum status want_service(const char *name, usize len) {
+    for (u32 i = 0; i < manifest.count; i++) {
+        const struct service_config *config = services[i].config;
+        if (!config->waits || strlen(config->name) != len || memcmp(config->name, name, len) != 0)
+            continue;
+        if (services[i].started_ns == 0)
+            services[i].start_at_ns = 0;
+        return OK;
+    }
+    return ERR_NOT_FOUND;
+}
+
 static bool serve(void *context, const struct kwast_request *request, const void *bytes,
                   struct kwast_reply *reply) {
     (void)context;
-    (void)bytes;
     for (u32 i = 0; i < request->handle_count; i++)
         close((int)request->handles[i]);
     if (request->operation == INIT_POWER_OFF)
         is_stopping = true;
+    else if (request->operation == INIT_START)
+        reply->answer = want_service(bytes, request->bytes_len);
     else
         reply->answer = ERR_UNSUPPORTED;
     return request->operation != KWAST_CLOSED;
@@ -432,6 +485,7 @@ int main(void) {
             .start_at_ns = NOT_SCHEDULED,
             .pause_ns = PAUSE_FIRST_NS,
         };
+    machine_find();
     add_own_directories();
     add_schemes();
     start_all();

@@ -132,6 +132,50 @@ static bool parse_uses(struct manifest *manifest, struct service_config *service
     return add_names(manifest, words, service->uses, &service->uses_count);
 }
 
+// Numbers as C has them.
+static bool parse_address(struct manifest *manifest, const struct words *words, u32 index, u64 most,
+                          u32 *out) {
+    if (index >= words->count)
+        return wrong(manifest, "'%.40s %.40s' without a number", words->at[0], words->at[1]);
+    char *end;
+    unsigned long long value = strtoull(words->at[index], &end, 0);
+    if (end == words->at[index] || *end != 0 || value > most)
+        return wrong(manifest, "'%.40s' is no number up to %llu", words->at[index],
+                     (unsigned long long)most);
+    *out = (u32)value;
+    return true;
+}
+
+static bool add_claim(struct manifest *manifest, struct service_config *service,
+                      const struct words *words, struct claim claim) {
+    if (service->claim_count == CLAIMS_MAX)
+        return wrong(manifest, "more than %u devices", CLAIMS_MAX);
+    if (!copy_name(manifest, words->at[1], claim.name))
+        return false;
+    service->claims[service->claim_count++] = claim;
+    return true;
+}
+
+static bool parse_ports(struct manifest *manifest, struct service_config *service,
+                        const struct words *words) {
+    struct claim claim = {.kind = CLAIM_PORTS};
+    return parse_address(manifest, words, 2, UINT16_MAX, &claim.first) &&
+           parse_address(manifest, words, 3, UINT16_MAX, &claim.count) &&
+           add_claim(manifest, service, words, claim);
+}
+
+static bool parse_interrupt(struct manifest *manifest, struct service_config *service,
+                            const struct words *words) {
+    struct claim claim = {.kind = CLAIM_INTERRUPT};
+    return parse_address(manifest, words, 2, UINT16_MAX, &claim.first) &&
+           add_claim(manifest, service, words, claim);
+}
+
+static bool parse_screen(struct manifest *manifest, struct service_config *service,
+                         const struct words *words) {
+    return add_claim(manifest, service, words, (struct claim){.kind = CLAIM_SCREEN});
+}
+
 static bool parse_streams(struct manifest *manifest, struct service_config *service,
                           const struct words *words) {
     static const char *const kinds[] = {"log", "device", "terminal"};
@@ -186,6 +230,19 @@ static bool parse_share(struct manifest *manifest, struct service_config *servic
     return parse_small(manifest, words, 1000, &service->limits.cpu_share);
 }
 
+static bool parse_cpus(struct manifest *manifest, struct service_config *service,
+                       const struct words *words) {
+    for (u32 i = 1; i < words->count; i++) {
+        char *end;
+        unsigned long cpu = strtoul(words->at[i], &end, 10);
+        if (words->at[i][0] < '0' || words->at[i][0] > '9' || *end != 0 || cpu >= CPUS_MAX)
+            return wrong(manifest, "'%.40s' is no CPU: these are 0 to %u", words->at[i],
+                         CPUS_MAX - 1);
+        service->limits.cpus |= 1u << cpu;
+    }
+    return true;
+}
+
 static bool parse_isolation(struct manifest *manifest, struct service_config *service,
                             const struct words *words) {
     static const char *const kinds[] = {"sip", "domain"};
@@ -202,6 +259,16 @@ static bool parse_restart(struct manifest *manifest, struct service_config *serv
     return true;
 }
 
+static bool parse_start(struct manifest *manifest, struct service_config *service,
+                        const struct words *words) {
+    static const char *const times[] = {"boot", "wanted"};
+    u32 time;
+    if (!pick(manifest, words->at[1], times, COUNT_OF(times), &time))
+        return false;
+    service->waits = time != 0;
+    return true;
+}
+
 static const struct {
     const char *key;
     key_parser parse;
@@ -210,6 +277,8 @@ static const struct {
     {"uses", parse_uses},     {"streams", parse_streams},     {"env", parse_env},
     {"memory", parse_memory}, {"handles", parse_handles},     {"threads", parse_threads},
     {"share", parse_share},   {"isolation", parse_isolation}, {"restart", parse_restart},
+    {"start", parse_start},   {"ports", parse_ports},         {"interrupt", parse_interrupt},
+    {"screen", parse_screen}, {"cpus", parse_cpus},
 };
 
 // -- Lines ----------------------------------------------------------------------------------------

@@ -18,9 +18,11 @@
 #define NAME_BYTES    32u
 #define SERVICES_MAX  64u
 #define WORDS_MAX     32u
-#define SCHEMES_MAX   4u
+#define CPUS_MAX      32u
+#define SCHEMES_MAX   8u
 #define NEEDS_MAX     16u
 #define VARIABLES_MAX 16u
+#define CLAIMS_MAX    8u
 
 enum restart { RESTART_NEVER, RESTART_ON_FAILURE, RESTART_ALWAYS };
 
@@ -36,6 +38,16 @@ struct served {
     enum kwast_kind kind;
 };
 
+// Something of the machine that a driver has for itself (docs/drivers.md).
+enum claim_kind { CLAIM_PORTS, CLAIM_INTERRUPT, CLAIM_SCREEN };
+
+struct claim {
+    char name[NAME_BYTES];
+    enum claim_kind kind;
+    u32 first; // port, or interrupt line
+    u32 count; // of ports
+};
+
 struct service_config {
     u32 line; // in the manifest
     char name[NAME_BYTES];
@@ -48,12 +60,15 @@ struct service_config {
     u32 sees_count;
     char uses[NEEDS_MAX][NAME_BYTES]; // channels
     u32 uses_count;
+    struct claim claims[CLAIMS_MAX];
+    u32 claim_count;
     enum streams streams;
     char terminal[NAME_BYTES];
     char *variables[VARIABLES_MAX];
     u32 variable_count;
-    struct kwast_spawn limits; // memory, handles, threads, CPU share, isolation
+    struct kwast_spawn limits; // memory, handles, threads, CPU share, CPUs, isolation
     enum restart restart;
+    bool waits; // until somebody wants it (INIT_START)
 };
 
 struct manifest {

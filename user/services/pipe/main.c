@@ -5,6 +5,8 @@
 // serves the scheme whose server end is descriptor SERVER (abi/kwast/pipe.h). An end that nobody
 // holds any more is closed: the kernel tells, whatever became of its holders.
 //
+// What poll knows of each end is told whenever a request has changed it, before any answer.
+//
 // A pipe is a ring of bytes and the requests that wait for it. Either readers wait, and then it is
 // empty, or writers, and then there is no room for the first of them.
 
@@ -33,12 +35,20 @@ struct waiting_list {
     u32 count;
 };
 
+// An end of a pipe, as far as somebody holds it.
+struct end {
+    bool is_open;
+    kwast_handle ready;
+    u32 events; // as told
+    u64 available;
+};
+
 struct pipe {
     u8 *data;  // NULL: this one is free
     u32 taken; // the ring is [taken, put), modulo PIPE_BYTES
     u32 put;
-    bool has_reader;
-    bool has_writer;
+    struct end reader;
+    struct end writer;
     bool had_writer;
     struct waiting_list readers;
     struct waiting_list writers;
@@ -62,6 +72,40 @@ static u32 used(const struct pipe *pipe) {
     return pipe->put - pipe->taken;
 }
 
+// -- What poll knows ------------------------------------------------------------------------------
+
+static void tell_end(struct end *end, u32 events, u64 available) {
+    if (!end->is_open || (end->events == events && end->available == available))
+        return;
+    end->events = events;
+    end->available = available;
+    kwast_ready_set(end->ready, events, available);
+}
+
+static bool is_at_end(const struct pipe *pipe) {
+    return pipe->had_writer && !pipe->writer.is_open;
+}
+
+static void tell(struct pipe *pipe) {
+    u32 read = used(pipe) != 0 ? KWAST_READABLE : 0;
+    u32 write = PIPE_BYTES - used(pipe) >= PIPE_ATOMIC ? KWAST_WRITABLE : 0;
+    tell_end(&pipe->reader, is_at_end(pipe) ? KWAST_READABLE | KWAST_HANGUP : read, used(pipe));
+    tell_end(&pipe->writer, pipe->reader.is_open ? write : KWAST_WRITABLE | KWAST_HANGUP, 0);
+}
+
+// A new end with its channel.
+static u32 open_end(struct end *end, u64 value, kwast_handle *out) {
+    u32 error = kwast_scheme_pollable(server, value, KWAST_KIND_STREAM, out, &end->ready);
+    end->is_open = error == 0;
+    return error;
+}
+
+static void close_end(struct end *end) {
+    if (end->is_open)
+        close((int)end->ready);
+    *end = (struct end){0};
+}
+
 // -- Making and closing ---------------------------------------------------------------------------
 
 static enum status create(kwast_handle *out) {
@@ -72,16 +116,14 @@ static enum status create(kwast_handle *out) {
         return ERR_LIMIT;
     struct pipe *pipe = calloc(1, sizeof *pipe);
     u8 *data = malloc(PIPE_BYTES);
-    u32 error = pipe == NULL || data == NULL
-                    ? __WASI_ERRNO_NOMEM
-                    : kwast_scheme_channel(server, 2ull * index, KWAST_KIND_STREAM, out);
+    u32 error = pipe == NULL || data == NULL ? __WASI_ERRNO_NOMEM
+                                             : open_end(&pipe->reader, 2ull * index, out);
     if (error != 0) {
         free(pipe);
         free(data);
         return ERR_NO_MEMORY;
     }
     pipe->data = data;
-    pipe->has_reader = true;
     pipes[index] = pipe;
     return OK;
 }
@@ -90,9 +132,10 @@ static enum status create_writer(u64 value, kwast_handle *out) {
     struct pipe *pipe = pipe_of(value);
     if (pipe == NULL || is_writing_end(value) || pipe->had_writer)
         return ERR_INVALID;
-    if (kwast_scheme_channel(server, value + 1, KWAST_KIND_STREAM, out) != 0)
+    if (open_end(&pipe->writer, value + 1, out) != 0)
         return ERR_NO_MEMORY;
-    pipe->has_writer = pipe->had_writer = true;
+    pipe->had_writer = true;
+    tell(pipe);
     return OK;
 }
 
@@ -130,8 +173,7 @@ static enum status copy_in(struct pipe *pipe, u64 number, u32 len) {
 // What can be said about a read now; false: it has to wait.
 static bool try_read(struct pipe *pipe, const struct waiting *read, struct kwast_reply *reply) {
     u32 len = read->len < used(pipe) ? read->len : used(pipe);
-    bool is_at_end = pipe->had_writer && !pipe->has_writer;
-    if (len == 0 && read->len != 0 && !is_at_end)
+    if (len == 0 && read->len != 0 && !is_at_end(pipe))
         return false;
     reply->answer = copy_out(pipe, read->number, len);
     reply->words[2] = reply->answer == OK ? len : 0;
@@ -141,7 +183,7 @@ static bool try_read(struct pipe *pipe, const struct waiting *read, struct kwast
 static bool try_write(struct pipe *pipe, const struct waiting *write, struct kwast_reply *reply) {
     u32 room = PIPE_BYTES - used(pipe);
     u32 len = write->len < room ? write->len : room;
-    if (!pipe->has_reader) {
+    if (!pipe->reader.is_open) {
         reply->answer = ERR_CLOSED;
         return true;
     }
@@ -171,6 +213,7 @@ static bool answer_waiting(struct pipe *pipe, struct waiting_list *list, attempt
         if (!attempt(pipe, &list->items[0], &reply))
             break;
         drop(list, 0);
+        tell(pipe);
         kwast_scheme_reply(server, &reply); // who has gone needs none
         any = true;
     }
@@ -184,6 +227,7 @@ static void settle(struct pipe *pipe) {
         any = answer_waiting(pipe, &pipe->readers, try_read);
         any |= answer_waiting(pipe, &pipe->writers, try_write);
     }
+    tell(pipe);
 }
 
 static bool attempt_or_wait(struct pipe *pipe, struct waiting_list *list, attempt attempt,
@@ -228,11 +272,8 @@ static void closed(u64 value) {
     struct pipe *pipe = pipe_of(value);
     if (pipe == NULL)
         return;
-    if (is_writing_end(value))
-        pipe->has_writer = false;
-    else
-        pipe->has_reader = false;
-    if (!pipe->has_reader && !pipe->has_writer) {
+    close_end(is_writing_end(value) ? &pipe->writer : &pipe->reader);
+    if (!pipe->reader.is_open && !pipe->writer.is_open) {
         pipes[value / 2] = NULL;
         free(pipe->data);
         free(pipe);

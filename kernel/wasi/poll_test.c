@@ -1,0 +1,164 @@
+// poll_oneoff: which events come, and that a wait sleeps until one does.
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "kernel/wasi/wasi_test.h"
+
+#define AT_SUBSCRIPTIONS 16384u
+#define AT_EVENTS        32768u
+
+static void subscribe_clock(u32 index, u32 clock, u64 timeout_ns, u16 flags) {
+    struct wasi_subscription s = {.userdata = 100 + index, .tag = WASI_EVENT_CLOCK};
+    s.clock.id = clock;
+    s.clock.timeout_ns = timeout_ns;
+    s.clock.flags = flags;
+    fake_poke(AT_SUBSCRIPTIONS + index * sizeof s, &s, sizeof s);
+}
+
+static void subscribe_fd(u32 index, u8 tag, u32 fd) {
+    struct wasi_subscription s = {.userdata = 100 + index, .tag = tag};
+    s.fd = fd;
+    fake_poke(AT_SUBSCRIPTIONS + index * sizeof s, &s, sizeof s);
+}
+
+static enum wasi_errno poll(u32 count) {
+    return CALL(poll_oneoff, AT_SUBSCRIPTIONS, AT_EVENTS, count, AT_OUT);
+}
+
+static struct wasi_event event_at(u32 index) {
+    struct wasi_event event;
+    fake_peek(AT_EVENTS + index * sizeof event, &event, sizeof event);
+    return event;
+}
+
+static void wake_stream(void) {
+    wait_lock(&fake_stream.queue);
+    fake_stream.is_ready = true;
+    fake_stream.len = 9;
+    wake_all_locked(&fake_stream.queue);
+    wait_unlock(&fake_stream.queue);
+}
+
+static void poll_body(void) {
+    u64 before = arch_clock_ns();
+    subscribe_clock(0, WASI_CLOCK_MONOTONIC, 50000000, 0);
+    subscribe_clock(1, WASI_CLOCK_MONOTONIC, 20000000, 0);
+    EXPECT(poll(2), WASI_ESUCCESS);
+    CHECK(fake_peek_u32(AT_OUT) == 1);
+    CHECK(event_at(0).userdata == 101 && event_at(0).error == WASI_ESUCCESS);
+    CHECK(arch_clock_ns() - before >= 20000000 && arch_clock_ns() - before < 50000000);
+
+    before = arch_clock_ns();
+    subscribe_clock(0, WASI_CLOCK_REALTIME, arch_wall_offset_ns() + before + 1000000,
+                    WASI_SUBCLOCK_ABSTIME);
+    EXPECT(poll(1), WASI_ESUCCESS);
+    CHECK(arch_clock_ns() - before >= 1000000);
+
+    // Both a file, which is always ready, and errors of single subscriptions are events.
+    u32 fd = open_file("file");
+    poke_iovec(0, AT_DATA, 4);
+    EXPECT(CALL(fd_read, fd, AT_IOVECS, 1, AT_OUT), WASI_ESUCCESS);
+    fake_process.handles.slots[fd].rights |= WASI_RIGHT_POLL_FD_READWRITE;
+    subscribe_clock(0, WASI_CLOCK_MONOTONIC, 50000000, 0);
+    subscribe_fd(1, WASI_EVENT_FD_READ, fd);
+    subscribe_fd(2, WASI_EVENT_FD_READ, 44);
+    subscribe_fd(3, WASI_EVENT_FD_WRITE, 0);
+    subscribe_clock(4, 77, 0, 0);
+    EXPECT(poll(5), WASI_ESUCCESS);
+    CHECK(fake_peek_u32(AT_OUT) == 4);
+    CHECK(event_at(0).userdata == 101 && event_at(0).available == 6);
+    CHECK(event_at(1).userdata == 102 && event_at(1).error == WASI_EBADF);
+    CHECK(event_at(2).userdata == 103 && event_at(2).error == WASI_ENOTCAPABLE);
+    CHECK(event_at(3).userdata == 104 && event_at(3).error == WASI_EINVAL);
+
+    // A stream that becomes ready while we sleep.
+    fake_stream.is_ready = false;
+    before = arch_clock_ns();
+    fake_interrupt_at(before + 30000000, wake_stream);
+    subscribe_fd(0, WASI_EVENT_FD_READ, 0);
+    subscribe_clock(1, WASI_CLOCK_MONOTONIC, 90000000, 0);
+    EXPECT(poll(2), WASI_ESUCCESS);
+    CHECK(fake_peek_u32(AT_OUT) == 1);
+    CHECK(event_at(0).userdata == 100 && event_at(0).available == 9);
+    CHECK(arch_clock_ns() - before < 90000000);
+
+    EXPECT(poll(0), WASI_EINVAL);
+    EXPECT(CALL(poll_oneoff, AT_SUBSCRIPTIONS, AT_EVENTS, UINT32_MAX, AT_OUT), WASI_EINVAL);
+    EXPECT(CALL(poll_oneoff, AT_SUBSCRIPTIONS, AT_EVENTS, 2000, AT_OUT), WASI_EFAULT);
+    EXPECT(CALL(poll_oneoff, AT_SUBSCRIPTIONS, AT_EVENTS, 1, BAD), WASI_EFAULT);
+    EXPECT(CALL(poll_oneoff, AT_SUBSCRIPTIONS, FAKE_MEMORY_BYTES - 31, 1, AT_OUT), WASI_EFAULT);
+    subscribe_fd(0, 3, 0);
+    EXPECT(poll(1), WASI_EINVAL);
+}
+
+static void polling_waits_for_the_first_event(void **) {
+    fake_process_run(poll_body);
+}
+
+// A second stream, with a queue of its own.
+static struct {
+    struct object object;
+    struct wait_queue queue;
+    bool is_ready;
+} other;
+
+static u32 other_poll(struct object *, u64 *available) {
+    *available = 1;
+    return other.is_ready ? POLL_READABLE : 0;
+}
+
+static struct wait_queue *other_queue(struct object *) {
+    return &other.queue;
+}
+
+static enum status other_stat(struct object *object, struct object_stat *out) {
+    *out = (struct object_stat){.type = object->type};
+    return OK;
+}
+
+static void wake_other(void) {
+    wait_lock(&other.queue);
+    other.is_ready = true;
+    wake_all_locked(&other.queue);
+    wait_unlock(&other.queue);
+}
+
+static void two_queues_body(void) {
+    static const struct object_ops ops = {
+        .stat = other_stat, .poll = other_poll, .poll_queue = other_queue};
+    object_init(&other.object, &ops, OBJECT_STREAM);
+    wait_queue_init(&other.queue);
+    other.is_ready = false;
+    fake_stream.is_ready = false;
+    const struct handle handle = {.object = &other.object,
+                                  .rights = wasi_stream_rights(true, false)};
+    u32 fd;
+    CHECK(handle_insert(&fake_process.handles, &handle, &fd) == OK);
+
+    u64 before = arch_clock_ns();
+    fake_interrupt_at(before + 12000000, wake_other);
+    subscribe_fd(0, WASI_EVENT_FD_READ, 0);
+    subscribe_fd(1, WASI_EVENT_FD_READ, fd);
+    EXPECT(poll(2), WASI_ESUCCESS);
+    CHECK(fake_peek_u32(AT_OUT) == 1 && event_at(0).userdata == 101);
+    CHECK(arch_clock_ns() - before < 13000000);
+    CHECK(list_is_empty(&other.queue.watches) && list_is_empty(&fake_stream.queue.watches));
+}
+
+static void polling_sleeps_on_all_queues_at_once(void **) {
+    fake_process_run(two_queues_body);
+    assert_in_range(fake_timer_rang(), 0, 1); // nobody looked in between; a slice might have ended
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(polling_waits_for_the_first_event),
+        cmocka_unit_test(polling_sleeps_on_all_queues_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
