@@ -184,6 +184,8 @@ MUST_USE enum status arch_copy_to(struct virt_addr to, const void *from, usize l
 MUST_USE enum status arch_copy_between(struct virt_addr to, struct virt_addr from, usize len);
 MUST_USE enum status arch_fill(struct virt_addr to, u8 byte, usize len);
 
+// With interrupts off they do not wait for a repair: ERR_BUSY.
+
 // The same for a number of words that the compiler knows, where the port has that inline: `words`
 // words from one of the two to the other.
 MUST_USE static inline enum status arch_copy_words_from(void *to, struct virt_addr from, u32 words);
@@ -409,7 +411,7 @@ struct fault {
     u32 vector; // the machine's own number and code, for people
     u64 error_code;
     bool in_copy;   // inside one of the arch_copy functions
-    bool in_window; // while a window is open: then nothing can be repaired
+    bool in_window; // while a window is open, or interrupts are off: then nothing can be repaired
 };
 
 enum fault_action {
@@ -459,6 +461,22 @@ static inline void *arch_context_switch_near(struct arch_context *from, struct a
 static inline bool arch_segment_is_quick(void) {
     return true;
 }
+#endif
+
+// The same for a single word of four or eight bytes: arch_try_load(value, at, label) and
+// arch_try_store(at, value, label), where `at` is a number, go to the label when that fails.
+#ifndef ARCH_HAS_TRY
+#define arch_try_load(value, at, fail)                                                             \
+    do {                                                                                           \
+        if (arch_copy_from(&(value), (struct virt_addr){at}, sizeof(value)) != OK)                 \
+            goto fail;                                                                             \
+    } while (false)
+#define arch_try_store(at, value, fail)                                                            \
+    do {                                                                                           \
+        typeof(value) stored_ = (value);                                                           \
+        if (arch_copy_to((struct virt_addr){at}, &stored_, sizeof stored_) != OK)                  \
+            goto fail;                                                                             \
+    } while (false)
 #endif
 
 #ifndef ARCH_HAS_COPY_WORDS

@@ -29,8 +29,8 @@
 #include "kernel/sched/park.h"
 
 #include "base/assert.h"
+#include "kernel/sched/handover.h"
 #include "kernel/sched/lend.h"
-#include "kernel/sched/switch.h"
 
 void park_run(struct thread *claimed) {
     claimed->wake_status = OK;
@@ -42,19 +42,6 @@ void park_end(struct thread *thread, enum status status) {
         return;
     thread->wake_status = status;
     sched_wake(thread);
-}
-
-// From here on the running thread can be claimed; false: somebody wants it, so it is not to sleep.
-static inline bool fall_asleep(struct thread *thread) {
-    thread->state = THREAD_BLOCKED; // before it is claimed, hence woken
-    u32 awake = PARK_AWAKE;
-    if (__builtin_expect(__atomic_compare_exchange_n(&thread->park, &awake, PARK_ASLEEP, false,
-                                                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST),
-                         1))
-        return true;
-    ASSERT(awake == PARK_CALLED);
-    thread->state = THREAD_RUNNING;
-    return false;
 }
 
 // The end of a park.

@@ -92,6 +92,7 @@ struct cpu {
     u64 charged_ticks; // the current thread has been charged up to then
     u64 switches;
     u64 taken;
+    struct message_counts messages; // those that went the quick way; the others are in cpu_messages
 
     // Fixed after sched_init:
     u64 started_ticks;

@@ -146,3 +146,23 @@ static inline __attribute__((always_inline)) enum status arch_copy_words(u64 to,
                      : "memory");
     return (enum status)status;
 }
+
+// Single accesses to program memory, with fix-ups likewise (arch_try_load, arch_try_store).
+#define ARCH_HAS_TRY 1
+#define ARCH_TRY_FIXUP(fail)                                                                       \
+    "\n2:\n"                                                                                       \
+    ".pushsection fixups, \"aR\"\n"                                                                    \
+    ".quad 1b, 2b, %l[" #fail "]\n"                                                               \
+    ".popsection"
+#define arch_try_load(value, at, fail)                                                             \
+    __asm__ goto("1: mov %1, %0" ARCH_TRY_FIXUP(fail)                                              \
+                 : "=r"(value)                                                                     \
+                 : "m"(*(const typeof(value) *)(uptr)(at))                                         \
+                 : "rax"                                                                           \
+                 : fail)
+#define arch_try_store(at, value, fail)                                                            \
+    __asm__ goto("1: mov %1, %0" ARCH_TRY_FIXUP(fail)                                              \
+                 :                                                                                 \
+                 : "m"(*(typeof(value) *)(uptr)(at)), "r"(value)                                   \
+                 : "rax", "memory"                                                                 \
+                 : fail)

@@ -159,7 +159,7 @@ static struct fault fault_of(const struct trap_frame *frame, u64 cr2, u64 fixup)
         .vector = (u32)frame->vector,
         .error_code = frame->error_code,
         .in_copy = fixup != 0,
-        .in_window = cpu_this()->window_depth != 0,
+        .in_window = cpu_this()->window_depth != 0 || (frame->rflags & RFLAGS_INTERRUPT) == 0,
     };
     if (fault.class == FAULT_PAGE) {
         fault.address.value = cr2;
