@@ -75,6 +75,8 @@ tool_lib_c     := $(call sources,tools/lib/*.c)
 spec_runner_c  := $(call sources,tests/spec/runner*.c) tests/spec/spectest.c
 test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c kernel/arch/*/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c user/*/*/*_test.c)
 fake_c         := $(wildcard tests/fake_*.c)
+# The tools are built without the tests' packages: cmocka is one.
+fake_tool_c    := $(filter-out tests/fake_process.c,$(fake_c))
 
 common_flags := -std=c23 -Wall -Wextra -Werror -I. -I$(out)/gen -g -fno-omit-frame-pointer \
                 -fno-strict-aliasing -fwrapv -MMD -MP
@@ -268,7 +270,7 @@ $(1)/libport.a: $(patsubst %,$(1)/$(2)%.o,$(port_host_c)) $(1)/gen/font.c.o Make
 	$$(archive)
 $(1)/libuser.a: $(patsubst %,$(1)/$(2)%.o,$(user_host_c)) $(1)/gen/console_font.c.o Makefile
 	$$(archive)
-$(1)/libfake.a: $(patsubst %,$(1)/$(2)%.o,$(fake_c)) Makefile
+$(1)/libfake.a: $(patsubst %,$(1)/$(2)%.o,$(if $(2),$(fake_c),$(fake_tool_c))) Makefile
 	$$(archive)
 $(1)/libtool.a: $(patsubst %,$(1)/$(2)%.o,$(tool_lib_c) $(spec_runner_c)) Makefile
 	$$(archive)

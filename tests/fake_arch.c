@@ -72,6 +72,8 @@ static struct {
     bool irq_enabled;
     void (*irq_hook)(void);
     void *current;
+    u32 cpu;
+    u32 woken[ARCH_CPUS_MAX]; // how often
     u64 now_ns;
     u64 looking_ns;
     u64 map_fail_countdown;
@@ -596,7 +598,11 @@ enum status arch_fill(struct virt_addr to, u8 byte, usize len) {
 // -- CPU, time, consoles -----------------------------------------------------------------------
 
 u32 arch_cpu_id(void) {
-    return 0;
+    return fake.cpu;
+}
+
+void fake_cpu_set(u32 cpu) {
+    fake.cpu = cpu;
 }
 
 void *arch_current(void) {
@@ -611,8 +617,13 @@ u32 arch_cpus_start(u32) {
     return 1;
 }
 
-void arch_cpu_wake(u32) {
-    CHECK(false); // there is no other
+void arch_cpu_wake(u32 cpu) {
+    CHECK(cpu < COUNT_OF(fake.woken) && cpu != fake.cpu);
+    fake.woken[cpu]++;
+}
+
+u32 fake_cpu_woken(u32 cpu) {
+    return fake.woken[cpu];
 }
 
 void arch_cpus_stop(void) {

@@ -28,6 +28,10 @@ void fake_machine_start_simple(u64 bytes);
 
 void fake_clock_set(u64 now_ns);
 
+// Which CPU runs, 0 at first, and how often others have woken one: nothing else of them is there.
+void fake_cpu_set(u32 cpu);
+u32 fake_cpu_woken(u32 cpu);
+
 // Calls `hook` (NULL: nothing) whenever interrupts have just been turned on, where one that waited
 // would come, and when they are about to be turned off.
 void fake_irq_hook_set(void (*hook)(void));

@@ -101,6 +101,7 @@ INDIRECT = {
     "prompt_run": [f"run_{command}" for command in
                    "help ls run start ps cpus mem kill log trace fail poweroff".split()],
     "process_for_each": ["put_process", "find_process"],
+    "kill": ["process_kill", "process_kill_tree"],
     **{name: ["write_cpus", "write_log", "write_memory", "write_processes", "write_trace", "trace_bytes_most"]
        for name in ("kernel_file_text", "kernel_directory_lookup")},
 }

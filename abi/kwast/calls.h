@@ -295,6 +295,12 @@ struct kwast_status {
 //   As it is now.
 // process_kill(process: i32)
 //   Asks it to end. That it has ended, process_wait tells.
+// process_kill_tree(process: i32)
+//   Asks it, its children, theirs and so on to end.
+// process_open(from: i32, id: i32, out: *u32)
+//   A handle to the process with this number, which descends from the process `from` or is it, or
+//   to any process, where `from` is the table of processes (which init is given). It has the rights
+//   that `from` has. ENOENT: there is no such process, or it has ended.
 
 // -- Devices
 // --------------------------------------------------------------------------------- What drivers

@@ -66,6 +66,10 @@ enum file_op : u16 {
     FILE_OP_COUNT,
 };
 
+// What a client itself asks the server of files behind a channel (scheme_call), of any file or
+// directory: answers struct file_system_stat in grant 0, words[2] bytes of it.
+#define FILE_SYSTEM_STAT 256u
+
 // What a final symbolic link in `path` is: followed, or meant itself.
 #define FILE_FOLLOW (1u << 8)
 
@@ -136,4 +140,15 @@ struct file_entry {
     u16 name_len;
     enum file_type type;
     u8 padding[5];
+} PACKED;
+
+#define FILE_SYSTEM_TYPE_BYTES 16u
+
+// Of a file system as a whole. Numbers that mean nothing to it are 0.
+struct file_system_stat {
+    u64 total_bytes;
+    u64 free_bytes;
+    u64 total_files;
+    u64 free_files;
+    char type[FILE_SYSTEM_TYPE_BYTES]; // for people; filled up with zero bytes
 } PACKED;

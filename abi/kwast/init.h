@@ -14,4 +14,13 @@ enum init_op : u32 {
     // The service whose name is the call's bytes is wanted now: starts it, if the manifest says
     // that it waits for that and it was not started yet. ERR_NOT_FOUND.
     INIT_START,
+
+    // bytes = a service's name: ends it, wherever it is, and starts it again at once.
+    // ERR_NOT_FOUND: no such service runs.
+    INIT_RESTART,
+
+    // On the channel that the manifest gives by `keeps`: handles that a service finds again when it
+    // has been started again, by numbers below the one in the manifest. They are nobody else's.
+    INIT_KEEP, // words[0] = the number, and a handle: in place of what had the number
+    INIT_KEPT, // words[0] = the number; answers the handle. ERR_NOT_FOUND: there is none
 };

@@ -3,9 +3,10 @@
 // kind KWAST_KIND_TERMINAL. An answer is an enum status.
 //
 // A terminal reads lines: what is typed is echoed and can be edited until the line ends. Ctrl-C,
-// where it is a signal, drops the line and kills the processes in the foreground. Ctrl-D ends the
-// line as it is; on an empty line that is the end of the file. In raw mode, with all flags off, a
-// program reads what is typed as it comes.
+// where it is a signal, drops the line and kills the processes in the foreground with all that they
+// have started; who comes to the foreground afterwards is killed, too, until somebody takes the
+// interrupt. Ctrl-D ends the line as it is; on an empty line that is the end of the file. In raw
+// mode, with all flags off, a program reads what is typed as it comes.
 
 #include "abi/kwast/calls.h"
 
@@ -15,6 +16,7 @@ enum terminal_op : u32 {
     TERMINAL_GET_SIZE,                         // answers words[0] = columns, words[1] = rows
     TERMINAL_SET_SIZE,                         // likewise, for a line that cannot tell
     TERMINAL_SET_FOREGROUND, // handles of processes that Ctrl-C kills; none: nobody
+    TERMINAL_TAKE_INTERRUPT, // answers words[0] = whether there was a Ctrl-C since the last time
 };
 
 enum terminal_mode : u64 {

@@ -4,8 +4,10 @@
 //
 //   ops NAME COUNT BATCHES  prints "NAME PICOSECONDS..."
 //   ops preempt             two processes see how they are preempted, and print that (gaps.h)
+//   ops call-across COUNT BATCHES   the caller is a child on CPU 0, the server one on CPU 1
 //   ops server | yielder | watcher  children of its own: serve the scheme at descriptor 3; yield
 //                                   for ever; the second of `preempt`
+//   ops caller COUNT BATCHES        that of `call-across`: descriptor 3 is the channel
 //
 // The module must be /bin/ops.wasm, and hello.wasm beside it, for those that spawn.
 
@@ -30,6 +32,7 @@
 static _Alignas(KWAST_PAGE_BYTES) u8 buffer[GRANT_MAX];
 static kwast_handle root, server;
 static enum kwast_isolation isolation = KWAST_ISOLATION_SIP; // of children
+static u32 cpus;                                             // of children; 0: all
 
 [[clang::import_module("wasi_snapshot_preview1"), clang::import_name("fd_close")]]
 int wasi_fd_close(int fd);
@@ -70,10 +73,13 @@ static bool serve(void *context, const struct kwast_request *request, const void
     return true;
 }
 
+// `role` may have arguments behind it, after blanks.
 static kwast_handle spawn(const char *path, const char *role, kwast_handle given, u64 rights) {
-    char args[32];
+    char args[64];
     char reason[KWAST_REASON_BYTES] = "";
-    int args_len = snprintf(args, sizeof args, "ops%c%s", 0, role) + 1;
+    int args_len = snprintf(args, sizeof args, "ops %s", role) + 1;
+    for (int i = 0; i < args_len; i++)
+        args[i] = args[i] == ' ' ? 0 : args[i];
     int module = open(path, O_RDONLY);
     const struct kwast_given handles[] = {
         {.handle = 1, .number = 1, .rights = RIGHT_WRITE},
@@ -90,6 +96,7 @@ static kwast_handle spawn(const char *path, const char *role, kwast_handle given
         .isolation = isolation,
         .reason = (u32)reason,
         .reason_len = sizeof reason,
+        .cpus = cpus,
     };
     kwast_handle child;
     u32 error = kwast_process_spawn(&config, &child);
@@ -193,6 +200,11 @@ static void serve_scheme_apart(void) {
     serve_scheme();
 }
 
+// The channel is at hand: this is the child on CPU 0.
+static void use_given(void) {
+    root = GIVEN;
+}
+
 static const struct {
     const char *name;
     void (*prepare)(void);
@@ -210,6 +222,7 @@ static const struct {
     {"spawn", nothing, do_spawn},
     {"call-domain", serve_scheme_apart, do_call},
     {"spawn-domain", spawn_apart, do_spawn},
+    {"caller", use_given, do_call},
 };
 
 [[noreturn]] static void measure(const char *name, usize operation, u64 count, u64 batches) {
@@ -232,6 +245,17 @@ static const struct {
     printf(" done\n");
     fflush(stdout);
     exit(0); // with the children
+}
+
+// This process may run anywhere, and the two would come together on one CPU: so it calls nobody.
+static void call_across(const char *count, const char *batches) {
+    char role[64];
+    struct kwast_status status;
+    snprintf(role, sizeof role, "caller %s %s", count, batches);
+    cpus = 1u << 1;
+    serve_scheme();
+    cpus = 1u << 0;
+    kwast_process_wait(spawn("/bin/ops.wasm", role, root, KWAST_RIGHT_CALL), -1, &status);
 }
 
 static struct gaps gaps;
@@ -264,6 +288,10 @@ int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "yielder") == 0) {
         for (;;)
             wasi_sched_yield();
+    }
+    if (argc == 4 && strcmp(argv[1], "call-across") == 0) {
+        call_across(argv[2], argv[3]);
+        return 0;
     }
     for (usize i = 0; argc == 4 && i < COUNT_OF(operations); i++) {
         if (strcmp(argv[1], operations[i].name) == 0)

@@ -2,6 +2,7 @@
 // children without parents come. The machine runs as long as it does.
 
 #include "abi/kwast/calls.h"
+#include "abi/wasi/preview1.h"
 #include "kernel/init/init.h"
 #include "kernel/init/kernel_files.h"
 #include "kernel/init/log.h"
@@ -9,9 +10,10 @@
 #include "kernel/ipc/device.h"
 #include "kernel/ipc/stream.h"
 #include "kernel/mm/heap.h"
+#include "kernel/proc/process_object.h"
 
 #define INIT_PATH     "bin/init.wasm"
-#define HANDLES_OWNED (STANDARD_HANDLES + 3u)
+#define HANDLES_OWNED (STANDARD_HANDLES + 4u)
 
 static bool has_init(const struct boot_state *boot) {
     struct object *file;
@@ -28,6 +30,14 @@ static enum status add_directory(struct object *directory, const char *name, str
     enum status status = program_preopen(directory, bytes_of(name), &handles[*count]);
     *count += status == OK;
     return status;
+}
+
+static void add_processes(struct handle *handles, u32 *count) {
+    object_retain(process_table_object());
+    handles[(*count)++] = (struct handle){
+        .object = process_table_object(),
+        .rights = KWAST_RIGHT_WAIT | KWAST_RIGHT_KILL | WASI_RIGHT_POLL_FD_READWRITE,
+    };
 }
 
 // The machine with all that belongs to it, where programs can have any.
@@ -52,8 +62,10 @@ static enum status spawn(const struct boot_state *boot, struct module *module,
         status = add_directory(boot->root, "/boot", handles, &count);
     if (status == OK)
         status = add_directory(kernel_directory(), "/kernel", handles, &count);
-    if (status == OK)
+    if (status == OK) {
+        add_processes(handles, &count);
         add_machine(handles, &count);
+    }
     const struct process_config config = {
         .name = "init",
         .module = module,

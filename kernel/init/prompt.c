@@ -158,19 +158,6 @@ static void run_mem(const struct boot_state *boot, const struct command_line *li
     show("memory");
 }
 
-struct find {
-    u64 id;
-    struct process *found; // retained
-};
-
-static void find_process(struct process *process, void *context) {
-    struct find *find = context;
-    if (process->id == find->id && find->found == NULL) {
-        process_retain(process);
-        find->found = process;
-    }
-}
-
 // False unless the text is a number that a process can have.
 static bool parse_number(struct bytes text, u64 *out) {
     *out = 0;
@@ -184,18 +171,18 @@ static bool parse_number(struct bytes text, u64 *out) {
 
 static void run_kill(const struct boot_state *boot, const struct command_line *line) {
     (void)boot;
-    struct find find = {.id = 0};
-    if (line->count != 2 || !parse_number(line->words[1], &find.id)) {
+    u64 id;
+    if (line->count != 2 || !parse_number(line->words[1], &id)) {
         say("usage: kill NUMBER\n");
         return;
     }
-    process_for_each(find_process, &find);
-    if (find.found == NULL) {
+    struct process *process = id > UINT32_MAX ? NULL : process_find((u32)id, NULL);
+    if (process == NULL) {
         say("kill: no such process\n");
         return;
     }
-    process_kill(find.found);
-    process_release(find.found);
+    process_kill(process);
+    process_release(process);
 }
 
 static void run_log(const struct boot_state *boot, const struct command_line *line) {

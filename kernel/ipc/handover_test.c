@@ -103,6 +103,7 @@ static void serve(void *argument) {
         }
         status = exchange(service, &request);
     }
+    scheme_party_leave(&service->party);
     if (!service->leaves)
         scheme_party_fini(&service->party);
     service->is_gone = true;
@@ -227,6 +228,96 @@ static void priority_goes_down_a_chain(void) {
     CHECK(client.done == 1 && client.hog_ns - before_ns <= MS);
     CHECK(services[0].thread->priority == PRIORITY_NORMAL);
     CHECK(services[1].thread->priority == PRIORITY_BACKGROUND);
+}
+
+// A second client, whose call finds the server at work for another.
+static struct {
+    struct scheme_call call;
+    u64 deadline_ns;
+    u64 hog_ns; // when it was over
+    enum status status;
+    bool is_gone;
+} second;
+
+static void call_second(void *) {
+    second.call = (struct scheme_call){.operation = SCHEME_FIRST_OPERATION, .words = {41}};
+    second.status = scheme_call(services[0].root, &second.call, second.deadline_ns);
+    second.hog_ns = hog_ns;
+    second.is_gone = true;
+    thread_exit();
+}
+
+// The first client's call, of a low priority, is under way, and others compute.
+static void work_below_a_hog(enum thread_priority priority) {
+    memset(&second, 0, sizeof second);
+    second.deadline_ns = WAIT_FOREVER;
+    services[0].priority = PRIORITY_BACKGROUND;
+    services[0].work_ns = 50 * MS;
+    service_start(&services[0]);
+    client_start(priority);
+    sleep_ns(10 * MS);
+    start(hog, NULL, PRIORITY_NORMAL);
+    sleep_ns(20 * MS);
+    CHECK(!client.is_gone);
+}
+
+static void a_call_that_waits_lends_to_who_will_receive_it(void) {
+    work_below_a_hog(PRIORITY_BACKGROUND);
+    u64 before_ns = hog_ns;
+    start(call_second, NULL, PRIORITY_HIGH);
+    sleep_ns(200 * MS);
+    CHECK(before_ns != 0);
+    // Both calls ran past the hog: 40 ms of the first, 50 ms of the second.
+    CHECK(second.is_gone && second.status == OK && second.hog_ns - before_ns <= MS);
+    CHECK(services[0].thread->priority == PRIORITY_BACKGROUND);
+    CHECK(services[0].thread->lender == NULL);
+    sched_check();
+}
+
+static void a_higher_call_that_waits_takes_a_loans_place(void) {
+    services[0].next = &services[1];
+    services[1].priority = PRIORITY_BACKGROUND;
+    services[1].work_ns = 50 * MS;
+    service_start(&services[1]);
+    work_below_a_hog(PRIORITY_NORMAL); // lends along the chain, as much as the hog has
+    CHECK(services[0].thread->priority == PRIORITY_NORMAL);
+    CHECK(services[1].thread->priority == PRIORITY_BACKGROUND || !client.is_gone);
+    u64 before_ns = hog_ns;
+    start(call_second, NULL, PRIORITY_HIGH);
+    sleep_ns(300 * MS);
+    CHECK(client.done == 1 && second.is_gone && second.status == OK);
+    CHECK(second.hog_ns - before_ns <= MS);
+    CHECK(services[0].thread->priority == PRIORITY_BACKGROUND);
+    CHECK(services[1].thread->priority == PRIORITY_BACKGROUND);
+}
+
+static void a_call_that_waits_and_gives_up_lends_no_more(void) {
+    work_below_a_hog(PRIORITY_BACKGROUND);
+    second.deadline_ns = arch_clock_ns() + 5 * MS;
+    start(call_second, NULL, PRIORITY_HIGH);
+    sleep_ns(6 * MS);
+    CHECK(second.is_gone && second.status == ERR_TIMED_OUT);
+    u64 before_ns = hog_ns;
+    sleep_ns(100 * MS);
+    CHECK(hog_ns - before_ns >= 99 * MS);
+    CHECK(services[0].thread->lender == NULL);
+}
+
+static void a_call_that_waits_lends_nothing_to_who_has_left(void) {
+    memset(&second, 0, sizeof second);
+    services[0].priority = PRIORITY_BACKGROUND;
+    services[0].leaves = true;
+    service_start(&services[0]);
+    client_start(PRIORITY_NORMAL);
+    sleep_ns(100 * MS);
+    CHECK(services[0].is_gone && !client.is_gone); // its thread is no more
+    second.deadline_ns = arch_clock_ns() + 5 * MS;
+    start(call_second, NULL, PRIORITY_HIGH);
+    sleep_ns(10 * MS);
+    CHECK(second.is_gone && second.status == ERR_TIMED_OUT);
+    scheme_party_fini(&services[0].party);
+    sleep_ns(MS);
+    CHECK(client.is_gone && client.status == ERR_PEER_DIED);
 }
 
 static void a_call_that_is_taken_back_lends_no_more(void) {
@@ -372,6 +463,10 @@ int main(void) {
         SCENARIO(a_low_server_runs_with_its_callers_priority, run),
         SCENARIO(priority_goes_down_a_chain, run),
         SCENARIO(a_call_that_is_taken_back_lends_no_more, run),
+        SCENARIO(a_call_that_waits_lends_to_who_will_receive_it, run),
+        SCENARIO(a_higher_call_that_waits_takes_a_loans_place, run),
+        SCENARIO(a_call_that_waits_and_gives_up_lends_no_more, run),
+        SCENARIO(a_call_that_waits_lends_nothing_to_who_has_left, run),
         SCENARIO(a_reply_ends_the_loan_though_the_server_works_on, run),
         SCENARIO(a_server_that_ends_owes_nothing, run),
         SCENARIO(a_higher_server_is_not_lowered, run),

@@ -368,6 +368,8 @@ static enum status submit(struct scheme *scheme, struct scheme_call *call, struc
     } else if (status == OK) {
         scheme->has_news = true;
         list_push_back(&scheme->pending, &call->link);
+        if (scheme->worker != NULL && priority_is_above(call->caller, scheme->worker))
+            priority_lend(call->caller, scheme->worker);
         wake_all_locked(&scheme->queue); // who polls
     }
     spin_unlock_masked(&scheme->queue.lock);

@@ -143,6 +143,9 @@ void scheme_party_init(struct scheme_party *party, struct handle_table *handles)
 // The process is ending: no thread of it is in here. What it had received fails.
 void scheme_party_fini(struct scheme_party *party);
 
+// The running thread receives no more for the party, which stays.
+void scheme_party_leave(struct scheme_party *party);
+
 // In the order in which programs get it, as far as words that are always there.
 struct scheme_request {
     u64 number; // names it towards this scheme; 0 when no reply is due

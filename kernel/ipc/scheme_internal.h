@@ -71,8 +71,10 @@ struct scheme {
     struct call_slot *free;
     struct serving *last;     // that was received for, as a guess; or NULL
     struct call_slot *recent; // that a call came into last, as a guess; or NULL
-    bool has_news;            // `pending`, `closed` or a `cancelled` may not be empty
-    u32 cancelled_count;      // slots in all servings' `cancelled`
+    // That came to receive last: a call that finds nobody lends to it; or NULL.
+    struct thread *worker;
+    bool has_news;       // `pending`, `closed` or a `cancelled` may not be empty
+    u32 cancelled_count; // slots in all servings' `cancelled`
     u32 chunk_count;
     struct slot_chunk *chunks[CHUNKS_MAX];
     char name[SCHEME_NAME_MAX + 1];

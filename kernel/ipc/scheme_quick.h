@@ -171,6 +171,7 @@ __attribute__((always_inline)) static inline void quick_wait(struct scheme *sche
     scheme->receivers.next = &receiver->link;
     slot->call = NULL;
     slot->serving = NULL;
+    scheme->worker = from;
 }
 
 // Answers the call with this number as the struct kwast_reply at `reply_at` says, and waits for the

@@ -118,6 +118,7 @@ static void serving_end(struct serving *serving) {
     scheme->epoch++;
     if (scheme->last == serving)
         scheme->last = NULL;
+    scheme->worker = NULL; // it may be one of the party's
     for (u32 i = 0; i < scheme->chunk_count * SLOTS_IN_CHUNK; i++) {
         struct call_slot *slot = slot_at(scheme, i);
         if (slot->serving != serving)
@@ -137,6 +138,18 @@ static void serving_end(struct serving *serving) {
 void scheme_party_fini(struct scheme_party *party) {
     for (struct list *node; (node = list_pop_front(&party->servings)) != NULL;)
         serving_end(container_of(node, struct serving, party_link));
+}
+
+void scheme_party_leave(struct scheme_party *party) {
+    spin_lock(&party->lock);
+    LIST_FOR_EACH(node, &party->servings) {
+        struct scheme *scheme = container_of(node, struct serving, party_link)->scheme;
+        wait_lock(&scheme->queue);
+        if (scheme->worker == thread_current())
+            scheme->worker = NULL;
+        spin_unlock(&scheme->queue.lock);
+    }
+    spin_unlock(&party->lock);
 }
 
 // -- Copies --------------------------------------------------------------------------------------
@@ -397,8 +410,11 @@ static enum status take_locked(struct scheme *scheme, struct receiver *receiver,
     } else if (receiver->slot == NULL) {
         return ERR_WOULD_BLOCK; // not while a call waits
     } else if (!list_is_empty(&scheme->pending)) {
-        struct list *node = list_pop_front(&scheme->pending);
-        receiver_take_locked(receiver, container_of(node, struct scheme_call, link));
+        struct scheme_call *call =
+            container_of(list_pop_front(&scheme->pending), struct scheme_call, link);
+        if (priority_is_lent(call->caller)) // to whom was to receive it
+            priority_take_back(call->caller);
+        receiver_take_locked(receiver, call);
     } else {
         return ERR_NOT_FOUND;
     }
@@ -427,6 +443,7 @@ static enum status next_locked(struct scheme *scheme, struct receiver *receiver,
                                struct thread *next) {
     struct list closed; // channels to free: at most one
     list_init(&closed);
+    scheme->worker = receiver->thread;
     // A thread works for the call that it received last.
     if (__builtin_expect(priority_is_borrowed(receiver->thread), 0))
         priority_give_back(receiver->thread);

@@ -347,7 +347,7 @@ enum status kwast_process_spawn(struct process *process, const u64 *args) {
     if (status == OK)
         status =
             kwast_give(process, &(struct handle){.object = object, .rights = ALL_RIGHTS}, args[1]);
-    if (status != OK)
+    if (status != OK || thread_is_killed(thread_current()))
         process_kill(child); // nobody would know of it
     process_release(child);
     return status;
@@ -412,14 +412,42 @@ enum status kwast_process_status(struct process *process, const u64 *args) {
     return status;
 }
 
-// (process)
-enum status kwast_process_kill(struct process *process, const u64 *args) {
+static enum status kill(struct process *process, u64 number, void (*how)(struct process *of)) {
     struct object *object;
     enum status status =
-        kwast_object(process, args[0], process_object_is, KWAST_RIGHT_KILL, &object);
+        kwast_object(process, number, process_object_is, KWAST_RIGHT_KILL, &object);
     if (status != OK)
         return status;
-    process_kill(process_object_process(object));
+    how(process_object_process(object));
     object_release(object);
     return OK;
+}
+
+// (process)
+enum status kwast_process_kill(struct process *process, const u64 *args) {
+    return kill(process, args[0], process_kill);
+}
+
+// (process)
+enum status kwast_process_kill_tree(struct process *process, const u64 *args) {
+    return kill(process, args[0], process_kill_tree);
+}
+
+// (from, id, out)
+enum status kwast_process_open(struct process *process, const u64 *args) {
+    struct handle from;
+    struct object *object;
+    enum status status = kwast_handle(process, args[0], process_object_leads, 0, &from);
+    if (status != OK)
+        return status;
+    struct process *root =
+        from.object == process_table_object() ? NULL : process_object_process(from.object);
+    struct process *found = process_find((u32)args[1], root);
+    object_release(from.object);
+    if (found == NULL)
+        return ERR_NOT_FOUND;
+    status = process_object_create(found, &object);
+    process_release(found);
+    const struct handle made = {.object = object, .rights = from.rights};
+    return status == OK ? kwast_give(process, &made, args[2]) : status;
 }

@@ -478,3 +478,51 @@ void process_for_each(void (*visit)(struct process *process, void *context), voi
         process_release(held);
     }
 }
+
+struct find {
+    u32 id;
+    const struct process *root;
+    struct process *found;
+};
+
+static bool descends_locked(const struct process *process, const struct process *root) {
+    while (process != NULL && process != root)
+        process = process->parent;
+    return process == root;
+}
+
+static void find_process(struct process *process, void *context) {
+    struct find *find = context;
+    if (process->id != find->id || !descends_locked(process, find->root))
+        return;
+    process_retain(process);
+    find->found = process;
+}
+
+struct process *process_find(u32 id, const struct process *root) {
+    struct find find = {.id = id, .root = root};
+    process_for_each(find_process, &find);
+    return find.found;
+}
+
+// The one after `process` in a walk over all that descend from `root`, parents first; NULL: it was
+// the last.
+static struct process *next_in_tree_locked(struct process *process, const struct process *root) {
+    if (!list_is_empty(&process->children))
+        return container_of(process->children.next, struct process, child_link);
+    while (process != root) {
+        struct list *node = process->child_link.next;
+        if (node != &process->parent->children)
+            return container_of(node, struct process, child_link);
+        process = process->parent;
+    }
+    return NULL;
+}
+
+void process_kill_tree(struct process *root) {
+    spin_lock(&table.lock);
+    for (struct process *process = root; process != NULL;
+         process = next_in_tree_locked(process, root))
+        process_kill(process);
+    spin_unlock(&table.lock);
+}

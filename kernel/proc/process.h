@@ -159,6 +159,13 @@ MUST_USE enum status process_wait(struct process *process, u64 deadline_ns);
 bool process_has_ended(struct process *process);
 void process_kill(struct process *process);
 
+// The same with all that descend from it: who is killed has no more children.
+void process_kill_tree(struct process *process);
+
+// The live process `id`, with a reference, if it is `root` or descends from it (NULL: wherever it
+// comes from). NULL: there is none.
+struct process *process_find(u32 id, const struct process *root);
+
 // Makes `process` the one that inherits the children of those that end, until it ends itself; from
 // then on the kernel does.
 void process_set_init(struct process *process);

@@ -55,3 +55,21 @@ enum status process_object_create(struct process *process, struct object **out) 
     *out = &made->object;
     return OK;
 }
+
+// -- The table ----------------------------------------------------------------------------------
+
+static const struct object_ops process_table_ops = {.stat = process_object_stat};
+
+static struct object process_table = {
+    .ops = &process_table_ops,
+    .ref_count = 1, // the kernel's own: it never goes
+    .type = OBJECT_PLAIN,
+};
+
+struct object *process_table_object(void) {
+    return &process_table;
+}
+
+bool process_object_leads(const struct object *object) {
+    return object == &process_table || process_object_is(object);
+}

@@ -254,6 +254,7 @@ static void process_thread_main(void *argument) {
     } while (retire(thread) && wait_for_order(thread) == ORDER_RUN);
 
     store_destroy(thread->store);
+    scheme_party_leave(&process->party);
     process_thread_leave(thread);
     kfree(thread, sizeof *thread);
     count_down(process);

@@ -4,8 +4,12 @@
 //   1. a->borrower == b exactly when b->lender == a;
 //   2. a thread's priority is its own, or its lender's if that is higher.
 //
-// What is lent changes while it is lent only by being taken back further up the chain; then
-// everybody further down is told. A chain has no ring: each waits for the next one.
+// What is lent changes while it is lent only further up the chain; then everybody further down is
+// told. A chain has no ring: each waits for the next one.
+//
+// A thread has one lender, the highest of those that came: another one's loan ends then, and does
+// not come again. There are three priorities, and the next call that the thread receives is lent
+// for anew.
 //
 // Locks: this one ranks between wait queues and run queues. It is taken only where priorities
 // differ.
@@ -30,17 +34,26 @@ static void link_set(struct thread *from, struct thread *to, bool is_lent) {
     __atomic_store_n(&to->lender, is_lent ? from : NULL, __ATOMIC_RELAXED);
 }
 
+static void tell_chain(struct thread *first) {
+    for (struct thread *thread = first; thread != NULL; thread = thread->borrower)
+        sched_set_priority(thread, entitled(thread));
+}
+
 static void end_locked(struct thread *from, struct thread *to) {
     link_set(from, to, false);
-    for (struct thread *thread = to; thread != NULL; thread = thread->borrower)
-        sched_set_priority(thread, entitled(thread));
+    tell_chain(to);
 }
 
 void priority_lend(struct thread *from, struct thread *to) {
     spin_lock(&lending);
-    ASSERT(from->borrower == NULL && to->lender == NULL);
-    link_set(from, to, true);
-    sched_set_priority(to, entitled(to));
+    ASSERT(from->borrower == NULL);
+    struct thread *before = to->lender;
+    if (before == NULL || before->priority < from->priority) {
+        if (before != NULL)
+            link_set(before, to, false);
+        link_set(from, to, true);
+        tell_chain(to);
+    }
     spin_unlock(&lending);
 }
 

@@ -8,8 +8,8 @@
 
 #include "kernel/sched/thread.h"
 
-// `to` works for `from`, which waits, and has no other lender. Any context; a wait queue's lock may
-// be held.
+// `to` works for `from`, which waits and lends to nobody else, or is to work for it next. Only the
+// highest of several lenders counts. Any context; a wait queue's lock may be held.
 void priority_lend(struct thread *from, struct thread *to);
 
 // The end of that: what `from` lent, or what `to` borrowed. Nothing happens when there is nothing.

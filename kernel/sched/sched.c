@@ -211,13 +211,23 @@ static void tell(struct cpu *cpu) {
         arch_cpu_wake(cpu->id);
 }
 
+void sched_idle_begin(const struct cpu *cpu) {
+    __atomic_fetch_or(&sched.idle, 1u << cpu->id, __ATOMIC_SEQ_CST);
+}
+
+// Takes back the word that the CPU idles: it has been told, or tells itself.
+static void idle_end(const struct cpu *cpu) {
+    if ((__atomic_load_n(&sched.idle, __ATOMIC_RELAXED) >> cpu->id & 1) != 0)
+        __atomic_fetch_and(&sched.idle, ~(1u << cpu->id), __ATOMIC_SEQ_CST);
+}
+
 // Has one of the idle CPUs among `candidates` look for work. Interrupts off; what there is to find
 // has been put into a queue.
 static bool offer(u32 candidates) {
     // The others are told when they come: each looks at all queues before it idles.
     if ((__atomic_load_n(&sched.online, __ATOMIC_RELAXED) & candidates) == 0)
         return false;
-    // Orders the queue before the look at `idle`; pairs with the exchange in sched_run.
+    // Orders the queue before the look at `idle`; pairs with sched_idle_begin.
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     u32 left = __atomic_load_n(&sched.idle, __ATOMIC_SEQ_CST) & candidates;
     for (; left != 0; left &= left - 1) {
@@ -250,14 +260,14 @@ static struct thread *take_from(struct cpu *other, struct cpu *cpu) {
 
 // Takes a ready thread over from whoever has one, the next CPU first.
 static struct thread *take_over(struct cpu *cpu) {
-    u32 online = __atomic_load_n(&sched.online, __ATOMIC_ACQUIRE);
-    for (u32 i = 1; i < ARCH_CPUS_MAX; i++) {
-        u32 id = (cpu->id + i) % ARCH_CPUS_MAX;
-        struct thread *thread = (online >> id & 1) != 0 ? take_from(cpu_at(id), cpu) : NULL;
-        if (thread != NULL)
-            return thread;
-    }
-    return NULL;
+    u32 online = __atomic_load_n(&sched.online, __ATOMIC_ACQUIRE) & ~(1u << cpu->id);
+    u32 later = online & ~((1u << cpu->id) - 1);
+    struct thread *thread = NULL;
+    for (u32 left = later; left != 0 && thread == NULL; left &= left - 1)
+        thread = take_from(cpu_at((u32)__builtin_ctz(left)), cpu);
+    for (u32 left = online & ~later; left != 0 && thread == NULL; left &= left - 1)
+        thread = take_from(cpu_at((u32)__builtin_ctz(left)), cpu);
+    return thread;
 }
 
 // Takes a thread from the CPU where most wait, if these are more than here. Interrupts off.
@@ -356,7 +366,7 @@ static struct thread *choose_without_locked(struct cpu *cpu, struct thread *from
     if (to == NULL)
         to = choose_elsewhere_locked(cpu);
     if (to != from)
-        __atomic_fetch_and(&sched.idle, ~(1u << cpu->id), __ATOMIC_SEQ_CST);
+        idle_end(cpu);
     return to;
 }
 
@@ -496,8 +506,12 @@ void sched_wake(struct thread *thread) {
     bool preempts = preempts_locked(cpu, thread, thread_has_slice(thread));
     runq_put_woken_locked(&cpu->runq, thread);
     // What the CPU does is decided under the lock: it cannot have gone idle unseen.
-    if (is_idle(cpu, cpu->current) || (!offer(thread->affinity & ~(1u << cpu->id)) && preempts))
+    if (is_idle(cpu, cpu->current)) {
+        idle_end(cpu); // so that nobody else counts on it
         tell(cpu);
+    } else if (!offer(thread->affinity & ~(1u << cpu->id)) && preempts) {
+        tell(cpu);
+    }
     spin_unlock_masked(&cpu->runq.lock);
 }
 
@@ -528,6 +542,28 @@ void sched_interrupt(struct thread *thread) {
     arch_irq_restore(irq);
 }
 
+// Whether the idle CPU may have something to do; a look without locks, after the word that it
+// idles: who adds work afterwards tells it.
+static bool may_have_work(const struct cpu *cpu) {
+    if (__atomic_load_n(&cpu->reschedule, __ATOMIC_RELAXED))
+        return true;
+    // Acquire pairs with the store in sched_init. The counts are as in take_from.
+    u32 left = __atomic_load_n(&sched.online, __ATOMIC_ACQUIRE);
+    for (; left != 0; left &= left - 1) {
+        if (__atomic_load_n(&cpu_at((u32)__builtin_ctz(left))->runq.count, __ATOMIC_SEQ_CST) != 0)
+            return true;
+    }
+    return false;
+}
+
+// Sleeps until an interrupt, which only comes back here: what it wants is done by sched_run, for no
+// register of a program is to be saved.
+static void sleep_idle(struct cpu *cpu) {
+    cpu->idle.preempt_count = 1;
+    arch_cpu_idle();
+    cpu->idle.preempt_count = 0;
+}
+
 void sched_run(void) {
     arch_irq_save();
     struct cpu *cpu = cpu_this();
@@ -538,17 +574,22 @@ void sched_run(void) {
     cpu->idle.preempt_count = 0;
     for (;;) {
         // First the word that it idles, then the look at all queues; pairs with the fence in offer.
-        __atomic_fetch_or(&sched.idle, 1u << cpu->id, __ATOMIC_SEQ_CST);
-        sched_switch();
+        sched_idle_begin(cpu);
+        if (may_have_work(cpu))
+            sched_switch();
         // Threads may have run meanwhile, or somebody has work: then the word has been taken back,
         // and who sleeps without it is not woken.
-        u32 idle = __atomic_load_n(&sched.idle, __ATOMIC_SEQ_CST);
+        u32 idle = sched_idle();
         if ((idle >> cpu->id & 1) != 0 && !sched_wants_switch())
-            arch_cpu_idle();
+            sleep_idle(cpu);
     }
 }
 
 // -- Looking ------------------------------------------------------------------------------------
+
+u32 sched_idle(void) {
+    return __atomic_load_n(&sched.idle, __ATOMIC_SEQ_CST);
+}
 
 u32 sched_online(void) {
     // Pairs with the store in sched_init.

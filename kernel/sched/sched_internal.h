@@ -179,6 +179,12 @@ void sched_set_traced(bool is_traced);
 // Has the timer of this CPU ring at `at_ns` at the latest. Interrupts off.
 void sched_timer_at(u64 at_ns);
 
+// The CPU says that it has nothing to do. Interrupts off.
+void sched_idle_begin(const struct cpu *cpu);
+
+// A bit for each CPU that has nothing to do, and that nobody has told yet that there is something.
+u32 sched_idle(void);
+
 // Where a thread that has run nowhere yet begins: here, if it may; else where somebody idles.
 // Interrupts off.
 struct cpu *sched_place(const struct thread *thread);

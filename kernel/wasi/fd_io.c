@@ -141,6 +141,11 @@ static enum wasi_errno run_write(struct transfer *t) {
     return transfer_run(t, write_step);
 }
 
+// A file ends at 2^63 - 1 at the latest.
+static bool fits_in_file(const struct transfer *t) {
+    return range_fits(t->offset, t->buffers.total, INT64_MAX);
+}
+
 // Threads that share a descriptor go on where the one before them stopped.
 static enum wasi_errno run_file(struct transfer *t, u32 fd,
                                 enum wasi_errno (*run)(struct transfer *t)) {
@@ -150,8 +155,8 @@ static enum wasi_errno run_file(struct transfer *t, u32 fd,
     if (status != OK)
         return wasi_errno_of(status);
     t->offset = position;
-    t->appends = (t->handle.flags & WASI_FDFLAG_APPEND) != 0;
-    enum wasi_errno error = run(t);
+    t->appends = run == run_write && (t->handle.flags & WASI_FDFLAG_APPEND) != 0;
+    enum wasi_errno error = t->appends || fits_in_file(t) ? run(t) : WASI_EINVAL;
     bool has_moved = error == WASI_ESUCCESS && t->done != 0;
     handle_position_put(handles, fd, t->handle.object, has_moved ? t->offset : position);
     return error;
@@ -178,9 +183,7 @@ static enum wasi_errno at_offset(struct process *process, const u64 *args, u64 r
     if (error != WASI_ESUCCESS)
         return error;
     t.offset = args[3];
-    // A file ends at 2^63 - 1 at the latest.
-    bool fits = range_fits(t.offset, t.buffers.total, INT64_MAX);
-    error = fits ? run(&t) : WASI_EINVAL;
+    error = fits_in_file(&t) ? run(&t) : WASI_EINVAL;
     if (error == WASI_ESUCCESS)
         error = wasi_put_u32(process, args[4], (u32)t.done);
     transfer_end(&t);

@@ -174,6 +174,8 @@ static void seek_body(void) {
     EXPECT(CALL(fd_seek, fd, 0, WASI_WHENCE_SET, BAD), WASI_EFAULT);
     EXPECT(CALL(fd_tell, fd, AT_OUT), WASI_ESUCCESS);
     CHECK(fake_peek_u64(AT_OUT) == INT64_MAX);
+    poke_iovec(0, AT_DATA, 1);
+    EXPECT(CALL(fd_read, fd, AT_IOVECS, 1, AT_OUT), WASI_EINVAL); // no file goes on from there
     EXPECT(CALL(fd_seek, FAKE_DIR_FD, 0, WASI_WHENCE_SET, AT_OUT), WASI_ENOTCAPABLE);
 }
 

@@ -136,6 +136,9 @@ void upcall_console(void) {
         test.typed = test.typed << 8 | byte;
 }
 
+void upcall_device(u32) {
+}
+
 bool upcall_wants_reschedule(UNUSED u64 pc) {
     return test.want_switch;
 }

@@ -219,8 +219,9 @@ def test_a_machine_that_is_too_small_says_so_and_halts(kind, memory, why):
     with Machine.pvh(SMALL, memory=memory, machine=kind, qmp=kind == "q35") as machine:
         machine.expect("Kwast cannot start: too little memory: " + why)
         if kind == "q35":
-            registers = machine.monitor("human-monitor-command", **{"command-line": "info registers"})
-            assert "HLT=1" in registers
+            until(lambda: machine.monitor("human-monitor-command",
+                                          **{"command-line": "info registers"}),
+                  lambda registers: "HLT=1" in registers)
 
 
 @KINDS

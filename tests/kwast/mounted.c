@@ -1,8 +1,9 @@
 // Runs a program on tmpfs: with two directories there that hold what tests/system/files_test.py
 // makes on the host, as far as a program can make it.
 //
-//   mounted PROGRAM [ARG...]
+//   mounted [--empty] PROGRAM [ARG...]
 //
+// With --empty the two directories have nothing in them.
 // Descriptor 3 is a directory with PROGRAM.wasm and tmpfs.wasm. The program has /data and /other;
 // `mounted` ends with its exit status.
 
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <wasi/api.h>
 
 #include "user/sdk/start.h"
 
@@ -84,23 +86,40 @@ static void prepare(int root) {
         require(symlinkat(links[i].text, root, links[i].name) == 0, links[i].name);
 }
 
+// With all rights, of which openat would leave some out.
+static kwast_handle open_directory(int root, const char *name) {
+    const __wasi_rights_t all = (1u << 28) - 1;
+    __wasi_fd_t opened;
+    errno = __wasi_path_open((__wasi_fd_t)root, 0, name, __WASI_OFLAGS_DIRECTORY,
+                             all & ~(__wasi_rights_t)__WASI_RIGHTS_FD_WRITE, all, 0, &opened);
+    require(errno == 0, name);
+    return (kwast_handle)opened;
+}
+
 int main(int argc, char **argv) {
     struct kwast_status status;
+    bool is_empty = argc > 1 && strcmp(argv[1], "--empty") == 0;
+    argc -= is_empty;
+    argv += is_empty;
     if (argc < 2) {
-        fprintf(stderr, "usage: mounted PROGRAM [ARG...]\n");
+        fprintf(stderr, "usage: mounted [--empty] PROGRAM [ARG...]\n");
         return 2;
     }
     int root = (int)start_tmpfs();
-    prepare(root);
-    int data = openat(root, "root", O_RDONLY | O_DIRECTORY);
-    int other = openat(root, "other", O_RDONLY | O_DIRECTORY);
-    require(data >= 0 && other >= 0, "open");
+    if (is_empty) {
+        require(mkdirat(root, "root", 0777) == 0, "root");
+        require(mkdirat(root, "other", 0777) == 0, "other");
+    } else {
+        prepare(root);
+    }
+    kwast_handle data = open_directory(root, "root");
+    kwast_handle other = open_directory(root, "other");
     struct start start;
     start_init(&start, argv[1]);
     for (u32 stream = 0; stream < 3; stream++)
         start_handle(&start, stream, stream);
-    start_directory(&start, (kwast_handle)data, "/data");
-    start_directory(&start, (kwast_handle)other, "/other");
+    start_directory(&start, data, "/data");
+    start_directory(&start, other, "/other");
     for (int i = 1; i < argc; i++)
         start_argument(&start, argv[i]);
     kwast_handle child = run(&start);

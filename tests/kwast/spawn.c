@@ -202,6 +202,38 @@ static void test_ends(void) {
     CHECK(finish(child).status == 0);
 }
 
+// A tree of processes: a handle to its root leads to the others, and they can be killed with it.
+static void test_trees(void) {
+    kwast_handle root;
+    kwast_handle leaf;
+    kwast_handle other;
+    struct kwast_status status;
+    struct kwast_status of_leaf;
+    struct kwast_spawn config = CONFIG("spawn\0spin");
+    CHECK(kwast_process_spawn(&config, &other) == 0);
+    config = CONFIG("spawn\0parent");
+    const struct kwast_given given = {.handle = (u32)module, .number = 3, .rights = RIGHT_FD_READ};
+    config.given = (u32)&given;
+    config.given_count = 1;
+    CHECK(kwast_process_spawn(&config, &root) == 0);
+    CHECK(kwast_process_status(root, &status) == 0);
+    u32 id = status.id + 1; // its child is the next process there is, once it is there
+    while (kwast_process_open(root, id, &leaf) == ENOENT)
+        sched_yield();
+    CHECK(kwast_process_status(leaf, &of_leaf) == 0 && of_leaf.id == id);
+    CHECK(kwast_process_status(other, &status) == 0);
+    CHECK(kwast_process_open(root, status.id, &other) == ENOENT); // another tree's
+    CHECK(kwast_process_open(leaf, id - 1, &other) == ENOENT);    // its parent
+    CHECK(kwast_process_open((u32)module, id, &other) == ENOTCAPABLE);
+    CHECK(kwast_process_kill_tree((u32)module) == ENOTCAPABLE);
+    CHECK(kwast_process_kill_tree(root) == 0);
+    CHECK(finish(root).outcome == KWAST_KILLED);
+    CHECK(finish(leaf).outcome == KWAST_KILLED);
+    CHECK(kwast_process_wait(other, 0, &status) == ETIMEDOUT);
+    CHECK(kwast_process_kill_tree(other) == 0);
+    CHECK(finish(other).outcome == KWAST_KILLED);
+}
+
 // Children in every state are killed or end; each tells how.
 static void test_storm(void) {
     static const char *const roles[] = {"spawn\0exit", "spawn\0trap", "spawn\0spin", "spawn\0wait",
@@ -244,6 +276,13 @@ static int child_main(const char *role, int argc, char **argv) {
         while (open(MODULE_PATH, O_RDONLY) >= 0)
             count++;
         return errno == EMFILE ? count : 100;
+    }
+    if (strcmp(role, "parent") == 0) {
+        kwast_handle child;
+        module = 3;
+        struct kwast_spawn config = CONFIG("spawn\0spin");
+        if (kwast_process_spawn(&config, &child) != 0)
+            return 1;
     }
     for (volatile int spin = 1; spin != 0;)
         ;
@@ -292,6 +331,7 @@ int main(int argc, char **argv) {
     test_handle_limit();
     test_ends();
     test_join();
+    test_trees();
     test_storm();
     if (failures == 0)
         printf("all right\n");

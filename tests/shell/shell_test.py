@@ -1,4 +1,5 @@
-"""The shell and the utilities: the scripts of scripts.txt, by Kwast on both machines and by dash.
+"""The shell and the utilities: the scripts of scripts.txt, by Kwast on both machines and by dash; and
+typed at the machine that the ISO starts.
 
 Run from the root: pytest tests/shell; it builds what it needs.
 """
@@ -42,16 +43,24 @@ def machine(request, tmp_path_factory):
         yield machine
 
 
+@pytest.fixture(scope="module")
+def iso_machine():
+    subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "iso"], cwd=ROOT, check=True)
+    with Machine("-cdrom", BUILD / "kwast.iso", memory="512M") as machine:
+        machine.expect(r"/ \$ ")
+        yield machine
+
+
 def by_dash(script, folder):
     done = subprocess.run(["dash", "-s"], input=script, cwd=folder, env=ENVIRONMENT, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     return done.stdout, done.returncode
 
 
-def by_kwast(name, machine):
+def by_kwast(name, machine, path="/boot/scripts"):
     """Its output, between two lines that no script prints."""
     machine.type(f"mkdir /tmp/{name}; cd /tmp/{name}; echo be''gin; "
-                 f"{{ sh /boot/scripts/{name} 2>/dev/null; echo e''nd $?; }} | cat; cd /\n")
+                 f"{{ sh {path}/{name} 2>/dev/null; echo e''nd $?; }} | cat; cd /\n")
     start = machine.expect(r"^begin\n").end()
     end = machine.expect(r"^end (\d+)$")
     return machine.text[start:end.start()], int(end.group(1))
@@ -62,6 +71,14 @@ def test_kwast_does_as_dash_does(name, machine, tmp_path):
     if shutil.which("dash") is None:
         pytest.skip("dash is not installed")
     assert by_kwast(name, machine) == by_dash(SCRIPTS[name], tmp_path)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_what_is_typed_at_the_iso_does_as_dash_does(name, iso_machine, tmp_path):
+    iso_machine.type(f"mkdir -p /tmp/scripts; echo re''ady; cat >/tmp/scripts/{name}\n")
+    iso_machine.expect("^ready$")
+    iso_machine.type(SCRIPTS[name] + "\x04")
+    assert by_kwast(name, iso_machine, "/tmp/scripts") == by_dash(SCRIPTS[name], tmp_path)
 
 
 def test_what_is_typed_ahead_is_not_lost(machine):

@@ -288,6 +288,7 @@ static void serving_main(void *argument) {
         object_release(self->held[i].server);
         self->held[i].server = NULL;
     }
+    scheme_party_leave(&self->servant->party);
     servant_leave(self->servant);
     machine_thread_exit();
 }

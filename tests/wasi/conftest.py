@@ -20,29 +20,37 @@ def build():
 
 
 def run(*command, **options):
+    if "input" not in options:
+        options["stdin"] = subprocess.DEVNULL
     return subprocess.run([BUILD / "kwast", "run", *map(str, command)], capture_output=True,
-                          timeout=LIMIT_SECONDS, **({"stdin": subprocess.DEVNULL} | options))
+                          timeout=LIMIT_SECONDS, **options)
 
 
 class Place:
     """A place for files: `files` are what is there at the beginning."""
 
     def __init__(self, name, tmp_path):
-        self.name, self.root = name, tmp_path / "root"
+        self.name, self.root, self.other = name, tmp_path / "root", tmp_path / "other"
         self.programs = tmp_path / "programs"
-        self.root.mkdir()
+        self.clear()
 
-    def run(self, program, *args, machine=None, **options):
-        """Runs a program, which has the place as descriptor 3, /data."""
+    def clear(self):
+        for folder in (self.root, self.other):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+
+    def run(self, program, *args, machine=None, empty=False, **options):
+        """Runs a program, which has the place as descriptors 3 and 4, /data and /other."""
         wasm = BUILD / f"programs/{program}.wasm"
         if self.name == "tmpfs":
             self.programs.mkdir(exist_ok=True)
             for name in ("tmpfs", program):
                 shutil.copy(BUILD / f"programs/{name}.wasm", self.programs)
             return run("--machine", machine or "hosted", "--dir", f"{self.programs}::/bin",
-                       BUILD / "programs/mounted.wasm", program, *args, **options)
+                       BUILD / "programs/mounted.wasm", *(["--empty"] if empty else []), program, *args,
+                       **options)
         return run("--machine", machine or {"archive": "qemu"}.get(self.name, "hosted"), "--dir",
-                   f"{self.root}::/data", wasm, *args, **options)
+                   f"{self.root}::/data", "--dir", f"{self.other}::/other", wasm, *args, **options)
 
 
 @pytest.fixture(params=["directory", "tmpfs", "archive"])

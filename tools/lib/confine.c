@@ -289,15 +289,19 @@ enum status confine_parent(int root, const char *path, char name[CONFINE_NAME_MA
     usize start = end;
     while (start > 0 && path[start - 1] != '/')
         start--;
-    if (end - start > CONFINE_NAME_MAX)
-        return ERR_NAME_TOO_LONG;
-    memcpy(name, path + start, end - start);
-    name[end - start] = '\0';
     memcpy(parent, path, start);
     memcpy(parent + start, ".", 2);
     status = confine_open(root, parent, O_PATH | O_DIRECTORY, 0, out);
-    if (status != OK || !is_dots(name))
+    if (status != OK)
         return status;
+    if (end - start > CONFINE_NAME_MAX) {
+        close(*out);
+        return ERR_NAME_TOO_LONG;
+    }
+    memcpy(name, path + start, end - start);
+    name[end - start] = '\0';
+    if (!is_dots(name))
+        return OK;
     // It names a directory on the way, or leads out.
     close(*out);
     status = confine_open(root, path, O_PATH | O_DIRECTORY, 0, out);

@@ -175,12 +175,18 @@ static void long_paths_and_names_are_refused(void **) {
     }
 }
 
+#define SIXTEEN  "sixteen letters."
+#define SIXTY    SIXTEEN SIXTEEN SIXTEEN SIXTEEN
+#define TOO_LONG SIXTY SIXTY SIXTY SIXTY
+
 static const struct parent_case {
     const char *path;
     enum status status;
     const char *name;
     bool slash;
 } parents[] = {
+    {"d/" TOO_LONG, ERR_NAME_TOO_LONG, "", false},
+    {"nothing/" TOO_LONG, ERR_NOT_FOUND, "", false}, // the way there comes first
     {"f", OK, "f", false},
     {"nothing", OK, "nothing", false},
     {"d/f", OK, "f", false},

@@ -98,6 +98,9 @@ struct file_system_ops {
     enum status (*set_size)(struct file_system *fs, struct node *node, u64 size);
     enum status (*allocate)(struct file_system *fs, struct node *node, u64 offset, u64 len);
     enum status (*sync)(struct file_system *fs, struct node *node, bool only_data);
+
+    // Of the whole. *out is all zeros. [ERR_UNSUPPORTED]
+    enum status (*stat_system)(struct file_system *fs, struct file_system_stat *out);
 };
 
 #define FILE_END UINT64_MAX

@@ -98,6 +98,8 @@ static struct transfer transfer_of(const struct job *job) {
 enum status transfer_put(struct transfer *transfer, const void *from, u64 len) {
     if (len > transfer_left(transfer))
         return ERR_INVALID;
+    if (len == 0)
+        return OK; // where there is no room, nothing was lent for writing
     u32 error = kwast_grant_write(transfer->server, transfer->number, 0, transfer->done, from, len);
     transfer->done += error == 0 ? len : 0;
     return error == 0 ? OK : ERR_FAULT;
@@ -139,8 +141,6 @@ static enum status check_existing(const struct job *job, const struct place *pla
 static enum status create_file(const struct job *job, struct place *place) {
     if ((job->flags & FILE_OPEN_CREATE) == 0)
         return ERR_NOT_FOUND;
-    if (place->slash)
-        return ERR_IS_DIRECTORY;
     if (job->fs->ops->create == NULL)
         return ERR_READ_ONLY;
     return job->fs->ops->create(job->fs, place->directory, place_name(place), FILE_TYPE_FILE,
@@ -154,6 +154,8 @@ static enum status set_size(const struct job *job, struct node *node, u64 size) 
 
 static enum status open_place(struct job *job, struct place *place) {
     bool is_there = place->node != NULL;
+    if (place->slash && place->name_len != 0 && (job->flags & FILE_OPEN_CREATE) != 0)
+        return ERR_IS_DIRECTORY; // whatever is there
     enum status status = is_there ? check_existing(job, place) : create_file(job, place);
     bool truncates =
         is_there && place->node->type == FILE_TYPE_FILE && (job->flags & FILE_OPEN_TRUNCATE) != 0;
@@ -321,6 +323,14 @@ static enum status serve_stat(struct job *job) {
     status = job->fs->ops->stat(job->fs, subject, &stat);
     stat.type = subject->type;
     node_release(job->fs, subject);
+    return status == OK ? put_data(job, &stat, sizeof stat) : status;
+}
+
+static enum status serve_stat_system(struct job *job) {
+    struct file_system_stat stat = {0};
+    if (job->fs->ops->stat_system == NULL)
+        return ERR_UNSUPPORTED;
+    enum status status = job->fs->ops->stat_system(job->fs, &stat);
     return status == OK ? put_data(job, &stat, sizeof stat) : status;
 }
 
@@ -543,6 +553,8 @@ static enum status take_other_path(struct job *job) {
 
 static enum status serve(struct job *job) {
     u32 op = job->request->operation - KWAST_FILE_OPERATION;
+    if (job->request->operation == FILE_SYSTEM_STAT)
+        return serve_stat_system(job);
     if (op >= FILE_OP_COUNT || operations[op] == NULL)
         return ERR_UNSUPPORTED;
     if (job->node == NULL)

@@ -73,6 +73,8 @@ u32 kwast_process_wait(kwast_handle process, i64 timeout_ns, struct kwast_status
 KWAST_IMPORT(process_status)
 u32 kwast_process_status(kwast_handle process, struct kwast_status *out);
 KWAST_IMPORT(process_kill) u32 kwast_process_kill(kwast_handle process);
+KWAST_IMPORT(process_kill_tree) u32 kwast_process_kill_tree(kwast_handle process);
+KWAST_IMPORT(process_open) u32 kwast_process_open(kwast_handle from, u32 id, kwast_handle *out);
 
 KWAST_IMPORT(device_describe)
 u32 kwast_device_describe(kwast_handle device, struct kwast_machine *out);

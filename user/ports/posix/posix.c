@@ -20,10 +20,12 @@
 #include "user/ports/posix/include/termios.h"
 #include "user/ports/posix/posix.h"
 #include "user/sdk/kwast.h"
+#include "user/sdk/mounts.h"
 #include "user/sdk/start.h"
 
-#define NAME_TRIES 1000u
-#define PATH_BYTES 4096u
+#define NAME_TRIES  1000u
+#define PATH_BYTES  4096u
+#define BLOCK_BYTES 1024u
 
 static int not_here(void) {
     errno = ENOSYS;
@@ -277,22 +279,52 @@ char *realpath(const char *path, char *resolved) {
     return strcpy(resolved, done[0] == 0 ? "/" : done);
 }
 
+// -- File systems ---------------------------------------------------------------------------------
+
 int statvfs(const char *path, struct statvfs *out) {
-    (void)path;
-    (void)out;
-    return not_here();
+    struct mount mount;
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return -1;
+    if (!mount_of(path, &mount))
+        return not_here();
+    *out = (struct statvfs){
+        .f_bsize = BLOCK_BYTES,
+        .f_frsize = BLOCK_BYTES,
+        .f_blocks = mount.stat.total_bytes / BLOCK_BYTES,
+        .f_bfree = mount.stat.free_bytes / BLOCK_BYTES,
+        .f_bavail = mount.stat.free_bytes / BLOCK_BYTES,
+        .f_files = mount.stat.total_files,
+        .f_ffree = mount.stat.free_files,
+        .f_favail = mount.stat.free_files,
+        .f_namemax = 255,
+    };
+    return 0;
 }
+
+// The table of mounts is that of the program's directories; its FILE is how far one has read.
+static u32 next_mount;
 
 FILE *setmntent(const char *path, const char *mode) {
     (void)path;
     (void)mode;
-    errno = ENOSYS;
-    return NULL;
+    next_mount = 0;
+    return stdin;
 }
 
 struct mntent *getmntent(FILE *file) {
+    static struct mount mount;
+    static struct mntent entry;
     (void)file;
-    return NULL;
+    if (!mount_get(next_mount++, &mount))
+        return NULL;
+    entry = (struct mntent){
+        .mnt_fsname = mount.is_served ? mount.stat.type : "kernel",
+        .mnt_dir = mount.path,
+        .mnt_type = mount.is_served ? mount.stat.type : "kernel",
+        .mnt_opts = mount.is_served ? "rw" : "ro",
+    };
+    return &entry;
 }
 
 int endmntent(FILE *file) {

@@ -160,15 +160,6 @@ static void print_exported(const char *name, const char *value, bool is_exported
     text_free(&text);
 }
 
-static void print_variable(const char *name, const char *value, bool is_exported, void *context) {
-    struct text text = {0};
-    (void)context;
-    (void)is_exported;
-    text_add_quoted(&text, value);
-    printf("%s=%s\n", name, text_of(&text));
-    text_free(&text);
-}
-
 static int run_export(u32 count, char **arguments) {
     if (count == 1 || strcmp(arguments[1], "-p") == 0)
         variables_each(print_exported, NULL);
@@ -192,46 +183,6 @@ static int run_unset(u32 count, char **arguments) {
         else
             variable_unset(arguments[i]);
     }
-    return 0;
-}
-
-static void set_option(char option, bool on) {
-    if (option == 'e')
-        shell.exits_on_error = on;
-    else if (option == 'u')
-        shell.checks_unset = on;
-    else if (option == 'x')
-        shell.traces = on;
-    else
-        say("set: -%c: no such option", option);
-}
-
-// The arguments become $1 and so on; they live until the next `set`.
-static void set_arguments(u32 count, char **arguments) {
-    static struct fields own;
-    struct fields fields = {0};
-    for (u32 i = 0; i < count; i++)
-        fields_add(&fields, must_have(strdup(arguments[i])));
-    fields_free(&own);
-    own = fields;
-    shell.arguments = own.at;
-    shell.argument_count = own.count;
-}
-
-static int run_set(u32 count, char **arguments) {
-    u32 i = 1;
-    if (count == 1)
-        variables_each(print_variable, NULL);
-    for (; i < count && (arguments[i][0] == '-' || arguments[i][0] == '+'); i++) {
-        if (strcmp(arguments[i], "--") == 0) {
-            set_arguments(count - i - 1, arguments + i + 1);
-            return 0;
-        }
-        for (const char *option = arguments[i] + 1; *option != 0; option++)
-            set_option(*option, arguments[i][0] == '-');
-    }
-    if (i < count)
-        set_arguments(count - i, arguments + i);
     return 0;
 }
 
@@ -287,10 +238,24 @@ static char *take_word(char **line, const char *ifs, bool is_last) {
 static int run_read(u32 count, char **arguments) {
     struct text line = {0};
     const char *ifs = variable_get("IFS");
-    bool raw = count > 1 && strcmp(arguments[1], "-r") == 0;
+    bool raw = false;
+    u32 first = 1;
+    for (; first < count && arguments[first][0] == '-'; first++) {
+        const char *option = arguments[first];
+        bool asks = strcmp(option, "-p") == 0 || strcmp(option, "-rp") == 0;
+        raw |= strcmp(option, "-r") == 0 || strcmp(option, "-rp") == 0;
+        if (asks && first + 1 < count) {
+            fputs(arguments[++first], stderr);
+        } else if (strcmp(option, "-r") != 0) {
+            say("read: %s: no such option", option);
+            return STATUS_MISUSE;
+        }
+    }
     bool found = read_line(raw, &line);
     char *rest = text_of(&line);
-    for (u32 i = 1 + raw; i < count; i++) {
+    if (first == count)
+        variable_set("REPLY", rest);
+    for (u32 i = first; i < count; i++) {
         char *word = take_word(&rest, ifs == NULL ? " \t\n" : ifs, i + 1 == count);
         variable_set(arguments[i], word);
         free(word);
@@ -400,7 +365,7 @@ static int run_eval(u32 count, char **arguments) {
         text_add_string(&text, arguments[i]);
         text_add_char(&text, i + 1 < count ? ' ' : '\n');
     }
-    int status = execute_text(text_of(&text), "eval");
+    int status = execute_text(text_of(&text), shell.line);
     text_free(&text);
     return status;
 }
@@ -421,35 +386,45 @@ static int run_exec(u32 count, char **arguments) {
     return count == 1 ? 0 : run_command(&fields, true);
 }
 
+// What a name is as a command; `tells`: in a sentence. False: nothing.
+static bool tell_name(const char *name, bool tells) {
+    const char *alias = alias_find(name);
+    bool is_function = function_find(name) != NULL;
+    bool is_own = builtin_find(name) != NULL;
+    char *path = alias != NULL || is_function || is_own ? NULL : find_program(name);
+    if (alias != NULL)
+        printf(tells ? "%s is an alias for %s\n" : "alias %s='%s'\n", name, alias);
+    else if (is_function || is_own)
+        printf("%s%s\n", name,
+               !tells        ? ""
+               : is_function ? " is a function"
+                             : " is the shell's own");
+    else if (path != NULL && tells)
+        printf("%s is %s\n", name, path);
+    else if (path != NULL)
+        puts(path);
+    bool found = alias != NULL || is_function || is_own || path != NULL;
+    free(path);
+    return found;
+}
+
 static int run_type(u32 count, char **arguments) {
     int status = 0;
     for (u32 i = 1; i < count; i++) {
-        char *path = NULL;
-        if (function_find(arguments[i]) != NULL)
-            printf("%s is a function\n", arguments[i]);
-        else if (builtin_find(arguments[i]) != NULL)
-            printf("%s is the shell's own\n", arguments[i]);
-        else if ((path = find_program(arguments[i])) != NULL)
-            printf("%s is %s\n", arguments[i], path);
-        else {
-            say("%s: not found", arguments[i]);
-            status = STATUS_NOT_FOUND;
-        }
-        free(path);
+        if (tell_name(arguments[i], true))
+            continue;
+        say("%s: not found", arguments[i]);
+        status = STATUS_NOT_FOUND;
     }
     return status;
 }
 
-// command NAME ARGUMENTS: not a function; command -v NAME: what it is.
+// command NAME ARGUMENTS: not a function; command -v or -V NAME: what it is.
 static int run_own(u32 count, char **arguments) {
-    if (count > 2 && strcmp(arguments[1], "-v") == 0) {
-        char *path = find_program(arguments[2]);
-        bool is_own = function_find(arguments[2]) != NULL || builtin_find(arguments[2]) != NULL;
-        if (is_own || path != NULL)
-            puts(is_own ? arguments[2] : path);
-        free(path);
-        return is_own || path != NULL ? 0 : STATUS_NOT_FOUND;
-    }
+    if (count > 2 && strcmp(arguments[1], "-v") == 0)
+        return tell_name(arguments[2], false) ? 0 : STATUS_NOT_FOUND;
+    if (count > 2 && strcmp(arguments[1], "-V") == 0)
+        return run_type(count - 1, arguments + 1);
     struct fields fields = {.at = arguments + 1, .count = count - 1};
     if (count < 2)
         return 0;
@@ -471,14 +446,6 @@ static int run_false(u32 count, char **arguments) {
 
 // -- Jobs -----------------------------------------------------------------------------------------
 
-// "%3" or "3"; 0: the last one.
-static u32 job_number(u32 count, char **arguments) {
-    if (count < 2)
-        return 0;
-    const char *text = arguments[1] + (arguments[1][0] == '%');
-    return (u32)number(text, 0);
-}
-
 static int run_jobs(u32 count, char **arguments) {
     (void)count;
     (void)arguments;
@@ -490,19 +457,19 @@ static int run_wait(u32 count, char **arguments) {
     int status = 0;
     struct job *job;
     if (count == 1) {
-        while ((job = job_find(0)) != NULL)
+        while ((job = job_take("%")) != NULL)
             job_wait(job, true);
         return 0;
     }
     for (u32 i = 1; i < count; i++) {
-        job = job_find(job_number(2, arguments + i - 1));
+        job = job_take(arguments[i]);
         status = job == NULL ? STATUS_NOT_FOUND : job_wait(job, true);
     }
     return status;
 }
 
 static int run_fg(u32 count, char **arguments) {
-    struct job *job = job_find(job_number(count, arguments));
+    struct job *job = job_take(count > 1 ? arguments[1] : "%");
     if (job == NULL) {
         say("fg: there is no such job");
         return 1;
@@ -511,15 +478,44 @@ static int run_fg(u32 count, char **arguments) {
     return job_wait(job, true);
 }
 
+// A process that is none of ours, by the table of all of them.
+static u32 kill_process(const char *text, bool only_asks) {
+    char *end;
+    kwast_handle process;
+    unsigned long id = strtoul(text, &end, 10);
+    if (*end != 0 || end == text)
+        return __WASI_ERRNO_INVAL;
+    if (shell.processes == KWAST_NO_HANDLE)
+        return __WASI_ERRNO_NOTCAPABLE;
+    u32 error = kwast_process_open(shell.processes, (u32)id, &process);
+    if (error != 0)
+        return error == __WASI_ERRNO_NOENT ? __WASI_ERRNO_SRCH : error;
+    if (!only_asks)
+        error = kwast_process_kill(process);
+    close((int)process);
+    return error;
+}
+
 static int run_kill(u32 count, char **arguments) {
-    u32 first = count > 1 && arguments[1][0] == '-' ? 2 : 1;
+    bool has_option = count > 1 && arguments[1][0] == '-';
+    bool only_asks = has_option && strcmp(arguments[1], "-0") == 0;
+    bool has_word = has_option && strcmp(arguments[1], "-s") == 0;
+    u32 first = 1 + has_option + has_word;
+    int status = 0;
     if (first >= count) {
-        say("usage: kill %%JOB... (what was started here; there is one signal only)");
+        say("usage: kill {%%JOB | PROCESS}... (there is one signal only, which ends it)");
         return STATUS_MISUSE;
     }
-    for (u32 i = first; i < count; i++)
-        jobs_kill(job_number(2, arguments + i - 1));
-    return 0;
+    for (u32 i = first; i < count; i++) {
+        if (!only_asks && job_kill(arguments[i]))
+            continue;
+        u32 error = kill_process(arguments[i], only_asks);
+        if (error == 0)
+            continue;
+        say("kill: %s: %s", arguments[i], strerror((int)error));
+        status = 1;
+    }
+    return status;
 }
 
 static void print_history(u32 index, const char *line) {
@@ -545,6 +541,7 @@ static const struct {
     {".", run_dot, "FILE: its commands, in this shell"},
     {":", run_true, "nothing"},
     {"[", test_run, "EXPRESSION ]: as test"},
+    {"alias", run_alias, "[NAME[=VALUE]...]: a command's name for something else"},
     {"break", run_break, "[N]: out of loops"},
     {"cd", run_cd, "[DIRECTORY | -]: go there"},
     {"command", run_own, "[-v] NAME [ARGUMENT...]: no function of that name; -v: what it is"},
@@ -556,22 +553,25 @@ static const struct {
     {"export", run_export, "[NAME[=VALUE]...]: programs get it"},
     {"false", run_false, "fails"},
     {"fg", run_fg, "[%JOB]: waits for it, and Ctrl-C is for it"},
+    {"getopts", run_getopts, "OPTIONS NAME [ARGUMENT...]: the next option, as $NAME and $OPTARG"},
     {"help", run_help, "this"},
     {"history", run_history, "what was typed"},
     {"jobs", run_jobs, "what runs in the background"},
-    {"kill", run_kill, "%JOB..."},
+    {"kill", run_kill, "{%JOB | PROCESS}...: ends them (ps tells the numbers)"},
     {"local", run_local, "NAME[=VALUE]...: for this function"},
     {"poweroff", run_poweroff, "stops the machine"},
     {"printf", run_printf, "FORMAT [ARGUMENT...]"},
     {"pwd", run_pwd, "where we are"},
-    {"read", run_read, "[-r] [NAME...]: a line, in words"},
+    {"read", run_read, "[-r] [-p PROMPT] [NAME...]: a line, in words"},
     {"readonly", run_readonly, "NAME[=VALUE]..."},
     {"return", run_return, "[STATUS]: from a function, or from ."},
-    {"set", run_set, "[-eux | +eux] [--] [ARGUMENT...]: options, and $1 and so on"},
+    {"set", run_set, "[-Cefux | +Cefux | -o NAME] [--] [ARGUMENT...]: options, and $1 and so on"},
     {"shift", run_shift, "[N]: $2 becomes $1"},
     {"test", test_run, "EXPRESSION: -f FILE, A = B, N -lt M, !, ( ), -a, -o and so on"},
+    {"trap", run_trap, "[COMMANDS EXIT]: what is done at the end"},
     {"true", run_true, "succeeds"},
     {"type", run_type, "NAME...: what it is"},
+    {"unalias", run_unalias, "NAME... | -a: no alias any more"},
     {"unset", run_unset, "[-f] NAME..."},
     {"wait", run_wait, "[%JOB...]: until they end"},
 };

@@ -53,6 +53,10 @@ static u32 terminal_width(void) {
     return (u32)call.words[0];
 }
 
+static bool read_byte(char *out) {
+    return read(0, out, 1) == 1;
+}
+
 static void put(const struct text *text) {
     for (usize at = 0; at < text->len;) {
         ssize_t written = write(2, text->data + at, text->len - at);
@@ -194,6 +198,40 @@ static void remember(const char *line) {
     history[history_count++] = must_have(strdup(line));
 }
 
+// Where lines are kept for later shells: HOME/.sh_history.
+static FILE *open_history(const char *mode) {
+    struct text path = {0};
+    const char *home = variable_get("HOME");
+    if (home == NULL)
+        return NULL;
+    text_add_string(&path, home);
+    text_add_string(&path, "/.sh_history");
+    FILE *file = fopen(text_of(&path), mode);
+    text_free(&path);
+    return file;
+}
+
+void history_read(void) {
+    FILE *file = open_history("r");
+    char line[4096];
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        line[strcspn(line, "\n")] = 0;
+        remember(line);
+    }
+    if (file != NULL)
+        fclose(file);
+}
+
+static void keep(const char *line) {
+    u32 before = history_count;
+    remember(line);
+    FILE *file = history_count != before || before == HISTORY_MAX ? open_history("a") : NULL;
+    if (file == NULL)
+        return; // then it is not kept
+    fprintf(file, "%s\n", line);
+    fclose(file);
+}
+
 void history_each(void (*visit)(u32 number, const char *line)) {
     for (u32 i = 0; i < history_count; i++)
         visit(i + 1, history[i]);
@@ -208,6 +246,59 @@ static void go_in_history(struct editor *editor, u32 to) {
     }
     editor->history_at = to;
     replace_line(editor, to == history_count ? editor->kept : history[to]);
+}
+
+// -- Searching ------------------------------------------------------------------------------------
+
+// The last line at or before `from` that has the text; history_count: none.
+static u32 find_line(const char *text, u32 from) {
+    for (u32 i = from + 1; i-- != 0;) {
+        if (i < history_count && strstr(history[i], text) != NULL)
+            return i;
+    }
+    return history_count;
+}
+
+static void show_search(const struct text *wanted, const char *found) {
+    struct text out = {0};
+    text_add_string(&out, "\r(search) ");
+    text_add_string(&out, wanted->data);
+    text_add_string(&out, ": ");
+    text_add_string(&out, found);
+    text_add_string(&out, "\x1b[K");
+    put(&out);
+    text_free(&out);
+}
+
+// Ctrl-R: what is typed is looked for in the history; Ctrl-R again for earlier lines. Any other key
+// that is no character ends the search, and is taken as always: returned, or 0.
+static char search(struct editor *editor) {
+    struct text wanted = {0};
+    u32 at = history_count;
+    char key = CONTROL('R');
+    text_of(&wanted);
+    for (;;) {
+        show_search(&wanted, at < history_count ? history[at] : "");
+        if (!read_byte(&key))
+            break;
+        if (key == CONTROL('R')) {
+            u32 earlier = at == 0 ? history_count : find_line(wanted.data, at - 1);
+            at = earlier < history_count ? earlier : at;
+        } else if (key == CONTROL('H') || key == KEY_DELETE) {
+            wanted.len -= wanted.len != 0;
+            at = find_line(text_of(&wanted), history_count);
+        } else if ((unsigned char)key < ' ') {
+            break;
+        } else {
+            text_add_char(&wanted, key);
+            at = find_line(wanted.data, at);
+        }
+    }
+    bool is_dropped = key == CONTROL('G') || key == CONTROL('C');
+    if (at < history_count && !is_dropped)
+        go_in_history(editor, at);
+    text_free(&wanted);
+    return is_dropped ? 0 : key;
 }
 
 // -- Completion -----------------------------------------------------------------------------------
@@ -337,10 +428,6 @@ static void complete(struct editor *editor) {
 
 // -- Keys -----------------------------------------------------------------------------------------
 
-static bool read_byte(char *out) {
-    return read(0, out, 1) == 1;
-}
-
 // What follows Escape: a key that has no character.
 static void escape(struct editor *editor) {
     char c;
@@ -462,6 +549,10 @@ static void take_key(struct editor *editor) {
         return;
     }
     unsigned char first = (unsigned char)bytes[0];
+    if (first == CONTROL('R')) {
+        first = (unsigned char)search(editor);
+        bytes[0] = (char)first;
+    }
     if (first < ' ' || first == KEY_DELETE) {
         control(editor, bytes[0]);
         return;
@@ -481,6 +572,7 @@ static void take_key(struct editor *editor) {
 char *edit_line(const char *prompt, bool *interrupted) {
     struct editor editor = {.prompt = prompt, .history_at = history_count};
     set_mode(0);
+    interrupt_take(); // it was for what has ended
     while (!editor.done) {
         if (!editor.is_shown)
             show(&editor);
@@ -498,7 +590,7 @@ char *edit_line(const char *prompt, bool *interrupted) {
         text_free(&editor.line);
         return editor.ended ? NULL : must_have(strdup(""));
     }
-    remember(text_of(&editor.line));
+    keep(text_of(&editor.line));
     text_add_char(&editor.line, '\n');
     return text_of(&editor.line);
 }

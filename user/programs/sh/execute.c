@@ -59,8 +59,9 @@ static int define(const struct node *node) {
     struct parser parser;
     struct node *parsed;
     function->name = must_have(strdup(node->name));
-    function->source = must_have(strndup(node->source, node->source_len));
+    function->source = node_text(node);
     parser_init(&parser, &function->arena, function->source);
+    parser.line = node->line;
     if (parse_command(&parser, &parsed) != SYNTAX_OK) {
         function_free(function);
         return STATUS_MISUSE;
@@ -139,13 +140,22 @@ static void give_channels(struct start *start) {
     const struct {
         const char *option;
         kwast_handle handle;
-    } channels[] = {{"--init", shell.init}, {"--terminal", shell.terminal}};
+    } channels[] = {
+        {"--init", shell.init}, {"--terminal", shell.terminal}, {"--processes", shell.processes}};
     for (u32 i = 0; i < COUNT_OF(channels); i++) {
         char text[16];
         if (channels[i].handle == KWAST_NO_HANDLE)
             continue;
         snprintf(text, sizeof text, "%u", start_channel(start, channels[i].handle));
         start_argument(start, channels[i].option);
+        start_argument(start, text);
+    }
+    for (u32 fd = 3; fd < STREAMS_MAX; fd++) {
+        char text[24];
+        if (stream_of(fd) < 0)
+            continue;
+        snprintf(text, sizeof text, "%u:%u", fd, start_channel(start, (kwast_handle)stream_of(fd)));
+        start_argument(start, "--fd");
         start_argument(start, text);
     }
 }
@@ -218,11 +228,15 @@ static void describe_function(const struct function *function, void *context) {
     text_add_char(text, '\n');
 }
 
+static void describe_options(struct text *text) {
+    text_add_string(text, shell.has_no_globs ? "set -f\n" : "");
+    text_add_string(text, shell.keeps_files ? "set -C\n" : "");
+}
+
 // Starts another shell that knows what this one does, for these commands.
-static bool start_subshell(const char *source, usize len, kwast_handle *out) {
+static bool start_subshell(const char *commands, u32 line, kwast_handle *out) {
     struct start start;
     struct text state = {0};
-    struct text commands = {0};
     char number[16];
     char *program = find_program(SELF);
     if (program == NULL) {
@@ -231,13 +245,16 @@ static bool start_subshell(const char *source, usize len, kwast_handle *out) {
     }
     variables_each(describe_variable, &state);
     functions_each(describe_function, &state);
-    text_add(&commands, source, len);
+    describe_options(&state);
     start_init(&start, SELF);
     give_usual(&start);
     start_argument(&start, SELF);
     give_channels(&start);
     snprintf(number, sizeof number, "%u", shell.number);
     start_argument(&start, "--number");
+    start_argument(&start, number);
+    snprintf(number, sizeof number, "%u", line);
+    start_argument(&start, "--line");
     start_argument(&start, number);
     snprintf(number, sizeof number, "%d", shell.status);
     start_argument(&start, "--status");
@@ -251,27 +268,34 @@ static bool start_subshell(const char *source, usize len, kwast_handle *out) {
     if (shell.traces)
         start_argument(&start, "-x");
     start_argument(&start, "-c");
-    start_argument(&start, text_of(&commands));
+    start_argument(&start, commands);
     start_argument(&start, shell.name);
     for (u32 i = 0; i < shell.argument_count; i++)
         start_argument(&start, shell.arguments[i]);
     bool done = run_start(&start, program, out);
     text_free(&state);
-    text_free(&commands);
     free(program);
+    return done;
+}
+
+static bool start_node(const struct node *node, kwast_handle *out) {
+    char *text = node_text(node);
+    bool done = start_subshell(text, node->line, out);
+    free(text);
     return done;
 }
 
 bool substitute_command(const char *text, char **out) {
     int ends[2];
     kwast_handle child;
-    struct saved_streams saved = streams_unchanged;
+    struct saved_streams saved;
     struct text output = {0};
     char buffer[4096];
     if (!pipe_create(ends))
         return false;
+    streams_init(&saved);
     streams_replace(1, ends[1], &saved);
-    bool done = start_subshell(text, strlen(text), &child);
+    bool done = start_subshell(text, shell.line, &child);
     streams_restore(&saved);
     for (ssize_t got; done && (got = read(ends[0], buffer, sizeof buffer)) > 0;)
         text_add(&output, buffer, (usize)got);
@@ -371,6 +395,7 @@ static int execute_simple(const struct node *node) {
     struct saved_streams saved;
     int before = shell.status;
     int status = 0;
+    shell.line = node->line;
     if (!expand_words(node->words, &fields))
         return 1;
     trace(&fields);
@@ -417,7 +442,7 @@ static int start_part(const struct node *node, struct job *job) {
     kwast_handle child;
     int status;
     if (!is_program(node, &fields)) {
-        if (!start_subshell(node->source, node->source_len, &child))
+        if (!start_node(node, &child))
             return STATUS_CANNOT_RUN;
         return job_add(job, child, SELF) ? 0 : 1;
     }
@@ -439,12 +464,13 @@ static int start_parts(const struct node *pipeline, struct job *job) {
     int status = 0;
     int input = -1;
     for (const struct node *part = pipeline->a; part != NULL; part = part->next) {
-        struct saved_streams saved = streams_unchanged;
+        struct saved_streams saved;
         int ends[2] = {-1, -1};
         if (part->next != NULL && !pipe_create(ends)) {
             status = 1;
             break;
         }
+        streams_init(&saved);
         if (input >= 0)
             streams_replace(0, input, &saved);
         if (ends[1] >= 0)
@@ -484,8 +510,7 @@ static int execute_background(const struct node *node) {
     if (command->type == NODE_PIPELINE && !command->is_negated) {
         status = start_parts(command, job);
     } else {
-        status =
-            start_subshell(command->source, command->source_len, &child) ? 0 : STATUS_CANNOT_RUN;
+        status = start_node(command, &child) ? 0 : STATUS_CANNOT_RUN;
         if (status == 0)
             job_add(job, child, SELF);
     }
@@ -504,6 +529,10 @@ static int condition(struct node *node) {
 
 // After a turn of a loop: whether to leave it.
 static bool leaves_loop(void) {
+    if (interrupt_take()) {
+        shell.flow = FLOW_INTERRUPT;
+        shell.status = STATUS_INTERRUPTED;
+    }
     if (shell.flow != FLOW_BREAK && shell.flow != FLOW_CONTINUE)
         return shell.flow != FLOW_NONE;
     if (shell.flow_count > 1) { // it is meant for a loop around this one
@@ -578,7 +607,7 @@ static int execute_case(const struct node *node) {
 static int execute_subshell(const struct node *node) {
     kwast_handle child;
     struct job *job = job_create(node->source, node->source_len);
-    if (!start_subshell(node->a->source, node->a->source_len, &child)) {
+    if (!start_node(node->a, &child)) {
         job_wait(job, false);
         return STATUS_CANNOT_RUN;
     }
@@ -665,27 +694,36 @@ int execute(struct node *node) {
 
 // -- Texts ----------------------------------------------------------------------------------------
 
-int execute_text(const char *text, const char *what) {
+int execute_text(const char *text, u32 line) {
     struct parser parser;
     struct arena arena = {NULL};
     struct node *node;
+    char *own = NULL;
     int status = 0;
     parser_init(&parser, &arena, text);
-    for (;;) {
+    parser.line = line;
+    parser.alias = alias_find;
+    while (shell.flow == FLOW_NONE) {
         enum syntax_result result = parse_command(&parser, &node);
         if (result == SYNTAX_END)
             break;
         if (result != SYNTAX_OK) {
-            say("%s:%u: %s", what, parser.line, parser.error);
+            shell.line = parser.line;
+            say("%s", parser.error);
             shell.status = status = STATUS_MISUSE;
             break;
         }
         status = execute(node);
+        if (parser.text != text) { // an alias has changed it, and it goes with the arena
+            char *rest = must_have(strdup(parser.text + parser.at));
+            free(own);
+            parser.text = text = own = rest;
+            parser.at = 0;
+        }
         arena_free(&arena);
-        if (shell.flow != FLOW_NONE)
-            break;
     }
     arena_free(&arena);
+    free(own);
     return status;
 }
 
@@ -700,7 +738,12 @@ int execute_file(const char *path) {
     for (ssize_t got; (got = read(fd, buffer, sizeof buffer)) > 0;)
         text_add(&text, buffer, (usize)got);
     close(fd);
-    int status = execute_text(text_of(&text), path);
+    const char *file = shell.file;
+    u32 line = shell.line;
+    shell.file = path;
+    int status = execute_text(text_of(&text), 1);
+    shell.file = file;
+    shell.line = line;
     text_free(&text);
     return status;
 }

@@ -114,11 +114,10 @@ static const char *parameter(const char *name, char buffer[24]) {
         snprintf(buffer, 24, "%u", shell.number);
         return buffer;
     case '!':
-        snprintf(buffer, 24, "%u", shell.last_job);
-        return shell.last_job == 0 ? NULL : buffer;
+        snprintf(buffer, 24, "%u", shell.last_process);
+        return shell.last_process == 0 ? NULL : buffer;
     case '-':
-        snprintf(buffer, 24, "%s%s%s", shell.exits_on_error ? "e" : "",
-                 shell.checks_unset ? "u" : "", shell.traces ? "x" : "");
+        options_letters(buffer);
         return buffer;
     default:
         break;
@@ -425,7 +424,7 @@ static void add_globbed(struct fields *fields, const struct marked *field) {
         is_special |=
             field->marks.data[i] != MARK_QUOTED && strchr("*?[", field->text.data[i]) != NULL;
     glob_t found;
-    if (is_special && glob(pattern, 0, NULL, &found) == 0) {
+    if (is_special && !shell.has_no_globs && glob(pattern, 0, NULL, &found) == 0) {
         for (usize i = 0; i < found.gl_pathc; i++)
             fields_add(fields, must_have(strdup(found.gl_pathv[i])));
         globfree(&found);

@@ -25,6 +25,9 @@ bool job_add(struct job *job, kwast_handle process, const char *name) {
         close((int)process);
         return false;
     }
+    struct kwast_status status = {.id = 0};
+    kwast_process_status(process, &status);
+    job->ids[job->count] = status.id;
     job->names[job->count] = must_have(strdup(name));
     job->processes[job->count++] = process;
     return true;
@@ -51,6 +54,12 @@ static void set_foreground(const struct job *job) {
     kwast_scheme_call(shell.terminal, &call, -1);
 }
 
+bool interrupt_take(void) {
+    struct kwast_call call = {.operation = TERMINAL_TAKE_INTERRUPT};
+    return shell.is_interactive && shell.terminal != KWAST_NO_HANDLE &&
+           kwast_scheme_call(shell.terminal, &call, -1) == 0 && call.words[0] != 0;
+}
+
 static int status_of(const struct kwast_status *status, const char *name) {
     switch (status->outcome) {
     case KWAST_EXITED:
@@ -59,7 +68,7 @@ static int status_of(const struct kwast_status *status, const char *name) {
         say("%s: trapped", name);
         return STATUS_TRAPPED;
     default:
-        return STATUS_INTERRUPTED;
+        return STATUS_KILLED;
     }
 }
 
@@ -74,6 +83,12 @@ int job_wait(struct job *job, bool in_foreground) {
     }
     if (in_foreground)
         set_foreground(NULL);
+    // Who presses Ctrl-C means the whole line, not one command of it.
+    bool is_interrupt = in_foreground && shell.is_interactive && job->number == 0;
+    if (is_interrupt && result == STATUS_KILLED) {
+        result = shell.status = STATUS_INTERRUPTED;
+        shell.flow = FLOW_INTERRUPT;
+    }
     job_free(job);
     return result;
 }
@@ -82,20 +97,37 @@ void job_to_background(struct job *job) {
     job->number = ++last_number;
     job->next = jobs;
     jobs = job;
-    shell.last_job = job->number;
+    if (job->count != 0)
+        shell.last_process = job->ids[job->count - 1];
     if (shell.is_interactive)
-        fprintf(stderr, "[%u]\n", job->number);
+        fprintf(stderr, "[%u] %u\n", job->number, shell.last_process);
 }
 
-struct job *job_find(u32 number) {
+static bool has_process(const struct job *job, u32 id) {
+    for (u32 i = 0; i < job->count; i++) {
+        if (job->ids[i] == id)
+            return true;
+    }
+    return false;
+}
+
+static struct job **find(const char *name) {
+    bool is_job = name[0] == '%';
+    u32 number = (u32)strtoul(name + is_job, NULL, 10);
+    bool is_last = is_job && (name[1] == 0 || strcmp(name, "%%") == 0 || strcmp(name, "%+") == 0);
     for (struct job **at = &jobs; *at != NULL; at = &(*at)->next) {
-        struct job *job = *at;
-        if (number == 0 || job->number == number) {
-            *at = job->next;
-            return job;
-        }
+        if (is_last || (is_job ? (*at)->number == number : has_process(*at, number)))
+            return at;
     }
     return NULL;
+}
+
+struct job *job_take(const char *name) {
+    struct job **at = find(name);
+    struct job *job = at == NULL ? NULL : *at;
+    if (job != NULL)
+        *at = job->next;
+    return job;
 }
 
 static bool has_ended(const struct job *job) {
@@ -123,11 +155,11 @@ void jobs_report(bool all) {
     }
 }
 
-void jobs_kill(u32 number) {
-    for (const struct job *job = jobs; job != NULL; job = job->next) {
-        for (u32 i = 0; job->number == number && i < job->count; i++)
-            kwast_process_kill(job->processes[i]);
-    }
+bool job_kill(const char *name) {
+    struct job **at = find(name);
+    for (u32 i = 0; at != NULL && i < (*at)->count; i++)
+        kwast_process_kill_tree((*at)->processes[i]);
+    return at != NULL;
 }
 
 bool jobs_any(void) {

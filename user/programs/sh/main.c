@@ -27,12 +27,16 @@ struct shell shell = {
     .pipes = KWAST_NO_HANDLE,
     .init = KWAST_NO_HANDLE,
     .terminal = KWAST_NO_HANDLE,
+    .processes = KWAST_NO_HANDLE,
 };
 
 void say(const char *format, ...) {
     va_list args;
     fflush(stdout);
-    fprintf(stderr, "%s: ", shell.name);
+    if (shell.is_interactive && shell.file == NULL)
+        fprintf(stderr, "%s: ", shell.name);
+    else
+        fprintf(stderr, "%s:%u: ", shell.file != NULL ? shell.file : shell.name, shell.line);
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
@@ -130,7 +134,7 @@ static void converse(void) {
         if (!is_whole(text_of(&text)))
             continue;
         shell.flow = FLOW_NONE;
-        execute_text(text.data, "line");
+        execute_text(text.data, 1);
         if (shell.flow != FLOW_EXIT)
             shell.flow = FLOW_NONE;
         text_free(&text);
@@ -145,19 +149,28 @@ static void execute_input(void) {
     char buffer[4096];
     for (ssize_t got; (got = read(0, buffer, sizeof buffer)) > 0;)
         text_add(&text, buffer, (usize)got);
-    execute_text(text_of(&text), "standard input");
+    execute_text(text_of(&text), 1);
     text_free(&text);
 }
 
 struct options {
     const char *text;  // of -c
     const char *state; // of the shell whose subshell we are
+    u32 line;          // of its first line
     int next;          // the first argument that is none
 };
 
 static void set_arguments(int argc, char **argv, int first) {
     shell.arguments = argv + (first < argc ? first : argc);
     shell.argument_count = first < argc ? (u32)(argc - first) : 0;
+}
+
+// "3:12": what is called 3 is descriptor 12.
+static void take_stream(const char *text) {
+    char *end;
+    u32 fd = (u32)strtoul(text, &end, 10);
+    if (*end == ':')
+        stream_take(fd, atoi(end + 1));
 }
 
 // An option with a word behind it. False: it is none of these.
@@ -170,6 +183,12 @@ static bool take_long(struct options *options, const char *name, const char *val
         shell.init = (kwast_handle)atoi(value);
     else if (strcmp(name, "--terminal") == 0)
         shell.terminal = (kwast_handle)atoi(value);
+    else if (strcmp(name, "--processes") == 0)
+        shell.processes = (kwast_handle)atoi(value);
+    else if (strcmp(name, "--fd") == 0)
+        take_stream(value);
+    else if (strcmp(name, "--line") == 0)
+        options->line = (u32)atoi(value);
     else if (strcmp(name, "--state") == 0)
         options->state = value;
     else if (strcmp(name, "--status") == 0)
@@ -191,13 +210,10 @@ static bool parse_options(struct options *options, int argc, char **argv) {
             continue;
         }
         for (const char *letter = argv[i] + 1; *letter != 0; letter++) {
-            if (strchr("eux", *letter) == NULL) {
+            if (!option_set(*letter, true)) {
                 fprintf(stderr, "sh: %s: no such option\n", argv[i]);
                 return false;
             }
-            shell.exits_on_error |= *letter == 'e';
-            shell.checks_unset |= *letter == 'u';
-            shell.traces |= *letter == 'x';
         }
     }
     options->next = i;
@@ -207,14 +223,14 @@ static bool parse_options(struct options *options, int argc, char **argv) {
 static void run(const struct options *options, int argc, char **argv) {
     if (options->state != NULL) {
         int status = shell.status;
-        execute_text(options->state, "state");
+        execute_text(options->state, 1);
         shell.status = status;
     }
     if (options->text != NULL) {
         if (options->next < argc)
             shell.name = argv[options->next];
         set_arguments(argc, argv, options->next + 1);
-        execute_text(options->text, "-c");
+        execute_text(options->text, options->line);
     } else if (options->next < argc) {
         shell.name = argv[options->next];
         set_arguments(argc, argv, options->next + 1);
@@ -223,6 +239,7 @@ static void run(const struct options *options, int argc, char **argv) {
         shell.terminal = shell.terminal == KWAST_NO_HANDLE ? 0 : shell.terminal;
         if (access(PROFILE, R_OK) == 0)
             execute_file(PROFILE);
+        history_read();
         converse();
     } else {
         execute_input();
@@ -230,7 +247,7 @@ static void run(const struct options *options, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    struct options options = {.next = 1};
+    struct options options = {.next = 1, .line = 1};
     setlocale(LC_ALL, "C.UTF-8");
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         usage(stdout);
@@ -246,6 +263,7 @@ int main(int argc, char **argv) {
     if (shell.pipes == KWAST_NO_HANDLE)
         shell.pipes = start_pipes();
     run(&options, argc, argv);
+    trap_run_exit();
     fflush(stdout);
     return shell.status & 0xff;
 }

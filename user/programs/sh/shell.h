@@ -13,6 +13,7 @@
 #define STATUS_NOT_FOUND   127
 #define STATUS_INTERRUPTED 130
 #define STATUS_TRAPPED     134
+#define STATUS_KILLED      143
 
 // -- Variables (variables.c) ----------------------------------------------------------------------
 
@@ -51,25 +52,30 @@ bool arithmetic(const char *expression, i64 *out); // arithmetic.c
 
 // -- State ----------------------------------------------------------------------------------------
 
-enum flow { FLOW_NONE, FLOW_BREAK, FLOW_CONTINUE, FLOW_RETURN, FLOW_EXIT };
+enum flow { FLOW_NONE, FLOW_BREAK, FLOW_CONTINUE, FLOW_RETURN, FLOW_INTERRUPT, FLOW_EXIT };
 
 struct shell {
     const char *name; // $0
     char **arguments; // $1 and so on, NULL-terminated
     u32 argument_count;
-    int status;     // $?
-    u32 number;     // $$
-    u32 last_job;   // $!
-    enum flow flow; // why commands are left
-    u32 flow_count; // of loops
+    int status;       // $?
+    u32 number;       // $$
+    u32 last_process; // $!
+    enum flow flow;   // why commands are left
+    u32 flow_count;   // of loops
     bool is_interactive;
-    bool exits_on_error;   // set -e
-    bool traces;           // set -x
-    bool checks_unset;     // set -u
-    u32 condition_depth;   // in the condition of if, while, && ...: set -e does not apply
-    kwast_handle pipes;    // of the service; KWAST_NO_HANDLE: there is none
-    kwast_handle init;     // of init; likewise
-    kwast_handle terminal; // likewise
+    bool exits_on_error;    // set -e
+    bool traces;            // set -x
+    bool checks_unset;      // set -u
+    bool has_no_globs;      // set -f
+    bool keeps_files;       // set -C
+    u32 line;               // of the command that is executed
+    const char *file;       // that it is in; NULL: what is called `name`
+    u32 condition_depth;    // in the condition of if, while, && ...: set -e does not apply
+    kwast_handle pipes;     // of the service; KWAST_NO_HANDLE: there is none
+    kwast_handle init;      // of init; likewise
+    kwast_handle terminal;  // likewise
+    kwast_handle processes; // the table of all; likewise
 };
 extern struct shell shell;
 
@@ -78,8 +84,9 @@ void PRINTF_LIKE(1, 2) say(const char *format, ...); // "sh: ..." on standard er
 // -- Executing (execute.c) ------------------------------------------------------------------------
 
 int execute(struct node *node);
-int execute_text(const char *text, const char *what); // commands, as `eval` does
-int execute_file(const char *path);                   // as `.` does
+// Commands, as `eval` does; the first line has this number.
+int execute_text(const char *text, u32 line);
+int execute_file(const char *path); // as `.` does
 
 // The output of a command, without newlines at its end; the caller's.
 bool substitute_command(const char *text, char **out);
@@ -105,16 +112,22 @@ char *find_program(const char *name);
 
 // -- Streams (streams.c) --------------------------------------------------------------------------
 
-// Descriptors 0 to 2 as they were before a redirection.
+#define STREAMS_MAX 10u
+
+// Descriptors as they were before a redirection.
 struct saved_streams {
-    int fd[3]; // -2: it was not changed, -1: it was closed
+    int fd[STREAMS_MAX];      // -2: it was not changed, -1: it was closed
+    int copy_of[STREAMS_MAX]; // whose copy it is now; -1: nobody's
 };
+
+void streams_init(struct saved_streams *saved); // nothing was changed
+int stream_of(u32 fd);                          // what is behind it; -1: nothing
+void stream_take(u32 fd, int with);             // what another shell gave us, above 2
 
 bool streams_redirect(const struct redirection *redirections, struct saved_streams *saved);
 bool streams_replace(u32 fd, int with, struct saved_streams *saved); // `with` is taken over
 void streams_restore(struct saved_streams *saved);
 void streams_keep(struct saved_streams *saved); // for good: `exec`
-extern const struct saved_streams streams_unchanged;
 bool pipe_create(int ends[2]);
 
 // -- Jobs (jobs.c) --------------------------------------------------------------------------------
@@ -124,6 +137,7 @@ struct job {
     u32 number;
     char *text;
     kwast_handle processes[16];
+    u32 ids[16];
     const char *names[16];
     u32 count;
 };
@@ -133,17 +147,42 @@ int job_wait(struct job *job, bool in_foreground);
 struct job *job_create(const char *text, usize len);
 bool job_add(struct job *job, kwast_handle process, const char *name);
 void job_to_background(struct job *job);
-struct job *job_find(u32 number); // taken out of the list; 0: the last
-void jobs_report(bool all);       // those that have ended, or all
-void jobs_kill(u32 number);
+
+// Whether Ctrl-C was pressed since this was asked last, at a terminal.
+bool interrupt_take(void);
+
+// Jobs in the background by name: "%3", "%" or "%%" for the last, or a process's number.
+struct job *job_take(const char *name); // out of the list
+bool job_kill(const char *name);        // with all that it has started
+
+void jobs_report(bool all); // those that have ended, or all
 bool jobs_any(void);
 
 // -- The shell's own commands (builtins.c) --------------------------------------------------------
 
 typedef int (*builtin)(u32 count, char **arguments);
 builtin builtin_find(const char *name);
-const char *builtin_name(u32 index);                            // NULL: no more
-void history_each(void (*visit)(u32 number, const char *line)); // edit.c
+
+// aliases.c
+const char *alias_find(const char *name);
+int run_alias(u32 count, char **arguments);
+int run_unalias(u32 count, char **arguments);
+
+// options.c: set and getopts
+bool option_set(char letter, bool on); // false: there is none
+void options_letters(char out[8]);
+int run_set(u32 count, char **arguments);
+int run_getopts(u32 count, char **arguments);
+
+// traps.c
+int run_trap(u32 count, char **arguments);
+void trap_run_exit(void);
+
+const char *builtin_name(u32 index); // NULL: no more
+
+// edit.c
+void history_each(void (*visit)(u32 number, const char *line));
+void history_read(void); // of earlier shells
 
 // -- Typing (edit.c) ------------------------------------------------------------------------------
 

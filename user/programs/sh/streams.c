@@ -1,13 +1,18 @@
 // Redirections. They change the shell's own descriptors 0 to 2, which its children get; what was
 // there before waits at another number, and comes back afterwards.
 //
-// The numbers behind are the directories that programs have, so nothing else can be redirected.
+// A program's numbers from 3 on are its directories, so the shell's 3 to 9 are numbers of its own,
+// for descriptors that are anywhere: shells get them from each other, other programs do not.
+//
+// Copies of a descriptor do not share its position in the file. Where a command reads from a copy
+// (`read line <&3`), the original is moved on afterwards.
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "user/programs/sh/shell.h"
@@ -15,10 +20,26 @@
 
 #define UNCHANGED  (-2)
 #define CLOSED     (-1)
-#define FD_COUNT   3
+#define STREAMS    3u // that are descriptors of that number
 #define TEXT_TRIES 1000u
 
-const struct saved_streams streams_unchanged = {{UNCHANGED, UNCHANGED, UNCHANGED}};
+static int others[STREAMS_MAX] = {[3 ... STREAMS_MAX - 1] = CLOSED}; // behind 3 and above
+
+void streams_init(struct saved_streams *saved) {
+    for (u32 fd = 0; fd < STREAMS_MAX; fd++) {
+        saved->fd[fd] = UNCHANGED;
+        saved->copy_of[fd] = CLOSED;
+    }
+}
+
+int stream_of(u32 fd) {
+    return fd < STREAMS ? (int)fd : others[fd];
+}
+
+void stream_take(u32 fd, int with) {
+    if (fd >= STREAMS && fd < STREAMS_MAX)
+        others[fd] = with;
+}
 
 static int duplicate(int fd) {
     __wasi_fdstat_t stat;
@@ -30,14 +51,8 @@ static int duplicate(int fd) {
     return (int)copy;
 }
 
-static void save(u32 fd, struct saved_streams *saved) {
-    fflush(NULL);
-    if (saved->fd[fd] == UNCHANGED)
-        saved->fd[fd] = duplicate((int)fd);
-}
-
-bool streams_replace(u32 fd, int with, struct saved_streams *saved) {
-    save(fd, saved);
+// Puts `with`, or nothing, at one of the numbers that are descriptors; takes it over.
+static bool put_stream(u32 fd, int with) {
     if (with == CLOSED) {
         close((int)fd);
         return true;
@@ -58,22 +73,53 @@ bool streams_replace(u32 fd, int with, struct saved_streams *saved) {
     return error == 0;
 }
 
+bool streams_replace(u32 fd, int with, struct saved_streams *saved) {
+    bool is_first = saved->fd[fd] == UNCHANGED;
+    fflush(NULL);
+    if (fd >= STREAMS) {
+        if (is_first)
+            saved->fd[fd] = others[fd];
+        else if (others[fd] >= 0)
+            close(others[fd]);
+        others[fd] = with;
+        return true;
+    }
+    if (is_first)
+        saved->fd[fd] = duplicate((int)fd);
+    return put_stream(fd, with);
+}
+
+// What was read through a copy of a descriptor has been read.
+static void move_original(u32 fd, int original) {
+    off_t position = lseek(stream_of(fd), 0, SEEK_CUR);
+    if (position >= 0)
+        lseek(original, position, SEEK_SET);
+}
+
 void streams_restore(struct saved_streams *saved) {
     fflush(NULL);
-    for (u32 fd = 0; fd < FD_COUNT; fd++) {
-        struct saved_streams none = {{CLOSED, CLOSED, CLOSED}};
-        if (saved->fd[fd] != UNCHANGED)
-            streams_replace(fd, saved->fd[fd], &none);
+    for (u32 fd = 0; fd < STREAMS_MAX; fd++) {
+        if (saved->fd[fd] == UNCHANGED)
+            continue;
+        if (saved->copy_of[fd] >= 0)
+            move_original(fd, saved->copy_of[fd]);
+        if (fd < STREAMS) {
+            put_stream(fd, saved->fd[fd]);
+            continue;
+        }
+        if (others[fd] >= 0)
+            close(others[fd]);
+        others[fd] = saved->fd[fd];
     }
-    *saved = streams_unchanged;
+    streams_init(saved);
 }
 
 void streams_keep(struct saved_streams *saved) {
-    for (u32 fd = 0; fd < FD_COUNT; fd++) {
+    for (u32 fd = 0; fd < STREAMS_MAX; fd++) {
         if (saved->fd[fd] >= 0)
             close(saved->fd[fd]);
     }
-    *saved = streams_unchanged;
+    streams_init(saved);
 }
 
 // A file that has the text, and no name any more.
@@ -108,20 +154,39 @@ static int open_body(const struct redirection *redirection) {
 }
 
 // What `target` names as a descriptor to copy; CLOSED for "-". False: nothing.
-static bool open_copy(const char *target, int *out) {
+static bool open_copy(const char *target, int *out, int *original) {
     *out = CLOSED;
     if (strcmp(target, "-") == 0)
         return true;
-    if (strlen(target) == 1 && target[0] >= '0' && target[0] < '0' + FD_COUNT)
-        *out = duplicate(target[0] - '0');
+    if (strlen(target) == 1 && target[0] >= '0' && target[0] <= '9')
+        *original = stream_of((u32)(target[0] - '0'));
+    if (*original >= 0)
+        *out = duplicate(*original);
     if (*out < 0)
         say("%s: no descriptor that can be copied", target);
     return *out >= 0;
 }
 
-static bool open_target(const struct redirection *redirection, int *out) {
+// Programs that share a descriptor do not share its position, so what several write is appended.
+static int open_file(enum redirection_type type, const char *path) {
+    struct stat info;
+    bool replaces = type == REDIRECT_WRITE || type == REDIRECT_FORCE;
+    int flags = type == REDIRECT_READ   ? O_RDONLY
+                : type == REDIRECT_BOTH ? O_RDWR | O_CREAT
+                : replaces              ? O_WRONLY | O_CREAT | O_TRUNC | O_APPEND
+                                        : O_WRONLY | O_CREAT | O_APPEND;
+    if (type == REDIRECT_WRITE && shell.keeps_files && stat(path, &info) == 0 &&
+        S_ISREG(info.st_mode)) {
+        errno = EEXIST;
+        return CLOSED;
+    }
+    return open(path, flags, 0666);
+}
+
+static bool open_target(const struct redirection *redirection, int *out, int *original) {
     char *target;
     bool done = false;
+    *original = CLOSED;
     if (redirection->type == REDIRECT_TEXT) {
         *out = open_body(redirection);
         if (*out < 0)
@@ -131,14 +196,9 @@ static bool open_target(const struct redirection *redirection, int *out) {
     if (!expand_one(redirection->target, &target))
         return false;
     if (redirection->type == REDIRECT_COPY) {
-        done = open_copy(target, out);
+        done = open_copy(target, out, original);
     } else {
-        // Programs that share a descriptor do not share its position here, so what several write
-        // is appended.
-        int flags = redirection->type == REDIRECT_READ    ? O_RDONLY
-                    : redirection->type == REDIRECT_WRITE ? O_WRONLY | O_CREAT | O_TRUNC | O_APPEND
-                                                          : O_WRONLY | O_CREAT | O_APPEND;
-        *out = open(target, flags, 0666);
+        *out = open_file(redirection->type, target);
         done = *out >= 0;
         if (!done)
             say("%s: %s", target, strerror(errno));
@@ -148,17 +208,19 @@ static bool open_target(const struct redirection *redirection, int *out) {
 }
 
 bool streams_redirect(const struct redirection *redirections, struct saved_streams *saved) {
-    *saved = streams_unchanged;
+    streams_init(saved);
     for (; redirections != NULL; redirections = redirections->next) {
-        int fd;
-        bool is_done = redirections->fd < FD_COUNT;
-        if (!is_done)
-            say("%u: only descriptors 0 to 2 can be redirected", redirections->fd);
-        if (!is_done || !open_target(redirections, &fd) ||
-            !streams_replace(redirections->fd, fd, saved)) {
+        int with;
+        int original;
+        u32 fd = redirections->fd;
+        if (fd >= STREAMS_MAX)
+            say("%u: only descriptors 0 to %u can be redirected", fd, STREAMS_MAX - 1);
+        if (fd >= STREAMS_MAX || !open_target(redirections, &with, &original) ||
+            !streams_replace(fd, with, saved)) {
             streams_restore(saved);
             return false;
         }
+        saved->copy_of[fd] = original;
     }
     return true;
 }

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define ALIASES_MAX 16u // in one another
+
 enum token_type {
     TOKEN_END,
     TOKEN_NEWLINE,
@@ -35,6 +37,14 @@ struct lexer {
     struct redirection *pending[16]; // texts (<<) that begin behind this line
     u32 pending_count;
     enum syntax_result result;
+
+    // Aliases that have been put in the place of their names: their text goes on as long as more
+    // than `rest` bytes are left.
+    struct {
+        const char *name;
+        usize rest;
+    } aliases[ALIASES_MAX];
+    u32 alias_count;
 };
 
 bool is_name(const char *text, usize len) {
@@ -203,10 +213,11 @@ static bool lex_redirection(struct parser *parser) {
         u32 fd;
         bool strips_tabs;
     } operators[] = {
-        {"<<-", REDIRECT_TEXT, 0, true},   {"<<", REDIRECT_TEXT, 0, false},
-        {"<&", REDIRECT_COPY, 0, false},   {"<", REDIRECT_READ, 0, false},
-        {">>", REDIRECT_APPEND, 1, false}, {">&", REDIRECT_COPY, 1, false},
-        {">|", REDIRECT_WRITE, 1, false},  {">", REDIRECT_WRITE, 1, false},
+        {"<<-", REDIRECT_TEXT, 0, true}, {"<<", REDIRECT_TEXT, 0, false},
+        {"<&", REDIRECT_COPY, 0, false}, {"<>", REDIRECT_BOTH, 0, false},
+        {"<", REDIRECT_READ, 0, false},  {">>", REDIRECT_APPEND, 1, false},
+        {">&", REDIRECT_COPY, 1, false}, {">|", REDIRECT_FORCE, 1, false},
+        {">", REDIRECT_WRITE, 1, false},
     };
     const char *text = parser->text;
     usize at = parser->at;
@@ -358,17 +369,51 @@ static struct node *new_node(struct parser *parser, enum node_type type) {
     struct node *node = arena_take(parser->arena, sizeof *node);
     node->type = type;
     node->line = parser->line;
-    node->source = parser->text + parser->lexer->start;
+    node->start = parser->lexer->start;
+    return node;
+}
+
+// An alias may have changed the text since the node began, but not what is before the alias.
+static struct node *end_node_at(struct parser *parser, struct node *node, usize end) {
+    node->source = parser->text + node->start;
+    node->source_len = end - node->start;
     return node;
 }
 
 // The text of `node` ends where the token began that we stand at.
 static struct node *end_node(struct parser *parser, struct node *node) {
-    const char *end = parser->text + parser->lexer->start;
-    while (end > node->source && (end[-1] == ' ' || end[-1] == '\t'))
+    usize end = parser->lexer->start;
+    while (end > node->start && strchr(" \t", parser->text[end - 1]) != NULL)
         end--;
-    node->source_len = (usize)(end - node->source);
-    return node;
+    return end_node_at(parser, node, end);
+}
+
+// Puts what the word that we stand at stands for in its place, as often as that is another word.
+static void replace_aliases(struct parser *parser) {
+    struct lexer *lexer = parser->lexer;
+    while (is_at(parser, TOKEN_WORD) && parser->alias != NULL) {
+        const char *value = parser->alias(lexer->word);
+        const char *rest = parser->text + lexer->end;
+        usize rest_len = strlen(rest);
+        while (lexer->alias_count != 0 &&
+               lexer->aliases[lexer->alias_count - 1].rest >= rest_len + 1)
+            lexer->alias_count--; // its text is over
+        bool is_again = lexer->alias_count == ALIASES_MAX;
+        for (u32 i = 0; i < lexer->alias_count; i++)
+            is_again |= strcmp(lexer->aliases[i].name, lexer->word) == 0;
+        if (value == NULL || is_again)
+            return;
+        usize value_len = strlen(value);
+        char *text = arena_take(parser->arena, lexer->start + value_len + rest_len + 1);
+        memcpy(text, parser->text, lexer->start);
+        memcpy(text + lexer->start, value, value_len);
+        memcpy(text + lexer->start + value_len, rest, rest_len);
+        lexer->aliases[lexer->alias_count].name = lexer->word;
+        lexer->aliases[lexer->alias_count++].rest = rest_len;
+        parser->text = text;
+        parser->at = lexer->start;
+        next(parser);
+    }
 }
 
 static void add_word(struct parser *parser, struct word ***tail) {
@@ -427,6 +472,10 @@ static struct node *parse_simple(struct parser *parser) {
             continue;
         if (!is_at(parser, TOKEN_WORD))
             break;
+        if (node->words == NULL)
+            replace_aliases(parser);
+        if (!is_at(parser, TOKEN_WORD))
+            continue;
         if (node->words == NULL && is_assignment(parser->lexer->word))
             add_word(parser, &assignments);
         else
@@ -557,6 +606,7 @@ static bool parse_compound(struct parser *parser, struct node *node) {
 }
 
 static struct node *parse_pipe_part(struct parser *parser) {
+    replace_aliases(parser);
     struct node *node = new_node(parser, NODE_COMMAND);
     if (!parse_compound(parser, node))
         return parse_simple(parser);
@@ -582,7 +632,7 @@ static struct node *parse_and_or(struct parser *parser) {
     struct node *left = parse_pipeline(parser);
     while (is_at(parser, TOKEN_AND) || is_at(parser, TOKEN_OR)) {
         struct node *node = new_node(parser, is_at(parser, TOKEN_AND) ? NODE_AND : NODE_OR);
-        node->source = left->source;
+        node->start = left->start;
         next(parser);
         skip_newlines(parser);
         node->a = left;
@@ -594,17 +644,16 @@ static struct node *parse_and_or(struct parser *parser) {
 
 static struct node *in_background(struct parser *parser, struct node *command) {
     struct node *node = new_node(parser, NODE_BACKGROUND);
-    node->source = command->source;
-    node->source_len = (usize)(parser->text + parser->lexer->end - node->source); // with the "&"
+    node->start = command->start;
     node->a = command;
-    return node;
+    return end_node_at(parser, node, parser->lexer->end); // with the "&"
 }
 
 static struct node *in_sequence(struct parser *parser, struct node *first, struct node *second) {
     if (first == NULL)
         return second;
     struct node *node = new_node(parser, NODE_SEQUENCE);
-    node->source = first->source;
+    node->start = first->start;
     node->a = first;
     node->b = second;
     return end_node(parser, node);

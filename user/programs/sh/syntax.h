@@ -13,7 +13,9 @@ struct word {
 enum redirection_type {
     REDIRECT_READ,
     REDIRECT_WRITE,
+    REDIRECT_FORCE, // >|
     REDIRECT_APPEND,
+    REDIRECT_BOTH, // <>
     REDIRECT_COPY,
     REDIRECT_TEXT
 };
@@ -49,7 +51,8 @@ enum node_type {
 struct node {
     enum node_type type;
     u32 line;
-    const char *source; // the text of it
+    usize start;        // where it begins in the text
+    const char *source; // the text of it, once it is parsed
     usize source_len;
     struct node *a;
     struct node *b;
@@ -77,6 +80,7 @@ struct parser {
     u32 line;
     char error[160]; // of SYNTAX_ERROR
     struct lexer *lexer;
+    const char *(*alias)(const char *name); // what a command's name stands for; NULL: itself
 };
 
 void parser_init(struct parser *parser, struct arena *arena, const char *text);
@@ -89,3 +93,7 @@ enum syntax_result parse_command(struct parser *parser, struct node **out);
 usize skip_unit(const char *text, usize at, bool *end);
 
 bool is_name(const char *text, usize len);
+
+// The command as text, as it was written, or with its texts (<<) where it has some: the caller's
+// (print.c).
+char *node_text(const struct node *node);

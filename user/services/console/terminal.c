@@ -107,8 +107,9 @@ static void serve_stat(struct terminal *terminal, const struct kwast_request *re
 
 static void kill_foreground(void *context) {
     struct terminal *terminal = context;
+    terminal->is_interrupted = true;
     for (u32 i = 0; i < terminal->foreground_count; i++)
-        kwast_process_kill(terminal->foreground[i]);
+        kwast_process_kill_tree(terminal->foreground[i]);
 }
 
 // Takes the handles over.
@@ -117,6 +118,8 @@ static void set_foreground(struct terminal *terminal, const struct kwast_request
         close((int)terminal->foreground[i]);
     memcpy(terminal->foreground, request->handles, sizeof terminal->foreground);
     terminal->foreground_count = request->handle_count;
+    if (terminal->is_interrupted && terminal->foreground_count != 0)
+        kill_foreground(terminal);
 }
 
 static void set_mode(struct terminal *terminal, u64 mode) {
@@ -149,6 +152,10 @@ static void serve_own(struct terminal *terminal, const struct kwast_request *req
         break;
     case TERMINAL_SET_SIZE:
         reply->answer = set_size(terminal, request->words[0], request->words[1]);
+        break;
+    case TERMINAL_TAKE_INTERRUPT:
+        reply->words[0] = terminal->is_interrupted;
+        terminal->is_interrupted = false;
         break;
     default:
         reply->answer = ERR_UNSUPPORTED;

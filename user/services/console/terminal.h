@@ -36,6 +36,7 @@ struct terminal {
     u32 read_count;
     kwast_handle foreground[KWAST_HANDLES_MAX];
     u32 foreground_count;
+    bool is_interrupted; // by Ctrl-C, and nobody has asked since
 };
 
 // The fields of the first group are set already. Returns an error number of WASI, or 0.

@@ -5,6 +5,7 @@
 // calls it waits for the next one. A service that ends again and again is started after ever longer
 // pauses.
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "abi/kwast/init.h"
 #include "base/status.h"
 #include "user/sdk/start.h"
+#include "user/services/init/keep.h"
 #include "user/services/init/machine.h"
 #include "user/services/init/manifest.h"
 
@@ -26,6 +28,9 @@
 #define PAUSE_FIRST_NS (100 * NS_PER_MS)
 #define PAUSE_LAST_NS  (10000 * NS_PER_MS)
 #define HEALTHY_NS     (10000 * NS_PER_MS) // who lived that long starts over with the first pause
+#define SYNC_NS        (10000 * NS_PER_MS) // how long file systems may take in the end
+#define SYNC_WORD      "--sync"
+#define OWN_MODULE     "/boot/bin/init.wasm"
 #define NOT_SCHEDULED  UINT64_MAX
 
 // Something that a service can be given by name.
@@ -40,15 +45,17 @@ struct named {
 struct service {
     const struct service_config *config;
     kwast_handle process; // KWAST_NO_HANDLE: it does not run
+    kwast_handle keeper;  // its channel for what we keep for it, once it was started
     u64 started_ns;
     u64 start_at_ns; // when to start it
+    bool is_wanted;  // it was ended to be started again
     u64 pause_ns;    // before the next start
     u32 place;       // in the order of the starts; 0: none yet
 };
 
 static struct manifest manifest;
 static struct service services[SERVICES_MAX];
-static struct named names[SERVICES_MAX * SCHEMES_MAX + 3];
+static struct named names[SERVICES_MAX * SCHEMES_MAX + 4];
 static u32 name_count;
 static kwast_handle own_server;
 static bool is_stopping;
@@ -76,10 +83,11 @@ static void add_name(struct named named) {
     names[name_count++] = named;
 }
 
-// The directories that the kernel gave us.
-static void add_own_directories(void) {
+// What the kernel gave us.
+static void add_own_names(void) {
     add_name((struct named){"boot", KWAST_KIND_DIRECTORY, 3, KWAST_NO_HANDLE, NULL});
     add_name((struct named){"kernel", KWAST_KIND_DIRECTORY, 4, KWAST_NO_HANDLE, NULL});
+    add_name((struct named){"processes", KWAST_KIND_PLAIN, 5, KWAST_NO_HANDLE, NULL});
 }
 
 static bool add_scheme(const char *name, enum kwast_kind kind, struct service *owner) {
@@ -116,7 +124,7 @@ struct numbering {
     struct {
         const char *name;
         u32 number;
-    } items[SCHEMES_MAX + NEEDS_MAX + CLAIMS_MAX];
+    } items[SCHEMES_MAX + NEEDS_MAX + CLAIMS_MAX + 1];
     u32 count;
     u32 next;
 };
@@ -176,20 +184,36 @@ static bool give_directories(struct start *start, const struct service_config *c
     return true;
 }
 
+// The channel by which a service has us keep something: its value says whose.
+static bool give_keeper(struct start *start, const struct service_config *config,
+                        struct numbering *numbering) {
+    u32 index = (u32)(config - manifest.services);
+    kwast_handle *keeper = &services[index].keeper;
+    u32 error = *keeper != KWAST_NO_HANDLE
+                    ? 0
+                    : kwast_scheme_channel(own_server, 1 + index, KWAST_KIND_PLAIN, keeper);
+    if (error != 0) {
+        fprintf(stderr, "init: %s: keeps: %s\n", config->name, error_text(error));
+        return false;
+    }
+    start_handle(start, *keeper, number(numbering, "keep"));
+    return true;
+}
+
 static bool give_channels(struct start *start, const struct service_config *config,
                           struct numbering *numbering) {
     struct named *named;
     for (u32 i = 0; i < config->serves_count; i++) {
         if (!need(config, config->serves[i].name, &named))
             return false;
-        start_handle_with(start, named->server, number(numbering, named->name), KWAST_RIGHT_SERVE);
+        start_handle(start, named->server, number(numbering, named->name));
     }
     for (u32 i = 0; i < config->uses_count; i++) {
         if (!need(config, config->uses[i], &named))
             return false;
         start_handle(start, named->channel, number(numbering, named->name));
     }
-    return true;
+    return config->keeps == 0 || give_keeper(start, config, numbering);
 }
 
 // Whoever claims something that this machine does not have gets a name without a number.
@@ -351,8 +375,41 @@ static void watch(struct service *service) {
         return;
     close((int)service->process);
     service->process = KWAST_NO_HANDLE;
+    if (service->is_wanted) {
+        service->is_wanted = false;
+        service->start_at_ns = 0;
+        return;
+    }
     report_end(service, &status);
     schedule(service, status.outcome != KWAST_EXITED || status.status != 0);
+}
+
+// For the service `owner`: true when a handle that came with the call has been taken over.
+static bool serve_keeper(u32 owner, const struct kwast_request *request,
+                         struct kwast_reply *reply) {
+    u64 number = request->words[0];
+    if (number >= manifest.services[owner].keeps)
+        reply->answer = ERR_INVALID;
+    else if (request->operation == INIT_KEEP && request->handle_count == 1)
+        reply->answer = keep_put(owner, (u32)number, request->handles[0]);
+    else if (request->operation == INIT_KEPT)
+        reply->answer = keep_get(owner, (u32)number, &reply->handle);
+    else
+        reply->answer = ERR_UNSUPPORTED;
+    return request->operation == INIT_KEEP && reply->answer == OK;
+}
+
+// When it has ended it is started again: watch.
+static enum status restart(const char *name, usize len) {
+    for (u32 i = 0; i < manifest.count; i++) {
+        struct service *service = &services[i];
+        if (service->process == KWAST_NO_HANDLE || strlen(service->config->name) != len ||
+            memcmp(service->config->name, name, len) != 0)
+            continue;
+        service->is_wanted = true;
+        return kwast_process_kill(service->process) == 0 ? OK : ERR_NOT_FOUND;
+    }
+    return ERR_NOT_FOUND;
 }
 
 // It is started when this has been answered.
@@ -371,15 +428,24 @@ static enum status want_service(const char *name, usize len) {
 static bool serve(void *context, const struct kwast_request *request, const void *bytes,
                   struct kwast_reply *reply) {
     (void)context;
+    if (request->operation == KWAST_CLOSED)
+        return false;
+    bool is_keeper = request->value != 0;
+    if (is_keeper && serve_keeper((u32)request->value - 1, request, reply))
+        return true;
     for (u32 i = 0; i < request->handle_count; i++)
         close((int)request->handles[i]);
+    if (is_keeper)
+        return true;
     if (request->operation == INIT_POWER_OFF)
         is_stopping = true;
+    else if (request->operation == INIT_RESTART)
+        reply->answer = restart(bytes, request->bytes_len);
     else if (request->operation == INIT_START)
         reply->answer = want_service(bytes, request->bytes_len);
     else
         reply->answer = ERR_UNSUPPORTED;
-    return request->operation != KWAST_CLOSED;
+    return true;
 }
 
 static void serve_all(void) {
@@ -387,8 +453,10 @@ static void serve_all(void) {
     static u8 bytes[KWAST_BYTES_MAX];
     while (kwast_scheme_receive(own_server, &request, bytes, sizeof bytes, 0) == 0) {
         struct kwast_reply reply = {.number = request.number, .handle = KWAST_NO_HANDLE};
-        if (serve(NULL, &request, bytes, &reply) && request.number != 0)
-            kwast_scheme_reply(own_server, &reply);
+        bool is_due = serve(NULL, &request, bytes, &reply) && request.number != 0;
+        bool has_gone = is_due && kwast_scheme_reply(own_server, &reply) != 0;
+        if (has_gone && reply.handle != KWAST_NO_HANDLE)
+            close((int)reply.handle);
     }
 }
 
@@ -430,12 +498,52 @@ static void run(void) {
 
 // -- Stopping -------------------------------------------------------------------------------------
 
+// Has the file systems write what they hold. A process of its own waits for them: they may ask us
+// for something meanwhile, or never answer.
 static void sync_all(void) {
+    struct start start;
+    kwast_handle child = KWAST_NO_HANDLE;
+    start_init(&start, "sync");
+    start_handle(&start, SHOWN, SHOWN);
+    start_argument(&start, "init");
+    start_argument(&start, SYNC_WORD);
     for (u32 i = 0; i < name_count; i++) {
         bool is_served = names[i].owner != NULL && names[i].owner->process != KWAST_NO_HANDLE;
-        if (is_served && names[i].kind == KWAST_KIND_DIRECTORY)
-            fsync((int)names[i].channel);
+        if (!is_served || names[i].kind != KWAST_KIND_DIRECTORY)
+            continue;
+        start_handle(&start, names[i].channel, start.next_number++);
+        start_argument(&start, names[i].name);
     }
+    u32 error = start_run(&start, OWN_MODULE, &child);
+    start_fini(&start);
+    struct kwast_status status = {0};
+    u64 deadline_ns = now_ns() + SYNC_NS;
+    while (error == 0 && kwast_process_wait(child, 0, &status) == ETIMEDOUT) {
+        struct pollfd events[] = {{.fd = (int)own_server, .events = POLLRDNORM},
+                                  {.fd = (int)child, .events = POLLRDNORM}};
+        u64 now = now_ns();
+        if (now >= deadline_ns) {
+            fprintf(stderr, "init: a file system does not answer: going on without it\n");
+            kwast_process_kill(child);
+            break;
+        }
+        poll(events, COUNT_OF(events), (int)((deadline_ns - now) / NS_PER_MS + 1));
+        serve_all();
+    }
+    if (error != 0)
+        fprintf(stderr, "init: file systems are not told to write: %s\n", error_text(error));
+}
+
+// The process that waits: the directories with these names are descriptors from 3 on.
+static int sync_these(char **directories) {
+    int failures = 0;
+    for (int i = 0; directories[i] != NULL; i++) {
+        if (fsync(3 + i) == 0)
+            continue;
+        fprintf(stderr, "init: %s: not all is written: %s\n", directories[i], strerror(errno));
+        failures++;
+    }
+    return failures != 0;
 }
 
 // Stops services in the reverse order of their starts.
@@ -475,18 +583,21 @@ static bool read_manifest(void) {
     return true;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], SYNC_WORD) == 0)
+        return sync_these(argv + 2);
     if (!read_manifest())
         return 1;
     for (u32 i = 0; i < manifest.count; i++)
         services[i] = (struct service){
             .config = &manifest.services[i],
             .process = KWAST_NO_HANDLE,
+            .keeper = KWAST_NO_HANDLE,
             .start_at_ns = NOT_SCHEDULED,
             .pause_ns = PAUSE_FIRST_NS,
         };
     machine_find();
-    add_own_directories();
+    add_own_names();
     add_schemes();
     start_all();
     run();

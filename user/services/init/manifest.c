@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/services/init/keep.h"
+
 struct words {
     char *at[WORDS_MAX];
     u32 count;
@@ -243,6 +245,11 @@ static bool parse_cpus(struct manifest *manifest, struct service_config *service
     return true;
 }
 
+static bool parse_keeps(struct manifest *manifest, struct service_config *service,
+                        const struct words *words) {
+    return parse_small(manifest, words, KEPT_MAX, &service->keeps);
+}
+
 static bool parse_isolation(struct manifest *manifest, struct service_config *service,
                             const struct words *words) {
     static const char *const kinds[] = {"sip", "domain"};
@@ -278,7 +285,7 @@ static const struct {
     {"memory", parse_memory}, {"handles", parse_handles},     {"threads", parse_threads},
     {"share", parse_share},   {"isolation", parse_isolation}, {"restart", parse_restart},
     {"start", parse_start},   {"ports", parse_ports},         {"interrupt", parse_interrupt},
-    {"screen", parse_screen}, {"cpus", parse_cpus},
+    {"screen", parse_screen}, {"cpus", parse_cpus},           {"keeps", parse_keeps},
 };
 
 // -- Lines ----------------------------------------------------------------------------------------

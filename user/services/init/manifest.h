@@ -60,6 +60,7 @@ struct service_config {
     u32 sees_count;
     char uses[NEEDS_MAX][NAME_BYTES]; // channels
     u32 uses_count;
+    u32 keeps; // handles that init keeps for it
     struct claim claims[CLAIMS_MAX];
     u32 claim_count;
     enum streams streams;

@@ -1,5 +1,8 @@
 // Chunks of files. Invariants: bytes of a chunk at or beyond the file's size are zero, so that
 // growing costs nothing; only chunk 0 can be shorter than CHUNK_BYTES, and what it lacks is zeros.
+//
+// The order of stores is for who is killed: a file never has a size for which the bytes are not
+// there yet, and what is beyond the size when a process ends is cleared by the next one.
 
 #include "user/services/tmpfs/contents.h"
 
@@ -9,30 +12,23 @@
 #include "base/math.h"
 
 #define FILE_BYTES_MAX ((u64)UINT32_MAX * 4096) // 16 TiB of holes: the table of chunks is 1 GiB
-#define FIRST_BYTES    64u
+#define FIRST_BYTES    48u                      // and what doubling makes of a block with its tag
 
 static u32 chunk_bytes(const struct contents *contents, u32 index) {
-    return contents->chunks[index] == NULL ? 0 : index == 0 ? contents->first_bytes : CHUNK_BYTES;
+    const u8 *chunk = index < contents->chunk_count ? contents->chunks[index] : NULL;
+    return chunk == NULL ? 0 : stock_room(contents->stock, chunk);
 }
 
-u64 contents_memory(const struct contents *contents) {
-    u64 bytes = 0;
-    for (u32 i = 0; i < contents->chunk_count; i++)
-        bytes += chunk_bytes(contents, i);
-    return bytes;
+void contents_fini(struct contents *contents) {
+    free(contents->chunks);
+    contents->chunks = NULL;
+    contents->chunk_count = 0;
 }
 
 static void drop_chunk(struct contents *contents, struct budget *budget, u32 index) {
     budget->used -= chunk_bytes(contents, index);
-    free(contents->chunks[index]);
+    stock_free(contents->stock, contents->chunks[index]);
     contents->chunks[index] = NULL;
-}
-
-void contents_fini(struct contents *contents, struct budget *budget) {
-    for (u32 i = 0; i < contents->chunk_count; i++)
-        drop_chunk(contents, budget, i);
-    free(contents->chunks);
-    *contents = (struct contents){0};
 }
 
 static u32 chunks_for(u64 size) {
@@ -52,27 +48,60 @@ static enum status set_chunk_count(struct contents *contents, u32 count) {
     return OK;
 }
 
-static void clear_end(struct contents *contents, u64 size) {
+// Drops and clears what is beyond the size.
+static enum status trim(struct contents *contents, struct budget *budget) {
+    u64 size = *contents->size;
+    for (u32 i = chunks_for(size); i < contents->chunk_count; i++)
+        drop_chunk(contents, budget, i);
     u32 last = (u32)(size / CHUNK_BYTES);
     u32 keep = (u32)(size % CHUNK_BYTES);
     u32 has = last < contents->chunk_count ? chunk_bytes(contents, last) : 0;
     if (has > keep)
         memset(contents->chunks[last] + keep, 0, has - keep);
+    return set_chunk_count(contents, chunks_for(size));
+}
+
+// Nothing that was stored before is left out, if this is not.
+static void set_size(struct contents *contents, u64 size) {
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(contents->size, size, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
 enum status contents_resize(struct contents *contents, struct budget *budget, u64 size) {
     if (size > FILE_BYTES_MAX)
         return ERR_FILE_TOO_LARGE;
-    u32 count = chunks_for(size);
-    for (u32 i = count; i < contents->chunk_count; i++)
-        drop_chunk(contents, budget, i);
-    enum status status = set_chunk_count(contents, count);
-    if (status != OK && size > contents->size)
-        return status; // a smaller table can always stay the larger one
-    if (size < contents->size)
-        clear_end(contents, size);
-    contents->size = size;
+    bool shrinks = size < *contents->size;
+    enum status status = shrinks ? OK : set_chunk_count(contents, chunks_for(size));
+    if (status != OK)
+        return status;
+    set_size(contents, size);
+    if (shrinks)
+        status = trim(contents, budget);
+    (void)status; // a smaller table can always stay the larger one
     return OK;
+}
+
+// -- Restoring ------------------------------------------------------------------------------------
+
+bool contents_restore(struct contents *contents, struct budget *budget, void *chunk) {
+    u32 index = stock_tag(contents->stock, chunk)->index;
+    bool fits = index < chunks_for(*contents->size) &&
+                (contents->chunk_count > index || set_chunk_count(contents, index + 1) == OK) &&
+                contents->chunks[index] == NULL &&
+                (index == 0 || stock_room(contents->stock, chunk) == CHUNK_BYTES);
+    if (!fits) {
+        stock_free(contents->stock, chunk);
+        return false;
+    }
+    contents->chunks[index] = chunk;
+    budget->used += chunk_bytes(contents, index);
+    return true;
+}
+
+void contents_restored(struct contents *contents, struct budget *budget) {
+    enum status status = trim(contents, budget);
+    (void)status; // where there is no room for holes at the end, they read as zeros all the same
 }
 
 // -- Reading --------------------------------------------------------------------------------------
@@ -90,10 +119,10 @@ static enum status put_zeros(struct transfer *transfer, u64 len) {
 }
 
 enum status contents_read(const struct contents *contents, u64 offset, struct transfer *transfer) {
-    while (offset < contents->size && transfer_left(transfer) != 0) {
+    while (offset < *contents->size && transfer_left(transfer) != 0) {
         u32 index = (u32)(offset / CHUNK_BYTES);
         u32 at = (u32)(offset % CHUNK_BYTES);
-        u64 len = min_u64(CHUNK_BYTES - at, contents->size - offset);
+        u64 len = min_u64(CHUNK_BYTES - at, *contents->size - offset);
         len = min_u64(len, transfer_left(transfer));
         u32 has = chunk_bytes(contents, index);
         u64 stored = has > at ? min_u64(len, has - at) : 0;
@@ -119,19 +148,24 @@ static enum status have_chunk(struct contents *contents, struct budget *budget, 
     u32 wanted = CHUNK_BYTES;
     if (index == 0 && contents->chunk_count == 1) {
         wanted = FIRST_BYTES;
-        while (wanted < bytes)
-            wanted *= 2;
+        while (wanted < bytes && wanted < CHUNK_BYTES)
+            wanted += wanted + STOCK_TAG_BYTES; // the next larger block, without its tag
     }
-    if (wanted - has > budget->limit - budget->used)
-        return ERR_NO_SPACE;
-    u8 *chunk = realloc(contents->chunks[index], wanted);
+    u8 *old = contents->chunks[index];
+    u8 *chunk = stock_alloc(contents->stock, wanted < CHUNK_BYTES ? wanted : CHUNK_BYTES,
+                            contents->owner, index);
     if (chunk == NULL)
         return ERR_NO_SPACE;
-    memset(chunk + has, 0, wanted - has);
+    u32 room = stock_room(contents->stock, chunk);
+    if (room - has > budget->limit - budget->used) {
+        stock_free(contents->stock, chunk);
+        return ERR_NO_SPACE;
+    }
+    if (old != NULL)
+        memcpy(chunk, old, has);
     contents->chunks[index] = chunk;
-    if (index == 0)
-        contents->first_bytes = wanted;
-    budget->used += wanted - has;
+    stock_replace(contents->stock, chunk, CHUNK_KIND, old, NULL);
+    budget->used += room - has;
     return OK;
 }
 
@@ -142,8 +176,8 @@ enum status contents_write(struct contents *contents, struct budget *budget, u64
         return ERR_FILE_TOO_LARGE;
     if (transfer_left(transfer) == 0)
         return OK;
-    u64 size = contents->size;
-    enum status status = end > size ? contents_resize(contents, budget, end) : OK;
+    u32 count = chunks_for(max_u64(end, *contents->size));
+    enum status status = set_chunk_count(contents, count);
     while (status == OK && transfer_left(transfer) != 0) {
         u32 index = (u32)(offset / CHUNK_BYTES);
         u32 at = (u32)(offset % CHUNK_BYTES);
@@ -152,19 +186,20 @@ enum status contents_write(struct contents *contents, struct budget *budget, u64
         if (status == OK)
             status = transfer_get(transfer, contents->chunks[index] + at, len);
         offset += status == OK ? len : 0;
+        if (status == OK && offset > *contents->size)
+            set_size(contents, offset);
     }
     if (status == OK)
         return OK;
     // What came before the failure stays, and no more than that.
-    enum status cut =
-        contents_resize(contents, budget, max_u64(size, transfer->done == 0 ? 0 : offset));
+    enum status cut = trim(contents, budget);
     return cut == OK && transfer->done != 0 ? OK : status;
 }
 
 enum status contents_allocate(struct contents *contents, struct budget *budget, u64 offset,
                               u64 len) {
     u64 end;
-    u64 size = contents->size;
+    u64 size = *contents->size;
     if (!add_u64(offset, len, &end) || end > FILE_BYTES_MAX)
         return ERR_FILE_TOO_LARGE;
     enum status status = end > size ? contents_resize(contents, budget, end) : OK;

@@ -1,5 +1,5 @@
 // Names: a hash table with chains, and an array in order of cookies, in which what was removed
-// leaves a gap until gaps are the larger part.
+// leaves a gap until gaps are the larger part. In the stock there is the name itself.
 
 #include "user/services/tmpfs/directory.h"
 
@@ -17,7 +17,7 @@ void directory_fini(struct directory *directory) {
     free(directory->buckets);
     free(directory->order);
     free(directory->cookies);
-    *directory = (struct directory){0};
+    *directory = (struct directory){.stock = directory->stock, .owner = directory->owner};
 }
 
 static struct entry **bucket_of(const struct directory *directory, u32 hash) {
@@ -29,8 +29,8 @@ struct entry *directory_find(const struct directory *directory, struct bytes nam
     if (directory->bucket_count == 0)
         return NULL;
     for (struct entry *entry = *bucket_of(directory, hash); entry != NULL; entry = entry->next) {
-        if (entry->hash == hash && entry->name_len == name.len &&
-            memcmp(entry->name, name.data, name.len) == 0)
+        if (entry->hash == hash && entry->name->len == name.len &&
+            memcmp(entry->name->text, name.data, name.len) == 0)
             return entry;
     }
     return NULL;
@@ -94,27 +94,9 @@ static enum status grow_order(struct directory *directory) {
 
 // -- Adding, removing, listing --------------------------------------------------------------------
 
-enum status directory_add(struct directory *directory, struct bytes name, struct node *node) {
+static enum status make_room(struct directory *directory) {
     enum status status = grow_buckets(directory);
-    if (status == OK)
-        status = grow_order(directory);
-    struct entry *entry = status == OK ? malloc(sizeof *entry + name.len) : NULL;
-    if (entry == NULL)
-        return ERR_NO_SPACE;
-    *entry = (struct entry){
-        .node = node,
-        .cookie = ++directory->last_cookie,
-        .hash = hash_of(name),
-        .name_len = (u16)name.len,
-    };
-    memcpy(entry->name, name.data, name.len);
-    struct entry **bucket = bucket_of(directory, entry->hash);
-    entry->next = *bucket;
-    *bucket = entry;
-    directory->cookies[directory->order_len] = entry->cookie;
-    directory->order[directory->order_len++] = entry;
-    directory->count++;
-    return OK;
+    return status == OK ? grow_order(directory) : status;
 }
 
 // The place of the first cookie that is greater than `cookie`.
@@ -131,7 +113,58 @@ static u32 place_after(const struct directory *directory, u64 cookie) {
     return low;
 }
 
-void directory_remove(struct directory *directory, struct entry *entry) {
+// Makes the entry be found; there is room. Its cookie is the largest one so far, or one of an entry
+// that has gone.
+static void enter(struct directory *directory, struct entry *entry) {
+    struct entry **bucket = bucket_of(directory, entry->hash);
+    entry->next = *bucket;
+    *bucket = entry;
+    u32 place = place_after(directory, entry->cookie - 1);
+    if (place == directory->order_len)
+        directory->order_len++;
+    directory->cookies[place] = entry->cookie;
+    directory->order[place] = entry;
+    directory->count++;
+}
+
+// The name in the stock, not published.
+static struct name *name_create(struct directory *directory, struct bytes text, u32 place,
+                                u64 cookie) {
+    struct name *name =
+        stock_alloc(directory->stock, (u32)(sizeof *name + text.len), directory->owner, 0);
+    if (name == NULL)
+        return NULL;
+    name->cookie = cookie;
+    name->node = place;
+    name->len = (u16)text.len;
+    memcpy(name->text, text.data, text.len);
+    return name;
+}
+
+static void entry_set(struct entry *entry, struct name *name, struct node *node) {
+    *entry = (struct entry){.node = node, .name = name, .cookie = name->cookie};
+    entry->hash = hash_of(entry_name(entry));
+}
+
+enum status directory_add(struct directory *directory, struct bytes text, struct node *node,
+                          u32 place) {
+    enum status status = make_room(directory);
+    struct entry *entry = status == OK ? malloc(sizeof *entry) : NULL;
+    struct name *name =
+        entry != NULL ? name_create(directory, text, place, directory->last_cookie + 1) : NULL;
+    if (name == NULL) {
+        free(entry);
+        return ERR_NO_SPACE;
+    }
+    entry_set(entry, name, node);
+    directory->last_cookie = name->cookie;
+    enter(directory, entry);
+    stock_publish(directory->stock, name, NAME_KIND);
+    return OK;
+}
+
+// Makes the entry not be found any more.
+static void leave(struct directory *directory, struct entry *entry) {
     struct entry **at = bucket_of(directory, entry->hash);
     while (*at != entry)
         at = &(*at)->next;
@@ -139,7 +172,63 @@ void directory_remove(struct directory *directory, struct entry *entry) {
     directory->order[place_after(directory, entry->cookie - 1)] = NULL;
     if (--directory->count == 0)
         directory->order_len = 0;
+}
+
+void directory_remove(struct directory *directory, struct entry *entry) {
+    leave(directory, entry);
+    stock_free(directory->stock, entry->name);
     free(entry);
+}
+
+enum status directory_move(struct directory *from, struct entry *entry, struct directory *to,
+                           struct bytes text, struct entry *replaced) {
+    enum status status = make_room(to);
+    u64 cookie = replaced != NULL ? replaced->cookie : to->last_cookie + 1;
+    struct name *name = status == OK ? name_create(to, text, entry->name->node, cookie) : NULL;
+    if (name == NULL)
+        return ERR_NO_SPACE;
+    struct name *old = entry->name;
+    leave(from, entry);
+    if (replaced != NULL)
+        leave(to, replaced);
+    stock_replace(to->stock, name, NAME_KIND, old, replaced == NULL ? NULL : replaced->name);
+    if (replaced == NULL)
+        to->last_cookie = cookie;
+    free(replaced);
+    entry_set(entry, name, entry->node);
+    enter(to, entry);
+    return OK;
+}
+
+// -- Restoring ------------------------------------------------------------------------------------
+
+enum status directory_restore(struct directory *directory, struct name *name, struct node *node) {
+    enum status status = make_room(directory);
+    struct entry *entry = status == OK ? malloc(sizeof *entry) : NULL;
+    if (entry == NULL)
+        return ERR_NO_SPACE;
+    entry_set(entry, name, node);
+    struct entry **bucket = bucket_of(directory, entry->hash);
+    entry->next = *bucket;
+    *bucket = entry;
+    directory->order[directory->order_len++] = entry; // in order later
+    directory->count++;
+    if (name->cookie > directory->last_cookie)
+        directory->last_cookie = name->cookie;
+    return OK;
+}
+
+static int compare_cookies(const void *left, const void *right) {
+    const struct entry *const *one = left;
+    const struct entry *const *other = right;
+    return (*one)->cookie<(*other)->cookie ? -1 : (*one)->cookie>(*other)->cookie;
+}
+
+void directory_restored(struct directory *directory) {
+    if (directory->order_len != 0)
+        qsort(directory->order, directory->order_len, sizeof(struct entry *), compare_cookies);
+    for (u32 i = 0; i < directory->order_len; i++)
+        directory->cookies[i] = directory->order[i]->cookie;
 }
 
 struct entry *directory_after(const struct directory *directory, u64 cookie) {

@@ -1,16 +1,20 @@
 // tmpfs: a file system in memory, as a service.
 //
-//   tmpfs SERVER BYTES [NAME...]
+//   tmpfs SERVER BYTES [--keep KEEPER] [NAME...]
 //
 // serves the scheme whose server end is descriptor SERVER. Of memory it takes BYTES (K, M or G may
 // follow), and then says that there is no space left. It begins with empty directories of these
 // names: places at which others are seen.
+//
+// KEEPER is a channel to init, which keeps the memory: so the next tmpfs has the same files.
+// Without they end with the process.
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "user/sdk/files.h"
+#include "user/services/tmpfs/kept_memory.h"
 #include "user/services/tmpfs/tmpfs.h"
 
 static bool parse_bytes(const char *text, u64 *out) {
@@ -24,28 +28,34 @@ static bool parse_bytes(const char *text, u64 *out) {
     return is_number && value != 0 && *out >> shift == value;
 }
 
-static bool make_directory(struct file_system *fs, const char *name) {
-    struct node *made;
-    enum status status = fs->ops->create(fs, fs->root, bytes_of(name), FILE_TYPE_DIRECTORY,
-                                         (struct bytes){NULL, 0}, &made);
-    if (status == OK)
-        node_release(fs, made);
-    return status == OK;
+static bool have_directory(struct file_system *fs, const char *name) {
+    struct node *node;
+    if (fs->ops->lookup(fs, fs->root, bytes_of(name), &node) != OK &&
+        fs->ops->create(fs, fs->root, bytes_of(name), FILE_TYPE_DIRECTORY, (struct bytes){NULL, 0},
+                        &node) != OK)
+        return false;
+    node_release(fs, node);
+    return true;
 }
 
 int main(int argc, char **argv) {
     u64 limit;
     if (argc < 3 || !parse_bytes(argv[2], &limit)) {
-        fprintf(stderr, "usage: tmpfs SERVER BYTES [NAME...]\n");
+        fprintf(stderr, "usage: tmpfs SERVER BYTES [--keep KEEPER] [NAME...]\n");
         return 2;
     }
-    struct file_system *fs = tmpfs_create(limit);
+    bool keeps = argc > 4 && strcmp(argv[3], "--keep") == 0;
+    kwast_handle keeper = keeps ? (u32)atoi(argv[4]) : KWAST_NO_HANDLE;
+    struct stock_source source;
+    struct file_system *fs = kept_memory_open(keeper, stock_size_for(limit), &source)
+                                 ? tmpfs_create(limit, &source)
+                                 : NULL;
     if (fs == NULL) {
-        fprintf(stderr, "tmpfs: out of memory\n");
+        fprintf(stderr, "tmpfs: no memory, or not what was kept in it\n");
         return 1;
     }
-    for (int i = 3; i < argc; i++) {
-        if (!make_directory(fs, argv[i]))
+    for (int i = keeps ? 5 : 3; i < argc; i++) {
+        if (!have_directory(fs, argv[i]))
             fprintf(stderr, "tmpfs: %s: not made\n", argv[i]);
     }
     u32 error = files_serve((kwast_handle)atoi(argv[1]), fs);

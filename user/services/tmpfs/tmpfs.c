@@ -1,12 +1,16 @@
 // The nodes of tmpfs. A node lives as long as it has a name or is open: `link_count` counts the
 // names, `node.ref_count` everything else. A directory that has lost its name is empty, and stays
 // so.
+//
+// What the next process needs is in the stock: a block for each node, each name and each chunk of a
+// file. What it can find out is not: which names a directory has, which chunks a file, how many
+// names a node. A node that nobody names was open, or about to be named: it goes.
 
 #include "user/services/tmpfs/tmpfs.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <wasi/api.h>
+#include <time.h>
 
 #include "base/math.h"
 #include "user/services/tmpfs/contents.h"
@@ -15,14 +19,25 @@
 #define NODE_COST 256u // what a node and its name count for, at least
 #define LINKS_MAX 65000u
 #define DEVICE    0x746d7066u // one number for the whole of it
+#define NODE_KIND 1u          // of the stock's blocks
 
-struct tmp_node {
-    struct node node;
-    u32 link_count;
+// What the stock has of a node.
+struct kept_node {
     u64 inode;
     u64 accessed_ns;
     u64 modified_ns;
     u64 changed_ns;
+    u64 size;              // of a file
+    struct tmp_node *live; // in this process
+    u32 target_len;
+    enum file_type type;
+    u8 target[];
+};
+
+struct tmp_node {
+    struct node node;
+    u32 link_count;
+    struct kept_node *kept;
     union {
         struct contents contents;
         struct {
@@ -30,12 +45,12 @@ struct tmp_node {
             struct tmp_node *parent; // while it has a name; of the root itself
             u32 child_directories;
         };
-        struct bytes target;
     };
 };
 
 struct tmpfs {
     struct file_system fs;
+    struct stock stock;
     struct budget budget;
     u64 last_inode;
 };
@@ -49,49 +64,82 @@ static struct tmp_node *tmp_of(struct node *node) {
 }
 
 static u64 now_ns(void) {
-    __wasi_timestamp_t now = 0;
-    return __wasi_clock_time_get(__WASI_CLOCKID_REALTIME, 1, &now) == 0 ? now : 0;
+    struct timespec now;
+    if (clock_gettime(CLOCK_REALTIME, &now) != 0)
+        return 0;
+    return (u64)now.tv_sec * 1000000000 + (u64)now.tv_nsec;
 }
 
 static void touch(struct tmp_node *node) {
-    node->modified_ns = node->changed_ns = now_ns();
+    node->kept->modified_ns = node->kept->changed_ns = now_ns();
 }
 
 // -- Nodes ----------------------------------------------------------------------------------------
 
-static u64 cost_of(const struct tmp_node *node) {
-    return NODE_COST + (node->node.type == FILE_TYPE_LINK ? node->target.len : 0);
+static u64 cost_of(const struct kept_node *kept) {
+    return NODE_COST + kept->target_len;
+}
+
+// A node for what the stock has.
+static struct tmp_node *node_live(struct tmpfs *tmpfs, struct kept_node *kept) {
+    struct tmp_node *node = calloc(1, sizeof *node);
+    if (node == NULL)
+        return NULL;
+    u32 place = stock_place(&tmpfs->stock, kept);
+    node->node.type = kept->type;
+    node->kept = kept;
+    kept->live = node;
+    if (kept->type == FILE_TYPE_FILE) {
+        node->contents.stock = &tmpfs->stock;
+        node->contents.owner = place;
+        node->contents.size = &kept->size;
+    } else if (kept->type == FILE_TYPE_DIRECTORY) {
+        node->directory.stock = &tmpfs->stock;
+        node->directory.owner = place;
+    }
+    tmpfs->budget.used += cost_of(kept);
+    tmpfs->last_inode = max_u64(tmpfs->last_inode, kept->inode);
+    return node;
 }
 
 static struct tmp_node *node_create(struct tmpfs *tmpfs, enum file_type type, struct bytes target) {
-    struct tmp_node *node = calloc(1, sizeof *node);
-    u8 *text = type == FILE_TYPE_LINK ? malloc(target.len) : NULL;
     u64 left = tmpfs->budget.limit - tmpfs->budget.used;
-    if (node == NULL || (type == FILE_TYPE_LINK && text == NULL) || left < NODE_COST + target.len) {
-        free(node);
-        free(text);
+    if (left < NODE_COST + target.len)
+        return NULL;
+    struct kept_node *kept = stock_alloc(&tmpfs->stock, (u32)(sizeof *kept + target.len), 0, 0);
+    if (kept == NULL)
+        return NULL;
+    u64 now = now_ns();
+    *kept = (struct kept_node){
+        .inode = tmpfs->last_inode + 1,
+        .accessed_ns = now,
+        .modified_ns = now,
+        .changed_ns = now,
+        .target_len = (u32)target.len,
+        .type = type,
+    };
+    if (target.len != 0)
+        memcpy(kept->target, target.data, target.len);
+    struct tmp_node *node = node_live(tmpfs, kept);
+    if (node == NULL) {
+        stock_free(&tmpfs->stock, kept);
         return NULL;
     }
-    node->node = (struct node){.ref_count = 1, .type = type};
-    node->inode = ++tmpfs->last_inode;
-    touch(node);
-    node->accessed_ns = node->modified_ns;
-    if (type == FILE_TYPE_LINK) {
-        memcpy(text, target.data, target.len);
-        node->target = (struct bytes){text, target.len};
-    }
-    tmpfs->budget.used += cost_of(node);
+    node->node.ref_count = 1;
+    stock_publish(&tmpfs->stock, kept, NODE_KIND);
     return node;
 }
 
 static void node_free(struct tmpfs *tmpfs, struct tmp_node *node) {
-    tmpfs->budget.used -= cost_of(node);
-    if (node->node.type == FILE_TYPE_FILE)
-        contents_fini(&node->contents, &tmpfs->budget);
-    else if (node->node.type == FILE_TYPE_DIRECTORY)
+    tmpfs->budget.used -= cost_of(node->kept);
+    if (node->node.type == FILE_TYPE_FILE) {
+        enum status status = contents_resize(&node->contents, &tmpfs->budget, 0);
+        (void)status; // becoming smaller does not fail
+        contents_fini(&node->contents);
+    } else if (node->node.type == FILE_TYPE_DIRECTORY) {
         directory_fini(&node->directory);
-    else
-        free((void *)(uptr)node->target.data);
+    }
+    stock_free(&tmpfs->stock, node->kept); // what it owned has gone before
     free(node);
 }
 
@@ -124,7 +172,7 @@ static void attach(struct tmp_node *directory, struct tmp_node *node) {
 
 static void detach(struct tmp_node *directory, struct tmp_node *node) {
     node->link_count--;
-    node->changed_ns = now_ns();
+    node->kept->changed_ns = now_ns();
     if (node->node.type == FILE_TYPE_DIRECTORY)
         directory->child_directories--;
     touch(directory);
@@ -133,7 +181,8 @@ static void detach(struct tmp_node *directory, struct tmp_node *node) {
 static enum status add_name(struct tmp_node *directory, struct bytes name, struct tmp_node *node) {
     if (directory->link_count == 0)
         return ERR_NOT_FOUND; // it was removed
-    enum status status = directory_add(&directory->directory, name, &node->node);
+    enum status status = directory_add(&directory->directory, name, &node->node,
+                                       stock_place(directory->directory.stock, node->kept));
     if (status == OK)
         attach(directory, node);
     return status;
@@ -166,7 +215,7 @@ static enum status link(struct file_system *fs, struct node *node, struct node *
         return ERR_TOO_MANY_LINKS;
     enum status status = add_name(tmp_of(directory), name, tmp_of(node));
     if (status == OK)
-        tmp_of(node)->changed_ns = now_ns();
+        tmp_of(node)->kept->changed_ns = now_ns();
     return status;
 }
 
@@ -202,16 +251,17 @@ static enum status rename_node(struct file_system *fs, struct node *from, struct
         return ERR_INVALID;
     if (replaced != NULL && is_full(replaced))
         return ERR_NOT_EMPTY;
-    if (replaced == NULL) {
-        enum status status = add_name(target, to_name, tmp_of(node));
-        if (status != OK)
-            return status;
-    } else { // its entry becomes the other's: nothing is left that could fail
-        directory_find(&target->directory, to_name)->node = node;
+    struct directory *names = &target->directory;
+    struct entry *old = replaced == NULL ? NULL : directory_find(names, to_name);
+    enum status status =
+        directory_move(&tmp_of(from)->directory,
+                       directory_find(&tmp_of(from)->directory, from_name), names, to_name, old);
+    if (status != OK)
+        return status;
+    if (replaced != NULL)
         detach(target, tmp_of(replaced));
-        attach(target, tmp_of(node));
-    }
-    drop_name(tmp_of(from), from_name, tmp_of(node));
+    attach(target, tmp_of(node));
+    detach(tmp_of(from), tmp_of(node));
     return OK;
 }
 
@@ -221,9 +271,8 @@ static enum status list(struct file_system *fs, struct node *directory, u64 cook
     const struct directory *names = &tmp_of(directory)->directory;
     for (struct entry *entry; (entry = directory_after(names, cookie)) != NULL;
          cookie = entry->cookie) {
-        const struct bytes name = {entry->name, entry->name_len};
-        if (!listing_add(listing, entry->cookie, tmp_of(entry->node)->inode, entry->node->type,
-                         name))
+        u64 inode = tmp_of(entry->node)->kept->inode;
+        if (!listing_add(listing, entry->cookie, inode, entry->node->type, entry_name(entry)))
             break;
     }
     return OK;
@@ -231,7 +280,8 @@ static enum status list(struct file_system *fs, struct node *directory, u64 cook
 
 static enum status read_link(struct file_system *fs, struct node *node, struct bytes *out) {
     (void)fs;
-    *out = tmp_of(node)->target;
+    const struct kept_node *kept = tmp_of(node)->kept;
+    *out = (struct bytes){kept->target, kept->target_len};
     return OK;
 }
 
@@ -240,11 +290,11 @@ static enum status read_link(struct file_system *fs, struct node *node, struct b
 static u64 size_of(const struct tmp_node *node) {
     switch (node->node.type) {
     case FILE_TYPE_FILE:
-        return node->contents.size;
+        return node->kept->size;
     case FILE_TYPE_DIRECTORY:
         return node->directory.count;
     default:
-        return node->target.len;
+        return node->kept->target_len;
     }
 }
 
@@ -254,14 +304,14 @@ static enum status stat(struct file_system *fs, struct node *node, struct file_s
     bool is_directory = node->type == FILE_TYPE_DIRECTORY;
     *out = (struct file_stat){
         .device = DEVICE,
-        .inode = tmp->inode,
+        .inode = tmp->kept->inode,
         // A directory's "." and its children's ".." are names, too.
         .link_count =
             is_directory && tmp->link_count != 0 ? 2u + tmp->child_directories : tmp->link_count,
         .size = size_of(tmp),
-        .accessed_ns = tmp->accessed_ns,
-        .modified_ns = tmp->modified_ns,
-        .changed_ns = tmp->changed_ns,
+        .accessed_ns = tmp->kept->accessed_ns,
+        .modified_ns = tmp->kept->modified_ns,
+        .changed_ns = tmp->kept->changed_ns,
         .type = node->type,
     };
     return OK;
@@ -273,14 +323,14 @@ static enum status set_times(struct file_system *fs, struct node *node, u16 flag
     struct tmp_node *tmp = tmp_of(node);
     u64 now = now_ns();
     if ((flags & FILE_TIME_ACCESSED) != 0)
-        tmp->accessed_ns = accessed_ns;
+        tmp->kept->accessed_ns = accessed_ns;
     if ((flags & FILE_TIME_ACCESSED_NOW) != 0)
-        tmp->accessed_ns = now;
+        tmp->kept->accessed_ns = now;
     if ((flags & FILE_TIME_MODIFIED) != 0)
-        tmp->modified_ns = modified_ns;
+        tmp->kept->modified_ns = modified_ns;
     if ((flags & FILE_TIME_MODIFIED_NOW) != 0)
-        tmp->modified_ns = now;
-    tmp->changed_ns = now;
+        tmp->kept->modified_ns = now;
+    tmp->kept->changed_ns = now;
     return OK;
 }
 
@@ -291,15 +341,15 @@ static enum status read(struct file_system *fs, struct node *node, u64 offset,
     (void)fs;
     struct tmp_node *tmp = tmp_of(node);
     enum status status = contents_read(&tmp->contents, offset, transfer);
-    if (status == OK && transfer->done != 0 && tmp->accessed_ns <= tmp->modified_ns)
-        tmp->accessed_ns = now_ns(); // as relatime has it
+    if (status == OK && transfer->done != 0 && tmp->kept->accessed_ns <= tmp->kept->modified_ns)
+        tmp->kept->accessed_ns = now_ns(); // as relatime has it
     return status;
 }
 
 static enum status write(struct file_system *fs, struct node *node, u64 offset,
                          struct transfer *transfer) {
     struct tmp_node *tmp = tmp_of(node);
-    u64 at = offset == FILE_END ? tmp->contents.size : offset;
+    u64 at = offset == FILE_END ? tmp->kept->size : offset;
     enum status status = contents_write(&tmp->contents, &tmpfs_of(fs)->budget, at, transfer);
     if (transfer->done != 0)
         touch(tmp);
@@ -318,8 +368,16 @@ static enum status allocate(struct file_system *fs, struct node *node, u64 offse
     struct tmp_node *tmp = tmp_of(node);
     enum status status = contents_allocate(&tmp->contents, &tmpfs_of(fs)->budget, offset, len);
     if (status == OK)
-        tmp->changed_ns = now_ns();
+        tmp->kept->changed_ns = now_ns();
     return status;
+}
+
+static enum status stat_system(struct file_system *fs, struct file_system_stat *out) {
+    const struct budget *budget = &tmpfs_of(fs)->budget;
+    out->total_bytes = budget->limit;
+    out->free_bytes = budget->limit - budget->used;
+    memcpy(out->type, "tmpfs", sizeof "tmpfs");
+    return OK;
 }
 
 static const struct file_system_ops operations = {
@@ -337,19 +395,117 @@ static const struct file_system_ops operations = {
     .write = write,
     .set_size = set_size,
     .allocate = allocate,
+    .stat_system = stat_system,
 };
 
-struct file_system *tmpfs_create(u64 limit) {
-    struct tmpfs *tmpfs = calloc(1, sizeof *tmpfs);
-    if (tmpfs == NULL)
+// -- Restoring ------------------------------------------------------------------------------------
+
+static struct tmp_node *live_at(const struct tmpfs *tmpfs, u32 place) {
+    const struct kept_node *kept = stock_at(&tmpfs->stock, place, NODE_KIND);
+    return kept == NULL ? NULL : kept->live;
+}
+
+// Of each kind of block that another one owns: false: out of memory.
+static bool restore_name(struct tmpfs *tmpfs, struct name *name) {
+    struct tmp_node *directory = live_at(tmpfs, stock_tag(&tmpfs->stock, name)->owner);
+    struct tmp_node *node = live_at(tmpfs, name->node);
+    if (directory == NULL || node == NULL || directory->node.type != FILE_TYPE_DIRECTORY) {
+        stock_free(&tmpfs->stock, name); // only a bug of ours can have left it
+        return true;
+    }
+    if (directory_restore(&directory->directory, name, &node->node) != OK)
+        return false;
+    node->link_count++;
+    if (node->node.type == FILE_TYPE_DIRECTORY) {
+        node->parent = directory;
+        directory->child_directories++;
+    }
+    return true;
+}
+
+static void restore_chunk(struct tmpfs *tmpfs, void *chunk) {
+    struct tmp_node *file = live_at(tmpfs, stock_tag(&tmpfs->stock, chunk)->owner);
+    if (file != NULL && file->node.type == FILE_TYPE_FILE)
+        contents_restore(&file->contents, &tmpfs->budget, chunk);
+    else
+        stock_free(&tmpfs->stock, chunk);
+}
+
+// The nodes first, then what belongs to them.
+static bool restore_blocks(struct tmpfs *tmpfs) {
+    struct stock *stock = &tmpfs->stock;
+    for (void *block = NULL; (block = stock_next(stock, block)) != NULL;) {
+        if (stock_tag(stock, block)->kind == NODE_KIND && node_live(tmpfs, block) == NULL)
+            return false;
+    }
+    for (void *block = NULL; (block = stock_next(stock, block)) != NULL;) {
+        u32 kind = stock_tag(stock, block)->kind;
+        if (kind == NAME_KIND && !restore_name(tmpfs, block))
+            return false;
+        if (kind == CHUNK_KIND)
+            restore_chunk(tmpfs, block);
+    }
+    return true;
+}
+
+// What is to be done for each node when all is there; and nodes without a name go.
+static void finish_nodes(struct tmpfs *tmpfs) {
+    struct stock *stock = &tmpfs->stock;
+    for (void *block = NULL; (block = stock_next(stock, block)) != NULL;) {
+        if (stock_tag(stock, block)->kind != NODE_KIND)
+            continue;
+        struct tmp_node *node = ((struct kept_node *)block)->live;
+        if (node->node.type == FILE_TYPE_FILE)
+            contents_restored(&node->contents, &tmpfs->budget);
+        else if (node->node.type == FILE_TYPE_DIRECTORY)
+            directory_restored(&node->directory);
+    }
+}
+
+static void drop_nameless(struct tmpfs *tmpfs) {
+    struct stock *stock = &tmpfs->stock;
+    for (void *block = NULL; (block = stock_next(stock, block)) != NULL;) {
+        struct kept_node *kept = block;
+        if (stock_tag(stock, block)->kind == NODE_KIND && kept->live->link_count == 0)
+            node_free(tmpfs, kept->live);
+    }
+}
+
+static struct tmp_node *restore(struct tmpfs *tmpfs) {
+    if (!restore_blocks(tmpfs))
         return NULL;
-    tmpfs->budget.limit = limit;
+    struct tmp_node *root = live_at(tmpfs, stock_root(&tmpfs->stock));
+    if (root == NULL || root->node.type != FILE_TYPE_DIRECTORY)
+        return NULL;
+    root->link_count = 1;
+    stock_settle(&tmpfs->stock); // blocks can be freed from here on
+    finish_nodes(tmpfs);
+    drop_nameless(tmpfs);
+    root->node.ref_count = 1;
+    return root;
+}
+
+static struct tmp_node *begin(struct tmpfs *tmpfs) {
     struct tmp_node *root = node_create(tmpfs, FILE_TYPE_DIRECTORY, (struct bytes){NULL, 0});
-    if (root == NULL) {
+    if (root == NULL)
+        return NULL;
+    root->link_count = 1;
+    stock_set_root(&tmpfs->stock, stock_place(&tmpfs->stock, root->kept));
+    return root;
+}
+
+struct file_system *tmpfs_create(u64 limit, const struct stock_source *source) {
+    struct tmpfs *tmpfs = calloc(1, sizeof *tmpfs);
+    bool is_new;
+    if (tmpfs == NULL || stock_open(&tmpfs->stock, source, &is_new) != OK) {
         free(tmpfs);
         return NULL;
     }
-    root->link_count = 1;
+    tmpfs->budget.limit = limit;
+    struct tmp_node *root =
+        is_new || stock_root(&tmpfs->stock) == 0 ? begin(tmpfs) : restore(tmpfs);
+    if (root == NULL)
+        return NULL; // with it goes the process
     root->parent = root;
     tmpfs->fs = (struct file_system){&operations, &root->node};
     return &tmpfs->fs;

@@ -1,5 +1,5 @@
 #pragma once
-// There is no table of mounts.
+// The table of mounts: the directories that a program has.
 #include <stdio.h>
 struct mntent {
     char *mnt_fsname, *mnt_dir, *mnt_type, *mnt_opts;
