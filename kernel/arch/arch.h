@@ -251,6 +251,9 @@ u64 arch_firmware_ns(void);
 // request. UINT64_MAX: never. Interrupts off.
 void arch_timer_arm(u64 deadline_ns);
 
+// The same at the tick `at`, where it is `now`, or was just before.
+static inline void arch_timer_arm_ticks(u64 now, u64 at);
+
 // Up to `len` random bytes from the hardware; returns how many (0: it has no generator). Any
 // context.
 usize arch_random(void *out, usize len);
@@ -450,6 +453,12 @@ void upcall_log(const char *text); // one line of the kernel log, without newlin
 
 #ifdef ARCH_INLINE_HEADER
 #include ARCH_INLINE_HEADER
+#endif
+
+#ifndef ARCH_HAS_TIMER_TICKS
+static inline void arch_timer_arm_ticks(u64 now, u64 at) {
+    arch_timer_arm(arch_clock_ns() + arch_ticks_to_ns(at - now));
+}
 #endif
 
 #ifndef ARCH_HAS_SWITCH_NEAR

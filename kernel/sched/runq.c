@@ -104,11 +104,6 @@ struct thread *runq_rotate_locked(struct runq *runq, struct thread *thread) {
     return runq_pop_locked(runq);
 }
 
-bool runq_has_rival_locked(const struct runq *runq, enum thread_priority priority) {
-    ASSERT(spin_is_held(&runq->lock));
-    return runq->levels >> ready_index(priority) != 0;
-}
-
 static struct thread *take_from(struct runq *runq, u32 index, u32 cpu) {
     for (struct thread **link = &runq->queues[index].first; *link != NULL;
          link = &(*link)->ready_next) {

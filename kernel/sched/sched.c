@@ -94,7 +94,6 @@ void sched_init(void) {
         .id = id,
         .started_ticks = now_ticks,
         .charged_ticks = now_ticks,
-        .timer_ns = UINT64_MAX,
         .timer_ticks = UINT64_MAX,
         .is_traced = trace_wanted(),
         .is_slow = !arch_segment_is_quick(),
@@ -167,34 +166,30 @@ struct message_counts thread_messages(const struct thread *thread) {
     return counts_now(&thread->messages);
 }
 
-static void timer_arm(struct cpu *cpu, u64 at_ns, u64 at_ticks) {
-    cpu->timer_ns = at_ns;
-    cpu->timer_ticks = at_ticks;
-    arch_timer_arm(at_ns);
+[[gnu::noinline]] static void timer_set(struct cpu *cpu, u64 now, u64 at) {
+    cpu->timer_ticks = at;
+    arch_timer_arm_ticks(now, at);
+}
+
+// Has the timer ring at the tick `at` at the latest, which is not before `now`.
+static inline void timer_within(struct cpu *cpu, u64 now, u64 at) {
+    if (__builtin_expect(at < cpu->timer_ticks, 0))
+        timer_set(cpu, now, at);
 }
 
 void sched_timer_at(u64 at_ns) {
     ASSERT(!arch_irq_enabled());
-    struct cpu *cpu = cpu_this();
-    if (at_ns >= cpu->timer_ns)
+    if (at_ns == UINT64_MAX)
         return;
     u64 now_ns = arch_clock_ns();
-    u64 wait_ns = at_ns > now_ns ? at_ns - now_ns : 0;
-    timer_arm(cpu, at_ns, arch_ticks() + arch_ns_to_ticks(wait_ns));
-}
-
-static void timer_for_slice(struct cpu *cpu, u64 now, u64 end) {
-    u64 at_ns = arch_clock_ns() + arch_ticks_to_ns(end - now);
-    if (at_ns < cpu->timer_ns)
-        timer_arm(cpu, at_ns, end);
+    u64 now = arch_ticks();
+    timer_within(cpu_this(), now, now + arch_ns_to_ticks(at_ns > now_ns ? at_ns - now_ns : 0));
 }
 
 // Sees to it that the timer rings when the slice of the thread, which runs from `now` on, is over.
 static inline void watch_slice(struct cpu *cpu, const struct thread *thread, u64 now) {
     ASSERT(thread_has_slice(thread));
-    u64 end = now + (u64)thread->slice_ticks;
-    if (__builtin_expect(end < cpu->timer_ticks, 0))
-        timer_for_slice(cpu, now, end);
+    timer_within(cpu, now, now + (u64)thread->slice_ticks);
 }
 
 static void request_switch(struct cpu *cpu) {
@@ -298,19 +293,22 @@ static bool slice_is_over(const struct thread *thread) {
 }
 
 // The running thread has used up its slice: another turn, or somebody else's.
-static void end_slice(struct cpu *cpu) {
-    struct thread *thread = cpu->current;
-    balance(cpu);
-    spin_lock_masked(&cpu->runq.lock);
+static void end_slice(struct cpu *cpu, struct thread *thread) {
+    bool has_company = __atomic_load_n(&cpu->has_company, __ATOMIC_RELAXED);
+    if (has_company) {
+        balance(cpu);
+        spin_lock_masked(&cpu->runq.lock);
 #ifndef NDEBUG
-    runq_check_locked(&cpu->runq, cpu);
+        runq_check_locked(&cpu->runq, cpu);
 #endif
+    }
     thread->slice_ticks = 0;
-    if (runq_has_rival_locked(&cpu->runq, thread->priority))
+    if (runq_has_rival(&cpu->runq, thread->priority))
         request_switch(cpu);
     else
         thread_give_turn(thread);
-    spin_unlock_masked(&cpu->runq.lock);
+    if (has_company)
+        spin_unlock_masked(&cpu->runq.lock);
 }
 
 void sched_timer(void) {
@@ -318,8 +316,7 @@ void sched_timer(void) {
     struct thread *thread = thread_current();
     if (thread == NULL)
         return; // it rang before scheduling began
-    struct cpu *cpu = cpu_this();
-    cpu->timer_ns = UINT64_MAX;
+    struct cpu *cpu = cpu_of(thread);
     cpu->timer_ticks = UINT64_MAX;
     u64 now = charge(cpu, thread);
     u64 next_ns = sleepers_next_ns(&cpu->sleepers);
@@ -330,14 +327,15 @@ void sched_timer(void) {
     }
     if (!is_idle(cpu, thread)) {
         if (slice_is_over(thread))
-            end_slice(cpu);
+            end_slice(cpu, thread);
         // Otherwise somebody else has the next turn. If it cannot be given away now, ask again.
-        if (thread_has_slice(thread))
-            watch_slice(cpu, thread, now);
-        else
-            timer_for_slice(cpu, now, now + thread->share->turn_ticks);
+        u64 wait = thread_has_slice(thread) ? (u64)thread->slice_ticks : thread->share->turn_ticks;
+        cpu->timer_ticks = now + wait;
+        arch_timer_arm_ticks(now, now + wait);
     }
-    sched_timer_at(sleepers_next_ns(&cpu->sleepers));
+    next_ns = sleepers_next_ns(&cpu->sleepers);
+    if (next_ns != UINT64_MAX)
+        sched_timer_at(next_ns);
 }
 
 // -- Switching ----------------------------------------------------------------------------------
@@ -414,10 +412,35 @@ bool sched_wants_switch(void) {
     return wants_switch();
 }
 
+// The next turn is that of another thread of a ring, on one CPU. Interrupts off.
+static inline bool is_next_in_ring(const struct cpu *cpu, const struct thread *from) {
+    union {
+        u32 word;
+        struct {
+            bool reschedule;
+        };
+    } const only = {.reschedule = true};
+    return (__atomic_load_n(&cpu->attention, __ATOMIC_RELAXED) & ~only.word) == 0 &&
+           from->state == THREAD_RUNNING && !thread_has_slice(from) &&
+           runq_is_ring(&cpu->runq, from);
+}
+
 void sched_preempt(void) {
     ASSERT(!arch_irq_enabled());
-    if (sched_wants_switch())
+    struct thread *from = thread_current();
+    if (!wants_switch_of(from))
+        return;
+    struct cpu *cpu = cpu_of(from);
+    if (!is_next_in_ring(cpu, from)) {
         sched_switch();
+        return;
+    }
+    u64 now = arch_ticks();
+    charge_up_to(cpu, from, now);
+    __atomic_store_n(&cpu->reschedule, false, __ATOMIC_RELAXED);
+    struct thread *to = runq_rotate_ring(&cpu->runq, from);
+    watch_slice(cpu, to, now);
+    switch_quick(cpu, from, to, false);
 }
 
 void preempt_disable(void) {

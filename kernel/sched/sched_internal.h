@@ -25,9 +25,6 @@ void runq_init(struct runq *runq);
 // The next thread to run, now THREAD_RUNNING, or NULL.
 struct thread *runq_pop_locked(struct runq *runq);
 
-// Whether somebody waits who would run instead of a thread of that priority whose slice is over.
-bool runq_has_rival_locked(const struct runq *runq, enum thread_priority priority);
-
 // Takes out a thread for another CPU, or NULL. It stays THREAD_READY, and is on no queue.
 struct thread *runq_take_locked(struct runq *runq, u32 cpu);
 
@@ -100,8 +97,7 @@ struct cpu {
 
     // Owned by the CPU:
     struct thread *dead; // the thread that the switch under way leaves for good
-    u64 timer_ns;        // what the timer is armed for, or UINT64_MAX
-    u64 timer_ticks;     // the same
+    u64 timer_ticks;     // what the timer is armed for, or UINT64_MAX
     struct thread idle;
 };
 
@@ -137,6 +133,12 @@ static inline u32 ready_index(enum thread_priority priority) {
     return 2u * priority;
 }
 
+// Whether somebody waits who would run instead of a thread of that priority whose slice is over.
+// The lock is held, or there is one CPU and interrupts are off.
+static inline bool runq_has_rival(const struct runq *runq, enum thread_priority priority) {
+    return runq->levels >> ready_index(priority) != 0;
+}
+
 // The running thread goes to the end of those of its priority, with a new slice, and the next one
 // to run comes out: perhaps the same.
 struct thread *runq_rotate_locked(struct runq *runq, struct thread *thread);
@@ -164,13 +166,17 @@ static inline struct thread *runq_rotate_ring(struct runq *runq, struct thread *
     return next;
 }
 
-// What sched_wants_switch says.
-static inline bool wants_switch(void) {
+// What sched_wants_switch says; `thread` is the running one.
+static inline bool wants_switch_of(const struct thread *thread) {
     // With interrupts on this is a guess: the thread may be moved to another CPU meanwhile. But
     // then it has been switched, and who wants to switch looks again with interrupts off.
-    const struct thread *thread = thread_current();
     return thread != NULL && thread->preempt_count == 0 &&
-           __atomic_load_n(&cpu_this()->reschedule, __ATOMIC_RELAXED);
+           __atomic_load_n(&__atomic_load_n(&thread->cpu, __ATOMIC_RELAXED)->reschedule,
+                           __ATOMIC_RELAXED);
+}
+
+static inline bool wants_switch(void) {
+    return wants_switch_of(thread_current());
 }
 
 // Has the CPUs that schedule switch in the way that is traced, or not any more.

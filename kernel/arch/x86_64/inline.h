@@ -69,6 +69,12 @@ ARCH_INLINE u64 arch_ticks(void) {
     return (u64)high << 32 | low;
 }
 
+#define ARCH_HAS_TIMER_TICKS 1
+void timer_arm_ticks(u64 now, u64 at);
+static inline void arch_timer_arm_ticks(u64 now, u64 at) {
+    timer_arm_ticks(now, at);
+}
+
 extern bool arch_has_fsgsbase;               // fixed after cpu_init
 void arch_segment_base_write_slow(u64 base); // without
 void *arch_context_switch_aspace(struct arch_context *from, struct arch_context *to, void *passed);
@@ -142,8 +148,8 @@ static inline __attribute__((always_inline)) enum status arch_copy_words(u64 to,
 #define ARCH_HAS_TRY 1
 #define ARCH_TRY_FIXUP(fail)                                                                       \
     "\n2:\n"                                                                                       \
-    ".pushsection .fixups, \"a\"\n"                                                                    \
-    ".quad 1b, 2b, %l[" #fail "]\n"                                                               \
+    ".pushsection .fixups, \"a\"\n"                                                                \
+    ".quad 1b, 2b, %l[" #fail "]\n"                                                                \
     ".popsection"
 #define arch_try_load(value, at, fail)                                                             \
     __asm__ goto("1: mov %1, %0" ARCH_TRY_FIXUP(fail)                                              \
