@@ -30,6 +30,7 @@ all: deps-build kernel hosted tools programs
 help:
 	@echo 'make              build everything into build/'
 	@echo 'make run          boot in QEMU and be at the prompt (Ctrl-A X ends QEMU)'
+	@echo '                  HOST=DIRECTORY: with that directory as /host'
 	@echo 'make hosted       the kernel as a Linux process, build/kwast-hosted'
 	@echo 'make iso          a bootable ISO, build/kwast.iso (BUILD=release: without assertions)'
 	@echo 'make unit         unit tests, under ASan and UBSan'
@@ -73,7 +74,7 @@ tool_c         := $(call sources,tools/*.c)
 tool_lib_c     := $(call sources,tools/lib/*.c)
 # The runner that tools, tests and the kernel share.
 spec_runner_c  := $(call sources,tests/spec/runner*.c) tests/spec/spectest.c
-test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c kernel/arch/*/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c user/*/*/*_test.c)
+test_c         := $(wildcard base/*_test.c engine/*/*_test.c kernel/*/*_test.c kernel/arch/*/*_test.c tools/*_test.c tools/lib/*_test.c tests/spec/*_test.c user/sdk/*_test.c user/*/*/*_test.c)
 fake_c         := $(wildcard tests/fake_*.c)
 # The tools are built without the tests' packages: cmocka is one.
 fake_tool_c    := $(filter-out tests/fake_process.c,$(fake_c))
@@ -257,8 +258,9 @@ kernel_host_c := $(filter-out kernel/init/kmain.c kernel/init/demo.c kernel/init
 port_host_c := $(addprefix kernel/arch/x86_64/,ranges.c multiboot2.c pvh.c boot_info.c acpi.c virtio_console.c \
                  framebuffer.c)
 # What of the services needs no kernel.
-user_host_c := $(addprefix user/services/console/,canvas.c filter.c keys.c line.c screen.c scrollback.c) \
-               $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c)
+user_host_c := user/sdk/virtio_ring.c $(addprefix user/services/console/,canvas.c filter.c keys.c line.c screen.c scrollback.c) \
+               $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c) \
+               $(addprefix user/services/ninep/,p9.c nodes.c)
 define host_archives
 $(1)/libbase.a: $(patsubst %,$(1)/$(2)%.o,$(base_c)) Makefile
 	$$(archive)
@@ -291,7 +293,7 @@ $(patsubst %,$(out)/unit/obj/%.o,$(filter engine/% kernel/% tests/%,$(test_c))):
 unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
 
 # Engine and tool tests run on the Linux host; base and kernel tests on the fake machine.
-unit_libs = $(if $(filter user/%,$(1)),libuser.a vterm/libvterm.a libbase.a,$(if $(filter kernel/arch/%,$(1)),libport.a libfake.a libkernel.a libengine.a libbase.a,\
+unit_libs = $(if $(filter user/%,$(1)),libuser.a libfake.a vterm/libvterm.a libbase.a,$(if $(filter kernel/arch/%,$(1)),libport.a libfake.a libkernel.a libengine.a libbase.a,\
             $(if $(filter kernel/%,$(1)),libkernel.a libfake.a libengine.a libbase.a,libengine.a libfake.a libtool.a libbase.a)))
 
 # The console's emulator, under sanitizers as well.
@@ -525,8 +527,8 @@ program_files = $(addprefix $(out)/programs/,$(addsuffix .wasm,$(basename $(notd
 # The library for programs that use more than WASI. What is linked with it takes what it needs.
 sdk_flags := $(wasm_target) -std=c23 -D_GNU_SOURCE -I. -O2 -Wall -Wextra -Werror -MMD -MP
 sdk := $(out)/wasm/libsdk.a
-$(sdk): $(patsubst %.c,$(out)/wasm/%.o,$(wildcard user/sdk/*.c))
-	$(Q)rm -f $@ && llvm-ar-19 rcs $@ $^
+$(sdk): $(patsubst %.c,$(out)/wasm/%.o,$(call sources,user/sdk/*.c) base/status.c) Makefile
+	$(Q)rm -f $@ && llvm-ar-19 rcs $@ $(filter %.o,$^)
 
 $(out)/wasm/%.o: %.c | $(ready)
 	$(call say,WASM,$<)
@@ -654,7 +656,7 @@ $(out)/kwast.iso: $(out)/kernel.elf $(out)/system.tar tools/mkiso.sh | deps-run
 
 .PHONY: run
 run: $(out)/kwast.iso | deps-run
-	$(Q)tools/run_iso.sh $<
+	$(Q)HOST='$(HOST)' tools/run_iso.sh $<
 
 # The picture in the README.
 .PHONY: picture

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Boots an ISO in QEMU, serial line on this terminal: run_iso.sh KWAST.iso [QEMU OPTIONS...]
+# The directory that HOST names, if it does, is /host there, and may be written to.
 # With a graphical desktop the machine's screen is a window; hardware acceleration is used where the
 # processor offers it. Ctrl-A X ends QEMU, Ctrl-A H lists its keys.
 set -eu
@@ -28,6 +29,12 @@ cpus=$(nproc)
 accel=tcg
 if [ -w /dev/kvm ] && { [ -d /sys/module/kvm_intel ] || [ -d /sys/module/kvm_amd ]; }; then
     accel=kvm
+fi
+
+if [ -n "${HOST:-}" ]; then
+    [ -d "$HOST" ] || { echo "$HOST: no such directory" >&2; exit 2; }
+    path=$(printf %s "$HOST" | sed 's/,/,,/g')
+    set -- -virtfs "local,path=$path,mount_tag=host,security_model=none,multidevs=remap" "$@"
 fi
 
 exec qemu-system-x86_64 -machine q35 -accel "$accel" -cpu max -m 512 -smp "$cpus" -no-reboot -nic none \

@@ -4,9 +4,9 @@
 //   boot/run      optional: what to run, as records (below)
 //   bin/init.wasm without boot/run: the first process, which starts all others. Its descriptors are
 //                 the console as a device (0 to 2), as preopened directories /boot (3), which is
-//                 this archive, and /kernel (4), and the machine (5), where programs can have
-//                 devices. Without it the kernel starts its demonstration
-//                 and prompt
+//                 this archive, and /kernel (4), all processes (5), and the machine (6), where
+//                 programs can have devices. Without it the kernel starts its demonstration and
+//                 prompt
 //   bin/NAME.wasm programs
 //   anything else files, below the root of the read-only file system that is made from the tar
 //

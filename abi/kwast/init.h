@@ -8,7 +8,7 @@ enum init_op : u32 {
     INIT_POWER_OFF = KWAST_FIRST_OPERATION, // stops all services, and then the machine
 
     // There is a PCI function words[0] = vendor << 16 | device: starts the drivers that wait for
-    // one.
+    // one. 0: that was all.
     INIT_FOUND,
 
     // The service whose name is the call's bytes is wanted now: starts it, if the manifest says

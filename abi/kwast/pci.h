@@ -3,10 +3,10 @@
 // service has the machine's configuration space, and gives a driver what belongs to its function
 // and nothing else.
 //
-// A driver is given a channel by the line `pci NAME VENDOR:DEVICE...` of its block in the manifest
-// (docs/drivers.md). With that it claims functions, one by one; each becomes a channel of its own.
-// When that is closed, which happens at the latest when the driver ends, the function is reset,
-// does not master the bus any more, its interrupts are gone, and its memory is given back.
+// A driver is given a channel by the line `pci NAME VENDOR:DEVICE[,DEVICE]` of its block in the
+// manifest (docs/drivers.md). With that it claims functions, one by one; each becomes a channel of
+// its own. When that is closed, which happens at the latest when the driver ends, the function is
+// reset, does not master the bus any more, its interrupts are gone, and its memory is given back.
 //
 // When the PCI service has died, all functions are reset by the next one. A driver sees its
 // function's channel readable to poll_oneoff then, which it is not otherwise, and is to end: it is
@@ -22,11 +22,9 @@
 
 enum pci_match_op : u32 {
     // The function number words[0] of those that match, from 0 on, becomes the caller's: answered
-    // with
-    // its channel; words[0] = where it is: bus << 8 | slot << 3 | function; words[1] = device << 16
-    // |
-    // vendor, words[2] = class << 16 | subclass << 8 | interface, words[3] = subsystem << 16 | its
-    // vendor. ERR_NOT_FOUND: there are no more. ERR_BUSY: somebody has it.
+    // with its channel. words[0] = where it is: bus << 8 | slot << 3 | function; words[1] =
+    // device << 16 | vendor, words[2] = class << 16 | subclass << 8 | interface, words[3] =
+    // subsystem << 16 | its vendor. ERR_NOT_FOUND: there are no more. ERR_BUSY: somebody has it.
     PCI_CLAIM = KWAST_FIRST_OPERATION,
 };
 
@@ -39,35 +37,29 @@ enum pci_function_op : u32 {
 
     // The memory behind BAR words[0]: answered with a handle of a range, for memory_map, of whole
     // pages; the BAR begins words[0] bytes into it and is words[1] bytes long. The same one
-    // whenever it is
-    // asked for. ERR_NOT_FOUND: there is no such memory BAR. The table of MSI-X interrupts is the
-    // service's: what is in a page with it is refused (ERR_NO_ACCESS) when an interrupt has been
-    // asked for.
+    // whenever it is asked for. ERR_NOT_FOUND: there is no such memory BAR.
     PCI_RANGE,
 
     // I/O ports, likewise: a handle for port_in and port_out; words[1] = how many.
     PCI_PORTS,
 
     // Interrupt number words[0]: answered with a handle for interrupt_take; words[0] = how many
-    // there can
-    // be. Messages (MSI-X or MSI) where the function has them: they come once for each event, and
-    // a virtio queue is told the number. Otherwise words[0] is 0: the interrupt is the function's
-    // line (INTx), which is level-triggered. ERR_NOT_FOUND: no such interrupt. ERR_BUSY: it was
-    // asked for
-    // before; or the line is another's.
+    // there can be. Messages (MSI-X or MSI) where the function has them: they come once for each
+    // event, and a virtio queue is told the number. Otherwise words[0] is 0: the interrupt is the
+    // function's line (INTx), which is level-triggered. ERR_NOT_FOUND: no such interrupt.
+    // ERR_BUSY: it was asked for before; or the line is another's.
     PCI_INTERRUPT,
 
     // words[0] bytes of memory, whole pages, that the function can reach: answered with a handle of
     // memory, for memory_map; words[0] = its physical address. It belongs to the function until
-    // that
-    // is closed. ERR_LIMIT: more than PCI_DMA_MAX in all.
+    // that is closed. ERR_LIMIT: more than PCI_DMA_MAX in all, or KWAST_DMA_MAX at once.
     PCI_DMA,
 
-    // The function may master the bus from now on.
+    // The function may master the bus from now on, and answers at its BARs.
     PCI_START,
 
-    // The function is as after power-on, as far as it can be: it does not master the bus until
-    // PCI_START. Interrupts, ranges and memory stay.
+    // The function is as after power-on, as far as it can do that to itself: it does not master the
+    // bus until PCI_START, and has no interrupts. Ranges and memory stay.
     PCI_RESET,
 };
 
@@ -79,6 +71,11 @@ enum pci_function_op : u32 {
 
 #define PCI_MATCH_FLAG (1ull << 63)
 
-static inline u64 pci_match(u16 vendor, u16 device) {
-    return PCI_MATCH_FLAG | (u64)vendor << 16 | device;
+// Functions of one vendor that are one of two devices, which may be the same.
+static inline u64 pci_match(u16 vendor, u16 device, u16 other) {
+    return PCI_MATCH_FLAG | (u64)vendor << 32 | (u64)device << 16 | other;
+}
+
+static inline bool pci_match_has(u64 match, u16 vendor, u16 device) {
+    return (u16)(match >> 32) == vendor && ((u16)(match >> 16) == device || (u16)match == device);
 }

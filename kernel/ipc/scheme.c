@@ -208,12 +208,6 @@ static void channel_destroy(struct object *object) {
         channel_free(channel);
 }
 
-// What a channel is to its holder decides what can be done with it besides calling.
-static const struct object_ops plain_channel_ops = {
-    .destroy = channel_destroy,
-    .stat = scheme_end_stat,
-};
-
 // NULL: it is always ready.
 static struct ready *ready_of(const struct channel *channel) {
     if (channel->epoch != 0)
@@ -234,6 +228,14 @@ static struct wait_queue *channel_poll_queue(struct object *object) {
     struct ready *ready = ready_of(channel_of(object));
     return ready != NULL ? ready_queue(ready) : NULL;
 }
+
+// What a channel is to its holder decides what can be done with it besides calling.
+static const struct object_ops plain_channel_ops = {
+    .destroy = channel_destroy,
+    .stat = scheme_end_stat,
+    .poll = channel_poll,
+    .poll_queue = channel_poll_queue,
+};
 
 static const struct object_ops file_channel_ops = {
     .destroy = channel_destroy,

@@ -44,6 +44,7 @@ static enum status channel_handle(u64 kind, struct handle *out) {
     *out = (struct handle){.rights = KWAST_RIGHT_CALL};
     switch (kind) {
     case KWAST_KIND_PLAIN:
+        out->rights |= WASI_RIGHT_FD_READ | WASI_RIGHT_POLL_FD_READWRITE; // to wait for
         return OK;
     case KWAST_KIND_STREAM:
     case KWAST_KIND_TERMINAL:
@@ -117,7 +118,7 @@ enum status kwast_scheme_pollable(struct process *process, const u64 *args) {
         return status;
     status = kwast_check(process, args[4], sizeof(u32));
     if (status == OK)
-        status = args[2] == KWAST_KIND_PLAIN ? ERR_INVALID : channel_handle(args[2], &channel);
+        status = channel_handle(args[2], &channel);
     if (status == OK)
         status = scheme_pollable(server, args[1], object_type_of(args[2]), &channel.object,
                                  &ready.object);

@@ -1,6 +1,6 @@
 // What a program can do with a machine's devices, and what it cannot.
 //
-//   devices          as init, with the machine at descriptor 5 (QEMU's)
+//   devices          as init, with the machine at descriptor 6 (QEMU's)
 //   devices none     without: tries every call with every number
 //
 // It prints what is wrong, and "all right" at the end. While it has the serial line it prints by
@@ -15,7 +15,7 @@
 #include "base/math.h"
 #include "user/sdk/kwast.h"
 
-#define MACHINE     5u
+#define MACHINE     6u
 #define PAGE        KWAST_PAGE_BYTES
 #define NUMBERS     200u
 #define VGA_ADDRESS 0xa0000u

@@ -1,11 +1,14 @@
 // Runs a program on tmpfs: with two directories there that hold what tests/system/files_test.py
 // makes on the host, as far as a program can make it.
 //
-//   mounted [--empty] PROGRAM [ARG...]
+//   mounted [--empty | --beside | --at FOLDER] PROGRAM [ARG...]
 //
-// With --empty the two directories have nothing in them.
-// Descriptor 3 is a directory with PROGRAM.wasm and tmpfs.wasm. The program has /data and /other;
-// `mounted` ends with its exit status.
+// /bin is a directory with PROGRAM.wasm and tmpfs.wasm. The program has /data and /other; `mounted`
+// ends with its exit status.
+//
+// With --empty the two directories have nothing in them; with --beside likewise, and the program
+// has those of `mounted` besides. With --at there is no tmpfs: /data is FOLDER/root, /other is
+// FOLDER/other, which somebody has prepared, and the program is in FOLDER/bin.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,10 +28,12 @@ static void require(bool is_fine, const char *what) {
     exit(1);
 }
 
+static const char *bin = "/bin";
+
 static kwast_handle run(struct start *start) {
-    char path[64];
+    char path[256];
     kwast_handle child;
-    snprintf(path, sizeof path, "/bin/%s.wasm", start->name);
+    snprintf(path, sizeof path, "%s/%s.wasm", bin, start->name);
     errno = (int)start_run(start, path, &child);
     require(errno == 0, path);
     start_fini(start);
@@ -44,7 +49,7 @@ static kwast_handle start_tmpfs(void) {
     start_init(&start, "tmpfs");
     start_argument(&start, "tmpfs");
     start_argument(&start, "3");
-    start_argument(&start, "64M");
+    start_argument(&start, "256M");
     start_handle(&start, 2, 2);
     start_handle_with(&start, server, 3, KWAST_RIGHT_SERVE);
     close((int)run(&start));
@@ -96,15 +101,13 @@ static kwast_handle open_directory(int root, const char *name) {
     return (kwast_handle)opened;
 }
 
-int main(int argc, char **argv) {
-    struct kwast_status status;
-    bool is_empty = argc > 1 && strcmp(argv[1], "--empty") == 0;
-    argc -= is_empty;
-    argv += is_empty;
-    if (argc < 2) {
-        fprintf(stderr, "usage: mounted [--empty] PROGRAM [ARG...]\n");
-        return 2;
-    }
+// The program's directories.
+static void give_pair(struct start *start, int folder) {
+    start_directory(start, open_directory(folder, "root"), "/data");
+    start_directory(start, open_directory(folder, "other"), "/other");
+}
+
+static void give_tmpfs(struct start *start, bool is_empty) {
     int root = (int)start_tmpfs();
     if (is_empty) {
         require(mkdirat(root, "root", 0777) == 0, "root");
@@ -112,15 +115,39 @@ int main(int argc, char **argv) {
     } else {
         prepare(root);
     }
-    kwast_handle data = open_directory(root, "root");
-    kwast_handle other = open_directory(root, "other");
+    give_pair(start, root);
+}
+
+static void give_folder(struct start *start, const char *folder) {
+    static char folder_bin[200];
+    int fd = open(folder, O_RDONLY | O_DIRECTORY);
+    require(fd >= 0, folder);
+    snprintf(folder_bin, sizeof folder_bin, "%s/bin", folder);
+    bin = folder_bin;
+    give_pair(start, fd);
+}
+
+int main(int argc, char **argv) {
+    struct kwast_status status;
+    bool is_empty = argc > 1 && strcmp(argv[1], "--empty") == 0;
+    bool is_beside = argc > 1 && strcmp(argv[1], "--beside") == 0;
+    bool is_at = argc > 2 && strcmp(argv[1], "--at") == 0;
+    int first = is_at ? 3 : is_empty || is_beside ? 2 : 1;
+    if (argc <= first) {
+        fprintf(stderr, "usage: mounted [--empty | --beside | --at FOLDER] PROGRAM [ARG...]\n");
+        return 2;
+    }
     struct start start;
-    start_init(&start, argv[1]);
+    start_init(&start, argv[first]);
     for (u32 stream = 0; stream < 3; stream++)
         start_handle(&start, stream, stream);
-    start_directory(&start, data, "/data");
-    start_directory(&start, other, "/other");
-    for (int i = 1; i < argc; i++)
+    if (is_at)
+        give_folder(&start, argv[2]);
+    else
+        give_tmpfs(&start, is_empty || is_beside);
+    if (is_beside)
+        start_our_directories(&start);
+    for (int i = first; i < argc; i++)
         start_argument(&start, argv[i]);
     kwast_handle child = run(&start);
     require(kwast_process_wait(child, -1, &status) == 0, "wait");

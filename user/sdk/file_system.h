@@ -58,6 +58,10 @@ struct file_system_ops {
     enum status (*open)(struct file_system *fs, struct node *node, u16 flags);
     void (*close)(struct file_system *fs, struct node *node, u16 flags);
 
+    // A handle of a file or stream of somebody else's that the node stands for: whoever opens the
+    // node gets a copy of that. KWAST_NO_HANDLE: it is ours. [it is ours]
+    u32 (*stands_for)(struct file_system *fs, struct node *node);
+
     // Makes a new node for a name that is not there yet; `target` is a symbolic link's.
     enum status (*create)(struct file_system *fs, struct node *directory, struct bytes name,
                           enum file_type type, struct bytes target, struct node **out);

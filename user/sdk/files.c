@@ -152,6 +152,24 @@ static enum status set_size(const struct job *job, struct node *node, u64 size) 
     return ops->set_size == NULL ? ERR_READ_ONLY : ops->set_size(job->fs, node, size);
 }
 
+static enum status open_other(kwast_handle other, kwast_handle *out) {
+    __wasi_fdstat_t stat;
+    if (__wasi_fd_fdstat_get((int)other, &stat) != 0)
+        return ERR_NO_DEVICE;
+    return kwast_handle_duplicate(other, stat.fs_rights_base, stat.fs_rights_inheriting, out) == 0
+               ? OK
+               : ERR_LIMIT;
+}
+
+static enum status give_channel(struct job *job, struct node *node) {
+    const struct file_system_ops *ops = job->fs->ops;
+    kwast_handle other = ops->stands_for != NULL ? ops->stands_for(job->fs, node) : KWAST_NO_HANDLE;
+    if (other != KWAST_NO_HANDLE)
+        return open_other(other, &job->reply->handle);
+    enum status status = ops->open != NULL ? ops->open(job->fs, node, job->flags) : OK;
+    return status == OK ? open_channel(job->files, node, job->flags, &job->reply->handle) : status;
+}
+
 static enum status open_place(struct job *job, struct place *place) {
     bool is_there = place->node != NULL;
     if (place->slash && place->name_len != 0 && (job->flags & FILE_OPEN_CREATE) != 0)
@@ -161,10 +179,8 @@ static enum status open_place(struct job *job, struct place *place) {
         is_there && place->node->type == FILE_TYPE_FILE && (job->flags & FILE_OPEN_TRUNCATE) != 0;
     if (status == OK && truncates)
         status = set_size(job, place->node, 0);
-    if (status == OK && job->fs->ops->open != NULL)
-        status = job->fs->ops->open(job->fs, place->node, job->flags);
     if (status == OK)
-        status = open_channel(job->files, place->node, job->flags, &job->reply->handle);
+        status = give_channel(job, place->node);
     job->reply->words[0] = status == OK ? place->node->type : 0;
     return status;
 }

@@ -28,7 +28,15 @@ static u32 claim_screen(kwast_handle *out) {
     return kwast_device_range(machine, first, end - first, KWAST_COMBINING, out);
 }
 
-u32 machine_claim(const struct claim *claim, kwast_handle *out) {
+static u32 claim_machine(kwast_handle *out) {
+    return kwast_handle_duplicate(machine, KWAST_RIGHT_DEVICES | KWAST_RIGHT_DMA, 0, out);
+}
+
+bool machine_is_there(void) {
+    return machine != KWAST_NO_HANDLE;
+}
+
+u32 machine_claim(const struct claim *claim, kwast_handle pci, kwast_handle *out) {
     u32 error = 0;
     *out = KWAST_NO_HANDLE;
     if (machine == KWAST_NO_HANDLE)
@@ -42,6 +50,13 @@ u32 machine_claim(const struct claim *claim, kwast_handle *out) {
         break;
     case CLAIM_SCREEN:
         error = claim_screen(out);
+        break;
+    case CLAIM_MACHINE:
+        error = claim_machine(out);
+        break;
+    case CLAIM_PCI:
+        if (pci != KWAST_NO_HANDLE)
+            error = kwast_scheme_channel(pci, claim->match, KWAST_KIND_PLAIN, out);
         break;
     }
     if (error != 0)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "abi/kwast/init.h"
+#include "abi/kwast/pci.h"
 #include "base/status.h"
 #include "user/sdk/start.h"
 #include "user/services/init/keep.h"
@@ -32,6 +33,7 @@
 #define SYNC_WORD      "--sync"
 #define OWN_MODULE     "/boot/bin/init.wasm"
 #define NOT_SCHEDULED  UINT64_MAX
+#define PCI_NAME       "pci" // the scheme of the service that has the PCI functions
 
 // Something that a service can be given by name.
 struct named {
@@ -59,6 +61,7 @@ static struct named names[SERVICES_MAX * SCHEMES_MAX + 4];
 static u32 name_count;
 static kwast_handle own_server;
 static bool is_stopping;
+static bool all_found; // PCI functions: the service has told of all, or there is none
 
 static u64 now_ns(void) {
     __wasi_timestamp_t now = 0;
@@ -150,6 +153,26 @@ static u32 number(struct numbering *numbering, const char *name) {
     return numbering->next++;
 }
 
+// What this machine does not have gets a name without a number.
+static void number_nothing(struct numbering *numbering, const char *name) {
+    numbering->items[numbering->count].name = name;
+    numbering->items[numbering->count++].number = KWAST_NO_HANDLE;
+}
+
+// Whether it drives a PCI function: then it is started when there is one.
+static bool is_pci_driver(const struct service *service) {
+    for (u32 i = 0; service != NULL && i < service->config->claim_count; i++) {
+        if (service->config->claims[i].kind == CLAIM_PCI)
+            return true;
+    }
+    return false;
+}
+
+// Whether nobody serves it, for there is no such device.
+static bool is_absent(const struct named *named) {
+    return is_pci_driver(named->owner) && named->owner->started_ns == 0;
+}
+
 static bool give_streams(struct start *start, const struct service_config *config) {
     struct named *terminal;
     switch (config->streams) {
@@ -177,6 +200,8 @@ static bool give_directories(struct start *start, const struct service_config *c
         struct named *named;
         if (!need(config, config->sees[i], &named))
             return false;
+        if (is_absent(named))
+            continue;
         snprintf(paths[i], sizeof paths[i], "/%s", config->sees[i]);
         start_directory(start, named->channel,
                         config->paths[i] != NULL ? config->paths[i] : paths[i]);
@@ -211,26 +236,33 @@ static bool give_channels(struct start *start, const struct service_config *conf
     for (u32 i = 0; i < config->uses_count; i++) {
         if (!need(config, config->uses[i], &named))
             return false;
-        start_handle(start, named->channel, number(numbering, named->name));
+        if (is_absent(named))
+            number_nothing(numbering, named->name);
+        else
+            start_handle(start, named->channel, number(numbering, named->name));
     }
     return config->keeps == 0 || give_keeper(start, config, numbering);
 }
 
-// Whoever claims something that this machine does not have gets a name without a number.
+// Of the service that has the PCI functions.
+static kwast_handle pci_server(void) {
+    const struct named *pci = find_name(PCI_NAME);
+    return pci == NULL ? KWAST_NO_HANDLE : pci->server;
+}
+
 static bool give_claims(struct start *start, const struct service_config *config,
                         struct numbering *numbering, struct claimed *claimed) {
     for (u32 i = 0; i < config->claim_count; i++) {
         const struct claim *claim = &config->claims[i];
         kwast_handle handle;
-        u32 error = machine_claim(claim, &handle);
+        u32 error = machine_claim(claim, pci_server(), &handle);
         if (error != 0) {
             fprintf(stderr, "init: %s: %s: %s\n", config->name, claim->name, error_text(error));
             claimed->is_busy = true;
             return false;
         }
         if (handle == KWAST_NO_HANDLE) {
-            numbering->items[numbering->count].name = claim->name;
-            numbering->items[numbering->count++].number = KWAST_NO_HANDLE;
+            number_nothing(numbering, claim->name);
             continue;
         }
         claimed->handles[claimed->count++] = handle;
@@ -296,6 +328,11 @@ static void schedule(struct service *service, bool failed) {
         service->pause_ns < PAUSE_LAST_NS / 2 ? 2 * service->pause_ns : PAUSE_LAST_NS;
 }
 
+static bool serves_pci(const struct service *service) {
+    const struct named *pci = find_name(PCI_NAME);
+    return pci != NULL && pci->owner == service;
+}
+
 static void start_service(struct service *service) {
     const struct service_config *config = service->config;
     struct start start;
@@ -311,6 +348,7 @@ static void start_service(struct service *service) {
             fprintf(stderr, "init: %s: %s: %s %s\n", config->name, config->words[0],
                     error_text(error), start.reason);
             schedule(service, true);
+            all_found |= serves_pci(service);
         } else if (service->place == 0) {
             service->place = ++last_place;
         }
@@ -325,7 +363,7 @@ static void start_service(struct service *service) {
 static bool starts_after(const struct service *service, const char *name) {
     const struct named *named = find_name(name);
     return named != NULL && named->owner != NULL && named->owner != service &&
-           named->owner->started_ns == 0;
+           named->owner->started_ns == 0 && !is_absent(named);
 }
 
 // Whether something that the service needs has not been started yet.
@@ -339,6 +377,23 @@ static bool has_to_wait(const struct service *service) {
     return waits;
 }
 
+static bool is_held_by(const char *name) {
+    const struct named *named = find_name(name);
+    return named != NULL && is_absent(named);
+}
+
+// Whether something that the service has may be a device's, and nobody knows yet whether that is
+// there.
+static bool is_held(const struct service *service) {
+    const struct service_config *config = service->config;
+    bool is_held = false;
+    for (u32 i = 0; i < config->sees_count; i++)
+        is_held |= is_held_by(config->sees[i]);
+    for (u32 i = 0; i < config->uses_count; i++)
+        is_held |= is_held_by(config->uses[i]);
+    return is_held && !all_found;
+}
+
 // Starts all, each after what it needs. Services that need each other are started as they come:
 // calls wait for their servers.
 static void start_all(void) {
@@ -347,13 +402,21 @@ static void start_all(void) {
         any = false;
         for (u32 i = 0; i < manifest.count; i++) {
             struct service *service = &services[i];
-            if (service->config->waits || service->started_ns != 0 ||
+            if (service->config->waits || service->started_ns != 0 || is_held(service) ||
                 (!force && has_to_wait(service)))
                 continue;
             start_service(service);
             any = true;
         }
     }
+}
+
+// All PCI functions are known, or never will be: what waited for that need not any more.
+static void finish_finding(void) {
+    if (all_found)
+        return;
+    all_found = true;
+    start_all();
 }
 
 // -- Watching -------------------------------------------------------------------------------------
@@ -366,6 +429,16 @@ static void report_end(const struct service *service, const struct kwast_status 
         fprintf(stderr, "init: %s was killed\n", name);
     else if (status->status != 0)
         fprintf(stderr, "init: %s ended with status %u\n", name, status->status);
+}
+
+// It will not come back: whoever calls what it served is told so.
+static void abandon(const struct service *service) {
+    for (u32 i = 0; i < name_count; i++) {
+        if (names[i].owner != service || names[i].server == KWAST_NO_HANDLE)
+            continue;
+        close((int)names[i].server);
+        names[i].server = KWAST_NO_HANDLE;
+    }
 }
 
 static void watch(struct service *service) {
@@ -382,6 +455,23 @@ static void watch(struct service *service) {
     }
     report_end(service, &status);
     schedule(service, status.outcome != KWAST_EXITED || status.status != 0);
+    if (service->start_at_ns == NOT_SCHEDULED)
+        abandon(service);
+    if (serves_pci(service))
+        finish_finding();
+}
+
+// Starts the drivers of a function.
+static void found(u32 id) {
+    for (u32 i = 0; i < manifest.count; i++) {
+        const struct service_config *config = services[i].config;
+        for (u32 j = 0; j < config->claim_count; j++) {
+            const struct claim *claim = &config->claims[j];
+            if (services[i].started_ns == 0 && claim->kind == CLAIM_PCI &&
+                pci_match_has(claim->match, (u16)(id >> 16), (u16)id))
+                start_service(&services[i]);
+        }
+    }
 }
 
 // For the service `owner`: true when a handle that came with the call has been taken over.
@@ -439,6 +529,10 @@ static bool serve(void *context, const struct kwast_request *request, const void
         return true;
     if (request->operation == INIT_POWER_OFF)
         is_stopping = true;
+    else if (request->operation == INIT_FOUND && request->words[0] != 0)
+        found((u32)request->words[0]);
+    else if (request->operation == INIT_FOUND)
+        finish_finding();
     else if (request->operation == INIT_RESTART)
         reply->answer = restart(bytes, request->bytes_len);
     else if (request->operation == INIT_START)
@@ -599,6 +693,7 @@ int main(int argc, char **argv) {
     machine_find();
     add_own_names();
     add_schemes();
+    all_found = !machine_is_there() || find_name(PCI_NAME) == NULL;
     start_all();
     run();
     sync_all();

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi/kwast/pci.h"
 #include "user/services/init/keep.h"
 
 struct words {
@@ -178,6 +179,45 @@ static bool parse_screen(struct manifest *manifest, struct service_config *servi
     return add_claim(manifest, service, words, (struct claim){.kind = CLAIM_SCREEN});
 }
 
+static bool parse_machine(struct manifest *manifest, struct service_config *service,
+                          const struct words *words) {
+    return add_claim(manifest, service, words, (struct claim){.kind = CLAIM_MACHINE});
+}
+
+// VENDOR:DEVICE or VENDOR:DEVICE,DEVICE, hexadecimal.
+static bool parse_match(struct manifest *manifest, const char *word, u64 *out) {
+    static const char after[] = {':', ',', 0};
+    u64 ids[COUNT_OF(after)] = {0};
+    const char *at = word;
+    u32 count = 0;
+    while (count < COUNT_OF(after)) {
+        char *end;
+        ids[count] = strtoul(at, &end, 16);
+        if (end == at || ids[count] > UINT16_MAX)
+            break;
+        count++;
+        if (*end == 0 && count >= 2) {
+            *out = pci_match((u16)ids[0], (u16)ids[1], (u16)ids[count - 1]);
+            return true;
+        }
+        if (*end != after[count - 1])
+            break;
+        at = end + 1;
+    }
+    return wrong(manifest, "'%.40s' is no VENDOR:DEVICE or VENDOR:DEVICE,DEVICE", word);
+}
+
+// Its driver is started when there is one.
+static bool parse_pci(struct manifest *manifest, struct service_config *service,
+                      const struct words *words) {
+    struct claim claim = {.kind = CLAIM_PCI};
+    if (words->count < 3)
+        return wrong(manifest, "pci NAME VENDOR:DEVICE: which?");
+    service->waits = true;
+    return parse_match(manifest, words->at[2], &claim.match) &&
+           add_claim(manifest, service, words, claim);
+}
+
 static bool parse_streams(struct manifest *manifest, struct service_config *service,
                           const struct words *words) {
     static const char *const kinds[] = {"log", "device", "terminal"};
@@ -285,7 +325,8 @@ static const struct {
     {"memory", parse_memory}, {"handles", parse_handles},     {"threads", parse_threads},
     {"share", parse_share},   {"isolation", parse_isolation}, {"restart", parse_restart},
     {"start", parse_start},   {"ports", parse_ports},         {"interrupt", parse_interrupt},
-    {"screen", parse_screen}, {"cpus", parse_cpus},           {"keeps", parse_keeps},
+    {"screen", parse_screen}, {"machine", parse_machine},     {"pci", parse_pci},
+    {"cpus", parse_cpus},     {"keeps", parse_keeps},
 };
 
 // -- Lines ----------------------------------------------------------------------------------------

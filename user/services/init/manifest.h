@@ -39,13 +39,14 @@ struct served {
 };
 
 // Something of the machine that a driver has for itself (docs/drivers.md).
-enum claim_kind { CLAIM_PORTS, CLAIM_INTERRUPT, CLAIM_SCREEN };
+enum claim_kind { CLAIM_PORTS, CLAIM_INTERRUPT, CLAIM_SCREEN, CLAIM_MACHINE, CLAIM_PCI };
 
 struct claim {
     char name[NAME_BYTES];
     enum claim_kind kind;
     u32 first; // port, or interrupt line
     u32 count; // of ports
+    u64 match; // of CLAIM_PCI: abi/kwast/pci.h
 };
 
 struct service_config {
@@ -69,7 +70,7 @@ struct service_config {
     u32 variable_count;
     struct kwast_spawn limits; // memory, handles, threads, CPU share, CPUs, isolation
     enum restart restart;
-    bool waits; // until somebody wants it (INIT_START)
+    bool waits; // until somebody wants it (INIT_START), or its PCI function is there (INIT_FOUND)
 };
 
 struct manifest {
