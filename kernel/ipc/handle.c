@@ -17,12 +17,9 @@ static void handle_release(struct handle *handle) {
         kfree((void *)(uptr)handle->preopen.data, handle->preopen.len);
 }
 
-// A change that may end what a hint says. With several threads there are none to write to.
+// A change that may end what a hint says.
 static void hints_forget(struct handle_table *table) {
-    for (u32 i = 0; i < HINT_COUNT; i++) {
-        if (table->hints[i].number != UINT64_MAX)
-            table->hints[i].number = UINT64_MAX;
-    }
+    handle_hints_clear(table);
 }
 
 static struct handle *slot_at(struct handle_table *table, u32 number) {

@@ -66,7 +66,7 @@ static enum status make_stack(struct aspace *as, const struct thread_config *con
 }
 
 enum status thread_create(const struct thread_config *config, struct thread **out) {
-    struct thread *thread = kmalloc(sizeof *thread);
+    struct thread *thread = kmalloc_part(sizeof *thread, offsetof(struct thread, lent));
     if (thread == NULL)
         return ERR_NO_MEMORY;
     struct aspace *as = config->aspace == NULL ? aspace_kernel() : config->aspace;

@@ -107,9 +107,9 @@ struct thread {
     // Under the reaper's lock:
     struct list dead_link;
 
-    // What the thread lends to others (thread_lend).
-    _Alignas(16) u8 lent[THREAD_LENT_BYTES];
+    // What the thread lends to others (thread_lend). Last, for nobody clears it.
     bool has_lent;
+    _Alignas(16) u8 lent[THREAD_LENT_BYTES];
 };
 
 // Makes the caller the idle thread of this CPU: from now on there is a current thread, and others

@@ -151,8 +151,8 @@ static inline __attribute__((always_inline)) enum status arch_copy_words(u64 to,
 #define ARCH_HAS_TRY 1
 #define ARCH_TRY_FIXUP(fail)                                                                       \
     "\n2:\n"                                                                                       \
-    ".pushsection fixups, \"aR\"\n"                                                                    \
-    ".quad 1b, 2b, %l[" #fail "]\n"                                                               \
+    ".pushsection fixups, \"aR\"\n"                                                                \
+    ".quad 1b, 2b, %l[" #fail "]\n"                                                                \
     ".popsection"
 #define arch_try_load(value, at, fail)                                                             \
     __asm__ goto("1: mov %1, %0" ARCH_TRY_FIXUP(fail)                                              \
