@@ -14,6 +14,10 @@ HERE = ROOT / "bench"
 BUILD = ROOT / "build/bench"
 KWAST = ROOT / "build/release/kwast"
 
+# In QEMU an instruction of the machine takes a nanosecond of its time, and nothing else takes any.
+ICOUNT = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off",
+          "-rtc", "base=2026-01-01T00:00:00,clock=vm", "-seed", "1"]
+
 
 class Unavailable(Exception):
     """Something that a measurement needs is not there; the text says what, and how to get it."""

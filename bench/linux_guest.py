@@ -1,10 +1,9 @@
 """A Linux guest in QEMU, to compare Kwast's machines with: Debian's kernel for clouds, and bench/kernel/guest.c as
-its only program."""
+its /init."""
 
 import subprocess
 
-from common import BUILD, HERE, Unavailable, is_current
-from kernel import ICOUNT
+from common import BUILD, HERE, ICOUNT, ROOT, Unavailable, is_current
 from programs import CC, command_run
 
 META_PACKAGE = "linux-image-cloud-amd64"
@@ -43,20 +42,29 @@ def cpio(files):
     return text
 
 
-def root():
-    source = HERE / "kernel/guest.c"
-    target = BUILD / "linux/root.cpio"
+def program(name, source):
+    """A static program, for Linux."""
+    target = BUILD / "kernel" / name
     if not is_current(target, source, HERE / "linux_guest.py"):
         target.parent.mkdir(parents=True, exist_ok=True)
-        program = BUILD / "linux/init"
-        command_run([CC, "-std=c23", "-O2", "-D_GNU_SOURCE", "-static", "-s", source, "-o", program])
-        target.write_bytes(cpio({"init": program.read_bytes()}))
+        command_run([CC, "-std=c23", "-O2", "-D_GNU_SOURCE", "-static", "-I", ROOT, source, "-o", target])
     return target
 
 
-def run(*arguments, memory):
+def root():
+    """guest.c as /init, and what it starts."""
+    programs = {"init": program("init", HERE / "kernel/guest.c"), "linux": program("linux", HERE / "kernel/linux.c"),
+                "hello": program("hello", HERE / "hello.c")}
+    target = BUILD / "linux/root.cpio"
+    if not is_current(target, *programs.values(), HERE / "linux_guest.py"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(cpio({name: path.read_bytes() for name, path in programs.items()}))
+    return target
+
+
+def run(*arguments, memory, machine="microvm"):
     """All that the guest says until it ends, or is taken to have failed."""
-    command = ["qemu-system-x86_64", "-machine", "microvm", "-cpu", "max,-rdrand", "-m", memory, "-display", "none",
+    command = ["qemu-system-x86_64", "-machine", machine, "-cpu", "max,-rdrand", "-m", memory, "-display", "none",
                "-no-reboot", "-nodefaults", "-no-user-config", "-serial", "stdio", "-kernel", kernel(), "-initrd",
                root(), "-append", " ".join([OPTIONS, "--", *map(str, arguments)]), *ICOUNT]
     try:

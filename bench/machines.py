@@ -10,8 +10,8 @@ import statistics
 import sys
 
 import linux_guest
-from common import BUILD, HERE, ROOT, Result, Unavailable, is_current, make, run as run_process
-from kernel import ICOUNT, build_wasm
+from common import BUILD, HERE, ICOUNT, ROOT, Result, Unavailable, is_current, make, run as run_process
+from kernel import build_wasm
 from programs import CC, command_run, need
 
 sys.path.insert(0, str(ROOT / "tests"))

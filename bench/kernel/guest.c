@@ -3,10 +3,12 @@
 //   init boot           says when it began
 //   init processes N    starts N copies of itself that sleep, and says what one costs
 //   init sleep          such a copy
+//   init ops NAME:COUNT...   runs /linux (linux.c) for each of them, or for `preempt`
 //
 // Ends by a reset, which ends QEMU.
 
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
@@ -46,6 +49,25 @@ static void processes(long count) {
            (before - available_kib()) * 1024 / count);
 }
 
+#define BATCHES "3"
+
+static void operation(char *name) {
+    char *environment[] = {NULL};
+    char *count = strchr(name, ':');
+    if (count != NULL)
+        *count++ = 0;
+    char *args[] = {"linux", name, count, BATCHES, "/hello", NULL};
+    pid_t child;
+    if (posix_spawn(&child, "/linux", NULL, NULL, args, environment) != 0)
+        printf("no /linux\n");
+    else
+        waitpid(child, NULL, 0);
+    // What it started may still run, and nothing else is to.
+    kill(-1, SIGKILL);
+    while (wait(NULL) > 0)
+        ;
+}
+
 int main(int argc, char **argv) {
     unsigned long long began = __rdtsc();
     if (argc == 2 && strcmp(argv[1], "sleep") == 0) {
@@ -53,7 +75,14 @@ int main(int argc, char **argv) {
             pause();
     }
     printf("\ninit at %llu ticks\n", began);
+    fflush(stdout);
     // Options that Linux does not know come before ours.
+    bool is_ours = false;
+    for (int i = 1; i < argc; i++) {
+        if (is_ours)
+            operation(argv[i]);
+        is_ours = is_ours || strcmp(argv[i], "ops") == 0;
+    }
     if (argc >= 3 && strcmp(argv[argc - 2], "processes") == 0)
         processes(atol(argv[argc - 1]));
     fflush(stdout);

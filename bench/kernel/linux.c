@@ -1,5 +1,6 @@
 // What Linux's operations cost, for comparison with ops.c: the same batches and the same output, in
-// thousandths of a nanosecond. All on one CPU, the first that the process may run on.
+// thousandths of a nanosecond. All on one CPU, the first that the process may run on; the child of
+// `pipe-across` and `futex-across` on the second.
 //
 //   linux preempt                    what gaps.h says
 //   linux NAME COUNT BATCHES HELLO   prints "NAME PICOSECONDS..."; HELLO is a program, for `spawn`
@@ -27,6 +28,7 @@
 static const char *hello;
 static u32 *words; // shared with the child
 static int to_child[2], to_parent[2];
+static int cpus[2]; // the first and the second; the same where there is one
 
 [[noreturn]] static void fail(const char *what) {
     perror(what);
@@ -39,14 +41,23 @@ static u64 now_ns(void) {
     return (u64)now.tv_sec * 1000000000 + (u64)now.tv_nsec;
 }
 
+static void stay_on(int cpu) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    if (sched_setaffinity(0, sizeof set, &set) != 0)
+        fail("sched_setaffinity");
+}
+
 // A child runs `serve` over and over, and ends with its parent.
-static void start_child(void (*serve)(void)) {
+static void start_child(int cpu, void (*serve)(void)) {
     pid_t child = fork();
     if (child < 0)
         fail("fork");
     if (child != 0)
         return;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    stay_on(cpu);
     for (;;)
         serve();
 }
@@ -65,7 +76,7 @@ static void do_yield(void) {
 }
 
 static void start_yielder(void) {
-    start_child(do_yield);
+    start_child(cpus[0], do_yield);
 }
 
 static void serve_pipe(void) {
@@ -74,10 +85,18 @@ static void serve_pipe(void) {
         fail("pipe");
 }
 
-static void start_pipe(void) {
+static void start_pipe_on(int cpu) {
     if (pipe(to_child) != 0 || pipe(to_parent) != 0)
         fail("pipe");
-    start_child(serve_pipe);
+    start_child(cpu, serve_pipe);
+}
+
+static void start_pipe(void) {
+    start_pipe_on(cpus[0]);
+}
+
+static void start_pipe_across(void) {
+    start_pipe_on(cpus[1]);
 }
 
 static void do_pipe(void) {
@@ -104,7 +123,11 @@ static void serve_futex(void) {
 }
 
 static void start_futex(void) {
-    start_child(serve_futex);
+    start_child(cpus[0], serve_futex);
+}
+
+static void start_futex_across(void) {
+    start_child(cpus[1], serve_futex);
 }
 
 static void do_futex(void) {
@@ -146,25 +169,29 @@ static const struct operation {
     void (*prepare)(void);
     void (*run)(void);
 } operations[] = {
-    {"nothing", nothing, nothing},      {"close", nothing, do_close},
-    {"yield", start_yielder, do_yield}, {"pipe", start_pipe, do_pipe},
-    {"futex", start_futex, do_futex},   {"copy-64k", nothing, do_copy_64k},
-    {"spawn", nothing, do_spawn},       {"thread", nothing, do_thread},
+    {"nothing", nothing, nothing},
+    {"close", nothing, do_close},
+    {"yield", start_yielder, do_yield},
+    {"pipe", start_pipe, do_pipe},
+    {"futex", start_futex, do_futex},
+    {"copy-64k", nothing, do_copy_64k},
+    {"spawn", nothing, do_spawn},
+    {"thread", nothing, do_thread},
+    {"pipe-across", start_pipe_across, do_pipe},
+    {"futex-across", start_futex_across, do_futex},
 };
 
 // -- Measuring -----------------------------------------------------------------------------------
 
-static void stay_on_one_cpu(void) {
+static void find_cpus(void) {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) != 0)
         fail("sched_getaffinity");
-    int first = 0;
-    while (!CPU_ISSET(first, &set))
-        first++;
-    CPU_ZERO(&set);
-    CPU_SET(first, &set);
-    if (sched_setaffinity(0, sizeof set, &set) != 0)
-        fail("sched_setaffinity");
+    while (!CPU_ISSET(cpus[0], &set))
+        cpus[0]++;
+    cpus[1] = cpus[0];
+    for (int cpu = cpus[0] + 1; cpu < CPU_SETSIZE && cpus[1] == cpus[0]; cpu++)
+        cpus[1] = CPU_ISSET(cpu, &set) ? cpu : cpus[1];
 }
 
 static void measure(const struct operation *operation, u64 count, u64 batches) {
@@ -197,7 +224,8 @@ static void preempt(void) {
 }
 
 int main(int argc, char **argv) {
-    stay_on_one_cpu();
+    find_cpus();
+    stay_on(cpus[0]);
     if (argc == 2 && strcmp(argv[1], "preempt") == 0) {
         preempt();
         return 0;

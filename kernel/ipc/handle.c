@@ -41,11 +41,18 @@ enum status handle_table_init(struct handle_table *table, u32 limit) {
 }
 
 void handle_table_fini(struct handle_table *table) {
-    for (u32 i = 0; i < table->capacity; i++)
-        handle_release(&table->slots[i]);
-    kfree(table->slots, table->capacity * sizeof *table->slots);
+    // Whoever lists the processes may still count the handles.
+    spin_lock(&table->lock);
+    struct handle *slots = table->slots;
+    u32 capacity = table->capacity;
     table->slots = NULL;
-    table->capacity = 0;
+    __atomic_store_n(&table->capacity, 0, __ATOMIC_RELAXED);
+    spin_unlock(&table->lock);
+    for (u32 i = 0; i < capacity; i++) {
+        if (slots[i].object != NULL)
+            handle_release(&slots[i]);
+    }
+    kfree(slots, capacity * sizeof *slots);
 }
 
 // Makes the table larger than `least`. The lock is dropped meanwhile, so that neither allocating

@@ -223,6 +223,30 @@ static void preopen_names_go_with_their_handle(void **) {
     finish(2);
 }
 
+static u32 seen_at_the_end;
+
+static void look_destroy(struct object *object) {
+    seen_at_the_end += handle_count(&table);
+    count_destroy(object);
+}
+
+// Who lists processes looks at the tables of those that end, too.
+static void a_table_that_goes_is_empty_to_who_looks(void **) {
+    static const struct object_ops look_ops = {.destroy = look_destroy, .stat = no_stat};
+    start(100);
+    for (u32 i = 0; i < 3; i++) {
+        struct handle handle = make_handle();
+        handle.object->ops = &look_ops;
+        u32 number;
+        assert_int_equal(handle_insert(&table, &handle, &number), OK);
+    }
+    assert_int_equal(handle_count(&table), 3);
+    seen_at_the_end = 0;
+    finish(3);
+    assert_int_equal(seen_at_the_end, 0);
+    assert_int_equal(handle_count(&table), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_lowest_free_number_is_given),
@@ -233,6 +257,7 @@ int main(void) {
         cmocka_unit_test(state_is_kept_and_rights_only_shrink),
         cmocka_unit_test(a_position_is_put_back_where_it_was_taken),
         cmocka_unit_test(preopen_names_go_with_their_handle),
+        cmocka_unit_test(a_table_that_goes_is_empty_to_who_looks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,6 +125,57 @@ static void end_at_once(void) {
         abort();
 }
 
+// A module of many functions, the last of which is invalid: so all are compiled, each time anew.
+#define FUNCTIONS      500u
+#define FUNCTION_CODES 30u // of three bytes each
+
+static u8 *put_leb(u8 *to, u32 value) {
+    for (u32 i = 0; i < 4; i++, value >>= 7)
+        *to++ = (u8)(value | 0x80);
+    *to++ = (u8)value;
+    return to;
+}
+
+static u8 *put_section(u8 *to, u8 id, u32 bytes, u32 count) {
+    *to++ = id;
+    return put_leb(put_leb(to, bytes + 5), count);
+}
+
+static u32 make_module(u8 *module) {
+    static const u8 start[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0};
+    static const u8 push_and_drop[] = {0x41, 1, 0x1a};
+    const u32 body = 1 + FUNCTION_CODES * sizeof push_and_drop + 1;
+    u8 *to = module;
+    memcpy(to, start, sizeof start);
+    to = put_section(to + sizeof start, 3, FUNCTIONS, FUNCTIONS);
+    memset(to, 0, FUNCTIONS);
+    to = put_section(to + FUNCTIONS, 10, FUNCTIONS * (1 + body), FUNCTIONS);
+    for (u32 i = 0; i < FUNCTIONS; i++) {
+        *to++ = (u8)body;
+        *to++ = 0; // locals
+        for (u32 k = 0; k < FUNCTION_CODES; k++, to += sizeof push_and_drop)
+            memcpy(to, push_and_drop, sizeof push_and_drop);
+        *to++ = 0x0b;
+    }
+    to[-2] = 0x6a; // i32.add
+    return (u32)(to - module);
+}
+
+static void compile(void) {
+    const struct kwast_spawn spawn = {
+        .module = KWAST_NO_HANDLE,
+        .bytes = (u32)buffer,
+        .bytes_len = make_module(buffer),
+        .name = (u32) "refused",
+        .name_len = 7,
+    };
+    ready();
+    for (;;) {
+        kwast_handle child;
+        ALLOW(kwast_process_spawn(&spawn, &child), ENOEXEC);
+    }
+}
+
 static const struct role {
     const char *name;
     void (*run)(void);
@@ -133,6 +184,7 @@ static const struct role {
     {"sleep", sleep_long},     {"call", call_for_ever}, {"receive", receive_for_ever},
     {"copy", copy_for_ever},   {"copy", copy_for_ever}, {"call", call_for_ever},
     {"handles", make_handles}, {"memory", grow_memory}, {"end", end_at_once},
+    {"compile", compile},
 };
 
 // -- The storm -----------------------------------------------------------------------------------

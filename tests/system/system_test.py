@@ -261,7 +261,8 @@ def running(machine):
     machine.type("ps\nlog-end\n")
     start = machine.position
     machine.expect("log-end: no such command")
-    return re.findall(r"^(?: +\d+){10}  (\S+)$", machine.text[start:machine.position], re.MULTILINE)
+    # Rows begin with the process's number; the last column is the name.
+    return re.findall(r"^ +\d+ .*  (\S+)$", machine.text[start:machine.position], re.MULTILINE)
 
 
 def test_two_processes_compute_at_the_same_time(at_prompt):
