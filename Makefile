@@ -30,7 +30,7 @@ all: deps-build kernel hosted tools programs
 help:
 	@echo 'make              build everything into build/'
 	@echo 'make run          boot in QEMU and be at the prompt (Ctrl-A X ends QEMU)'
-	@echo '                  HOST=DIRECTORY: with that directory as /host'
+	@echo '                  HOST=DIRECTORY: with that directory as /host; DISK=FILE: as /dev/blk/0'
 	@echo 'make hosted       the kernel as a Linux process, build/kwast-hosted'
 	@echo 'make iso          a bootable ISO, build/kwast.iso (BUILD=release: without assertions)'
 	@echo 'make unit         unit tests, under ASan and UBSan'
@@ -656,7 +656,7 @@ $(out)/kwast.iso: $(out)/kernel.elf $(out)/system.tar tools/mkiso.sh | deps-run
 
 .PHONY: run
 run: $(out)/kwast.iso | deps-run
-	$(Q)HOST='$(HOST)' tools/run_iso.sh $<
+	$(Q)HOST='$(HOST)' DISK='$(DISK)' tools/run_iso.sh $< $(QEMU_OPTIONS)
 
 # The picture in the README.
 .PHONY: picture

@@ -37,5 +37,11 @@ if [ -n "${HOST:-}" ]; then
     set -- -virtfs "local,path=$path,mount_tag=host,security_model=none,multidevs=remap" "$@"
 fi
 
+if [ -n "${DISK:-}" ]; then
+    [ -f "$DISK" ] || { echo "$DISK: no such file" >&2; exit 2; }
+    path=$(printf %s "$DISK" | sed 's/,/,,/g')
+    set -- -drive "file=$path,format=raw,if=virtio" "$@"
+fi
+
 exec qemu-system-x86_64 -machine q35 -accel "$accel" -cpu max -m 512 -smp "$cpus" -no-reboot -nic none \
-    -display "$display" -serial mon:stdio -cdrom "$iso" "$@"
+    -display "$display" -serial mon:stdio -cdrom "$iso" -boot d "$@"

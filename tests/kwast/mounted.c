@@ -3,7 +3,8 @@
 //
 //   mounted [--empty | --beside | --at FOLDER] PROGRAM [ARG...]
 //
-// /bin is a directory with PROGRAM.wasm and tmpfs.wasm. The program has /data and /other; `mounted`
+// /bin is a directory with PROGRAM.wasm and tmpfs.wasm. TMPFS_BYTES=64M in the environment says how
+// large it is. The program has /data and /other; `mounted`
 // ends with its exit status.
 //
 // With --empty the two directories have nothing in them; with --beside likewise, and the program
@@ -49,7 +50,8 @@ static kwast_handle start_tmpfs(void) {
     start_init(&start, "tmpfs");
     start_argument(&start, "tmpfs");
     start_argument(&start, "3");
-    start_argument(&start, "256M");
+    const char *bytes = getenv("TMPFS_BYTES");
+    start_argument(&start, bytes == NULL ? "256M" : bytes);
     start_handle(&start, 2, 2);
     start_handle_with(&start, server, 3, KWAST_RIGHT_SERVE);
     close((int)run(&start));

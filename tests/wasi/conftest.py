@@ -1,5 +1,5 @@
-"""WASI's calls about files in the places where files can be: a directory of the host's, tmpfs, and
-the archive, which is read-only. One machine has the first two, the other the third."""
+"""WASI's calls about files in the places where files can be: a directory of the host's, through the
+link of either machine, and tmpfs."""
 
 import os
 import shutil
@@ -11,6 +11,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from machine import BUILD, LIMIT_SECONDS, ROOT  # noqa: E402
+
+TMPFS_BYTES = 64 << 20
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -46,14 +48,15 @@ class Place:
             self.programs.mkdir(exist_ok=True)
             for name in ("tmpfs", program):
                 shutil.copy(BUILD / f"programs/{name}.wasm", self.programs)
-            return run("--machine", machine or "hosted", "--dir", f"{self.programs}::/bin",
+            return run("--machine", machine or "hosted", "--dir", f"{self.programs}::/bin", "--env",
+                       f"TMPFS_BYTES={TMPFS_BYTES}",
                        BUILD / "programs/mounted.wasm", *(["--empty"] if empty else []), program, *args,
                        **options)
-        return run("--machine", machine or {"archive": "qemu"}.get(self.name, "hosted"), "--dir",
+        return run("--machine", machine or {"qemu": "qemu"}.get(self.name, "hosted"), "--dir",
                    f"{self.root}::/data", "--dir", f"{self.other}::/other", wasm, *args, **options)
 
 
-@pytest.fixture(params=["directory", "tmpfs", "archive"])
+@pytest.fixture(params=["directory", "tmpfs", "qemu"])
 def place(request, tmp_path):
     return Place(request.param, tmp_path)
 

@@ -193,9 +193,9 @@ class Model:
             raise Failure(*failure.names, *others) from None
 
     def walk_path(self, root, path, last):
+        self.ends_in_slash = path.endswith(b"/")  # or the target of a link at the end does
         check_path(path)
         chain, text, links = [root], path, 0
-        self.ends_in_slash = path.endswith(b"/")
         while True:
             name, slash, text = text.partition(b"/")
             text = text.lstrip(b"/")

@@ -26,9 +26,10 @@ cp -r "$root/build/sources/busybox" "$work/source"
 cd "$work/source"
 
 # Configure, and make the headers that are made.
+export KCONFIG_NOTIMESTAMP=1 # the same source is the same module
 make HOSTCC=clang-19 allnoconfig >"$work/log" 2>&1
-sed -n '/^[A-Z]/p' "$here/config" | while read -r option; do
-    sed -i "s/^# CONFIG_$option is not set/CONFIG_$option=y/" .config
+sed -n '/^[A-Z]/p' "$here/config" | while IFS='=' read -r option value; do
+    sed -i "s/^# CONFIG_$option is not set/CONFIG_$option=y/; s/^CONFIG_$option=.*/CONFIG_$option=${value:-y}/" .config
 done
 sed -i -e 's/^CONFIG_SH_IS_ASH=y/# CONFIG_SH_IS_ASH is not set/' \
     -e 's/^# CONFIG_SH_IS_NONE is not set/CONFIG_SH_IS_NONE=y/' .config

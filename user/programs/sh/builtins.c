@@ -585,6 +585,22 @@ static int run_help(u32 count, char **arguments) {
     return 0;
 }
 
+bool builtin_tells(u32 count, char **arguments) {
+    static const char *const plain[] = {".",    ":",    "[",     "command", "echo", "eval",
+                                        "exec", "test", "false", "true",    "set"};
+    if (count != 2 || strcmp(arguments[1], "--help") != 0)
+        return false;
+    for (u32 i = 0; i < COUNT_OF(plain); i++) {
+        if (strcmp(plain[i], arguments[0]) == 0)
+            return false;
+    }
+    for (u32 i = 0; i < COUNT_OF(commands); i++) {
+        if (strcmp(commands[i].name, arguments[0]) == 0)
+            printf("usage: %s %s\n", commands[i].name, commands[i].usage);
+    }
+    return true;
+}
+
 builtin builtin_find(const char *name) {
     for (u32 i = 0; i < COUNT_OF(commands); i++) {
         if (strcmp(name, commands[i].name) == 0)

@@ -379,6 +379,8 @@ static int dispatch(const struct node *node, struct fields *fields) {
         status = 1;
     else if (function != NULL)
         status = call(function, fields);
+    else if (command != NULL && builtin_tells(fields->count, fields->at))
+        status = 0;
     else if (command != NULL)
         status = command(fields->count, fields->at);
     else

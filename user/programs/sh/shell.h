@@ -163,6 +163,9 @@ bool jobs_any(void);
 typedef int (*builtin)(u32 count, char **arguments);
 builtin builtin_find(const char *name);
 
+// Whether `NAME --help` was asked of one that has no other use for it: then its usage was printed.
+bool builtin_tells(u32 count, char **arguments);
+
 // aliases.c
 const char *alias_find(const char *name);
 int run_alias(u32 count, char **arguments);
