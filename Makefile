@@ -659,10 +659,12 @@ $(out)/kwast.iso: $(out)/kernel.elf $(out)/system.tar tools/mkiso.sh | deps-run
 run: $(out)/kwast.iso | deps-run
 	$(Q)HOST='$(HOST)' DISK='$(DISK)' tools/run_iso.sh $< $(QEMU_OPTIONS)
 
-# The picture in the README.
-.PHONY: picture
-picture: $(out)/kwast.iso
-	$(Q)tools/screenshot.py docs/pictures/boot.png
+# The pictures in the README and docs/system.md.
+.PHONY: pictures
+pictures: $(out)/kwast.iso
+	$(Q)tools/screenshot.py shell docs/pictures/boot.png
+	$(Q)tools/screenshot.py top docs/pictures/top.png
+	$(Q)tools/screenshot.py editor docs/pictures/editor.png
 
 # -- Hygiene -------------------------------------------------------------------------------------------
 

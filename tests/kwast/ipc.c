@@ -161,6 +161,50 @@ static void test_words_and_bytes(kwast_handle root) {
     }
 }
 
+// Many calls of words alone, which take the quick way, and what ends that in between.
+static void test_words_over_and_over(kwast_handle root) {
+    static _Alignas(KWAST_PAGE_BYTES) u8 pages[4 * KWAST_PAGE_BYTES]; // not touched before
+    kwast_handle second;
+    CHECK(kwast_handle_duplicate(root, KWAST_RIGHT_CALL, 0, &second) == 0);
+    for (u32 i = 0; i < 2000; i++) {
+        // Across pages that are missing the first time.
+        struct kwast_call *add = (struct kwast_call *)(pages + i % 4 * 2048 + 2040);
+        kwast_call_begin(add, OP_ADD);
+        add->words[0] = (u64)i << 32;
+        add->words[1] = i;
+        add->answer = add->handle = 5;
+        CHECK(call(i % 100 == 99 ? root : second, add) == 0 && add->answer == 0);
+        CHECK(add->words[0] == ((u64)i << 32 | i) && add->words[1] == 0);
+        CHECK(add->handle == KWAST_NO_HANDLE);
+        if (i % 50 == 0) {
+            struct kwast_call length = {.operation = OP_LENGTH, .bytes = (u32)&i, .bytes_len = 1};
+            CHECK(call(second, &length) == 0 && length.words[0] == 1);
+        }
+        if (i % 500 == 0) {
+            struct kwast_call unknown = {.operation = 999};
+            CHECK(call(second, &unknown) == 0 && unknown.answer == ENOSYS);
+        }
+    }
+    u32 end = (u32)__builtin_wasm_memory_size(0) * 65536;
+    CHECK(call(second, (struct kwast_call *)(end - 64)) == EFAULT);
+    CHECK(call(second, (struct kwast_call *)UINT32_MAX) == EFAULT);
+    struct kwast_call forged = {.operation = KWAST_FIRST_OPERATION - 1};
+    CHECK(call(second, &forged) == EINVAL);
+    // What the number names is looked up anew once it may be something else.
+    struct kwast_call add = {.operation = OP_ADD, .words = {1, 2}};
+    CHECK(call(second, &add) == 0 && add.words[0] == 3);
+    CHECK(close((int)second) == 0);
+    CHECK(call(second, &add) == EBADF);
+    CHECK(kwast_handle_duplicate(root, 0, 0, &second) == 0);
+    CHECK(call(second, &add) == ENOTCAPABLE);
+    CHECK(close((int)second) == 0);
+    CHECK(kwast_handle_duplicate(root, KWAST_RIGHT_CALL, 0, &second) == 0);
+    CHECK(call(second, &add) == 0 && add.words[0] == 3);
+    CHECK(__wasi_fd_fdstat_set_rights((int)second, 0, 0) == 0);
+    CHECK(call(second, &add) == ENOTCAPABLE);
+    CHECK(close((int)second) == 0);
+}
+
 static void test_grants(kwast_handle root) {
     char text[] = "stressed", back[sizeof text] = "";
     struct kwast_grant grants[2] = {{(u32)text, 8, KWAST_READ}, {(u32)back, 8, KWAST_WRITE}};
@@ -274,6 +318,7 @@ int main(int argc, char **argv) {
     CHECK(kwast_scheme_root(server, KWAST_KIND_PLAIN, &root) == 0);
     CHECK(spawn("server", server, KWAST_RIGHT_SERVE, &child) == 0);
     test_words_and_bytes(root);
+    test_words_over_and_over(root);
     test_grants(root);
     test_channels(root);
     test_handles(root);
