@@ -660,8 +660,8 @@ run: $(out)/kwast.iso | deps-run
 	$(Q)HOST='$(HOST)' DISK='$(DISK)' tools/run_iso.sh $< $(QEMU_OPTIONS)
 
 # The pictures in the README and the docs.
-.PHONY: picture
-picture: $(out)/kwast.iso
+.PHONY: pictures
+pictures: $(out)/kwast.iso
 	$(Q)tools/screenshot.py docs/pictures
 
 # -- Hygiene -------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ the shell, `top`, and the editor.
 
     screenshot.py FOLDER        writes boot.png, top.png and editor.png there
 
-`make picture` does it for the README and the docs.
+`make pictures` does it for the README and the docs.
 """
 
 import subprocess
@@ -26,8 +26,8 @@ class Camera:
         self.machine.monitor("screendump", filename=str(self.folder / name), format="png")
 
     def session(self):
-        for command in ("ls", "cat /kernel/memory", "cd /tmp",
-                        "seq 1 5 | tac | paste -s -d' ' -", "ps"):
+        for command in ("ls -l /", "mount", "ps", "cd /tmp; seq 1 5 | tac | paste -s -d' ' -",
+                        "for i in 1 2 3; do echo $i; done | sha256sum"):
             self.screen.enter(command)
             self.screen.prompt()
         self.take("boot.png")
