@@ -23,9 +23,9 @@ VICTIMS = "root pipe console root dev"
 GREETING = "^Kwast\\. 'help'"
 SERVICE = """
 service havoc
-    run      /boot/bin/havoc.wasm $init $pipe /tmp {rounds} {seed} {victims}
+    run      /boot/bin/havoc.wasm $init $pipe {directory} {rounds} {seed} {victims}
     streams  terminal console
-    sees     root:/ boot dev
+    sees     root:/ boot dev {host}
     uses     init pipe
 """
 
@@ -36,22 +36,38 @@ def build():
                     "build/programs/havoc.wasm"], cwd=ROOT, check=True)
 
 
-@pytest.mark.parametrize("others", ["", " shell"], ids=["services", "and-shell"])
-@pytest.mark.parametrize("start, cpus", [(Machine.hosted, 1), (Machine.hosted, 4), (Machine.pvh, 1)],
-                         ids=["hosted-1", "hosted-4", "qemu-1"])
-def test_files_are_as_the_completed_operations_left_them(start, cpus, others):
+def system_files(directory, victims):
     folder = BUILD / "system"
     files = {str(path.relative_to(folder)): path
              for path in folder.rglob("*") if path.is_file() or path.is_symlink()}
     files["bin/havoc.wasm"] = BUILD / "programs/havoc.wasm"
     files["etc/init.conf"] = (folder / "etc/init.conf").read_bytes() + SERVICE.format(
-        rounds=ROUNDS, seed=SEED, victims=VICTIMS + others).encode()
-    with start(files, cpus=cpus) as machine:
-        said = machine.expect(r"havoc: .*(all right|wrong: .*|no .*)$", 3600)
-        assert said.group(1) == "all right", said.group(0)
-        # What is left is a system: the shell answers, pipes and files work.
-        machine.type("\necho kept > /tmp/kept; cat /tmp/kept | cat; echo sta''tus $?\n")
-        machine.expect("^kept$")
-        machine.expect("^status 0$")
+        rounds=ROUNDS, seed=SEED, victims=victims, directory=directory,
+        host="host" if directory == "/host" else "").encode()
+    return files
+
+
+def check_havoc(machine):
+    said = machine.expect(r"havoc: .*(all right|wrong: .*|no .*)$", 3600)
+    assert said.group(1) == "all right", said.group(0)
+    # What is left is a system: the shell answers, pipes and files work.
+    machine.type("\necho kept > /tmp/kept; cat /tmp/kept | cat; echo sta''tus $?\n")
+    machine.expect("^kept$")
+    machine.expect("^status 0$")
+
+
+@pytest.mark.parametrize("others", ["", " shell"], ids=["services", "and-shell"])
+@pytest.mark.parametrize("start, cpus", [(Machine.hosted, 1), (Machine.hosted, 4), (Machine.pvh, 1)],
+                         ids=["hosted-1", "hosted-4", "qemu-1"])
+def test_files_are_as_the_completed_operations_left_them(start, cpus, others):
+    with start(system_files("/tmp", VICTIMS + others), cpus=cpus) as machine:
+        check_havoc(machine)
         # The shell has lived through it, unless it was meant to die.
         assert others or len(re.findall(GREETING, machine.text, re.MULTILINE)) <= 1
+
+
+def test_so_are_those_of_the_host(tmp_path):
+    args = ["-virtfs", f"local,path={tmp_path},mount_tag=host,security_model=none,multidevs=remap"]
+    with Machine.pvh(system_files("/host", "host root host pipe"), args=args) as machine:
+        check_havoc(machine)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d0", "d1", "d2", "d3"]
