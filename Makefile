@@ -260,7 +260,8 @@ port_host_c := $(addprefix kernel/arch/x86_64/,ranges.c multiboot2.c pvh.c boot_
 # What of the services needs no kernel.
 user_host_c := user/sdk/virtio_ring.c $(addprefix user/services/console/,canvas.c filter.c keys.c line.c screen.c scrollback.c) \
                $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c) \
-               $(addprefix user/services/ninep/,p9.c nodes.c)
+               $(addprefix user/services/ninep/,p9.c nodes.c) \
+               $(addprefix user/services/tmpfs/,contents.c directory.c stock.c tmpfs.c)
 define host_archives
 $(1)/libbase.a: $(patsubst %,$(1)/$(2)%.o,$(base_c)) Makefile
 	$$(archive)
@@ -658,10 +659,12 @@ $(out)/kwast.iso: $(out)/kernel.elf $(out)/system.tar tools/mkiso.sh | deps-run
 run: $(out)/kwast.iso | deps-run
 	$(Q)HOST='$(HOST)' DISK='$(DISK)' tools/run_iso.sh $< $(QEMU_OPTIONS)
 
-# The picture in the README.
-.PHONY: picture
-picture: $(out)/kwast.iso
-	$(Q)tools/screenshot.py docs/pictures/boot.png
+# The pictures in the README and docs/system.md.
+.PHONY: pictures
+pictures: $(out)/kwast.iso
+	$(Q)tools/screenshot.py shell docs/pictures/boot.png
+	$(Q)tools/screenshot.py top docs/pictures/top.png
+	$(Q)tools/screenshot.py editor docs/pictures/editor.png
 
 # -- Hygiene -------------------------------------------------------------------------------------------
 

@@ -119,13 +119,6 @@ static void new_fid(struct fake_9p *fake, u32 fid, const char *path) {
     snprintf(FID(fid)->path, sizeof FID(fid)->path, "%s", path);
 }
 
-u32 fake_9p_fids_in_use(const struct fake_9p *fake) {
-    u32 count = 0;
-    for (u32 i = 0; i < FAKE_9P_FIDS; i++)
-        count += fake->fids[i].is_used;
-    return count;
-}
-
 // The path of a name, which is single and is neither "." nor "..", in a fid's directory.
 static void take_path(struct fake_9p *fake, struct cursor *in, u32 fid, char out[1024]) {
     char name[300];
@@ -406,6 +399,27 @@ static int (*const messages[256])(struct fake_9p *fake, struct cursor *in, struc
     [116] = serve_read,          [118] = serve_write,         [120] = serve_clunk,
 };
 
+// What was posted is served late, and in the other order.
+static void serve_posts(struct fake_9p *fake) {
+    while (fake->posts != 0) {
+        u8 *message = fake->post_messages[--fake->posts];
+        struct cursor in = {message + HEADER_BYTES, message + P9_POST_MAX};
+        CHECK(message[0] == 11 && message[4] == 120);
+        serve_clunk(fake, &in, NULL);
+        fake->transport.posted(fake->transport.context, fake->post_fids[fake->posts]);
+    }
+}
+
+static bool post(struct p9_transport *transport, const void *message, u32 len, u32 fid) {
+    struct fake_9p *fake = (struct fake_9p *)transport;
+    CHECK(len <= P9_POST_MAX);
+    if (fake->posts == fake->post_room)
+        return false;
+    memcpy(fake->post_messages[fake->posts], message, len);
+    fake->post_fids[fake->posts++] = fid;
+    return true;
+}
+
 static enum status exchange(struct p9_transport *transport, u32 request_len, u32 *reply_len) {
     struct fake_9p *fake = (struct fake_9p *)transport;
     struct cursor in = {fake->request, fake->request + request_len};
@@ -428,6 +442,8 @@ static enum status exchange(struct p9_transport *transport, u32 request_len, u32
     give_u32(&out, len);
     give_u8(&out, answer);
     give_u16(&out, tag);
+    if (fake->exchanges % 3 == 0)
+        serve_posts(fake);
     if (fake->spoil != NULL)
         fake->spoil(fake, &len);
     usize kept = len < sizeof fake->reply ? len : sizeof fake->reply;
@@ -442,15 +458,31 @@ static enum status exchange(struct p9_transport *transport, u32 request_len, u32
 
 void fake_9p_init(struct fake_9p *fake, const char *root) {
     *fake = (struct fake_9p){.version = "9P2000.L", .message_bytes = FAKE_9P_BYTES};
-    fake->transport = (struct p9_transport){exchange, fake->request, fake->reply, FAKE_9P_BYTES};
+    fake->transport = (struct p9_transport){
+        .exchange = exchange,
+        .post = post,
+        .request = fake->request,
+        .reply = fake->reply,
+        .bytes = FAKE_9P_BYTES,
+    };
+    fake->post_room = COUNT_OF(fake->post_messages);
     snprintf(fake->root, sizeof fake->root, "%s", root);
 }
 
 void fake_9p_fini(struct fake_9p *fake) {
+    fake->posts = 0;
     for (u32 i = 0; i < FAKE_9P_FIDS; i++) {
         if (FID(i)->is_used)
             close_fid(fake, i);
     }
     free(fake->sent);
     fake->sent = NULL;
+}
+
+u32 fake_9p_fids_in_use(struct fake_9p *fake) {
+    u32 count = 0;
+    serve_posts(fake);
+    for (u32 i = 0; i < FAKE_9P_FIDS; i++)
+        count += fake->fids[i].is_used;
+    return count;
 }

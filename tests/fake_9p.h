@@ -15,6 +15,10 @@ struct fake_9p {
     // Changes the answer before it goes, of *len bytes; NULL: an honest server.
     void (*spoil)(struct fake_9p *fake, u32 *len);
     void *context;
+    u32 posts;     // messages that were posted and not yet answered
+    u32 post_room; // how many there may be
+    u8 post_messages[8][P9_POST_MAX];
+    u32 post_fids[8];
     // The server's own:
     char root[128];
     struct {
@@ -31,4 +35,4 @@ struct fake_9p {
 void fake_9p_init(struct fake_9p *fake, const char *root);
 void fake_9p_fini(struct fake_9p *fake);
 
-u32 fake_9p_fids_in_use(const struct fake_9p *fake);
+u32 fake_9p_fids_in_use(struct fake_9p *fake); // what was posted is served before

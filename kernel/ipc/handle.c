@@ -108,6 +108,24 @@ enum status handle_insert(struct handle_table *table, const struct handle *handl
     return status;
 }
 
+enum status handle_table_fill(struct handle_table *table, const struct handle *handles, u32 count) {
+    while (count != 0 && handles[count - 1].object == NULL)
+        count--;
+    if (count > table->capacity) {
+        spin_lock(&table->lock);
+        enum status status = table_grow_locked(table, count - 1);
+        spin_unlock(&table->lock);
+        if (status != OK)
+            return status;
+    }
+    for (u32 i = 0; i < count; i++) {
+        ASSERT(table->slots[i].object == NULL);
+        if (handles[i].object != NULL)
+            table->slots[i] = handles[i];
+    }
+    return OK;
+}
+
 enum status handle_insert_at(struct handle_table *table, const struct handle *handle, u32 number) {
     ASSERT(handle->object != NULL);
     enum status status = OK;

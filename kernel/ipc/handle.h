@@ -44,6 +44,11 @@ struct handle_table {
 MUST_USE enum status handle_table_init(struct handle_table *table, u32 limit);
 void handle_table_fini(struct handle_table *table); // closes all
 
+// Puts handles into a table that is empty and nobody else's, numbered as they come; object NULL:
+// none. They are the table's on OK; ERR_LIMIT, ERR_NO_MEMORY: it is empty still.
+MUST_USE enum status handle_table_fill(struct handle_table *table, const struct handle *handles,
+                                       u32 count);
+
 // Whether a number is certainly not open: no table of this size has it. Takes no lock.
 static inline bool handle_is_beyond(const struct handle_table *table, u32 number) {
     return number >= __atomic_load_n(&table->capacity, __ATOMIC_RELAXED);

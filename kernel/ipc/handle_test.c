@@ -223,6 +223,39 @@ static void preopen_names_go_with_their_handle(void **) {
     finish(2);
 }
 
+static void a_new_table_is_filled_by_numbers(void **) {
+    static const struct {
+        u32 limit;
+        u32 count;
+        enum status status;
+    } cases[] = {{100, 0, OK}, {100, 1, OK},      {100, 8, OK},      {100, 9, OK},
+                 {9, 9, OK},   {8, 9, ERR_LIMIT}, {0, 1, ERR_LIMIT}, {100, 64, OK}};
+    for (u32 i = 0; i < COUNT_OF(cases); i++) {
+        struct handle handles[66] = {0}; // the last ones are none, and need no room
+        start(cases[i].limit);
+        for (u32 n = 0; n < cases[i].count; n += 2)
+            handles[n] = make_handle();
+        if (cases[i].count != 0 && handles[cases[i].count - 1].object == NULL)
+            handles[cases[i].count - 1] = make_handle();
+        enum status status = handle_table_fill(&table, handles, cases[i].count + 2);
+        assert_int_equal(status, cases[i].status);
+        u32 filled = 0;
+        for (u32 n = 0; n < cases[i].count; n++) {
+            struct handle found;
+            bool is_there = handle_get(&table, n, &found) == OK;
+            assert_int_equal(is_there, status == OK && handles[n].object != NULL);
+            if (is_there)
+                assert_ptr_equal(found.object, handles[n].object);
+            if (is_there)
+                object_release(found.object);
+            filled += handles[n].object != NULL;
+            if (status != OK)
+                object_release(handles[n].object); // the caller's still
+        }
+        finish(filled);
+    }
+}
+
 static u32 seen_at_the_end;
 
 static void look_destroy(struct object *object) {
@@ -257,6 +290,7 @@ int main(void) {
         cmocka_unit_test(state_is_kept_and_rights_only_shrink),
         cmocka_unit_test(a_position_is_put_back_where_it_was_taken),
         cmocka_unit_test(preopen_names_go_with_their_handle),
+        cmocka_unit_test(a_new_table_is_filled_by_numbers),
         cmocka_unit_test(a_table_that_goes_is_empty_to_who_looks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -224,8 +224,10 @@ static enum status get_limits(struct spawn *spawn) {
 }
 
 static enum status get_cpus(struct spawn *spawn) {
-    u32 wished = spawn->given.cpus == 0 ? spawn->parent->affinity : spawn->given.cpus;
-    spawn->config.affinity = wished;
+    u32 wished = spawn->given.cpus;
+    spawn->config.affinity = wished != 0 ? wished : spawn->parent->affinity;
+    if (wished == 0)
+        return OK;
     if ((wished & ~spawn->parent->affinity) != 0)
         return ERR_DENIED;
     return (wished & sched_online()) == 0 ? ERR_INVALID : OK;

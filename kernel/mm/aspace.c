@@ -293,7 +293,9 @@ void area_destroy(struct aspace *as, struct area *area) {
     // From here on no fault commits anything in the area.
     spin_lock(&as->lock);
     u64 accessible = area->accessible;
+    struct image *image = area->image;
     area->accessible = 0;
+    area->image = NULL;
     spin_unlock(&as->lock);
 
     u64 start = accessible_start(area, accessible);
@@ -301,7 +303,7 @@ void area_destroy(struct aspace *as, struct area *area) {
     committed += mapping_free_aside(area) * PAGE_SIZE;
     account_uncommit(area->account, committed);
     account_refund(area->account, accessible);
-    image_release(area->image);
+    image_release(image);
 
     spin_lock(&as->lock);
     vma_remove(&as->slots, &area->vma);

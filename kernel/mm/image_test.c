@@ -403,6 +403,32 @@ static void a_memory_with_many_pages_is_not_used_again(void **) {
     assert_int_equal(account.charged, 0);
 }
 
+static const struct aspace *looked_at;
+static u32 looks;
+
+static void look(void) {
+    fake_irq_hook_set(NULL); // it takes locks itself
+    aspace_check(looked_at);
+    looks++;
+    fake_irq_hook_set(look);
+}
+
+// Whoever checks an address space may come while an area of it goes.
+static void a_memory_that_goes_is_in_order_at_every_moment(void **) {
+    struct aspace *as = start();
+    struct image *image = make_image();
+    struct area *area = make_memory(as, image);
+    assert_int_equal(fault(as, at_page(area, 2), FAULT_WRITE), OK);
+    assert_int_equal(fault(as, at_page(area, 3), FAULT_READ), OK);
+    image_release(image); // the area's is the last reference
+    looked_at = as;
+    looks = 0;
+    fake_irq_hook_set(look);
+    area_destroy(as, area);
+    fake_irq_hook_set(NULL);
+    assert_true(looks >= 3);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pages_of_zeros_take_no_frame),
@@ -415,6 +441,7 @@ int main(void) {
         cmocka_unit_test(a_memory_is_new_when_it_is_used_again),
         cmocka_unit_test(what_a_memory_grew_by_is_gone_when_it_is_used_again),
         cmocka_unit_test(a_memory_with_many_pages_is_not_used_again),
+        cmocka_unit_test(a_memory_that_goes_is_in_order_at_every_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -294,10 +294,8 @@ static void forget_handles(struct process *process) {
 static enum status insert_handles(struct process *process, const struct process_config *config) {
     u32 limit = config->handle_limit == 0 ? HANDLES_MAX : config->handle_limit;
     enum status status = handle_table_init(&process->handles, limit);
-    for (u32 i = 0; status == OK && i < config->handle_count; i++) {
-        if (config->handles[i].object != NULL)
-            status = handle_insert_at(&process->handles, &config->handles[i], i);
-    }
+    if (status == OK)
+        status = handle_table_fill(&process->handles, config->handles, config->handle_count);
     if (status != OK)
         forget_handles(process);
     return status;

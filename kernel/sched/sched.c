@@ -508,10 +508,10 @@ static bool preempts_locked(const struct cpu *cpu, const struct thread *thread, 
 
 struct cpu *sched_place(const struct thread *thread) {
     struct cpu *self = cpu_this();
-    u32 candidates = thread->affinity & __atomic_load_n(&sched.online, __ATOMIC_ACQUIRE);
-    ASSERT(candidates != 0);
-    if ((candidates >> self->id & 1) != 0)
+    if ((thread->affinity >> self->id & 1) != 0)
         return self;
+    u32 candidates = thread->affinity & sched_online();
+    ASSERT(candidates != 0);
     u32 idle = candidates & __atomic_load_n(&sched.idle, __ATOMIC_RELAXED); // a guess
     return cpu_at((u32)__builtin_ctz(idle != 0 ? idle : candidates));
 }

@@ -102,6 +102,7 @@ def test_what_is_told_about_the_machine(system):
     assert "kwast on " in output(system, "dmesg")
     mounts = output(system, "mount")
     assert re.search(r"^/ +tmpfs, \d+ of \d+ KiB free$", mounts, re.MULTILINE)
+    assert re.search(r"^/dev +of a service$", mounts, re.MULTILINE)
     assert re.search(r"^/kernel +of the kernel$", mounts, re.MULTILINE)
 
 

@@ -21,9 +21,10 @@ static bool get(int fd, struct mount *out) {
     *out = (struct mount){.fd = fd};
     if (len >= sizeof out->path || __wasi_fd_prestat_dir_name(fd, (u8 *)out->path, len) != 0)
         return false;
-    out->is_served = kwast_scheme_call((kwast_handle)fd, &call, -1) == 0 && call.answer == 0 &&
-                     call.words[2] == sizeof out->stat;
-    if (!out->is_served)
+    u32 error = kwast_scheme_call((kwast_handle)fd, &call, -1);
+    out->is_scheme = error != __WASI_ERRNO_NOTCAPABLE;
+    out->is_told = error == 0 && call.answer == 0 && call.words[2] == sizeof out->stat;
+    if (!out->is_told)
         out->stat = (struct file_system_stat){0};
     out->stat.type[sizeof out->stat.type - 1] = 0;
     return true;

@@ -8,7 +8,8 @@
 struct mount {
     int fd;
     char path[MOUNT_PATH_BYTES];
-    bool is_served; // by a server of files that says how it is; otherwise all below is 0
+    bool is_scheme; // a service's; otherwise the kernel's
+    bool is_told;   // it says how it is; otherwise all below is 0
     struct file_system_stat stat;
 };
 

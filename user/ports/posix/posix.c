@@ -319,10 +319,14 @@ struct mntent *getmntent(FILE *file) {
     if (!mount_get(next_mount++, &mount))
         return NULL;
     entry = (struct mntent){
-        .mnt_fsname = mount.is_served ? mount.stat.type : "kernel",
+        .mnt_fsname = mount.is_told     ? mount.stat.type
+                      : mount.is_scheme ? "service"
+                                        : "kernel",
         .mnt_dir = mount.path,
-        .mnt_type = mount.is_served ? mount.stat.type : "kernel",
-        .mnt_opts = mount.is_served ? "rw" : "ro",
+        .mnt_type = mount.is_told     ? mount.stat.type
+                    : mount.is_scheme ? "service"
+                                      : "kernel",
+        .mnt_opts = mount.is_scheme ? "rw" : "ro",
     };
     return &entry;
 }

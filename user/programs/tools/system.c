@@ -90,7 +90,10 @@ int run_mount(int argc, char **argv) {
     if (argc != 1)
         return misused();
     for (u32 i = 0; mount_get(i, &mount); i++) {
-        printf("%-10s %s", mount.path, mount.is_served ? mount.stat.type : "of the kernel");
+        printf("%-10s %s", mount.path,
+               mount.is_told     ? mount.stat.type
+               : mount.is_scheme ? "of a service"
+                                 : "of the kernel");
         if (mount.stat.total_bytes != 0)
             printf(", %llu of %llu KiB free", mount.stat.free_bytes / KIB,
                    mount.stat.total_bytes / KIB);

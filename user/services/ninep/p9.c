@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/math.h"
 
 #define VERSION          "9P2000.L"
@@ -89,7 +90,8 @@ static enum status fid_take(struct p9 *p9, u32 *out) {
     return OK;
 }
 
-static void fid_give(struct p9 *p9, u32 fid) {
+static void fid_give(void *context, u32 fid) {
+    struct p9 *p9 = context;
     p9->free_fids[p9->free_count++] = fid;
 }
 
@@ -212,6 +214,11 @@ static u64 get_time(struct answer *answer) {
                                                               : seconds * NS_PER_S + ns;
 }
 
+static u16 next_tag(struct p9 *p9) {
+    p9->last_tag = (u16)((p9->last_tag + 1) % NO_TAG);
+    return p9->last_tag;
+}
+
 // Sends the request, whose header is still to be written, with `data_len` bytes of data that are
 // there already. What `answer` then has is what is behind the header of an answer that fits.
 static enum status finish_with(struct request *request, u32 data_len, struct answer *answer) {
@@ -220,8 +227,7 @@ static enum status finish_with(struct request *request, u32 data_len, struct ans
     if (request->is_cut)
         return ERR_NAME_TOO_LONG; // nothing else can be too long for a message
     u32 len = (u32)(request->at - transport->request) + data_len;
-    p9->last_tag = (u16)((p9->last_tag + 1) % NO_TAG);
-    u16 tag = request->type == GREET ? NO_TAG : p9->last_tag;
+    u16 tag = request->type == GREET ? NO_TAG : next_tag(p9);
     memcpy(transport->request, &len, sizeof len);
     transport->request[4] = request->type;
     memcpy(transport->request + 5, &tag, sizeof tag);
@@ -296,6 +302,8 @@ enum status p9_begin(struct p9 *p9, struct p9_transport *transport, u32 *root,
     if (transport->bytes < P9_MESSAGE_LEAST)
         return ERR_INVALID;
     *p9 = (struct p9){.transport = transport, .message_bytes = transport->bytes};
+    transport->posted = fid_give;
+    transport->context = p9;
     enum status status = greet(p9);
     if (status == OK)
         status = fid_take(p9, root);
@@ -304,7 +312,14 @@ enum status p9_begin(struct p9 *p9, struct p9_transport *transport, u32 *root,
     return status;
 }
 
+static void forget(void *context, u32 fid) {
+    (void)context;
+    (void)fid;
+}
+
 void p9_end(struct p9 *p9) {
+    if (p9->transport != NULL)
+        p9->transport->posted = forget;
     free(p9->free_fids);
     *p9 = (struct p9){0};
 }
@@ -343,8 +358,23 @@ enum status p9_walk(struct p9 *p9, u32 directory, struct bytes name, u32 *out, s
     return status;
 }
 
+struct clunk {
+    u32 len;
+    enum type type;
+    u16 tag;
+    u32 fid;
+} PACKED;
+STATIC_ASSERT(sizeof(struct clunk) <= P9_POST_MAX, "it can be posted");
+
+// Nobody waits for it where the transport can do without; the number rests until it is answered.
+static bool post_clunk(struct p9 *p9, u32 fid) {
+    struct p9_transport *transport = p9->transport;
+    const struct clunk clunk = {sizeof clunk, CLUNK, next_tag(p9), fid};
+    return transport->post != NULL && transport->post(transport, &clunk, sizeof clunk, fid);
+}
+
 void p9_clunk(struct p9 *p9, u32 fid) {
-    if (fid == P9_NO_FID)
+    if (fid == P9_NO_FID || post_clunk(p9, fid))
         return;
     struct request request = begin_with(p9, CLUNK, fid);
     enum status status = finish_silently(&request);

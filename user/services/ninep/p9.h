@@ -8,19 +8,29 @@
 //
 // What the server says is not believed: a message that is cut off, of another kind than the one
 // expected, or with counts beyond its end is ERR_IO. An error of the server's is the status that
-// is closest to it. One message is under way at a time. Not for several threads.
+// is closest to it. One message is under way at a time, besides those that give fids back. Not for
+// several threads.
 
 #include "base/status.h"
 #include "base/string.h"
 
 #define P9_NO_FID        UINT32_MAX
 #define P9_MESSAGE_LEAST 4096u
+#define P9_POST_MAX      16u
 
 // Who carries messages.
 struct p9_transport {
     // Sends the first `request_len` bytes of `request` and waits for the answer, which is then the
     // first *reply_len bytes of `reply`; at most `bytes`.
     enum status (*exchange)(struct p9_transport *transport, u32 request_len, u32 *reply_len);
+
+    // Sends a message of at most P9_POST_MAX bytes without waiting for its answer, of which nothing
+    // is wanted: `posted` is called with `fid`, in some later call, when that has come. False:
+    // nothing was sent, for too many are under way. NULL: there is no such.
+    bool (*post)(struct p9_transport *transport, const void *message, u32 len, u32 fid);
+    void (*posted)(void *context, u32 fid); // the client's
+    void *context;
+
     u8 *request; // `bytes` each
     u8 *reply;
     u32 bytes;
