@@ -430,6 +430,12 @@ static enum status exchange(struct p9_transport *transport, u32 request_len, u32
     give_u16(&out, tag);
     if (fake->spoil != NULL)
         fake->spoil(fake, &len);
+    usize kept = len < sizeof fake->reply ? len : sizeof fake->reply;
+    free(fake->sent);
+    fake->sent = malloc(kept + 1);
+    CHECK(fake->sent != NULL);
+    memmove(fake->sent + 1, fake->reply, kept);
+    transport->reply = fake->sent + 1;
     *reply_len = len;
     return OK;
 }
@@ -445,4 +451,6 @@ void fake_9p_fini(struct fake_9p *fake) {
         if (FID(i)->is_used)
             close_fid(fake, i);
     }
+    free(fake->sent);
+    fake->sent = NULL;
 }

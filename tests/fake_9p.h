@@ -25,6 +25,7 @@ struct fake_9p {
     } fids[FAKE_9P_FIDS + 1]; // the last one is never in use
     u8 request[FAKE_9P_BYTES];
     u8 reply[FAKE_9P_BYTES];
+    u8 *sent; // the last answer, in memory of its own: nothing is behind it
 };
 
 void fake_9p_init(struct fake_9p *fake, const char *root);

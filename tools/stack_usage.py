@@ -22,8 +22,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SINKS = ["console_sink", "say_sink", "buffer_sink"]
 STREAM_QUEUES = ["link_poll_queue", "console_poll_queue", "server_end_poll_queue",
                  "notification_poll_queue", "process_object_poll_queue", "interrupt_poll_queue"]
-HOST_FUNCTIONS = ["wasi_entry", "wasi_close_entry", "kwast_entry", "wasi_proc_exit", "wasi_proc_raise",
-                  "wasi_sched_yield", "wasi_thread_spawn"]
+HOST_FUNCTIONS = ["wasi_entry", "wasi_close_entry", "kwast_entry", "kwast_call_entry", "kwast_exchange_entry",
+                  "wasi_proc_exit", "wasi_proc_raise", "wasi_sched_yield", "wasi_thread_spawn"]
 INDIRECT = {
     "wasi_entry": [f"wasi_{call}" for call in re.findall(
         r"^WASI_CALL\((\w+)", (ROOT / "kernel/wasi/calls.def").read_text(), re.MULTILINE)] + [
@@ -76,6 +76,7 @@ INDIRECT = {
     "frame_parser_feed": ["receive_piece"],
     "take_header": ["receive_piece"],
     "interrupt_handle": ["virtio_console_interrupt"],
+    "interrupt_dispatch": ["virtio_console_interrupt"],
     "timer_interrupt": ["upcall_timer"],
     "console_interrupt": ["foreground_interrupt"],
     "link_interrupt": ["foreground_interrupt"],
@@ -88,6 +89,10 @@ INDIRECT = {
     "sched_switch": [],
     "park_and_run": [],
     "thread_yield": [],
+    "yield_slow": [],
+    "sched_preempt": [],
+    "kwast_call_entry": [],
+    "kwast_exchange_entry": [],
     "run_for_each": ["part_*"],
     "entries_clear": ["unmapped_frame_free*"],
     "part_clear": ["unmapped_frame_free*"],

@@ -135,7 +135,10 @@ static void do_yield(void) {
 }
 
 static void do_call(void) {
-    struct kwast_call call = {.operation = KWAST_FIRST_OPERATION, .words = {1, 2, 3, 4}};
+    struct kwast_call call;
+    kwast_call_begin(&call, KWAST_FIRST_OPERATION);
+    for (u32 i = 0; i < KWAST_WORDS; i++)
+        call.words[i] = i + 1;
     kwast_scheme_call(root, &call, -1);
 }
 

@@ -184,6 +184,8 @@ MUST_USE enum status arch_copy_to(struct virt_addr to, const void *from, usize l
 MUST_USE enum status arch_copy_between(struct virt_addr to, struct virt_addr from, usize len);
 MUST_USE enum status arch_fill(struct virt_addr to, u8 byte, usize len);
 
+// With interrupts off they do not wait for a repair: ERR_BUSY.
+
 // The same for a number of words that the compiler knows, where the port has that inline: `words`
 // words from one of the two to the other.
 MUST_USE static inline enum status arch_copy_words_from(void *to, struct virt_addr from, u32 words);
@@ -249,6 +251,9 @@ u64 arch_firmware_ns(void);
 // request. UINT64_MAX: never. Interrupts off.
 void arch_timer_arm(u64 deadline_ns);
 
+// The same at the tick `at`, where it is `now`, or was just before.
+static inline void arch_timer_arm_ticks(u64 now, u64 at);
+
 // Up to `len` random bytes from the hardware; returns how many (0: it has no generator). Any
 // context.
 usize arch_random(void *out, usize len);
@@ -274,6 +279,12 @@ void arch_context_init(struct arch_context *context, struct arch_aspace *as, u64
 // back, perhaps on another CPU: per-CPU values must be read anew. What it returns is what that one
 // `passed`.
 void *arch_context_switch(struct arch_context *from, struct arch_context *to, void *passed);
+
+// The same where both contexts are in one address space, and setting the segment base takes no call
+// (arch_segment_is_quick).
+static inline void *arch_context_switch_near(struct arch_context *from, struct arch_context *to,
+                                             void *passed);
+static inline bool arch_segment_is_quick(void); // fixed
 
 // Sets the segment base of the running thread, whose context that is.
 void arch_segment_base_set(struct arch_context *running, u64 base);
@@ -403,7 +414,7 @@ struct fault {
     u32 vector; // the machine's own number and code, for people
     u64 error_code;
     bool in_copy;   // inside one of the arch_copy functions
-    bool in_window; // while a window is open: then nothing can be repaired
+    bool in_window; // while a window is open, or interrupts are off: then nothing can be repaired
 };
 
 enum fault_action {
@@ -442,6 +453,39 @@ void upcall_log(const char *text); // one line of the kernel log, without newlin
 
 #ifdef ARCH_INLINE_HEADER
 #include ARCH_INLINE_HEADER
+#endif
+
+#ifndef ARCH_HAS_TIMER_TICKS
+static inline void arch_timer_arm_ticks(u64 now, u64 at) {
+    arch_timer_arm(arch_clock_ns() + arch_ticks_to_ns(at - now));
+}
+#endif
+
+#ifndef ARCH_HAS_SWITCH_NEAR
+static inline void *arch_context_switch_near(struct arch_context *from, struct arch_context *to,
+                                             void *passed) {
+    return arch_context_switch(from, to, passed);
+}
+
+static inline bool arch_segment_is_quick(void) {
+    return true;
+}
+#endif
+
+// The same for a single word of four or eight bytes: arch_try_load(value, at, label) and
+// arch_try_store(at, value, label), where `at` is a number, go to the label when that fails.
+#ifndef ARCH_HAS_TRY
+#define arch_try_load(value, at, fail)                                                             \
+    do {                                                                                           \
+        if (arch_copy_from(&(value), (struct virt_addr){at}, sizeof(value)) != OK)                 \
+            goto fail;                                                                             \
+    } while (false)
+#define arch_try_store(at, value, fail)                                                            \
+    do {                                                                                           \
+        typeof(value) stored_ = (value);                                                           \
+        if (arch_copy_to((struct virt_addr){at}, &stored_, sizeof stored_) != OK)                  \
+            goto fail;                                                                             \
+    } while (false)
 #endif
 
 #ifndef ARCH_HAS_COPY_WORDS

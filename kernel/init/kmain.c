@@ -214,6 +214,8 @@ static void start_main_thread(void) {
 
 static void start_cpus(void) {
     u64 wanted = number_option("cpus", ARCH_CPUS_MAX);
+    if (wanted > 1 && boot.info->cpu_count > 1)
+        sched_expect_company();
     boot.cpu_count = arch_cpus_start((u32)min_u64(wanted, ARCH_CPUS_MAX));
     log_write(LOG_INFO, "%u of %u CPUs run", boot.cpu_count, boot.info->cpu_count);
 }

@@ -109,7 +109,7 @@ struct fault_result upcall_fault(const struct fault *fault) {
 // -- Interrupts ---------------------------------------------------------------------------------
 
 static void trace_interrupt(enum trace_interrupt which) {
-    if (thread_current() != NULL)
+    if (trace_wanted() && thread_current() != NULL)
         trace(TRACE_INTERRUPT, 0, which, 0);
 }
 
@@ -135,17 +135,16 @@ void upcall_device(u32 number) {
 
 // Whether the running thread is to end, and is in code that can be redirected.
 static bool is_to_end(const struct thread *thread, u64 pc) {
-    return thread != NULL && thread->block != NULL && thread_is_killed(thread) &&
+    return thread != NULL && thread_is_killed(thread) && thread->block != NULL &&
            engine_owns_pc(process_engine(), pc);
 }
 
 bool upcall_wants_reschedule(u64 pc) {
-    return sched_wants_switch() || is_to_end(thread_current(), pc);
+    return is_to_end(thread_current(), pc) || sched_wants_switch();
 }
 
 u64 upcall_interrupt_return(u64 pc, u64 fp) {
-    if (sched_wants_switch())
-        sched_preempt();
+    sched_preempt();
     // Read after the switch: the kill may have come while the thread was not running.
     struct thread *thread = thread_current();
     if (is_to_end(thread, pc))

@@ -17,6 +17,11 @@ static void handle_release(struct handle *handle) {
         kfree((void *)(uptr)handle->preopen.data, handle->preopen.len);
 }
 
+// A change that may end what a hint says.
+static void hints_forget(struct handle_table *table) {
+    handle_hints_clear(table);
+}
+
 static struct handle *slot_at(struct handle_table *table, u32 number) {
     if (number >= table->capacity || table->slots[number].object == NULL)
         return NULL;
@@ -28,6 +33,7 @@ enum status handle_table_init(struct handle_table *table, u32 limit) {
     spin_init(&table->lock, LOCK_HANDLES, "handles");
     wait_queue_init(&table->moved);
     table->moved_count = 0;
+    handle_hints_clear(table);
     table->capacity = (u32)min_u64(FIRST_CAPACITY, limit);
     table->limit = limit;
     table->slots = NULL;
@@ -171,6 +177,7 @@ enum status handle_preopen_name(struct handle_table *table, u32 number, char *to
 enum status handle_close(struct handle_table *table, u32 number) {
     struct handle closed = {.object = NULL};
     spin_lock(&table->lock);
+    hints_forget(table);
     struct handle *slot = slot_at(table, number);
     if (slot != NULL) {
         closed = *slot;
@@ -186,6 +193,7 @@ enum status handle_close(struct handle_table *table, u32 number) {
 enum status handle_renumber(struct handle_table *table, u32 from, u32 to) {
     struct handle closed = {.object = NULL};
     spin_lock(&table->lock);
+    hints_forget(table);
     struct handle *source = slot_at(table, from);
     struct handle *target = slot_at(table, to);
     bool both_open = source != NULL && target != NULL;
@@ -286,6 +294,7 @@ enum status handle_set_flags(struct handle_table *table, u32 number, u16 flags) 
 enum status handle_set_rights(struct handle_table *table, u32 number, u64 rights, u64 inheriting) {
     enum status status = ERR_BAD_HANDLE;
     spin_lock(&table->lock);
+    hints_forget(table);
     struct handle *slot = slot_at(table, number);
     if (slot != NULL) {
         bool held = (rights & ~slot->rights) == 0 && (inheriting & ~slot->rights_inheriting) == 0;

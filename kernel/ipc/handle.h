@@ -18,8 +18,19 @@ struct handle {
     struct bytes preopen; // its name when it is a preopened directory (owned), else empty
 };
 
+// What a program with one thread used last, for who asks again: `number` names `object`, which is
+// what that kind of call takes, with the right to it. UINT64_MAX: nothing. It ends with any change
+// of what is open, and with the second thread.
+enum handle_hint_kind { HINT_CALL, HINT_SERVE, HINT_COUNT };
+
+struct handle_hint {
+    u64 number;
+    struct object *object;
+};
+
 struct handle_table {
     struct spinlock lock;
+    struct handle_hint hints[HINT_COUNT]; // owned by the only thread that uses the table
 
     // Under lock:
     struct handle *slots;
@@ -63,6 +74,17 @@ static inline const struct handle *handle_peek(const struct handle_table *table,
     if (handle_is_beyond(table, number) || table->slots[number].object == NULL)
         return NULL;
     return &table->slots[number];
+}
+
+static inline void handle_hint_set(struct handle_table *table, enum handle_hint_kind kind,
+                                   u64 number, struct object *object) {
+    table->hints[kind] = (struct handle_hint){.number = number, .object = object};
+}
+
+// For the only thread that uses the table, before it lets others at it.
+static inline void handle_hints_clear(struct handle_table *table) {
+    for (u32 i = 0; i < HINT_COUNT; i++)
+        table->hints[i].number = UINT64_MAX;
 }
 
 // Copies the first `size` bytes of a preopened directory's name; *len_bytes is its whole length.

@@ -199,6 +199,7 @@ static void channel_destroy(struct object *object) {
     // Only the server that opened it has something to close.
     bool is_news = !scheme->is_closed && channel->epoch == scheme->epoch;
     if (is_news) {
+        scheme->has_news = true;
         list_push_back(&scheme->closed, &channel->closed);
         receiver_tell_locked(scheme, NULL);
     }
@@ -334,6 +335,7 @@ static void call_prepare(struct scheme_call *call, const struct channel *channel
     for (u32 i = 0; i < call->grant_count; i++)
         ASSERT(is_for_all(call->grants[i].kernel));
     list_init(&call->link);
+    call->reply_at = 0;
     call->granted.object = NULL;
     call->caller = thread_current();
     call->is_finishing = false;
@@ -366,6 +368,7 @@ static enum status submit(struct scheme *scheme, struct scheme_call *call, struc
         receiver_take_locked(receiver, call);
         *server = receiver->thread;
     } else if (status == OK) {
+        scheme->has_news = true;
         list_push_back(&scheme->pending, &call->link);
         if (scheme->worker != NULL && priority_is_above(call->caller, scheme->worker))
             priority_lend(call->caller, scheme->worker);
@@ -373,6 +376,15 @@ static enum status submit(struct scheme *scheme, struct scheme_call *call, struc
     }
     spin_unlock_masked(&scheme->queue.lock);
     return status;
+}
+
+// Has the server told that the call which it received was taken back.
+static void cancel_locked(struct scheme *scheme, struct call_slot *slot) {
+    list_push_back(&slot->serving->cancelled, &slot->told_link);
+    scheme->cancelled_count++;
+    scheme->has_news = true;
+    slot_detach_locked(slot);
+    receiver_tell_locked(scheme, slot->serving);
 }
 
 // Takes the call back, unless its end has begun already: whoever is in the middle of that finishes.
@@ -383,17 +395,11 @@ static void withdraw(struct scheme *scheme, struct scheme_call *call, enum statu
         call->is_finishing = true;
         call->is_done = call->pins == 0;
         priority_take_back(call->caller);
-    }
-    if (!list_is_empty(&call->link)) {
         trace(TRACE_CANCEL, 0, 0, 0);
-        list_remove(&call->link);
-    } else if (call->slot != NULL) {
-        trace(TRACE_CANCEL, 0, 0, 0);
-        struct call_slot *slot = call->slot;
-        list_push_back(&slot->serving->cancelled, &slot->told_link);
-        scheme->cancelled_count++;
-        slot_detach_locked(slot);
-        receiver_tell_locked(scheme, slot->serving);
+        if (call->slot == NULL)
+            list_remove(&call->link); // it was pending
+        else
+            cancel_locked(scheme, call->slot);
     }
     wait_unlock(&scheme->queue);
 }
@@ -421,6 +427,16 @@ static void wait_on(struct scheme *scheme, struct scheme_call *call, u64 deadlin
     }
 }
 
+// What a call ends with, whose first wait has ended with `status`.
+static enum status finish(struct scheme *scheme, struct scheme_call *call, u64 deadline_ns,
+                          enum status status) {
+    if (status != OK)
+        wait_on(scheme, call, deadline_ns, status);
+    scheme_take_back(scheme, call);
+    trace(TRACE_RETURN, 0, call->result, 0);
+    return call->result;
+}
+
 enum status scheme_call(struct object *object, struct scheme_call *call, u64 deadline_ns) {
     struct channel *channel = channel_of(object);
     call_prepare(call, channel);
@@ -431,9 +447,10 @@ enum status scheme_call(struct object *object, struct scheme_call *call, u64 dea
         return status;
     }
     status = server != NULL ? park_and_run(server, deadline_ns) : park(deadline_ns);
-    if (status != OK)
-        wait_on(channel->scheme, call, deadline_ns, status);
-    scheme_take_back(channel->scheme, call);
-    trace(TRACE_RETURN, 0, call->result, 0);
-    return call->result;
+    return finish(channel->scheme, call, deadline_ns, status);
+}
+
+enum status scheme_call_resume(struct object *object, struct scheme_call *call,
+                               enum status status) {
+    return finish(channel_of(object)->scheme, call, WAIT_FOREVER, status);
 }

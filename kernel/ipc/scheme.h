@@ -103,6 +103,8 @@ struct scheme_call {
     struct call_slot *slot; // once received
     u64 value;              // the channel's
     u64 epoch;
+    u64 reply_at; // where the caller has its struct kwast_call, for who answers in the quick way;
+                  // or 0
 };
 
 // Operations below SCHEME_FIRST_OPERATION are the kernel's.
@@ -112,6 +114,11 @@ enum : u32 {
     SCHEME_FILE_OPERATION = 16,  // the file protocol's
     SCHEME_FIRST_OPERATION = 64, // what client and server agree on
 };
+
+// Waits on for the reply to a call of the running thread, where the wait in the quick way
+// (scheme_quick.h) has ended with `status` and no reply was stored.
+MUST_USE enum status scheme_call_resume(struct object *channel, struct scheme_call *call,
+                                        enum status status);
 
 // Asks, and waits for the reply. ERR_PEER_DIED, ERR_CLOSED; ERR_KILLED, ERR_TIMED_OUT: the call has
 // been taken back. ERR_LIMIT or ERR_NO_MEMORY: the server could not take the handles, or the bytes.
@@ -175,6 +182,8 @@ struct scheme_served {
     const u64 *words;
     struct grant bytes; // as scheme_receive has them
     u64 deadline_ns;
+    u64 request_at; // where a struct kwast_request may be stored meanwhile; or 0
+    bool is_stored; // and whether it was, there instead of in `request`
     struct scheme_request request;
 };
 
@@ -187,6 +196,13 @@ MUST_USE enum status scheme_reply(struct object *server, struct scheme_party *pa
 // this thread falls asleep. When replying fails, nothing is received.
 MUST_USE enum status scheme_reply_receive(struct object *server, struct scheme_party *party,
                                           struct scheme_served *served);
+
+// The same, where the reply is done and the receiver, which this thread lends, waited in the quick
+// way: that ended with `status`.
+struct receiver;
+MUST_USE enum status scheme_receive_resume(struct object *server, struct scheme_party *party,
+                                           struct receiver *receiver, enum status status,
+                                           struct scheme_served *served);
 
 // Copies between grant `index` of a received call, from `offset`, and `local`: towards the grant
 // when that is GRANT_READ, from it when it is GRANT_WRITE; all of `local`. ERR_NOT_FOUND as above,

@@ -52,6 +52,8 @@ struct receiver {
     struct call_slot *slot;   // for the call that comes; NULL: none yet, or used
     struct scheme_call *call; // pinned: there is something to deliver; or NULL
     u32 caller_id;            // for the trace; 0: no call
+    u64 request_at;           // where a request may be stored, in the thread's memory; 0: nowhere,
+                              // or it has been
     struct scheme_request request;
 };
 
@@ -67,9 +69,11 @@ struct scheme {
     struct list pending;   // calls, first come first
     struct list closed;    // channels without a holder that the server has not been told of
     struct call_slot *free;
-    struct serving *last; // that was received for, as a guess; or NULL
-    struct thread
-        *worker;         // that came to receive last: a call that finds nobody lends to it; or NULL
+    struct serving *last;     // that was received for, as a guess; or NULL
+    struct call_slot *recent; // that a call came into last, as a guess; or NULL
+    // That came to receive last: a call that finds nobody lends to it; or NULL.
+    struct thread *worker;
+    bool has_news;       // `pending`, `closed` or a `cancelled` may not be empty
     u32 cancelled_count; // slots in all servings' `cancelled`
     u32 chunk_count;
     struct slot_chunk *chunks[CHUNKS_MAX];
@@ -128,7 +132,7 @@ static inline struct thread *call_done_locked(struct scheme_call *call) {
 // The same, but the caller is not run where it sleeps: it is claimed, and returned; or NULL.
 static inline struct thread *call_finish_claim_locked(struct scheme_call *call,
                                                       enum status result) {
-    ASSERT(call->slot == NULL && list_is_empty(&call->link) && !call->is_finishing);
+    ASSERT(call->slot == NULL && !call->is_finishing);
     if (__builtin_expect(priority_is_lent(call->caller), 0))
         priority_take_back(call->caller);
     call->result = result;

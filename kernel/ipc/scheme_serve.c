@@ -292,6 +292,7 @@ void receiver_take_locked(struct receiver *receiver, struct scheme_call *call) {
     if (__builtin_expect(priority_is_above(call->caller, receiver->thread), 0))
         priority_lend(call->caller, receiver->thread);
     receiver->slot = NULL;
+    receiver->serving->scheme->recent = slot;
     slot->generation++;
     slot->serving = receiver->serving;
     slot->call = call;
@@ -454,6 +455,9 @@ static enum status next_locked(struct scheme *scheme, struct receiver *receiver,
         status = ended == ERR_KILLED ? ERR_KILLED : take_locked(scheme, receiver, &closed);
         if (status != ERR_NOT_FOUND)
             break;
+        if (list_is_empty(&scheme->pending) && list_is_empty(&scheme->closed) &&
+            scheme->cancelled_count == 0)
+            scheme->has_news = false;
         status = ended;
         if (ended != ERR_WOULD_BLOCK)
             break;
@@ -493,6 +497,7 @@ static struct receiver *receiver_begin(void) {
     receiver->slot = NULL;
     receiver->call = NULL;
     receiver->caller_id = 0;
+    receiver->request_at = 0;
     list_init(&receiver->link);
     return receiver;
 }
@@ -582,10 +587,48 @@ static enum status exchange(struct scheme *scheme, struct scheme_party *party,
     return receive(scheme, party, &served->bytes, served->deadline_ns, receiver);
 }
 
+// The end of receiving, where a request may have been stored in the quick way.
+static enum status served_end(struct receiver *receiver, enum status status,
+                              struct scheme_served *served) {
+    served->is_stored = served->request_at != 0 && receiver->request_at == 0;
+    if (!served->is_stored)
+        return receiver_end(receiver, status, &served->request);
+    ASSERT(status == OK);
+    thread_lend_end();
+    return OK;
+}
+
 enum status scheme_reply_receive(struct object *server, struct scheme_party *party,
                                  struct scheme_served *served) {
     ASSERT((served->bytes.access & GRANT_WRITE) != 0);
     struct receiver *receiver = receiver_begin();
+    receiver->request_at = served->request_at;
     enum status status = exchange(scheme_of_server(server), party, served, receiver);
-    return receiver_end(receiver, status, &served->request);
+    return served_end(receiver, status, served);
+}
+
+enum status scheme_receive_resume(struct object *server, struct scheme_party *party,
+                                  struct receiver *receiver, enum status status,
+                                  struct scheme_served *served) {
+    struct scheme *scheme = scheme_of_server(server);
+    if (status == OK && receiver->slot == NULL) { // a call was handed over
+        if (receiver->call != NULL)
+            status = deliver(receiver, party, &served->bytes);
+        if (status == OK)
+            return served_end(receiver, OK, served);
+    } else {
+        wait_lock(&scheme->queue);
+        if (!list_is_empty(&receiver->link))
+            list_remove(&receiver->link);
+        if (receiver->slot != NULL)
+            slot_put_locked(scheme, receiver->slot);
+        receiver->slot = NULL;
+        wait_unlock(&scheme->queue);
+        if (status == ERR_KILLED) {
+            thread_lend_end();
+            return status;
+        }
+    }
+    status = receive(scheme, party, &served->bytes, served->deadline_ns, receiver);
+    return served_end(receiver, status, served);
 }

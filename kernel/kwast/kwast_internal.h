@@ -14,6 +14,21 @@ typedef enum status (*kwast_func)(struct process *process, const u64 *args);
 #include "kernel/kwast/calls.def"
 #undef KWAST_CALL
 
+// The entry that all calls share, and those of some that try the quick way first (quick.c).
+enum trap kwast_entry(struct instance *caller, u64 *values, void *context);
+enum trap kwast_call_entry(struct instance *caller, u64 *values, void *context);
+enum trap kwast_exchange_entry(struct instance *caller, u64 *values, void *context);
+u32 kwast_error_number(enum status status);
+bool kwast_is_plain(const struct process *process);
+
+// What remains of a call, or of a reply and the next request, whose wait in the quick way ended
+// with `status`. The thread lends `call` or `receiver`; the latter is given back.
+struct receiver;
+MUST_USE enum status kwast_call_resume(struct process *process, const u64 *args,
+                                       struct scheme_call *call, enum status status);
+MUST_USE enum status kwast_exchange_resume(struct process *process, const u64 *args,
+                                           struct receiver *receiver, enum status status);
+
 // What a handle must name.
 typedef bool (*object_test)(const struct object *object);
 

@@ -12,11 +12,15 @@ struct kwast_call_entry {
     kwast_func func;
 };
 
-static enum trap kwast_entry(struct instance *caller, u64 *values, void *context) {
+enum trap kwast_entry(struct instance *caller, u64 *values, void *context) {
     const struct kwast_call_entry *call = context;
     enum status status = call->func(process_of(caller), values);
     values[0] = status == OK ? 0 : wasi_error_number(status);
     return process_call_end();
+}
+
+u32 kwast_error_number(enum status status) {
+    return wasi_error_number(status);
 }
 
 static const struct kwast_call_entry calls[] = {
@@ -24,6 +28,13 @@ static const struct kwast_call_entry calls[] = {
 #include "kernel/kwast/calls.def"
 #undef KWAST_CALL
 };
+
+// Some have an entry of their own before the one that all share.
+static host_func entry_of(const struct kwast_call_entry *call) {
+    return call->func == kwast_scheme_call            ? kwast_call_entry
+           : call->func == kwast_scheme_reply_receive ? kwast_exchange_entry
+                                                      : kwast_entry;
+}
 
 static struct host_import imports[COUNT_OF(calls)];
 
@@ -39,7 +50,7 @@ enum status kwast_register(void) {
             .module = "kwast",
             .name = calls[i].name,
             .signature = calls[i].signature,
-            .code = kwast_entry,
+            .code = entry_of(&calls[i]),
             .context = (void *)(uptr)&calls[i],
         };
     return process_register_imports(imports, COUNT_OF(imports));

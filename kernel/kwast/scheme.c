@@ -261,12 +261,22 @@ enum status kwast_scheme_call(struct process *process, const u64 *args) {
     status = get_call(process, args[1], &given, call);
     if (status == OK)
         status = scheme_call(channel.object, call, kwast_deadline(args[2]));
+    if (kwast_is_plain(process))
+        handle_hint_set(&process->handles, HINT_CALL, args[0], channel.object);
     release_handles(call);
     kwast_object_return(&channel);
     if (status == OK)
         status = put_reply(process, args[1], &given, call);
     thread_lend_end();
     return status;
+}
+
+enum status kwast_call_resume(struct process *process, const u64 *args, struct scheme_call *call,
+                              enum status status) {
+    struct kwast_call stored = {0};
+    struct object *channel = process->handles.hints[HINT_CALL].object; // it has not been closed
+    status = scheme_call_resume(channel, call, status);
+    return status == OK ? put_reply(process, args[1], &stored, call) : status;
 }
 
 // -- Serving ------------------------------------------------------------------------------------
@@ -351,8 +361,13 @@ static enum status reply(struct process *process, struct object *server,
     return status_of_reply(status);
 }
 
-// A reply without a handle, and the next call.
-static enum status exchange(struct process *process, struct object *server,
+static enum status put_served(struct process *process, u64 address,
+                              const struct scheme_served *served) {
+    return served->is_stored ? OK : put_request(process, address, &served->request);
+}
+
+// A reply without a handle, and the next call. `number` is the server's handle.
+static enum status exchange(struct process *process, struct object *server, u64 number,
                             const struct kwast_reply *given, const u64 *args) {
     struct scheme_served served;
     served.number = given->number;
@@ -360,8 +375,24 @@ static enum status exchange(struct process *process, struct object *server,
     served.words = given->words;
     served.bytes = own_memory(process, args[1], (u32)args[2], GRANT_WRITE);
     served.deadline_ns = kwast_deadline(args[3]);
+    served.request_at = 0;
+    if (kwast_is_plain(process)) {
+        handle_hint_set(&process->handles, HINT_SERVE, number, server);
+        served.request_at = process->memory->base + args[0];
+    }
     enum status status = scheme_reply_receive(server, &process->party, &served);
-    return status == OK ? put_request(process, args[0], &served.request) : status_of_reply(status);
+    return status == OK ? put_served(process, args[0], &served) : status_of_reply(status);
+}
+
+enum status kwast_exchange_resume(struct process *process, const u64 *args,
+                                  struct receiver *receiver, enum status status) {
+    struct scheme_served served;
+    struct object *server = process->handles.hints[HINT_SERVE].object; // it has not been closed
+    served.bytes = own_memory(process, args[3], (u32)args[4], GRANT_WRITE);
+    served.deadline_ns = WAIT_FOREVER;
+    served.request_at = process->memory->base + args[2];
+    status = scheme_receive_resume(server, &process->party, receiver, status, &served);
+    return status == OK ? put_served(process, args[2], &served) : status;
 }
 
 static enum status server_borrow(struct process *process, u64 number, struct lent_object *out) {
@@ -409,7 +440,7 @@ enum status kwast_scheme_reply_receive(struct process *process, const u64 *args)
     if (status == OK)
         status = check_receive(process, args + 2);
     if (status == OK && given.handle == KWAST_NO_HANDLE) {
-        status = exchange(process, server.object, &given, args + 2);
+        status = exchange(process, server.object, args[0], &given, args + 2);
     } else if (status == OK) {
         status = reply(process, server.object, &given);
         if (status == OK)

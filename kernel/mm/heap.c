@@ -118,10 +118,14 @@ static bool is_to_fail(void) {
 #endif
 
 void *kmalloc(usize bytes) {
+    return kmalloc_part(bytes, bytes);
+}
+
+void *kmalloc_part(usize bytes, usize zeroed) {
     if (is_to_fail())
         return NULL;
     struct slab_cache *class = class_for(bytes);
-    void *memory = class != NULL ? slab_alloc_part(class, bytes) : pages_alloc(bytes);
+    void *memory = class != NULL ? slab_alloc_part(class, zeroed) : pages_alloc(bytes);
     if (memory == NULL)
         return NULL;
     __atomic_fetch_add(&heap.bytes_used, bytes, __ATOMIC_RELAXED);

@@ -36,6 +36,8 @@ void heap_init(void);
 
 // Zeroed, aligned to 16; NULL if out of memory. `bytes` is not zero, and bounded by RAM alone.
 MUST_USE void *kmalloc(usize bytes);
+// The same, but only so many bytes at the beginning are zero for sure.
+MUST_USE void *kmalloc_part(usize bytes, usize zeroed);
 void kfree(void *memory, usize bytes); // `bytes` as asked for; NULL is allowed
 
 #ifndef NDEBUG

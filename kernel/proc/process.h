@@ -236,8 +236,10 @@ struct host_import {
 // The table must live for good.
 MUST_USE enum status process_register_imports(const struct host_import *imports, u32 count);
 
+STATIC_ASSERT(TRAP_KILLED == THREAD_KILLED && TRAP_NONE == 0, "as thread_killed has them");
+
 // How every host function ends that does not end the process: a kill that came during the call
 // takes effect before the program goes on.
 static inline enum trap process_call_end(void) {
-    return thread_is_killed(thread_current()) ? TRAP_KILLED : TRAP_NONE;
+    return (enum trap)thread_killed();
 }

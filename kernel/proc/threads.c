@@ -362,6 +362,8 @@ static enum status use_spare(struct process_thread *spare, u32 argument, u32 *id
 enum status process_thread_start(struct process *process, u32 argument, u32 *id) {
     if (!has_shared_memory(process))
         return ERR_UNSUPPORTED;
+    if (process_is_single(process))
+        handle_hints_clear(&process->handles);
     struct process_thread *spare = take_spare(process);
     if (spare != NULL)
         return use_spare(spare, argument, id);

@@ -29,8 +29,8 @@
 #include "kernel/sched/park.h"
 
 #include "base/assert.h"
+#include "kernel/sched/handover.h"
 #include "kernel/sched/lend.h"
-#include "kernel/sched/switch.h"
 
 void park_run(struct thread *claimed) {
     claimed->wake_status = OK;
@@ -44,19 +44,6 @@ void park_end(struct thread *thread, enum status status) {
     sched_wake(thread);
 }
 
-// From here on the running thread can be claimed; false: somebody wants it, so it is not to sleep.
-static inline bool fall_asleep(struct thread *thread) {
-    thread->state = THREAD_BLOCKED; // before it is claimed, hence woken
-    u32 awake = PARK_AWAKE;
-    if (__builtin_expect(__atomic_compare_exchange_n(&thread->park, &awake, PARK_ASLEEP, false,
-                                                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST),
-                         1))
-        return true;
-    ASSERT(awake == PARK_CALLED);
-    thread->state = THREAD_RUNNING;
-    return false;
-}
-
 // The end of a park.
 static inline enum status awake(struct thread *thread) {
     __atomic_store_n(&thread->park, PARK_AWAKE, __ATOMIC_RELAXED);
@@ -68,16 +55,6 @@ static enum status sleep(struct thread *thread) {
     if (fall_asleep(thread))
         sched_switch();
     return awake(thread);
-}
-
-static inline u64 slice_left(const struct thread *thread) {
-    return thread_has_slice(thread) ? thread->slice_end_ticks - thread->used_ticks : 0;
-}
-
-static inline void swap_slices(struct thread *a, struct thread *b) {
-    u64 left = slice_left(a);
-    a->slice_end_ticks = a->used_ticks + slice_left(b);
-    b->slice_end_ticks = b->used_ticks + left;
 }
 
 // A claimed thread that was on another CPU last comes to this one; false: it has not left that yet.
@@ -117,7 +94,7 @@ static inline enum status hand_over(struct thread *from, struct thread *to) {
     }
     ASSERT(to->state == THREAD_BLOCKED);
     to->state = THREAD_RUNNING;
-    swap_slices(from, to);
+    threads_swap_slices(from, to);
     switch_to_locked(cpu, from, to); // lets go of the lock
     return awake(from);
 }

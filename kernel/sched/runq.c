@@ -92,18 +92,16 @@ struct thread *runq_pop_locked(struct runq *runq) {
     return thread;
 }
 
-struct thread *runq_rotate_slow_locked(struct runq *runq, struct thread *thread) {
+struct thread *runq_rotate_locked(struct runq *runq, struct thread *thread) {
+    ASSERT(spin_is_held(&runq->lock));
+    ASSERT(thread->state == THREAD_RUNNING);
+    thread_give_turn(thread);
     u32 index = ready_index(thread->priority);
     if (runq->levels >> index == 0)
         return thread;
     thread->state = THREAD_READY;
     push_back(runq, index, thread);
     return runq_pop_locked(runq);
-}
-
-bool runq_has_rival_locked(const struct runq *runq, enum thread_priority priority) {
-    ASSERT(spin_is_held(&runq->lock));
-    return runq->levels >> ready_index(priority) != 0;
 }
 
 static struct thread *take_from(struct runq *runq, u32 index, u32 cpu) {
@@ -192,7 +190,7 @@ static u32 check_queue(const struct runq *runq, u32 index, const struct cpu *cpu
         ASSERT((thread->affinity >> cpu->id & 1) != 0);
         ASSERT(thread_has_slice(thread));
         // Of another one's turn if it was lent (park.c).
-        ASSERT(thread->slice_end_ticks - thread->used_ticks <= arch_ns_to_ticks(CPU_TURN_NS_MOST));
+        ASSERT((u64)thread->slice_ticks <= arch_ns_to_ticks(CPU_TURN_NS_MOST));
         count++;
     }
     ASSERT(queue->end == link);

@@ -57,8 +57,6 @@ static struct {
     // Atomic, a bit for each CPU:
     u32 online; // has been initialised
     u32 idle;   // has nothing to do, and nobody has told it yet that there is something
-
-    bool are_several; // atomic: CPUs
 } sched;
 
 // Whose queue the thread is in, or will be when it wakes. Stable while it is blocked or running.
@@ -68,6 +66,18 @@ static struct cpu *cpu_of(const struct thread *thread) {
 
 static bool is_idle(const struct cpu *cpu, const struct thread *thread) {
     return thread == &cpu->idle;
+}
+
+void sched_expect_company(void) {
+    ASSERT(arch_cpu_id() == 0);
+    __atomic_store_n(&cpu_at(0)->has_company, true, __ATOMIC_RELAXED);
+}
+
+void sched_set_traced(bool is_traced) {
+    u32 online = __atomic_load_n(&sched.online, __ATOMIC_RELAXED);
+    for (; online != 0; online &= online - 1)
+        __atomic_store_n(&cpu_at((u32)__builtin_ctz(online))->is_traced, is_traced,
+                         __ATOMIC_RELAXED);
 }
 
 void sched_init(void) {
@@ -84,9 +94,12 @@ void sched_init(void) {
         .id = id,
         .started_ticks = now_ticks,
         .charged_ticks = now_ticks,
-        .timer_ns = UINT64_MAX,
         .timer_ticks = UINT64_MAX,
+        .is_traced = trace_wanted(),
+        .is_slow = !arch_segment_is_quick(),
+        .has_company = id != 0,
     };
+    ASSERT(id == 0 || cpu_at(0)->has_company);
     runq_init(&cpu->runq);
     sleepers_init(&cpu->sleepers);
     cpu->idle = (struct thread){
@@ -104,24 +117,28 @@ void sched_init(void) {
     arch_current_set(&cpu->idle);
     // Pairs with the loads in take_over, balance and sched_check.
     __atomic_fetch_or(&sched.online, 1u << id, __ATOMIC_RELEASE);
-    // Before the CPU says that it idles: who does not see this has nobody to offer work to.
-    if (id != 0)
-        __atomic_store_n(&sched.are_several, true, __ATOMIC_RELAXED);
 }
 
 // -- Time ---------------------------------------------------------------------------------------
 
 static void add_relaxed(u64 *counter, u64 amount) {
     // Only the CPU itself writes; others look.
-    __atomic_store_n(counter, *counter + amount, __ATOMIC_RELAXED);
+    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + amount,
+                     __ATOMIC_RELAXED);
+}
+
+// What the running thread has used up to `now` since it was charged last, not yet of its slice.
+static inline u64 charge_up_to(struct cpu *cpu, struct thread *thread, u64 now) {
+    u64 used = now - cpu->charged_ticks;
+    __atomic_store_n(&cpu->charged_ticks, now, __ATOMIC_RELAXED);
+    add_relaxed(&thread->used_ticks, used);
+    return used;
 }
 
 // Charges the running thread for its time up to now, which it returns. Interrupts off.
 static inline u64 charge(struct cpu *cpu, struct thread *thread) {
     u64 now = arch_ticks();
-    u64 used = now - cpu->charged_ticks;
-    __atomic_store_n(&cpu->charged_ticks, now, __ATOMIC_RELAXED);
-    __atomic_store_n(&thread->used_ticks, thread->used_ticks + used, __ATOMIC_RELAXED);
+    thread->slice_ticks -= (i64)charge_up_to(cpu, thread, now);
     return now;
 }
 
@@ -149,33 +166,30 @@ struct message_counts thread_messages(const struct thread *thread) {
     return counts_now(&thread->messages);
 }
 
-static void timer_arm(struct cpu *cpu, u64 at_ns, u64 at_ticks) {
-    cpu->timer_ns = at_ns;
-    cpu->timer_ticks = at_ticks;
-    arch_timer_arm(at_ns);
+[[gnu::noinline]] static void timer_set(struct cpu *cpu, u64 now, u64 at) {
+    cpu->timer_ticks = at;
+    arch_timer_arm_ticks(now, at);
+}
+
+// Has the timer ring at the tick `at` at the latest, which is not before `now`.
+static inline void timer_within(struct cpu *cpu, u64 now, u64 at) {
+    if (__builtin_expect(at < cpu->timer_ticks, 0))
+        timer_set(cpu, now, at);
 }
 
 void sched_timer_at(u64 at_ns) {
     ASSERT(!arch_irq_enabled());
-    struct cpu *cpu = cpu_this();
-    if (at_ns >= cpu->timer_ns)
+    if (at_ns == UINT64_MAX)
         return;
     u64 now_ns = arch_clock_ns();
-    u64 wait_ns = at_ns > now_ns ? at_ns - now_ns : 0;
-    timer_arm(cpu, at_ns, arch_ticks() + arch_ns_to_ticks(wait_ns));
-}
-
-static void timer_for_slice(struct cpu *cpu, u64 now, u64 end) {
-    u64 at_ns = arch_clock_ns() + arch_ticks_to_ns(end - now);
-    if (at_ns < cpu->timer_ns)
-        timer_arm(cpu, at_ns, end);
+    u64 now = arch_ticks();
+    timer_within(cpu_this(), now, now + arch_ns_to_ticks(at_ns > now_ns ? at_ns - now_ns : 0));
 }
 
 // Sees to it that the timer rings when the slice of the thread, which runs from `now` on, is over.
 static inline void watch_slice(struct cpu *cpu, const struct thread *thread, u64 now) {
-    u64 end = now + (thread->slice_end_ticks - thread->used_ticks);
-    if (__builtin_expect(end < cpu->timer_ticks, 0))
-        timer_for_slice(cpu, now, end);
+    ASSERT(thread_has_slice(thread));
+    timer_within(cpu, now, now + (u64)thread->slice_ticks);
 }
 
 static void request_switch(struct cpu *cpu) {
@@ -275,23 +289,26 @@ static void balance(struct cpu *cpu) {
 // Whether the running thread has used up its slice, or almost: the clock and the ticks differ a
 // little, and what is left is not worth an interrupt.
 static bool slice_is_over(const struct thread *thread) {
-    return thread->slice_end_ticks < thread->used_ticks + thread->share->turn_ticks / 128;
+    return thread->slice_ticks < (i64)(thread->share->turn_ticks / 128);
 }
 
 // The running thread has used up its slice: another turn, or somebody else's.
-static void end_slice(struct cpu *cpu) {
-    struct thread *thread = cpu->current;
-    balance(cpu);
-    spin_lock_masked(&cpu->runq.lock);
+static void end_slice(struct cpu *cpu, struct thread *thread) {
+    bool has_company = __atomic_load_n(&cpu->has_company, __ATOMIC_RELAXED);
+    if (has_company) {
+        balance(cpu);
+        spin_lock_masked(&cpu->runq.lock);
 #ifndef NDEBUG
-    runq_check_locked(&cpu->runq, cpu);
+        runq_check_locked(&cpu->runq, cpu);
 #endif
-    thread->slice_end_ticks = thread->used_ticks;
-    if (runq_has_rival_locked(&cpu->runq, thread->priority))
+    }
+    thread->slice_ticks = 0;
+    if (runq_has_rival(&cpu->runq, thread->priority))
         request_switch(cpu);
     else
         thread_give_turn(thread);
-    spin_unlock_masked(&cpu->runq.lock);
+    if (has_company)
+        spin_unlock_masked(&cpu->runq.lock);
 }
 
 void sched_timer(void) {
@@ -299,8 +316,7 @@ void sched_timer(void) {
     struct thread *thread = thread_current();
     if (thread == NULL)
         return; // it rang before scheduling began
-    struct cpu *cpu = cpu_this();
-    cpu->timer_ns = UINT64_MAX;
+    struct cpu *cpu = cpu_of(thread);
     cpu->timer_ticks = UINT64_MAX;
     u64 now = charge(cpu, thread);
     u64 next_ns = sleepers_next_ns(&cpu->sleepers);
@@ -311,14 +327,15 @@ void sched_timer(void) {
     }
     if (!is_idle(cpu, thread)) {
         if (slice_is_over(thread))
-            end_slice(cpu);
+            end_slice(cpu, thread);
         // Otherwise somebody else has the next turn. If it cannot be given away now, ask again.
-        if (thread_has_slice(thread))
-            watch_slice(cpu, thread, now);
-        else
-            timer_for_slice(cpu, now, now + thread->share->turn_ticks);
+        u64 wait = thread_has_slice(thread) ? (u64)thread->slice_ticks : thread->share->turn_ticks;
+        cpu->timer_ticks = now + wait;
+        arch_timer_arm_ticks(now, now + wait);
     }
-    sched_timer_at(sleepers_next_ns(&cpu->sleepers));
+    next_ns = sleepers_next_ns(&cpu->sleepers);
+    if (next_ns != UINT64_MAX)
+        sched_timer_at(next_ns);
 }
 
 // -- Switching ----------------------------------------------------------------------------------
@@ -353,7 +370,7 @@ static struct thread *choose_without_locked(struct cpu *cpu, struct thread *from
 
 // The running thread is ready as well as another that comes before it: somebody may take it.
 static inline void offer_left(const struct cpu *cpu, const struct thread *from) {
-    if (__builtin_expect(__atomic_load_n(&sched.are_several, __ATOMIC_RELAXED), 0))
+    if (__builtin_expect(__atomic_load_n(&cpu->has_company, __ATOMIC_RELAXED), 0))
         offer(from->affinity & ~(1u << cpu->id));
 }
 
@@ -385,17 +402,45 @@ void sched_switch(void) {
 
 void sched_enter(void) {
     ASSERT(!arch_irq_enabled());
-    finish_switch(cpu_this());
+    struct cpu *cpu = cpu_this();
+    // What was passed is not known here. With company the lock is always held; without, whoever
+    // has taken it is who left.
+    finish_switch(spin_is_taken(&cpu->runq.lock) ? switch_pass(cpu) : NULL);
 }
 
 bool sched_wants_switch(void) {
     return wants_switch();
 }
 
+// The next turn is that of another thread of a ring, on one CPU. Interrupts off.
+static inline bool is_next_in_ring(const struct cpu *cpu, const struct thread *from) {
+    union {
+        u32 word;
+        struct {
+            bool reschedule;
+        };
+    } const only = {.reschedule = true};
+    return (__atomic_load_n(&cpu->attention, __ATOMIC_RELAXED) & ~only.word) == 0 &&
+           from->state == THREAD_RUNNING && !thread_has_slice(from) &&
+           runq_is_ring(&cpu->runq, from);
+}
+
 void sched_preempt(void) {
     ASSERT(!arch_irq_enabled());
-    if (sched_wants_switch())
+    struct thread *from = thread_current();
+    if (!wants_switch_of(from))
+        return;
+    struct cpu *cpu = cpu_of(from);
+    if (!is_next_in_ring(cpu, from)) {
         sched_switch();
+        return;
+    }
+    u64 now = arch_ticks();
+    charge_up_to(cpu, from, now);
+    __atomic_store_n(&cpu->reschedule, false, __ATOMIC_RELAXED);
+    struct thread *to = runq_rotate_ring(&cpu->runq, from);
+    watch_slice(cpu, to, now);
+    switch_quick(cpu, from, to, false);
 }
 
 void preempt_disable(void) {
@@ -417,23 +462,39 @@ void preempt_enable(void) {
     arch_irq_restore(irq);
 }
 
-void thread_yield(void) {
-    ASSERT(arch_irq_enabled());
-    arch_irq_disable();
-    struct thread *from = thread_current();
-    struct cpu *cpu = cpu_of(from);
+[[gnu::noinline]] static void yield_slow(struct cpu *cpu, struct thread *from) {
     u64 now = charge(cpu, from);
     spin_lock_masked(&cpu->runq.lock);
     __atomic_store_n(&cpu->reschedule, false, __ATOMIC_RELAXED);
     struct thread *to = runq_rotate_locked(&cpu->runq, from);
     watch_slice(cpu, to, now);
-    if (__builtin_expect(to == from, 0)) {
+    if (to == from) {
         spin_unlock_masked(&cpu->runq.lock);
     } else {
         offer_left(cpu, from);
         switch_to_locked(cpu, from, to);
     }
+}
+
+u32 thread_yield(void) {
+    ASSERT(arch_irq_enabled());
+    arch_irq_disable();
+    struct thread *from = thread_current();
+    struct cpu *cpu = cpu_of(from);
+    // On one CPU threads that yield to each other are all that is ready, mostly.
+    if (__builtin_expect(__atomic_load_n(&cpu->attention, __ATOMIC_RELAXED) == 0 &&
+                             runq_is_ring(&cpu->runq, from),
+                         1)) {
+        u64 now = arch_ticks();
+        charge_up_to(cpu, from, now); // its next slice is a new one
+        struct thread *to = runq_rotate_ring(&cpu->runq, from);
+        watch_slice(cpu, to, now);
+        switch_quick(cpu, from, to, false);
+    } else {
+        yield_slow(cpu, from);
+    }
     arch_irq_enable();
+    return thread_killed();
 }
 
 // -- Waking --------------------------------------------------------------------------------------
@@ -574,6 +635,9 @@ bool sched_cpu_stats(u32 id, struct cpu_stats *out) {
         .ready = __atomic_load_n(&cpu->runq.count, __ATOMIC_RELAXED),
         .messages = counts_now(&cpu_messages[id].counts),
     };
+    struct message_counts quick = counts_now(&cpu->messages);
+    out->messages.calls += quick.calls;
+    out->messages.served += quick.served;
     // The thread cannot end while it is current, and its name outlives it.
     spin_lock(&cpu->runq.lock);
     fmt_string(out->running, sizeof out->running, "%s", cpu->current->name);

@@ -25,9 +25,6 @@ void runq_init(struct runq *runq);
 // The next thread to run, now THREAD_RUNNING, or NULL.
 struct thread *runq_pop_locked(struct runq *runq);
 
-// Whether somebody waits who would run instead of a thread of that priority whose slice is over.
-bool runq_has_rival_locked(const struct runq *runq, enum thread_priority priority);
-
 // Takes out a thread for another CPU, or NULL. It stays THREAD_READY, and is on no queue.
 struct thread *runq_take_locked(struct runq *runq, u32 cpu);
 
@@ -77,13 +74,22 @@ struct cpu {
     // Under runq.lock; changed by the CPU itself only, which reads it without:
     struct thread *current;
 
-    // Atomic: a thread is ready that comes before the current one.
-    bool reschedule;
+    // Atomic: what keeps the CPU from the quick way out of a thread; looked at as a whole, too.
+    union {
+        u32 attention;
+        struct {
+            bool reschedule;  // a thread is ready that comes before the current one
+            bool is_traced;   // somebody wants to know of every switch
+            bool is_slow;     // it takes a system call to set the segment
+            bool has_company; // there are several CPUs
+        };
+    };
 
     // Atomic, written by the CPU itself, for people and tests:
     u64 charged_ticks; // the current thread has been charged up to then
     u64 switches;
     u64 taken;
+    struct message_counts messages; // those that went the quick way; the others are in cpu_messages
 
     // Fixed after sched_init:
     u64 started_ticks;
@@ -91,8 +97,7 @@ struct cpu {
 
     // Owned by the CPU:
     struct thread *dead; // the thread that the switch under way leaves for good
-    u64 timer_ns;        // what the timer is armed for, or UINT64_MAX
-    u64 timer_ticks;     // the same
+    u64 timer_ticks;     // what the timer is armed for, or UINT64_MAX
     struct thread idle;
 };
 
@@ -109,13 +114,18 @@ static inline struct cpu *cpu_this(void) {
 }
 
 static inline bool thread_has_slice(const struct thread *thread) {
-    return thread->slice_end_ticks > thread->used_ticks;
+    return thread->slice_ticks > 0;
+}
+
+static inline void threads_swap_slices(struct thread *a, struct thread *b) {
+    i64 ticks = a->slice_ticks;
+    a->slice_ticks = b->slice_ticks;
+    b->slice_ticks = ticks;
 }
 
 // A new slice, all of it.
 static inline void thread_give_turn(struct thread *thread) {
-    u64 turn = cpu_share_turn(thread->share, &thread->share_turn);
-    thread->slice_end_ticks = thread->used_ticks + turn;
+    thread->slice_ticks = (i64)cpu_share_turn(thread->share, &thread->share_turn);
 }
 
 // Where the threads of a priority take turns; the next one is of those that woke.
@@ -123,22 +133,30 @@ static inline u32 ready_index(enum thread_priority priority) {
     return 2u * priority;
 }
 
-// What remains of runq_rotate_locked unless others like the thread wait, and nobody before them.
-struct thread *runq_rotate_slow_locked(struct runq *runq, struct thread *thread);
+// Whether somebody waits who would run instead of a thread of that priority whose slice is over.
+// The lock is held, or there is one CPU and interrupts are off.
+static inline bool runq_has_rival(const struct runq *runq, enum thread_priority priority) {
+    return runq->levels >> ready_index(priority) != 0;
+}
 
 // The running thread goes to the end of those of its priority, with a new slice, and the next one
 // to run comes out: perhaps the same.
-static inline struct thread *runq_rotate_locked(struct runq *runq, struct thread *thread) {
-    ASSERT(spin_is_held(&runq->lock));
-    ASSERT(thread->state == THREAD_RUNNING);
-    thread_give_turn(thread);
-    u32 index = ready_index(thread->priority);
-    if (__builtin_expect(runq->levels >> index != 1, 0))
-        return runq_rotate_slow_locked(runq, thread);
-    // One in and one out: neither the count nor the levels change, nor does the queue run empty.
-    struct ready_queue *queue = &runq->queues[index];
+struct thread *runq_rotate_locked(struct runq *runq, struct thread *thread);
+
+// Whether the thread and others of the usual priority, none of which woke just now, are all that is
+// ready. The lock is held, or there is one CPU and interrupts are off.
+static inline bool runq_is_ring(const struct runq *runq, const struct thread *thread) {
+    return runq->levels == 1u << ready_index(PRIORITY_NORMAL) &&
+           thread->priority == PRIORITY_NORMAL;
+}
+
+// As runq_rotate_locked there. It is always another thread that comes out.
+static inline struct thread *runq_rotate_ring(struct runq *runq, struct thread *thread) {
+    struct ready_queue *queue = &runq->queues[ready_index(PRIORITY_NORMAL)];
     struct thread *next = queue->first;
-    ASSERT(next->state == THREAD_READY);
+    ASSERT(thread->state == THREAD_RUNNING && next->state == THREAD_READY);
+    thread_give_turn(thread);
+    // One in and one out: neither the count nor the levels change, nor does the queue run empty.
     thread->state = THREAD_READY;
     thread->ready_next = NULL;
     *queue->end = thread;
@@ -148,14 +166,21 @@ static inline struct thread *runq_rotate_locked(struct runq *runq, struct thread
     return next;
 }
 
-// What sched_wants_switch says.
-static inline bool wants_switch(void) {
+// What sched_wants_switch says; `thread` is the running one.
+static inline bool wants_switch_of(const struct thread *thread) {
     // With interrupts on this is a guess: the thread may be moved to another CPU meanwhile. But
     // then it has been switched, and who wants to switch looks again with interrupts off.
-    const struct thread *thread = thread_current();
     return thread != NULL && thread->preempt_count == 0 &&
-           __atomic_load_n(&cpu_this()->reschedule, __ATOMIC_RELAXED);
+           __atomic_load_n(&__atomic_load_n(&thread->cpu, __ATOMIC_RELAXED)->reschedule,
+                           __ATOMIC_RELAXED);
 }
+
+static inline bool wants_switch(void) {
+    return wants_switch_of(thread_current());
+}
+
+// Has the CPUs that schedule switch in the way that is traced, or not any more.
+void sched_set_traced(bool is_traced);
 
 // Has the timer of this CPU ring at `at_ns` at the latest. Interrupts off.
 void sched_timer_at(u64 at_ns);

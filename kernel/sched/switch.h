@@ -6,11 +6,20 @@
 #include "kernel/sched/sched_internal.h"
 #include "kernel/sched/trace.h"
 
+// What a thread passes to the one that comes: its CPU, where the lock of that one's run queue is
+// held, and whether it leaves for good; NULL: it is not held, for there is one CPU.
+static inline void *switch_pass(struct cpu *cpu) {
+    return (u8 *)cpu + (cpu->dead != NULL);
+}
+
 // Every way into a thread ends here: the lock that was taken to choose it is released.
-static inline void finish_switch(struct cpu *cpu) {
-    struct thread *dead = cpu->dead;
+static inline void finish_switch(void *passed) {
+    if (passed == NULL)
+        return;
+    struct cpu *cpu = (struct cpu *)((uptr)passed & ~(uptr)1);
     spin_unlock_masked(&cpu->runq.lock);
-    if (__builtin_expect(dead != NULL, 0)) {
+    if (__builtin_expect(passed != cpu, 0)) {
+        struct thread *dead = cpu->dead;
         cpu->dead = NULL;
         thread_reap(dead);
     }
@@ -30,9 +39,27 @@ static inline void switch_to_locked(struct cpu *cpu, struct thread *from, struct
     ASSERT(from != to);
     // Atomic for those who look without the lock (sched_interrupt; sched_cpu_stats).
     __atomic_store_n(&cpu->current, to, __ATOMIC_RELAXED);
-    __atomic_store_n(&cpu->switches, cpu->switches + 1, __ATOMIC_RELAXED);
+    count_one(&cpu->switches);
     if (trace_wanted())
         trace_write(to, TRACE_SWITCH, from->id, left_because(from), 0);
     arch_current_set(to);
-    finish_switch(arch_context_switch(&from->context, &to->context, cpu));
+    finish_switch(arch_context_switch(&from->context, &to->context, switch_pass(cpu)));
+}
+
+// The same where cpu->attention is 0, or at most has_company, and `from` does not die. Without
+// company nobody else looks at what the lock protects while interrupts are off, so it need not be
+// taken: `is_locked` says whether it is.
+__attribute__((always_inline)) static inline void switch_quick(struct cpu *cpu, struct thread *from,
+                                                               struct thread *to, bool is_locked) {
+    ASSERT(is_locked ? spin_is_held(&cpu->runq.lock) : !cpu->has_company);
+    ASSERT(from->preempt_count == 0);
+    ASSERT(from != to && cpu->dead == NULL);
+    void *passed = is_locked ? cpu : NULL;
+    __atomic_store_n(&cpu->current, to, __ATOMIC_RELAXED);
+    count_one(&cpu->switches);
+    arch_current_set(to);
+    if (__builtin_expect(from->context.aspace == to->context.aspace, 1))
+        finish_switch(arch_context_switch_near(&from->context, &to->context, passed));
+    else
+        finish_switch(arch_context_switch(&from->context, &to->context, passed));
 }

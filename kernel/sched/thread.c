@@ -66,7 +66,7 @@ static enum status make_stack(struct aspace *as, const struct thread_config *con
 }
 
 enum status thread_create(const struct thread_config *config, struct thread **out) {
-    struct thread *thread = kmalloc(sizeof *thread);
+    struct thread *thread = kmalloc_part(sizeof *thread, offsetof(struct thread, lent));
     if (thread == NULL)
         return ERR_NO_MEMORY;
     struct aspace *as = config->aspace == NULL ? aspace_kernel() : config->aspace;
@@ -118,8 +118,9 @@ void thread_leave_share(void) {
     arch_irq_state irq = arch_irq_save();
     struct thread *thread = thread_current();
     leave_share(thread);
-    thread->slice_end_ticks =
-        min_u64(thread->slice_end_ticks, thread->used_ticks + thread->share->turn_ticks);
+    i64 turn = (i64)thread->share->turn_ticks;
+    if (thread->slice_ticks > turn)
+        thread->slice_ticks = turn;
     arch_irq_restore(irq);
 }
 
@@ -198,7 +199,7 @@ void thread_reaper_start(void) {
 void thread_kill(struct thread *thread) {
     // Before the look at the wait. Pairs with the load in wait.c: whichever comes second under the
     // sleepers lock sees the other.
-    __atomic_store_n(&thread->kill_requested, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&thread->killed, THREAD_KILLED, __ATOMIC_RELEASE);
     wait_cancel(thread);
     sched_interrupt(thread);
 }

@@ -11,6 +11,7 @@
 #include "kernel/sched/timer.h"
 
 #define THREAD_LENT_BYTES 896u
+#define THREAD_KILLED     18u // TRAP_KILLED, so that host functions can end with it as it stands
 
 enum thread_state : u8 {
     THREAD_READY,
@@ -87,12 +88,12 @@ struct thread {
     struct timer timer;            // armed while that wait has a deadline
 
     // Atomic:
-    u32 kill_requested;
-    u32 park; // enum park_state
+    u32 killed; // 0, or THREAD_KILLED: the thread is to end
+    u32 park;   // enum park_state
 
     // Owned by the CPU that runs it, with interrupts off; in arch_ticks:
-    u64 used_ticks;      // CPU time up to the last switch; written atomically, for others to read
-    u64 slice_end_ticks; // what used_ticks will be when its slice is over
+    u64 used_ticks;  // CPU time up to the last switch; written atomically, for others to read
+    i64 slice_ticks; // what was left of its slice then; 0 or below: it is over
 
     // Changed by the thread itself, with interrupts off:
     struct cpu_share *share; // its process's
@@ -106,14 +107,18 @@ struct thread {
     // Under the reaper's lock:
     struct list dead_link;
 
-    // What the thread lends to others (thread_lend).
-    _Alignas(16) u8 lent[THREAD_LENT_BYTES];
+    // What the thread lends to others (thread_lend). Last, for nobody clears it.
     bool has_lent;
+    _Alignas(16) u8 lent[THREAD_LENT_BYTES];
 };
 
 // Makes the caller the idle thread of this CPU: from now on there is a current thread, and others
 // can be made and started, but nothing runs before sched_run. On each CPU. Needs the heap.
 void sched_init(void);
+
+// There will be other CPUs: what only one can do in a quicker way ends here. After sched_init on
+// the CPU that boots, before it starts another.
+void sched_expect_company(void);
 
 // Starts scheduling on this CPU. Needs address spaces. Interrupts may be on or off.
 [[noreturn]] void sched_run(void);
@@ -172,7 +177,9 @@ static inline bool is_for_all(const void *pointer) {
     struct virt_range slots = arch_slots_region();
     return (uptr)pointer - slots.start.value >= slots.bytes;
 }
-void thread_yield(void);
+
+// Lets others have their turn first. Returns what thread_killed says then.
+u32 thread_yield(void);
 
 // Sleeps until `deadline_ns`. OK, or ERR_KILLED.
 MUST_USE enum status thread_sleep_until(u64 deadline_ns);
@@ -191,7 +198,12 @@ void thread_kill(struct thread *thread);
 
 static inline bool thread_is_killed(const struct thread *thread) {
     // Pairs with the store in thread_kill.
-    return __atomic_load_n(&thread->kill_requested, __ATOMIC_ACQUIRE) != 0;
+    return __atomic_load_n(&thread->killed, __ATOMIC_ACQUIRE) != 0;
+}
+
+// The same as a number.
+static inline u32 thread_killed(void) {
+    return __atomic_load_n(&thread_current()->killed, __ATOMIC_ACQUIRE);
 }
 
 // One more message, by the running thread on this CPU. Preemption off.
@@ -199,18 +211,18 @@ extern struct cpu_messages {
     alignas(64) struct message_counts counts; // atomic, written by the CPU itself
 } cpu_messages[ARCH_CPUS_MAX];
 
-static inline void message_count(u64 *counter) {
+static inline void count_one(u64 *counter) {
     __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
 }
 
 static inline void thread_count_call(struct thread *running) {
-    message_count(&running->messages.calls);
-    message_count(&cpu_messages[arch_cpu_id()].counts.calls);
+    count_one(&running->messages.calls);
+    count_one(&cpu_messages[arch_cpu_id()].counts.calls);
 }
 
 static inline void thread_count_served(struct thread *running) {
-    message_count(&running->messages.served);
-    message_count(&cpu_messages[arch_cpu_id()].counts.served);
+    count_one(&running->messages.served);
+    count_one(&cpu_messages[arch_cpu_id()].counts.served);
 }
 
 // What the thread has counted so far. The caller sees to it that it does not exit meanwhile.

@@ -21,6 +21,7 @@
 #include "base/assert.h"
 #include "base/math.h"
 #include "kernel/mm/heap.h"
+#include "kernel/sched/sched_internal.h"
 
 #define EVENT_WORDS (sizeof(struct trace_event) / sizeof(u64))
 
@@ -84,6 +85,7 @@ enum status trace_start(u32 cpu_count, u32 events) {
     __atomic_store_n(&state.began_ns, arch_clock_ns(), __ATOMIC_RELAXED);
     __atomic_store_n(&state.ended_ns, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&trace_is_on, true, __ATOMIC_RELEASE);
+    sched_set_traced(true);
     return OK;
 }
 
@@ -91,6 +93,7 @@ void trace_stop(void) {
     if (!trace_is_on)
         return;
     __atomic_store_n(&trace_is_on, false, __ATOMIC_RELAXED);
+    sched_set_traced(false);
     __atomic_store_n(&state.ended_ns, arch_clock_ns(), __ATOMIC_RELAXED);
 }
 

@@ -9,7 +9,7 @@
 
 #include "base/assert.h"
 
-void spin_wait(struct spinlock *lock, u16 ticket) {
+[[clang::preserve_most]] void spin_wait(struct spinlock *lock, u16 ticket) {
     while (__atomic_load_n(&lock->serving, __ATOMIC_ACQUIRE) != ticket)
         arch_cpu_relax();
 }

@@ -37,6 +37,5 @@ enum trap wasi_sched_yield(struct instance *caller, u64 *values, void *context) 
     (void)caller;
     (void)context;
     values[0] = WASI_ESUCCESS;
-    thread_yield();
-    return process_call_end();
+    return (enum trap)thread_yield(); // as process_call_end
 }

@@ -79,7 +79,7 @@ def test_kernel_tells_about_itself_in_files(start):
         machine.expect(r"-- /kernel/processes\n +id +parent +share +threads +cpu_us +memory_kib +may_kib +handles +calls "
                        r"+served +cpus +name$")
         # 5 handles: the streams, the archive, /kernel
-        machine.expect(rf"^ +{number} +0 +100 +1 +\d+ +\d+ +\d+ +5 +0 +0  0x[0-9a-f]{8}  spin.wasm$")
+        machine.expect(rf"^ +{number} +0 +100 +1 +\d+ +\d+ +\d+ +5 +0 +0  0x[0-9a-f]{{8}}  spin.wasm$")
 
 
 @pytest.mark.parametrize("shares", [(100, 50), (100, 100), (20, 80)])

@@ -442,6 +442,8 @@ static void boot_main(void *) {
     enum status status = thread_create(&config, &thread);
     CHECK(status == OK);
     thread_start(thread);
+    if (machine.cpu_count > 1)
+        sched_expect_company();
     arch_cpus_start(machine.cpu_count);
     sched_run();
 }

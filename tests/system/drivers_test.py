@@ -105,3 +105,9 @@ def test_a_driver_that_is_killed_loses_nothing(tmp_path, cpus):
     content = image.read_bytes()
     values = [int.from_bytes(content[at + 4:at + 8], "little") for at in range(0, len(content), SECTOR)]
     assert total == sum(value * (i + 1) for i, value in enumerate(values))
+
+
+def test_the_pci_service_answers_whatever_it_is_asked():
+    files = {"bin/init.wasm": BUILD / "programs/pci_misuse.wasm", "bin/pci.wasm": BUILD / "programs/pci.wasm"}
+    with Machine.pvh(files, args=["-device", "virtio-rng-pci"]) as machine:
+        assert machine.expect(r"^(all right|wrong.*)$").group(1) == "all right", machine.text

@@ -17,6 +17,8 @@
 #define NOTIFY_MULTIPLIER 16u // offset, behind the others
 #define DEVICE_ID_FIRST   0x1000u
 #define DEVICE_ID_LAST    0x107fu
+#define CLAIM_TRIES       20u
+#define CLAIM_PAUSE_MS    10
 #define NO_VECTOR         0xffffu
 #define RESET_ROUNDS      1000000u
 #define GENERATION_ROUNDS 1000u
@@ -216,11 +218,24 @@ static enum status start_function(struct virtio *device) {
     return ask(device->function, &call, NULL);
 }
 
+// The service may not have heard yet that the driver before us has gone.
+static enum status claim(kwast_handle claims, struct kwast_call *call, kwast_handle *function) {
+    for (u32 tries = CLAIM_TRIES;; tries--) {
+        struct kwast_call asked = *call;
+        enum status status = ask(claims, &asked, function);
+        if (status != ERR_BUSY || tries == 0) {
+            *call = asked;
+            return status;
+        }
+        poll(NULL, 0, CLAIM_PAUSE_MS);
+    }
+}
+
 enum status virtio_open(struct virtio *device, kwast_handle claims, u32 number, u64 wanted) {
     u8 config[PCI_CONFIG_BYTES];
     struct kwast_call call = {.operation = PCI_CLAIM, .words = {number}};
     *device = (struct virtio){.function = KWAST_NO_HANDLE};
-    enum status status = ask(claims, &call, &device->function);
+    enum status status = claim(claims, &call, &device->function);
     if (status != OK)
         return status;
     device->device_id = (u32)(call.words[1] >> 16);

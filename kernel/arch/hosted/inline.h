@@ -82,7 +82,22 @@ ARCH_INLINE u64 arch_ticks(void) {
 
 // The stack of a thread that does not run holds where it goes on, and rbp. Everything else the
 // compiler keeps where it needs it. It leaves by a jump: the return predictor knows nothing of the
-// other stack. There is no other definition of this one.
+// other stack. What is passed is in rax. Neither of the two has another definition.
+#define ARCH_CONTEXT_SWITCH(from, to, passed)                                                      \
+    __asm__ volatile("pushq %%rbp\n\t"                                                             \
+                     "pushq $1f\n\t"                                                               \
+                     "movq %%rsp, (%[from_sp])\n\t"                                                \
+                     "movq (%[to_sp]), %%rsp\n\t"                                                  \
+                     "popq %%rcx\n\t"                                                              \
+                     "jmpq *%%rcx\n"                                                               \
+                     "1:\tpopq %%rbp"                                                              \
+                     : [from_sp] "+D"(from), [to_sp] "+S"(to), "+a"(passed)                        \
+                     :                                                                             \
+                     : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",  \
+                       "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",     \
+                       "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "memory",     \
+                       "cc")
+
 ARCH_INLINE void *arch_context_switch(struct arch_context *from, struct arch_context *to,
                                       void *passed) {
     if (__builtin_expect(from->segment_base != to->segment_base, 1)) {
@@ -93,19 +108,19 @@ ARCH_INLINE void *arch_context_switch(struct arch_context *from, struct arch_con
     }
     if (__builtin_expect(from->aspace != to->aspace, 0))
         arch_aspace_enter(to->aspace);
-    __asm__ volatile("pushq %%rbp\n\t"
-                     "pushq $1f\n\t"
-                     "movq %%rsp, (%%rdi)\n\t"
-                     "movq (%%rsi), %%rsp\n\t"
-                     "popq %%rcx\n\t"
-                     "jmpq *%%rcx\n"
-                     "1:\tpopq %%rbp"
-                     : "+D"(from), "+S"(to), "+a"(passed)
-                     :
-                     : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-                       "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
-                       "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "memory",
-                       "cc");
+    ARCH_CONTEXT_SWITCH(from, to, passed);
+    return passed;
+}
+
+#define ARCH_HAS_SWITCH_NEAR 1
+static inline bool arch_segment_is_quick(void) {
+    return arch_has_fsgsbase;
+}
+
+static inline __attribute__((always_inline)) void *
+arch_context_switch_near(struct arch_context *from, struct arch_context *to, void *passed) {
+    __asm__ volatile("wrgsbase %0" : : "r"(to->segment_base) : "memory");
+    ARCH_CONTEXT_SWITCH(from, to, passed);
     return passed;
 }
 
@@ -131,3 +146,23 @@ static inline __attribute__((always_inline)) enum status arch_copy_words(u64 to,
                      : "memory");
     return (enum status)status;
 }
+
+// Single accesses to program memory, with fix-ups likewise (arch_try_load, arch_try_store).
+#define ARCH_HAS_TRY 1
+#define ARCH_TRY_FIXUP(fail)                                                                       \
+    "\n2:\n"                                                                                       \
+    ".pushsection fixups, \"aR\"\n"                                                                \
+    ".quad 1b, 2b, %l[" #fail "]\n"                                                                \
+    ".popsection"
+#define arch_try_load(value, at, fail)                                                             \
+    __asm__ goto("1: mov %1, %0" ARCH_TRY_FIXUP(fail)                                              \
+                 : "=r"(value)                                                                     \
+                 : "m"(*(const typeof(value) *)(uptr)(at))                                         \
+                 : "rax"                                                                           \
+                 : fail)
+#define arch_try_store(at, value, fail)                                                            \
+    __asm__ goto("1: mov %1, %0" ARCH_TRY_FIXUP(fail)                                              \
+                 :                                                                                 \
+                 : "m"(*(typeof(value) *)(uptr)(at)), "r"(value)                                   \
+                 : "rax", "memory"                                                                 \
+                 : fail)

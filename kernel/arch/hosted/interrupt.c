@@ -239,7 +239,7 @@ static u64 fixup_of(u64 pc) {
     upcall_panic(why);
 }
 
-static struct fault fault_of(int number, const greg_t *registers, u64 fixup) {
+static struct fault fault_of(int number, const greg_t *registers, u64 fixup, bool irq) {
     u64 error = (u64)registers[REG_ERR];
     u64 vector = (u64)registers[REG_TRAPNO];
     struct fault fault = {
@@ -250,7 +250,7 @@ static struct fault fault_of(int number, const greg_t *registers, u64 fixup) {
         .vector = (u32)vector,
         .error_code = error,
         .in_copy = fixup != 0,
-        .in_window = cpu_this()->window_depth != 0,
+        .in_window = cpu_this()->window_depth != 0 || !irq,
     };
     if (fault.class == FAULT_PAGE) {
         fault.address.value = (u64)registers[REG_CR2];
@@ -269,7 +269,7 @@ static void fault_signal(int number, siginfo_t *, void *context) {
     cpu->irq_enabled = false;
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     u64 fixup = fixup_of((u64)registers[REG_RIP]);
-    struct fault fault = fault_of(number, registers, fixup);
+    struct fault fault = fault_of(number, registers, fixup, irq);
     struct fault_result result = upcall_fault(&fault);
     switch (result.action) {
     case FAULT_RETRY:

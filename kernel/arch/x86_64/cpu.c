@@ -151,7 +151,7 @@ static void vector_state_plan(void) {
 void cpu_init_this(struct cpu *cpu) {
     cpu->self = cpu;
     cpu->id = (u32)(cpu - cpu_state.cpus);
-    cpu->timer_deadline_ns = UINT64_MAX;
+    cpu->timer_deadline = UINT64_MAX;
     cpu->aspace = arch_aspace_kernel();
     cpu_msr_write(MSR_GS_BASE, (uptr)cpu);
     cpu_msr_write(MSR_FS_BASE, 0);

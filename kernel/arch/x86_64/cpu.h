@@ -29,7 +29,7 @@ struct cpu {
     struct translations translations;
 
     // Owned by the CPU, interrupts off:
-    u64 timer_deadline_ns; // UINT64_MAX: not armed
+    u64 timer_deadline;    // in ticks; UINT64_MAX: not armed
     u32 window_depth;      // open windows: the thread may not be switched
     bool reschedule_waits; // an interrupt wanted a switch while a window was open
     u64 *window_entries;   // page table entries of this CPU's windows

@@ -159,7 +159,7 @@ static struct fault fault_of(const struct trap_frame *frame, u64 cr2, u64 fixup)
         .vector = (u32)frame->vector,
         .error_code = frame->error_code,
         .in_copy = fixup != 0,
-        .in_window = cpu_this()->window_depth != 0,
+        .in_window = cpu_this()->window_depth != 0 || (frame->rflags & RFLAGS_INTERRUPT) == 0,
     };
     if (fault.class == FAULT_PAGE) {
         fault.address.value = cr2;
@@ -217,13 +217,11 @@ static void device_interrupt(u64 vector) {
 STATIC_ASSERT(VECTOR_DEVICE_FIRST + VECTOR_DEVICE_COUNT <= VECTOR_PROGRAM_FIRST, "apart");
 STATIC_ASSERT(VECTOR_PROGRAM_FIRST + ARCH_INTERRUPTS_MAX <= 0xf0, "below the old controllers'");
 
-bool interrupt_handle(struct trap_frame *frame) {
-    switch (frame->vector) {
+// False: it is not in service, so there is no end to signal.
+[[gnu::noinline]] static bool interrupt_dispatch(u64 vector) {
+    switch (vector) {
     case VECTOR_SPURIOUS:
-        return false; // not in service: there is no end to signal
-    case VECTOR_TIMER:
-        timer_interrupt();
-        break;
+        return false;
     case VECTOR_SERIAL:
         upcall_console();
         break;
@@ -233,8 +231,16 @@ bool interrupt_handle(struct trap_frame *frame) {
         invalidation_answer();
         break;
     default:
-        device_interrupt(frame->vector);
+        device_interrupt(vector);
     }
+    return true;
+}
+
+bool interrupt_handle(struct trap_frame *frame) {
+    if (frame->vector == VECTOR_TIMER)
+        timer_interrupt();
+    else if (!interrupt_dispatch(frame->vector))
+        return false;
     apic_end_of_interrupt();
 
     ASSERT((frame->rflags & RFLAGS_INTERRUPT) != 0);

@@ -24,7 +24,8 @@
 #define SAMPLE_ROUNDS 10000000u // reads of a reference that does not get on
 #define REFINE_AFTER  NS_PER_S
 #define TIMER_MAX     UINT32_MAX
-#define TIMER_MAX_NS  NS_PER_S // no use in counting further in one go
+#define TIMER_MAX_NS  NS_PER_S             // no use in counting further in one go
+#define TIMER_FAR_NS  (1000000 * NS_PER_S) // nor in telling what is later apart
 
 // Factors are 32.32 fixed point numbers.
 static struct {
@@ -36,14 +37,15 @@ static struct {
     u32 version;
 
     // Fixed after time_init:
-    u64 timer_per_ns; // of the local APIC's timer
+    u64 timer_per_tick;  // of the local APIC's timer; 0: it goes by TSC deadlines
+    u64 timer_ticks_max; // that it is to count in one go
     u64 duration_ns_per_tick;
     u64 duration_ticks_per_ns;
     u64 wall_offset_ns;
     u64 firmware_ns;
 
     // Until the frequency is refined:
-    bool refining;
+    u64 refine_at; // in ticks; UINT64_MAX: not any more
     struct reference reference;
     u64 mark_reference;
     u64 mark_tsc;
@@ -104,10 +106,13 @@ static bool calibrate_against(const struct reference *reference) {
     u64 tsc_hz = cpu_features()->tsc_hz;
     time.ns_per_tick = tsc_hz != 0 ? ratio(NS_PER_S, tsc_hz) : ratio(sample.ns, sample.tsc);
     time.ticks_per_ns = tsc_hz != 0 ? ratio(tsc_hz, NS_PER_S) : ratio(sample.tsc, sample.ns);
-    time.timer_per_ns = ratio(sample.timer, sample.ns);
+    if (!cpu_features()->tsc_deadline)
+        time.timer_per_tick = ratio(sample.timer, sample.tsc);
     time.reference = *reference;
     // A counter that wraps within two seconds cannot measure one that may take a little longer.
-    time.refining = tsc_hz == 0 && reference->mask / reference->hz >= 2;
+    bool is_to_refine = tsc_hz == 0 && reference->mask / reference->hz >= 2;
+    time.refine_at =
+        is_to_refine ? time.mark_tsc + scale(REFINE_AFTER, time.ticks_per_ns) : UINT64_MAX;
     return true;
 }
 
@@ -118,6 +123,7 @@ static bool calibrate_as_told(void) {
         return false;
     time.ns_per_tick = ratio(NS_PER_S, tsc_hz);
     time.ticks_per_ns = ratio(tsc_hz, NS_PER_S);
+    time.refine_at = UINT64_MAX;
     return true;
 }
 
@@ -137,15 +143,14 @@ static void refine(void) {
     u64 now_reference = time.reference.read();
     u64 now_tsc = cpu_tsc_read();
     u64 passed_ns = scale(now_tsc - time.mark_tsc, time.ns_per_tick);
-    if (passed_ns < REFINE_AFTER)
-        return;
     if (passed_ns / NS_PER_S >= time.reference.mask / time.reference.hz - 1) {
         // The reference may have wrapped meanwhile: from here again.
         time.mark_reference = now_reference;
         time.mark_tsc = now_tsc;
+        time.refine_at = now_tsc + scale(REFINE_AFTER, time.ticks_per_ns);
         return;
     }
-    time.refining = false;
+    time.refine_at = UINT64_MAX;
     u64 passed = (now_reference - time.mark_reference) & time.reference.mask;
     u64 ns = passed / time.reference.hz * NS_PER_S +
              passed % time.reference.hz * NS_PER_S / time.reference.hz;
@@ -177,6 +182,10 @@ void time_init(void) {
     time.base_tsc = boot_entry_tsc;
     time.base_ns = 1; // the clock is never zero
     calibrate();
+    time.timer_ticks_max = scale(TIMER_MAX_NS, time.ticks_per_ns);
+    if (time.timer_per_tick != 0)
+        time.timer_ticks_max =
+            min_u64(time.timer_ticks_max, ((u64)(TIMER_MAX - 1) << 32) / time.timer_per_tick);
     time.duration_ns_per_tick = time.ns_per_tick;
     time.duration_ticks_per_ns = time.ticks_per_ns;
     time.firmware_ns = scale(time.base_tsc, time.ns_per_tick); // the TSC counts from reset
@@ -225,44 +234,53 @@ u64 arch_firmware_ns(void) {
 
 // -- The timer ----------------------------------------------------------------------------------
 
-// Starts the hardware for `deadline_ns`, or for as near to it as it can count.
-static void timer_start(u64 deadline_ns) {
-    u64 now_ns = arch_clock_ns();
-    u64 wait_ns = deadline_ns > now_ns ? min_u64(deadline_ns - now_ns, TIMER_MAX_NS) : 0;
-    if (cpu_features()->tsc_deadline) {
-        cpu_msr_write(MSR_TSC_DEADLINE, cpu_tsc_read() + scale(wait_ns, time.ticks_per_ns) + 1);
-        return;
-    }
-    u64 ticks = scale(wait_ns, time.timer_per_ns) + 1;
-    apic_timer_start((u32)min_u64(ticks, TIMER_MAX));
+// Starts the hardware for so many ticks, or as many as it can count.
+static void timer_start(u64 wait) {
+    wait = min_u64(wait, time.timer_ticks_max);
+    if (time.timer_per_tick == 0)
+        cpu_msr_write(MSR_TSC_DEADLINE, cpu_tsc_read() + wait + 1);
+    else
+        apic_timer_start((u32)scale(wait, time.timer_per_tick) + 1);
 }
 
 static void timer_stop(void) {
-    if (cpu_features()->tsc_deadline)
+    if (time.timer_per_tick == 0)
         cpu_msr_write(MSR_TSC_DEADLINE, 0);
     else
         apic_timer_start(0);
 }
 
+void timer_arm_ticks(u64 now, u64 at) {
+    ASSERT(!arch_irq_enabled());
+    cpu_this()->timer_deadline = at;
+    timer_start(at - now);
+}
+
 void arch_timer_arm(u64 deadline_ns) {
     ASSERT(!arch_irq_enabled());
-    cpu_this()->timer_deadline_ns = deadline_ns;
-    if (deadline_ns == UINT64_MAX)
+    if (deadline_ns == UINT64_MAX) {
+        cpu_this()->timer_deadline = UINT64_MAX;
         timer_stop();
-    else
-        timer_start(deadline_ns);
+        return;
+    }
+    u64 now_ns = arch_clock_ns();
+    u64 wait_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+    u64 now = cpu_tsc_read();
+    timer_arm_ticks(now, now + scale(min_u64(wait_ns, TIMER_FAR_NS), time.ticks_per_ns));
 }
 
 void timer_interrupt(void) {
     struct cpu *cpu = cpu_this();
-    if (time.refining && cpu == cpu_boot())
+    u64 now = arch_ticks();
+    if (now >= time.refine_at && cpu->id == 0)
         refine();
-    if (cpu->timer_deadline_ns == UINT64_MAX)
+    if (cpu->timer_deadline == UINT64_MAX)
         return; // stopped when it was already under way
-    if (arch_clock_ns() < cpu->timer_deadline_ns) {
-        timer_start(cpu->timer_deadline_ns); // the hardware does not count that far, or ran ahead
+    if (now < cpu->timer_deadline) {
+        timer_start(cpu->timer_deadline -
+                    now); // the hardware does not count that far, or ran ahead
         return;
     }
-    cpu->timer_deadline_ns = UINT64_MAX;
+    cpu->timer_deadline = UINT64_MAX;
     upcall_timer();
 }

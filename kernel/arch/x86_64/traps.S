@@ -104,8 +104,8 @@ interrupt_entry:
     testl %r13d, %r13d
     jz 1f
     xorl %eax, %eax
-    .set header, 512 // XRSTOR refuses a header with other bits than XSAVE writes
-    .rept 8
+    .set header, 512 // XSAVE adds to its first word, XRSTOR refuses others than 0 in the next two
+    .rept 3
     movq %rax, header(%r12)
     .set header, header + 8
     .endr

@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +44,8 @@ static char *last_cut;
 
 static void set_mode(u64 mode) {
     struct kwast_call call = {.operation = TERMINAL_SET_MODE, .words = {mode}};
-    kwast_scheme_call(shell.terminal, &call, -1);
+    while (kwast_scheme_call(shell.terminal, &call, -1) == EOWNERDEAD)
+        call.words[0] = mode; // there will be another terminal
 }
 
 static u32 terminal_width(void) {
@@ -54,15 +56,16 @@ static u32 terminal_width(void) {
 }
 
 static bool read_byte(char *out) {
+    errno = 0;
     return read(0, out, 1) == 1;
 }
 
 static void put(const struct text *text) {
     for (usize at = 0; at < text->len;) {
         ssize_t written = write(2, text->data + at, text->len - at);
-        if (written <= 0)
+        if (written <= 0 && errno != EOWNERDEAD)
             return;
-        at += (usize)written;
+        at += written < 0 ? 0 : (usize)written;
     }
 }
 
@@ -545,6 +548,10 @@ static void take_key(struct editor *editor) {
     char bytes[4];
     usize len = 1;
     if (!read_byte(bytes)) {
+        if (errno == EOWNERDEAD) { // the terminal's service: the next one knows nothing
+            set_mode(0);
+            return;
+        }
         editor->ended = editor->done = true;
         return;
     }

@@ -136,9 +136,7 @@ static void open_screen(kwast_handle range) {
         return;
     add_screen(first);
     self.has_display = first->screen != NULL;
-    if (self.has_display)
-        want_service("ps2");
-    else
+    if (!self.has_display)
         display_close(&self.display);
 }
 

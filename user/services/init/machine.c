@@ -36,6 +36,12 @@ bool machine_is_there(void) {
     return machine != KWAST_NO_HANDLE;
 }
 
+bool machine_has_screen(void) {
+    struct kwast_machine description;
+    return machine != KWAST_NO_HANDLE && kwast_device_describe(machine, &description) == 0 &&
+           description.pixels != KWAST_PIXELS_NONE;
+}
+
 u32 machine_claim(const struct claim *claim, kwast_handle pci, kwast_handle *out) {
     u32 error = 0;
     *out = KWAST_NO_HANDLE;

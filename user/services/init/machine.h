@@ -12,3 +12,4 @@ void machine_find(void);
 u32 machine_claim(const struct claim *claim, kwast_handle pci, kwast_handle *out);
 
 bool machine_is_there(void);
+bool machine_has_screen(void);

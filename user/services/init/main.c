@@ -168,9 +168,18 @@ static bool is_pci_driver(const struct service *service) {
     return false;
 }
 
+// Whether the service is started with the others: where there is what it is for.
+static bool starts_at_boot(const struct service_config *config) {
+    return config->start == START_BOOT || (config->start == START_SCREEN && machine_has_screen());
+}
+
 // Whether nobody serves it, for there is no such device.
 static bool is_absent(const struct named *named) {
-    return is_pci_driver(named->owner) && named->owner->started_ns == 0;
+    const struct service *owner = named->owner;
+    bool has_device =
+        !is_pci_driver(owner) &&
+        (owner == NULL || owner->config->start != START_SCREEN || machine_has_screen());
+    return !has_device && owner->started_ns == 0;
 }
 
 static bool give_streams(struct start *start, const struct service_config *config) {
@@ -402,7 +411,7 @@ static void start_all(void) {
         any = false;
         for (u32 i = 0; i < manifest.count; i++) {
             struct service *service = &services[i];
-            if (service->config->waits || service->started_ns != 0 || is_held(service) ||
+            if (!starts_at_boot(service->config) || service->started_ns != 0 || is_held(service) ||
                 (!force && has_to_wait(service)))
                 continue;
             start_service(service);
@@ -506,7 +515,8 @@ static enum status restart(const char *name, usize len) {
 static enum status want_service(const char *name, usize len) {
     for (u32 i = 0; i < manifest.count; i++) {
         const struct service_config *config = services[i].config;
-        if (!config->waits || strlen(config->name) != len || memcmp(config->name, name, len) != 0)
+        if (config->start != START_WANTED || strlen(config->name) != len ||
+            memcmp(config->name, name, len) != 0)
             continue;
         if (services[i].started_ns == 0)
             services[i].start_at_ns = 0;

@@ -213,7 +213,7 @@ static bool parse_pci(struct manifest *manifest, struct service_config *service,
     struct claim claim = {.kind = CLAIM_PCI};
     if (words->count < 3)
         return wrong(manifest, "pci NAME VENDOR:DEVICE: which?");
-    service->waits = true;
+    service->start = START_WANTED;
     return parse_match(manifest, words->at[2], &claim.match) &&
            add_claim(manifest, service, words, claim);
 }
@@ -306,13 +306,31 @@ static bool parse_restart(struct manifest *manifest, struct service_config *serv
     return true;
 }
 
+// What an earlier service has, but for what only one can have.
+static bool parse_like(struct manifest *manifest, struct service_config *service,
+                       const struct words *words) {
+    for (u32 i = 0; i < manifest->count - 1; i++) {
+        const struct service_config *other = &manifest->services[i];
+        if (strcmp(other->name, words->at[1]) != 0)
+            continue;
+        struct service_config copy = *other;
+        memcpy(copy.name, service->name, sizeof copy.name);
+        copy.line = service->line;
+        copy.serves_count = 0;
+        copy.claim_count = 0;
+        *service = copy;
+        return true;
+    }
+    return wrong(manifest, "no service '%.40s' before this one", words->at[1]);
+}
+
 static bool parse_start(struct manifest *manifest, struct service_config *service,
                         const struct words *words) {
-    static const char *const times[] = {"boot", "wanted"};
+    static const char *const times[] = {"boot", "wanted", "screen"};
     u32 time;
     if (!pick(manifest, words->at[1], times, COUNT_OF(times), &time))
         return false;
-    service->waits = time != 0;
+    service->start = (enum start_time)time;
     return true;
 }
 
@@ -320,13 +338,27 @@ static const struct {
     const char *key;
     key_parser parse;
 } keys[] = {
-    {"run", parse_run},       {"serves", parse_serves},       {"sees", parse_sees},
-    {"uses", parse_uses},     {"streams", parse_streams},     {"env", parse_env},
-    {"memory", parse_memory}, {"handles", parse_handles},     {"threads", parse_threads},
-    {"share", parse_share},   {"isolation", parse_isolation}, {"restart", parse_restart},
-    {"start", parse_start},   {"ports", parse_ports},         {"interrupt", parse_interrupt},
-    {"screen", parse_screen}, {"machine", parse_machine},     {"pci", parse_pci},
-    {"cpus", parse_cpus},     {"keeps", parse_keeps},
+    {"run", parse_run},
+    {"serves", parse_serves},
+    {"sees", parse_sees},
+    {"uses", parse_uses},
+    {"streams", parse_streams},
+    {"env", parse_env},
+    {"memory", parse_memory},
+    {"handles", parse_handles},
+    {"threads", parse_threads},
+    {"share", parse_share},
+    {"isolation", parse_isolation},
+    {"restart", parse_restart},
+    {"start", parse_start},
+    {"like", parse_like},
+    {"ports", parse_ports},
+    {"interrupt", parse_interrupt},
+    {"screen", parse_screen},
+    {"machine", parse_machine},
+    {"pci", parse_pci},
+    {"cpus", parse_cpus},
+    {"keeps", parse_keeps},
 };
 
 // -- Lines ----------------------------------------------------------------------------------------

@@ -26,6 +26,12 @@
 
 enum restart { RESTART_NEVER, RESTART_ON_FAILURE, RESTART_ALWAYS };
 
+enum start_time {
+    START_BOOT,
+    START_WANTED, // when somebody wants it (INIT_START)
+    START_SCREEN, // at boot, where there is a screen
+};
+
 // What descriptors 0 to 2 are.
 enum streams {
     STREAMS_LOG,      // nothing to read; what is written is shown on the console
@@ -70,7 +76,7 @@ struct service_config {
     u32 variable_count;
     struct kwast_spawn limits; // memory, handles, threads, CPU share, CPUs, isolation
     enum restart restart;
-    bool waits; // until somebody wants it (INIT_START), or its PCI function is there (INIT_FOUND)
+    enum start_time start; // START_WANTED with a PCI function: when that is there (INIT_FOUND)
 };
 
 struct manifest {

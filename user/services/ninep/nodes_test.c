@@ -506,6 +506,123 @@ static void answers_that_are_cut_are_errors(void **) {
     }
 }
 
+// One field of the answer to messages of one kind, which are then not what they should be.
+static struct {
+    u8 type; // of the answer
+    u32 at;
+    u32 len;
+    u8 bytes[8];
+} lie;
+
+static void tell_lie(struct fake_9p *server, u32 *len) {
+    if (server->reply[4] != lie.type)
+        return;
+    assert_true(lie.at + lie.len <= *len);
+    memcpy(server->reply + lie.at, lie.bytes, lie.len);
+}
+
+static enum status list_root(void) {
+    static struct listing listing;
+    listing = (struct listing){.room = 100};
+    return world.fs->ops->list(world.fs, root(), 0, &listing);
+}
+
+static enum status read_file(void) {
+    struct transfer transfer = {.room = 4};
+    struct node *file = look(root(), "f");
+    enum status status = world.fs->ops->open(world.fs, file, FILE_OPEN_READ);
+    if (status == OK)
+        status = world.fs->ops->read(world.fs, file, 0, &transfer);
+    drop(file);
+    return status;
+}
+
+static enum status write_file(void) {
+    struct transfer transfer = {.room = 4};
+    struct node *file = look(root(), "f");
+    enum status status = world.fs->ops->open(world.fs, file, FILE_OPEN_WRITE);
+    if (status == OK)
+        status = world.fs->ops->write(world.fs, file, 0, &transfer);
+    if (status == OK)
+        assert_int_equal(transfer.done, 2); // the lie that is none
+    drop(file);
+    return status;
+}
+
+static enum status look_up(void) {
+    struct node *file;
+    enum status status = world.fs->ops->lookup(world.fs, root(), bytes_of("f"), &file);
+    if (status == OK)
+        drop(file);
+    return status;
+}
+
+static void answers_that_do_not_fit_are_errors(void **) {
+    static const struct {
+        const char *what;
+        enum status (*run)(void);
+        u8 type;
+        u32 at;
+        u32 len;
+        u8 bytes[8];
+        enum status status;
+    } lies[] = {
+        {"nothing wrong", read_file, 0, 0, 0, {0}, OK},
+        {"another tag", read_file, 117, 5, 2, {0xff, 0xff}, ERR_IO},
+        {"another length", read_file, 117, 0, 1, {200}, ERR_IO},
+        {"another kind", read_file, 117, 4, 1, {119}, ERR_IO},
+        {"more data than asked for", read_file, 117, 7, 4, {5}, ERR_IO},
+        {"more data than there is", read_file, 117, 7, 4, {0, 0, 0, 0x80}, ERR_IO},
+        {"attributes that are missing", read_file, 25, 7, 8, {0xff, 0x06}, ERR_IO},
+        {"another file's attributes", read_file, 25, 20, 8, {0xff, 0xff}, ERR_NOT_FOUND},
+        {"more written than sent", write_file, 119, 7, 4, {5}, ERR_IO},
+        {"half of it written", write_file, 119, 7, 4, {2}, OK},
+        {"a walk of no step", look_up, 111, 7, 2, {0}, ERR_IO},
+        {"a walk of two steps", look_up, 111, 7, 2, {2}, ERR_IO},
+        {"a list longer than it is", list_root, 41, 7, 4, {0xff, 0xff}, ERR_IO},
+        {"a name longer than the list", list_root, 41, 33, 2, {0xff, 0xff}, ERR_IO},
+        {"an empty name", list_root, 41, 33, 2, {0, 0}, ERR_IO},
+        {"a name with a slash", list_root, 41, 35, 1, {'/'}, ERR_IO},
+        {"a name with a zero", list_root, 41, 35, 1, {0}, ERR_IO},
+    };
+    host_write("f", "four");
+    for (u32 i = 0; i < COUNT_OF(lies); i++) {
+        lie.type = lies[i].type;
+        lie.at = lies[i].at;
+        lie.len = lies[i].len;
+        memcpy(lie.bytes, lies[i].bytes, sizeof lie.bytes);
+        world.server.spoil = tell_lie;
+        enum status status = lies[i].run();
+        world.server.spoil = NULL;
+        if (status != lies[i].status)
+            fail_msg("%s: %s", lies[i].what, status_text(status));
+        forget_all();
+    }
+}
+
+// "." again and again, at other places.
+static void list_dots(struct fake_9p *server, u32 *len) {
+    static u64 offset;
+    if (server->reply[4] != 41)
+        return;
+    offset++;
+    memset(server->reply + 7, 0, 29);
+    server->reply[7] = 25;    // bytes of entries
+    server->reply[11] = 0x80; // a directory
+    memcpy(server->reply + 24, &offset, sizeof offset);
+    server->reply[32] = 4; // likewise
+    server->reply[33] = 1; // byte of a name
+    server->reply[35] = '.';
+    *len = 36;
+    memcpy(server->reply, len, sizeof *len);
+}
+
+static void a_list_of_dots_ends(void **) {
+    world.server.spoil = list_dots;
+    assert_int_equal(list_root(), ERR_IO);
+    world.server.spoil = NULL;
+}
+
 // Changes some bytes of every fourth answer or so; what is greeted with stays.
 static void change_some(struct fake_9p *server, u32 *len) {
     if (random_below(4) != 0)
@@ -544,6 +661,8 @@ int main(void) {
         CASE(sizes_of_nameless_files_are_found_by_reading),
         CASE(another_file_of_the_same_name_is_left_alone),
         CASE(a_removed_directory_is_empty),
+        CASE(answers_that_do_not_fit_are_errors),
+        CASE(a_list_of_dots_ends),
         CASE(answers_that_are_cut_are_errors),
         CASE(spoilt_answers_do_no_harm),
     };

@@ -122,11 +122,12 @@ static bool read_config(struct controller *controller, u8 *config) {
     return true;
 }
 
+// The devices stay disabled: what they send could be taken for the configuration.
 static bool configure(struct controller *controller) {
     u8 config;
     if (!read_config(controller, &config))
         return false;
-    config = (u8)((config | CONFIG_INTERRUPTS | CONFIG_TRANSLATE) & ~CONFIG_DISABLED);
+    config |= CONFIG_INTERRUPTS | CONFIG_TRANSLATE | CONFIG_DISABLED;
     if (!out(controller, controller->command, COMMAND_WRITE_CONFIG) ||
         !out(controller, controller->data, config) || !read_config(controller, &config))
         return false;

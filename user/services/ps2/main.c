@@ -320,7 +320,8 @@ static bool read_arguments(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     if (!read_arguments(argc, argv)) {
-        fprintf(stderr, "usage: ps2 DATA COMMAND KEYS MOTION INPUT KEYBOARD MOUSE [LAYOUT]\n");
+        fprintf(stderr, "usage: ps2 DATA COMMAND KEYS MOTION INPUT KEYBOARD MOUSE "
+                        "[LAYOUT]\n");
         return 2;
     }
     layout_init(&self.layouts[0]);

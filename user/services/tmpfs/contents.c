@@ -196,12 +196,24 @@ enum status contents_write(struct contents *contents, struct budget *budget, u64
     return cut == OK && transfer->done != 0 ? OK : status;
 }
 
+// Whether what whole chunks of a range lack is within the budget.
+static bool is_affordable(const struct contents *contents, const struct budget *budget, u64 first,
+                          u64 end) {
+    u64 lacking = end - first;
+    for (u64 i = first; i < end && i < contents->chunk_count; i++)
+        lacking -= contents->chunks[i] != NULL;
+    return lacking <= (budget->limit - budget->used) / CHUNK_BYTES;
+}
+
 enum status contents_allocate(struct contents *contents, struct budget *budget, u64 offset,
                               u64 len) {
     u64 end;
     u64 size = *contents->size;
     if (!add_u64(offset, len, &end) || end > FILE_BYTES_MAX)
         return ERR_FILE_TOO_LARGE;
+    if (end / CHUNK_BYTES > offset / CHUNK_BYTES + 1 &&
+        !is_affordable(contents, budget, offset / CHUNK_BYTES + 1, end / CHUNK_BYTES))
+        return ERR_NO_SPACE; // before anything is taken
     enum status status = end > size ? contents_resize(contents, budget, end) : OK;
     for (u64 at = offset; status == OK && at < end;) {
         u64 next = min_u64(end, (at / CHUNK_BYTES + 1) * CHUNK_BYTES);

@@ -3,7 +3,8 @@
 //   tmpfs SERVER BYTES [--keep KEEPER] [NAME...]
 //
 // serves the scheme whose server end is descriptor SERVER. Of memory it takes BYTES (K, M or G may
-// follow), and then says that there is no space left. It begins with empty directories of these
+// follow, or % for so much of what the machine has for programs, as /kernel/memory says), and then
+// says that there is no space left. It begins with empty directories of these
 // names: places at which others are seen.
 //
 // KEEPER is a channel to init, which keeps the memory: so the next tmpfs has the same files.
@@ -13,15 +14,36 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/math.h"
 #include "user/sdk/files.h"
 #include "user/services/tmpfs/kept_memory.h"
 #include "user/services/tmpfs/tmpfs.h"
+
+#define SHARE_MAX                                                                                  \
+    (384ull << 20) // it counts twice against our limit: once for the room, once for what is kept
+
+// 0: it cannot be told.
+static u64 machine_bytes(void) {
+    char line[128];
+    unsigned long long free_kib, all_kib = 0;
+    FILE *file = fopen("/kernel/memory", "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL &&
+           sscanf(line, "programs %llu of %llu", &free_kib, &all_kib) != 2) {
+    }
+    if (file != NULL)
+        fclose(file);
+    return all_kib * 1024;
+}
 
 static bool parse_bytes(const char *text, u64 *out) {
     static const char units[] = "KMG";
     char *end;
     unsigned long long value = strtoull(text, &end, 10);
     const char *unit = *end != 0 ? strchr(units, *end) : NULL;
+    if (end != text && strcmp(end, "%") == 0) {
+        *out = value <= 100 ? min_u64(machine_bytes() / 100 * value, SHARE_MAX) : 0;
+        return *out != 0;
+    }
     u32 shift = unit != NULL ? 10 * (u32)(unit - units + 1) : 0;
     bool is_number = end != text && (*end == 0 || (unit != NULL && end[1] == 0));
     *out = (u64)value << shift;

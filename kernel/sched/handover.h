@@ -1,0 +1,73 @@
+#pragma once
+// The quick way to hand over, inline: for park.c, and for who does so under a lock of its own that
+// has told it that nothing stands against it (kernel/kwast/quick.c).
+
+#include "kernel/sched/lend.h"
+#include "kernel/sched/park.h"
+#include "kernel/sched/switch.h"
+
+// From here on the running thread can be claimed; false: somebody wants it, so it is not to sleep.
+static inline bool fall_asleep(struct thread *thread) {
+    thread->state = THREAD_BLOCKED; // before it is claimed, hence woken
+    u32 awake = PARK_AWAKE;
+    if (__builtin_expect(__atomic_compare_exchange_n(&thread->park, &awake, PARK_ASLEEP, false,
+                                                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST),
+                         1))
+        return true;
+    ASSERT(awake == PARK_CALLED);
+    thread->state = THREAD_RUNNING;
+    return false;
+}
+
+// The same without company: nobody else claims meanwhile.
+static inline bool fall_asleep_alone(struct thread *thread) {
+    if (__builtin_expect(__atomic_load_n(&thread->park, __ATOMIC_RELAXED) != PARK_AWAKE, 0))
+        return false;
+    thread->state = THREAD_BLOCKED;
+    __atomic_store_n(&thread->park, PARK_ASLEEP, __ATOMIC_RELAXED);
+    return true;
+}
+
+// Whether on this CPU, with interrupts off, nothing stands against going from one to the other in
+// the quick way, as long as `to` can be claimed: neither lends or borrows priority.
+static inline bool can_hand_over(const struct cpu *cpu, const struct thread *from,
+                                 const struct thread *to) {
+    return __atomic_load_n(&to->cpu, __ATOMIC_RELAXED) == cpu && !priority_is_lent(to) &&
+           !priority_is_borrowed(from) &&
+           __atomic_load_n(&from->priority, __ATOMIC_RELAXED) ==
+               __atomic_load_n(&to->priority, __ATOMIC_RELAXED);
+}
+
+// As park_claim; without company nobody else claims meanwhile.
+static inline bool hand_over_claim(struct thread *to, bool has_company) {
+    if (has_company)
+        return park_claim(to);
+    if (__atomic_load_n(&to->park, __ATOMIC_RELAXED) != PARK_ASLEEP)
+        return false;
+    __atomic_store_n(&to->park, PARK_CALLED, __ATOMIC_RELAXED);
+    return true;
+}
+
+// As park_and_run without a deadline, where can_hand_over holds and `to` is claimed. Interrupts are
+// off, and stay so. What a park would have returned is in from->wake_status. `has_company` is what
+// the CPU's word says, for the compiler to know.
+__attribute__((always_inline)) static inline void
+hand_over_quick(struct cpu *cpu, struct thread *from, struct thread *to, bool has_company) {
+    ASSERT(!arch_irq_enabled() && from->preempt_count == 0 && from->waiting_on == NULL);
+    ASSERT(to->state == THREAD_BLOCKED);
+    to->wake_status = OK;
+    from->wake_status = ERR_WOULD_BLOCK;
+    if (has_company)
+        spin_lock_masked(&cpu->runq.lock);
+    if (__builtin_expect(has_company ? fall_asleep(from) : fall_asleep_alone(from), 1)) {
+        to->state = THREAD_RUNNING;
+        threads_swap_slices(from, to);
+        switch_quick(cpu, from, to, has_company);
+    } else {
+        if (has_company)
+            spin_unlock_masked(&cpu->runq.lock);
+        sched_wake(to);
+        sched_preempt();
+    }
+    __atomic_store_n(&from->park, PARK_AWAKE, __ATOMIC_RELAXED);
+}
