@@ -99,12 +99,12 @@ __attribute__((always_inline)) static inline void quick_enter(struct receiver *r
 }
 
 // The call that is at `call_at` in the running thread's memory, and has nothing but words.
-// `call` is what the thread lends. Interrupts are off, and stay so.
-__attribute__((always_inline)) static inline enum quick call_quick(const struct channel *channel,
-                                                                   struct scheme_call *call,
+// `from` is that thread. Interrupts are off, and stay so.
+__attribute__((always_inline)) static inline enum quick call_quick(struct thread *from,
+                                                                   const struct channel *channel,
                                                                    u64 call_at, u32 operation,
                                                                    bool has_company) {
-    struct thread *from = thread_current();
+    struct scheme_call *call = (struct scheme_call *)from->lent;
     struct cpu *cpu = __atomic_load_n(&from->cpu, __ATOMIC_RELAXED);
     struct scheme *scheme = channel->scheme;
     if (has_company && thread_is_killed(from))
@@ -175,12 +175,12 @@ __attribute__((always_inline)) static inline void quick_wait(struct scheme *sche
 }
 
 // Answers the call with this number as the struct kwast_reply at `reply_at` says, and waits for the
-// next one, which may be stored at `request_at`. `receiver` is what the thread lends. Interrupts
-// are off, and stay so.
+// next one, which may be stored at `request_at`. `from` is the running thread. Interrupts are off,
+// and stay so.
 __attribute__((always_inline)) static inline enum quick
-exchange_quick(struct scheme *scheme, const struct scheme_party *party, struct receiver *receiver,
+exchange_quick(struct thread *from, struct scheme *scheme, const struct scheme_party *party,
                u64 number, u64 reply_at, u64 request_at, bool has_company) {
-    struct thread *from = thread_current();
+    struct receiver *receiver = (struct receiver *)from->lent;
     struct cpu *cpu = __atomic_load_n(&from->cpu, __ATOMIC_RELAXED);
     if (has_company && thread_is_killed(from))
         return QUICK_NO;

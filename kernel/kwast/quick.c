@@ -17,6 +17,11 @@ static inline bool shows_device(const struct process *process) {
     return __atomic_load_n(&process->area->device_count, __ATOMIC_RELAXED) != 0;
 }
 
+static inline u32 attention_of(const struct thread *running) {
+    const struct cpu *cpu = __atomic_load_n(&running->cpu, __ATOMIC_RELAXED);
+    return __atomic_load_n(&cpu->attention, __ATOMIC_RELAXED);
+}
+
 // Whether what the CPU's word says lets calls go the quick way.
 static inline bool is_quick(u32 attention, bool *has_company) {
     union {
@@ -56,15 +61,15 @@ enum trap kwast_call_entry(struct instance *caller, u64 *values, void *context) 
         goto slow;
 
     const struct channel *channel = container_of(hint->object, struct channel, object);
-    struct scheme_call *call = (struct scheme_call *)thread_current()->lent;
+    struct thread *from = thread_current();
     arch_irq_disable();
-    u32 attention = __atomic_load_n(&cpu_this()->attention, __ATOMIC_RELAXED);
+    u32 attention = attention_of(from);
     enum quick quick = QUICK_NO;
     bool has_company;
     if (__builtin_expect(attention == 0, 1))
-        quick = call_quick(channel, call, at, operation, false);
+        quick = call_quick(from, channel, at, operation, false);
     else if (is_quick(attention, &has_company))
-        quick = call_quick(channel, call, at, operation, true);
+        quick = call_quick(from, channel, at, operation, true);
     arch_irq_enable();
     if (__builtin_expect(quick == QUICK_DONE, 1)) {
         values[0] = 0;
@@ -103,17 +108,17 @@ enum trap kwast_exchange_entry(struct instance *caller, u64 *values, void *conte
         goto slow;
 
     struct scheme *scheme = container_of(hint->object, struct server_end, object)->scheme;
-    struct receiver *receiver = (struct receiver *)thread_current()->lent;
+    struct thread *from = thread_current();
     arch_irq_disable();
-    u32 attention = __atomic_load_n(&cpu_this()->attention, __ATOMIC_RELAXED);
+    u32 attention = attention_of(from);
     enum quick quick = QUICK_NO;
     bool has_company;
     if (__builtin_expect(attention == 0, 1))
-        quick = exchange_quick(scheme, &process->party, receiver, number, reply_at,
-                               base + values[2], false);
+        quick = exchange_quick(from, scheme, &process->party, number, reply_at, base + values[2],
+                               false);
     else if (is_quick(attention, &has_company))
-        quick = exchange_quick(scheme, &process->party, receiver, number, reply_at,
-                               base + values[2], true);
+        quick =
+            exchange_quick(from, scheme, &process->party, number, reply_at, base + values[2], true);
     arch_irq_enable();
     if (__builtin_expect(quick == QUICK_DONE, 1)) {
         values[0] = 0;

@@ -13,7 +13,7 @@ static inline void *switch_pass(struct cpu *cpu) {
 }
 
 // Every way into a thread ends here: the lock that was taken to choose it is released.
-static inline void finish_switch(void *passed) {
+__attribute__((always_inline)) static inline void finish_switch(void *passed) {
     if (passed == NULL)
         return;
     struct cpu *cpu = (struct cpu *)((uptr)passed & ~(uptr)1);
