@@ -659,12 +659,10 @@ $(out)/kwast.iso: $(out)/kernel.elf $(out)/system.tar tools/mkiso.sh | deps-run
 run: $(out)/kwast.iso | deps-run
 	$(Q)HOST='$(HOST)' DISK='$(DISK)' tools/run_iso.sh $< $(QEMU_OPTIONS)
 
-# The pictures in the README and docs/system.md.
+# The pictures in the README and the docs.
 .PHONY: pictures
 pictures: $(out)/kwast.iso
-	$(Q)tools/screenshot.py shell docs/pictures/boot.png
-	$(Q)tools/screenshot.py top docs/pictures/top.png
-	$(Q)tools/screenshot.py editor docs/pictures/editor.png
+	$(Q)tools/screenshot.py docs/pictures
 
 # -- Hygiene -------------------------------------------------------------------------------------------
 

@@ -184,6 +184,14 @@ def test_the_mouse_can_be_read(screen, machine):
                                       for row in picture.rows))
 
 
+def test_a_driver_that_dies_is_started_again(screen, machine):
+    screen.enter("kill $(ps | awk '/ ps2$/ {print $1}')")
+    machine.expect("^init: ps2 was killed$")
+    screen.wake()
+    screen.enter("echo back")
+    screen.expect("back")
+
+
 def test_uefi_has_a_screen_too():
     with start("-bios", "/usr/share/ovmf/OVMF.fd") as machine:
         machine.expect(r"^Kwast\. 'help'")

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, replace
 
 from model import (APPEND, CREAT, DIRECTORY, DIRECTORY_RIGHTS, DSYNC, EXCL, FILE_RIGHTS, FOLLOW,
-                   NONBLOCK, RSYNC, SIGNED_MAX, SLOTS, SYNC, TRUNC, Model, rights)
+                   NONBLOCK, RSYNC, SIGNED_MAX, SLOTS, SYNC, TRUNC, Failure, Model, rights)
 
 NO_RIGHTS_ASKED = 0
 ALL_RIGHTS = DIRECTORY_RIGHTS | FILE_RIGHTS
@@ -72,9 +72,10 @@ class Generator:
     """Makes calls that often mean something, because it knows the model's state. With `plain`,
     there is nothing in paths but names, and rights are not narrowed: what node can do as well."""
 
-    def __init__(self, seed, plain=False):
+    def __init__(self, seed, plain=False, spares_open=False):
         self.random = random.Random(seed)
         self.plain = plain
+        self.spares_open = spares_open  # nothing that is open loses its name
         self.model = Model()
         self.weights = [0 if plain and op in NOT_PLAIN else weight
                         for op, (_, weight) in OPERATIONS.items()]
@@ -246,8 +247,21 @@ class Generator:
     def next(self):
         op = self.random.choices(list(OPERATIONS), self.weights)[0]
         call = getattr(self, "make_" + {"R": "r", "W": "w"}.get(op, op), self.make_other)(op)
+        if self.spares_open and self.takes_a_name(call):
+            return self.next()
         self.model.apply(call)
         return call
+
+    def takes_a_name(self, call):
+        """Whether something that is open would have one name less."""
+        slot, path = {"u": (call.slot, call.path), "d": (call.slot, call.path),
+                      "n": (call.other, call.other_path)}.get(call.op, (None, None))
+        handle = None if slot is None else self.model.slots[slot]
+        try:
+            node = handle and self.model.walk(handle.node, path, "name").node
+        except Failure:
+            return False
+        return bool(node and node.opened)
 
     def make_o(self, op):
         slot, oflags = self.slot("dir"), self.oflags()
@@ -345,8 +359,8 @@ class Generator:
         return Call(op, self.slot(self.random.choice(["file", "file", "dir"])))
 
 
-def generate(seed, count, plain=False):
-    generator = Generator(seed, plain)
+def generate(seed, count, **options):
+    generator = Generator(seed, **options)
     return [generator.next() for _ in range(count)]
 
 
