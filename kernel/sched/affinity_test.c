@@ -41,6 +41,7 @@ static struct thread *start(u32 affinity) {
 static void bring_up(void) {
     arch_irq_state irq = arch_irq_save();
     void *self = arch_current();
+    sched_expect_company();
     for (u32 id = 1; id < CPUS; id++) {
         fake_cpu_set(id);
         sched_init();
