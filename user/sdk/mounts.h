@@ -19,3 +19,6 @@ bool mount_get(u32 index, struct mount *out);
 
 // The one that a path leads into; the path need not exist. False: none.
 bool mount_of(const char *path, struct mount *out);
+
+// Has ".." lead out of a mount's root in all that the program does by paths (paths.c).
+void mounts_join(void);

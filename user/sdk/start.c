@@ -11,6 +11,7 @@
 #include <wasi/libc.h>
 
 #include "abi/kwast/pipe.h"
+#include "user/sdk/mounts.h"
 
 #define FIRST_DIRECTORY 3u
 #define NAMES_MAX       KWAST_GIVEN_MAX
@@ -157,6 +158,7 @@ void start_where_told(void) {
         if (is_root)
             __wasilibc_register_preopened_fd(fd, "/"); // the latest of equal names counts
     }
+    mounts_join();
     if (here != NULL && chdir(here) != 0)
         return; // it has gone: then it is "/"
 }

@@ -69,6 +69,7 @@ u32 start_pipe(kwast_handle pipes, kwast_handle *reader, kwast_handle *writer);
 
 // For a program when it begins: goes to the directory that PWD names. "/" becomes the directory of
 // that name, if there is one, and not the one called ".", which WASI's libc takes for the same.
+// From then on ".." leads out of mounts (mounts.h).
 void start_where_told(void);
 
 // Compiles and starts it.
