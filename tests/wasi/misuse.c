@@ -1,6 +1,6 @@
 // What one does not do with files: fills the disk, makes 100,000 names in a directory, the longest
 // names and the deepest trees, and tries everything that might lead out of the directory that is
-// descriptor 3. Prints a line for each; tests/wasi/misuse_test.py says which.
+// descriptor 3. Prints a line for each; tests/wasi/limits_test.py says which.
 //
 //   misuse full|many|names|deep|escape [COUNT]
 
