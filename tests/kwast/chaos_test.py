@@ -92,7 +92,7 @@ def test_chaos_ends_in_order(kind):
     rounds = int(os.environ.get("CHAOS_ROUNDS", ROUNDS[kind]))
     with boot(kind) as machine:
         machine.expect(PROMPT)
-        run(machine, f"run chaos {SEED} 1")  # the module is compiled once, and stays
+        run(machine, f"run chaos {SEED} 12")  # modules are compiled once, and stay
         before = in_use_when_ended(machine)
         said = run_checked(machine, f"chaos {SEED} {rounds}")
         assert "all right" in said and "wrong" not in said, said
