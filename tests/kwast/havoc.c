@@ -177,13 +177,14 @@ static void do_write(u32 index) {
     if (put < 0 && !is_death())
         fail("cannot be written", index, offset);
     close(file);
-    if (put >= 0) {
-        apply_write(slot, data, offset, (u32)put);
-        return;
-    }
-    doubt_count++;
-    u32 done = written_of(index, data, offset, len);
+    u32 done = put < 0 ? 0 : (u32)put;
     apply_write(slot, data, offset, done);
+    if (done == len)
+        return;
+    // The kernel writes in pieces, and a count that is short tells of whole ones alone.
+    doubt_count++;
+    u32 more = written_of(index, data + done, offset + done, len - done);
+    apply_write(slot, data + done, offset + done, more);
     check_slot(index);
 }
 
