@@ -714,8 +714,13 @@ usize arch_random(void *out, usize len) {
     return len;
 }
 
-[[gnu::weak]] void arch_console_write(const char *text, usize len) {
+[[gnu::weak]] bool arch_console_is_lent(void) {
+    return false;
+}
+
+[[gnu::weak]] bool arch_console_write(const char *text, usize len) {
     fwrite(text, 1, len, stderr);
+    return true;
 }
 
 [[gnu::weak]] bool arch_console_read(u8 *) {

@@ -64,8 +64,12 @@ struct boot_info {
 
 // -- Early and last resort ----------------------------------------------------------------------
 
-// Writes to the machine's consoles (serial and framebuffer). Any context.
-void arch_console_write(const char *text, usize len);
+// Writes to the machine's consoles (serial and framebuffer). False: a program has the line that
+// people look at (see arch_ports_claim), and nothing was shown there. Any context.
+bool arch_console_write(const char *text, usize len);
+
+// Whether arch_console_write would say so. Any context.
+bool arch_console_is_lent(void);
 
 // Takes one byte typed at the machine's consoles; false when there is none. Any context.
 MUST_USE bool arch_console_read(u8 *out);
