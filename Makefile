@@ -180,6 +180,19 @@ $(out)/checked/kwast-hosted: $(checked_objects)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -fuse-ld=lld-19 -no-pie -fsanitize=address,undefined $^ -o $@
 
+# The same under ThreadSanitizer, which has it at other addresses (hosted.h).
+raced_flags := $(hosted_flags) -fsanitize=thread
+raced_objects = $(patsubst $(kout)/hosted/%,$(out)/raced/%,$(hosted_objects))
+
+$(out)/raced/%.o: % | $(ready)
+	$(call say,CC,$< (for races))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(if $(filter %.c,$<),$(raced_flags),$(hosted_flags)) -c $< -o $@
+
+$(out)/raced/kwast-hosted: $(raced_objects)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fuse-ld=lld-19 -no-pie -fsanitize=thread $^ -o $@
+
 # The kernel with the specification's runner as its payload, on both machines (`kwast wast`).
 spec_payload_c = tests/spec/payload.c $(spec_runner_c)
 spec_kernel_objects = $(filter-out $(kout)/kernel/kernel/init/payload.c.o,$(kernel_objects)) \
@@ -695,5 +708,5 @@ tidy: format-check layers lint
 clean:
 	rm -rf $(out)
 
--include $(shell find $(out)/host $(out)/unit $(out)/checked $(out)/fuzz $(out)/tsan $(out)/wasm $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
+-include $(shell find $(out)/host $(out)/unit $(out)/checked $(out)/fuzz $(out)/tsan $(out)/raced $(out)/wasm $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
 -include $(wildcard $(out)/programs/.*.dep)
