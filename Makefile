@@ -35,6 +35,7 @@ help:
 	@echo 'make iso          a bootable ISO, build/kwast.iso (BUILD=release: without assertions)'
 	@echo 'make unit         unit tests, under ASan and UBSan'
 	@echo 'make races        stress of locks, scheduler, heap and calls on several CPUs, under ThreadSanitizer'
+	@echo 'tests/raced.py    tests on the hosted kernel under ThreadSanitizer, build/raced/kwast-hosted'
 	@echo 'make x64          compare the assembler with LLVM'
 	@echo 'make golden bless compare emitted code with tests/golden/*.txt; rewrite these'
 	@echo 'make stack        compute how deep the stacks of the kernel get (BUILD=release: of that one)'

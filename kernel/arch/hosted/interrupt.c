@@ -116,8 +116,7 @@ UNWATCHED static void interrupt_signal(int number, siginfo_t *, void *context) {
     int keep = errno;
     interrupt_note(number);
     ucontext_t *interrupted = context;
-    if (cpu_this()->irq_enabled &&
-        !is_put_off((u64)interrupted->uc_mcontext.gregs[REG_RIP]))
+    if (cpu_this()->irq_enabled && !is_put_off((u64)interrupted->uc_mcontext.gregs[REG_RIP]))
         interrupt_handle(interrupted);
     errno = keep;
 }
