@@ -51,6 +51,8 @@ static void option_set(struct options *options, const char *name, const char *va
         options->ram_bytes = number_parse(name, value, RAM_BYTES_MAX / MIB) * MIB;
     else if (strcmp(name, "--cpus") == 0)
         options->cpus = (u32)number_parse(name, value, ARCH_CPUS_MAX);
+    else if (strcmp(name, "--host-cpus") == 0)
+        cpus_keep(value);
     else if (strcmp(name, "--append") == 0)
         options->append = value;
     else if (strcmp(name, "--link") == 0)
