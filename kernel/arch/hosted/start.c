@@ -1,8 +1,7 @@
 // The start of the machine: what was asked for on the command line, then kernel_main.
 //
-//   kwast-hosted [--memory MIB] [--cpus N] [--append TEXT] [--link FD] [--archive FD] [--symbols
-//   perf|gdb]
-//                [ARCHIVE]
+//   kwast-hosted [--memory MIB] [--cpus N] [--host-cpus LIST] [--append TEXT] [--link FD]
+//                [--archive FD] [--symbols perf|gdb] [ARCHIVE]
 //
 // Descriptors are how `kwast run` hands things over; a person names an archive file, and gets the
 // prompt.
