@@ -66,7 +66,8 @@ struct cpu {
     u64 timer_deadline_ns;
     timer_t timer;
     bool timer_is_armed;
-    pid_t tid; // atomic; 0: it does not run yet
+    pid_t tid;   // atomic; 0: it does not run yet
+    bool sleeps; // atomic: in a futex on `pending`
 };
 
 #ifdef ARCH_INLINE_HEADER
@@ -108,7 +109,8 @@ void interrupt_init(void);
 void interrupt_init_this(void); // on every other CPU
 
 // The CPUs (cpus.c).
-void cpus_init(u32 count); // that there are; the caller is the first
+void cpus_init(u32 count);        // that there are; the caller is the first
+void cpus_keep(const char *list); // on these CPUs of Linux's, one each: numbers with commas
 bool cpus_are_stopping(void);
 [[noreturn]] void cpu_stop(void); // this one, for good
 #define SIGNAL_WAKE SIGUSR1

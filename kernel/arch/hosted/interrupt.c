@@ -10,10 +10,13 @@
 // to such a place.
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/fmt.h"
@@ -184,26 +187,44 @@ static void interrupt_set(sigset_t *set) {
         sigaddset(set, interrupts[i].number);
 }
 
-void arch_cpu_idle(void) {
-    ASSERT(!arch_irq_enabled());
+// A CPU that devices do not interrupt sleeps on its word: a signal changes that as well, and who
+// wakes the CPU need send none. Interrupts are off, so handlers only note what comes.
+static void sleep_on_pending(struct cpu *cpu) {
+    // Before the look at the word; pairs with the look at `sleeps` in arch_cpu_wake.
+    __atomic_store_n(&cpu->sleeps, true, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&cpu->pending, __ATOMIC_SEQ_CST) == 0)
+        syscall(SYS_futex, &cpu->pending, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+    // Who still takes it for asleep has changed the word before, which is about to be taken.
+    __atomic_store_n(&cpu->sleeps, false, __ATOMIC_SEQ_CST);
+}
+
+// The first one waits for its devices, too.
+static void sleep_on_sources(struct cpu *cpu) {
     sigset_t blocked, normal;
     interrupt_set(&blocked);
     CHECK(pthread_sigmask(SIG_BLOCK, &blocked, &normal) == 0);
-    struct cpu *cpu = cpu_this();
     if (__atomic_load_n(&cpu->pending, __ATOMIC_RELAXED) == 0) {
         struct pollfd sources[2] = {{.fd = link_poll_fd(&sources[0].events)},
                                     {.fd = console_poll_fd(), .events = POLLIN}};
-        nfds_t count = cpu->id == 0 ? COUNT_OF(sources) : 0; // devices interrupt the first CPU
         cpu->irq_enabled = true; // the handlers run within ppoll, and nowhere else
-        int ready = ppoll(sources, count, NULL, &normal);
+        int ready = ppoll(sources, COUNT_OF(sources), NULL, &normal);
         cpu->irq_enabled = false;
         if (ready > 0 && sources[0].revents != 0)
             pending_add(PENDING_LINK);
         if (ready > 0 && sources[1].revents != 0)
             pending_add(PENDING_CONSOLE);
     }
-    pending_handle();
     CHECK(pthread_sigmask(SIG_SETMASK, &normal, NULL) == 0);
+}
+
+void arch_cpu_idle(void) {
+    ASSERT(!arch_irq_enabled());
+    struct cpu *cpu = cpu_this();
+    if (cpu->id == 0)
+        sleep_on_sources(cpu);
+    else
+        sleep_on_pending(cpu);
+    pending_handle();
 }
 
 // -- Faults -------------------------------------------------------------------------------------
