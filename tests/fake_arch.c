@@ -714,10 +714,6 @@ usize arch_random(void *out, usize len) {
     return len;
 }
 
-[[gnu::weak]] bool arch_console_is_lent(void) {
-    return false;
-}
-
 [[gnu::weak]] bool arch_console_write(const char *text, usize len) {
     fwrite(text, 1, len, stderr);
     return true;

@@ -269,10 +269,6 @@ bool arch_console_write(const char *, usize) {
     return true;
 }
 
-bool arch_console_is_lent(void) {
-    return false;
-}
-
 bool arch_console_read(u8 *) {
     return false;
 }

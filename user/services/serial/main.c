@@ -8,7 +8,8 @@
 //
 // The first line, if it is there, is offered to the console service (INPUT_LINE of
 // abi/kwast/input.h) on the channel CONSOLE, and once more whenever that one has given it up. It
-// cannot be opened meanwhile. -1 is what this machine does not have.
+// cannot be opened meanwhile. -1 is what this machine does not have. Without any line, or where
+// interrupts do not come, the driver ends, and the kernel's console has its line again.
 
 #include <errno.h>
 #include <poll.h>
@@ -144,9 +145,7 @@ static void run(void) {
     nfds_t count = 0;
     events[count++] = (struct pollfd){.fd = (int)self.streams.server, .events = POLLRDNORM};
     for (u32 i = 0; i < self.count; i++) {
-        if (self.lines[i].interrupt != KWAST_NO_HANDLE)
-            events[count++] =
-                (struct pollfd){.fd = (int)self.lines[i].interrupt, .events = POLLRDNORM};
+        events[count++] = (struct pollfd){.fd = (int)self.lines[i].interrupt, .events = POLLRDNORM};
     }
     do {
         for (u32 i = 0; i < self.count; i++) {
@@ -169,7 +168,7 @@ static void add_line(kwast_handle ports, kwast_handle interrupt, u32 speed) {
         .ports = ports,
         .interrupt = interrupt,
     };
-    if (ports == KWAST_NO_HANDLE || !uart_is_there(&line->uart))
+    if (ports == KWAST_NO_HANDLE || interrupt == KWAST_NO_HANDLE || !uart_is_there(&line->uart))
         return;
     snprintf(line->name, sizeof line->name, "%u", self.count);
     u32 error = stream_set_add(&self.streams, &line->stream);
@@ -194,6 +193,8 @@ int main(int argc, char **argv) {
         add_line((kwast_handle)atoi(argv[i]), (kwast_handle)atoi(argv[i + 1]), speed);
         self.has_first |= i == 4 && self.count == 1;
     }
+    if (self.count == 0)
+        return 0; // there is nothing to drive, or nobody would tell of it
     run();
     perror("serial");
     return 1;
