@@ -362,8 +362,8 @@ u32 arch_port_read(u32 port, u32 width);
 MUST_USE enum status arch_port_write(u32 port, u32 width, u32 value);
 
 // Has upcall_device called with *number, from now on, when the interrupt line is raised; one below
-// 16 is an ISA interrupt. Where *is_level, it is masked first, and to be unmasked after the claim,
-// too; and several can have the line: all are told, and it comes again when all have unmasked it.
+// 16 is an ISA interrupt. Where *is_level, it is masked first, and several can have the line: all
+// are told, and it comes again when one of them has unmasked it and some device still asks.
 // ERR_INVALID: there is no such line. ERR_BUSY: somebody has it. ERR_NO_ACCESS: the port needs it.
 // ERR_NO_SPACE.
 #define ARCH_INTERRUPTS_MAX 96

@@ -17,6 +17,7 @@
 #define PAGE         KWAST_PAGE_BYTES
 #define IDENTITY     0x010000edu
 #define DEVICE_BYTES 0x40000u // where its own memory is
+#define MOVED_BYTES  2048u    // not all of its memory: QEMU takes that for too much
 #define ROUNDS       5u
 
 enum edu_register {
@@ -126,7 +127,7 @@ static void interrupts_come(kwast_handle interrupt, bool is_line) {
 static void move(kwast_handle interrupt, u64 from, u64 to, u32 command) {
     *at(REG_FROM) = (u32)from;
     *at(REG_TO) = (u32)to;
-    *at(REG_COUNT) = PAGE;
+    *at(REG_COUNT) = MOVED_BYTES;
     *at(REG_COMMAND) = command | COMMAND_START | COMMAND_TELL;
     wait(interrupt);
     lower(CAUSE_MOVED);
@@ -139,11 +140,11 @@ static void memory_is_moved(kwast_handle function, kwast_handle interrupt) {
     u64 address = dma.words[0];
     EXPECT(kwast_memory_map(dma.handle, 0, memory, sizeof memory, KWAST_READ | KWAST_WRITE) == 0);
     close((int)dma.handle);
-    for (u32 i = 0; i < PAGE; i++)
+    for (u32 i = 0; i < MOVED_BYTES; i++)
         memory[i] = (u8)(i * 7 + 1);
     move(interrupt, address, DEVICE_BYTES, 0);
     move(interrupt, DEVICE_BYTES, address + PAGE, COMMAND_TO_RAM);
-    EXPECT(memcmp(memory, memory + PAGE, PAGE) == 0);
+    EXPECT(memcmp(memory, memory + PAGE, MOVED_BYTES) == 0);
     EXPECT(kwast_memory_unmap(memory) == 0);
 }
 

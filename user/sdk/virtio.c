@@ -394,8 +394,12 @@ void virtio_queue_notify(struct virtio_queue *queue) {
     *queue->doorbell = queue->index;
 }
 
+// Whoever finds it without having waited lowers the line all the same, which others may share.
 enum status virtio_queue_take(struct virtio_queue *queue, u16 *token, u32 *written) {
-    return virtio_ring_take(&queue->ring, token, written);
+    enum status status = virtio_ring_take(&queue->ring, token, written);
+    if (status == OK && queue->device->has_line)
+        (void)*queue->device->cause;
+    return status;
 }
 
 // A line is lowered by reading why it was raised, and unmasked by asking for it when it has not

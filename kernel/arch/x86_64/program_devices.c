@@ -236,15 +236,13 @@ enum status arch_port_write(u32 port, u32 width, u32 value) {
 
 // -- Interrupts -----------------------------------------------------------------------------------
 
-// A line that is level-triggered can have several holders: it is masked when it comes, until each
-// of them has unmasked it. One vector is the line's, as long as it has a holder, though its own
-// first holder may have gone: an I/O APIC must not be told of another while it waits for the end of
-// an interrupt.
+// A line that is level-triggered can have several holders, and comes to all of them. One vector is
+// the line's, as long as it has a holder, though that of its first one may have gone: an I/O APIC
+// must not be told of another while it waits for the end of an interrupt.
 struct program_vector {
     bool is_taken;
     bool is_held; // somebody is told; if not, it is a line's vector for other holders
     bool is_line;
-    bool is_masked; // of a line that is level-triggered: this holder has not unmasked it yet
     struct ioapic_input input; // of a line
 };
 
@@ -271,49 +269,33 @@ static bool is_of_line(const struct program_vector *slot, u32 gsi) {
     return slot->is_taken && slot->is_line && slot->input.gsi == gsi;
 }
 
-// What there is of a line.
-struct line_state {
-    bool has_vector;
-    bool is_held;
-    bool is_masked;
-};
-
-static struct line_state line_locked(u32 gsi) {
-    struct line_state line = {};
+static bool line_has_vector_locked(u32 gsi) {
     for (u32 i = 0; i < ARCH_INTERRUPTS_MAX; i++) {
-        const struct program_vector *slot = &vectors.slots[i];
-        if (!is_of_line(slot, gsi))
-            continue;
-        line.has_vector = true;
-        line.is_held |= slot->is_held;
-        line.is_masked |= slot->is_held && slot->is_masked;
+        if (is_of_line(&vectors.slots[i], gsi))
+            return true;
     }
-    return line;
+    return false;
+}
+
+static bool line_is_held_locked(u32 gsi) {
+    for (u32 i = 0; i < ARCH_INTERRUPTS_MAX; i++) {
+        if (is_of_line(&vectors.slots[i], gsi) && vectors.slots[i].is_held)
+            return true;
+    }
+    return false;
 }
 
 static enum status claim_line_locked(const struct ioapic_input *input, u32 *number) {
-    bool is_shared = line_locked(input->gsi).has_vector;
+    bool is_shared = line_has_vector_locked(input->gsi);
     if (is_shared && !input->level)
         return ERR_BUSY;
     struct program_vector *slot = free_slot_locked(number);
     if (slot == NULL)
         return ERR_NO_SPACE;
     *slot = (struct program_vector){
-        .is_taken = true,
-        .is_held = true,
-        .is_line = true,
-        .is_masked = input->level,
-        .input = *input,
-    };
-    if (is_shared) {
-        ioapic_mask(input->gsi, true); // until the new holder says so
+        .is_taken = true, .is_held = true, .is_line = true, .input = *input};
+    if (is_shared || ioapic_route(input, (u8)(VECTOR_PROGRAM_FIRST + *number)))
         return OK;
-    }
-    if (ioapic_route(input, (u8)(VECTOR_PROGRAM_FIRST + *number))) {
-        if (input->level)
-            ioapic_mask(input->gsi, true);
-        return OK;
-    }
     *slot = (struct program_vector){};
     return ERR_INVALID;
 }
@@ -351,19 +333,12 @@ enum status arch_message_claim(u32 *number, u64 *address, u32 *data) {
     return OK;
 }
 
-static void unmask_if_all_do_locked(u32 gsi) {
-    if (!line_locked(gsi).is_masked)
-        ioapic_mask(gsi, false);
-}
-
 // A holder of a line has gone; returns whether it was the last one.
 static bool release_line_locked(struct program_vector *slot) {
     u32 gsi = slot->input.gsi;
     slot->is_held = false;
-    if (line_locked(gsi).is_held) {
-        unmask_if_all_do_locked(gsi);
+    if (line_is_held_locked(gsi))
         return false;
-    }
     ioapic_mask(gsi, true);
     for (u32 i = 0; i < ARCH_INTERRUPTS_MAX; i++) {
         if (is_of_line(&vectors.slots[i], gsi))
@@ -389,12 +364,10 @@ void arch_interrupt_release(u32 number) {
 
 void arch_interrupt_unmask(u32 number) {
     ASSERT(number < ARCH_INTERRUPTS_MAX);
-    struct program_vector *slot = &vectors.slots[number];
+    const struct program_vector *slot = &vectors.slots[number];
     arch_irq_state irq = port_lock(&vectors.lock);
-    if (slot->is_held && slot->is_line) {
-        slot->is_masked = false;
-        unmask_if_all_do_locked(slot->input.gsi);
-    }
+    if (slot->is_held && slot->is_line)
+        ioapic_mask(slot->input.gsi, false);
     port_unlock(&vectors.lock, irq);
 }
 
@@ -410,11 +383,8 @@ static void holders_locked(u32 number, u64 told[NUMBER_WORDS]) {
         return;
     ioapic_mask(slot->input.gsi, true);
     for (u32 i = 0; i < ARCH_INTERRUPTS_MAX; i++) {
-        struct program_vector *holder = &vectors.slots[i];
-        if (!is_of_line(holder, slot->input.gsi) || !holder->is_held)
-            continue;
-        holder->is_masked = true;
-        told[i / 64] |= 1ull << i % 64;
+        if (is_of_line(&vectors.slots[i], slot->input.gsi) && vectors.slots[i].is_held)
+            told[i / 64] |= 1ull << i % 64;
     }
 }
 
