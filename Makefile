@@ -408,6 +408,32 @@ $(out)/fuzz/run_fuzz: $(patsubst %,$(out)/fuzz/obj/%.o,$(run_fuzz_c))
 	$(call say,LINK,$@)
 	$(Q)$(CC) -fsanitize=fuzzer,address,undefined $^ -o $@
 
+# Services, the manifest and the shell's grammar, compiled for the host, with clients made of the input.
+user_fuzz_flags := $(fuzz_flags) -Itests/fuzz/user/host -Wno-ignored-attributes -Wno-unknown-attributes \
+                   $(foreach f,close usleep malloc calloc realloc free aligned_alloc,-D$(f)=fake_$(f))
+user_fuzz_common := tests/fuzz/user/fake_kernel.c $(base_c)
+tmpfs_fuzz_c    := $(addprefix user/sdk/,files.c walk.c) $(addprefix user/services/tmpfs/,contents.c directory.c stock.c tmpfs.c)
+ninep_fuzz_c    := $(addprefix user/sdk/,files.c walk.c) $(addprefix user/services/ninep/,p9.c nodes.c)
+pci_fuzz_c      := $(addprefix user/sdk/,files.c walk.c) $(addprefix user/services/pci/,config.c function.c listing.c)
+pipe_fuzz_c     :=
+terminal_fuzz_c := $(addprefix user/services/console/,terminal.c line.c filter.c)
+manifest_fuzz_c := user/services/init/manifest.c
+ps2_fuzz_c      := user/services/console/keys.c $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c)
+syntax_fuzz_c   := $(addprefix user/programs/sh/,syntax.c text.c print.c)
+user_fuzzers    := tmpfs ninep pci pipe terminal manifest ps2 syntax
+
+$(out)/fuzz/user/%.o: % | $(ready)
+	$(call say,CC,$< (fuzzed))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(user_fuzz_flags) -c $< -o $@
+
+define user_fuzz_rule
+$(out)/fuzz/$(1)_fuzz: $(patsubst %,$(out)/fuzz/user/%.o,tests/fuzz/user/$(1)_fuzz.c $($(1)_fuzz_c) $(user_fuzz_common))
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) -fsanitize=fuzzer,address,undefined $$^ -o $$@
+endef
+$(foreach f,$(user_fuzzers),$(eval $(call user_fuzz_rule,$(f))))
+
 # New finds go to build/fuzz/found and found_run; the corpus in the tree changes by hand only.
 .PHONY: fuzz
 fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)/fuzz/compile_mutate $(out)/fuzz/run_fuzz
