@@ -369,8 +369,10 @@ bless: $(out)/golden
 # -- Fuzzing -------------------------------------------------------------------------------------------
 
 # What hostile bytes reach before there is code: ops, decode, validate.
-FUZZ_SECONDS   ?= 20
-FUZZ_MUTATIONS ?= 100000
+FUZZ_SECONDS      ?= 20
+# For each of the services.
+USER_FUZZ_SECONDS ?= 5
+FUZZ_MUTATIONS    ?= 100000
 # For an input: a limit for hangs, not a measure.
 FUZZ_UNIT_SECONDS := 300
 fuzz_flags   := $(unit_flags) -fsanitize=fuzzer-no-link
@@ -436,7 +438,7 @@ $(foreach f,$(user_fuzzers),$(eval $(call user_fuzz_rule,$(f))))
 
 # New finds go to build/fuzz/found and found_run; the corpus in the tree changes by hand only.
 .PHONY: fuzz
-fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)/fuzz/compile_mutate $(out)/fuzz/run_fuzz
+fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)/fuzz/compile_mutate $(out)/fuzz/run_fuzz fuzz_user
 	@mkdir -p $(out)/fuzz/found $(out)/fuzz/found_run $(out)/fuzz/decisions
 	$(Q)$(out)/fuzz/decode_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=$(FUZZ_UNIT_SECONDS) -verbosity=0 \
 	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
@@ -447,6 +449,19 @@ fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)
 	$(Q)tests/fuzz/decisions.py $(out)/fuzz/decisions
 	$(Q)$(out)/fuzz/run_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=$(FUZZ_UNIT_SECONDS) -verbosity=0 -len_control=0 -max_len=6000 \
 	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found_run $(out)/fuzz/decisions
+
+# Each begins with what people write, where there is such.
+fuzz_seeds_manifest := user/etc/init.conf
+fuzz_seeds_ps2      := $(wildcard user/etc/keymaps/*)
+.PHONY: fuzz_user
+fuzz_user: $(foreach f,$(user_fuzzers),$(out)/fuzz/$(f)_fuzz)
+	$(Q)rm -rf $(out)/fuzz/seeds && mkdir -p $(foreach f,$(user_fuzzers),$(out)/fuzz/found_$(f) $(out)/fuzz/seeds/$(f))
+	$(Q)cp $(fuzz_seeds_manifest) $(out)/fuzz/seeds/manifest
+	$(Q)cp $(fuzz_seeds_ps2) $(out)/fuzz/seeds/ps2
+	$(Q)awk '/^## / { close(file); file = "$(out)/fuzz/seeds/syntax/" $$2; next } file { print >file }' tests/shell/scripts.txt
+	$(Q)for f in $(user_fuzzers); do \
+	    $(out)/fuzz/$${f}_fuzz -max_total_time=$(USER_FUZZ_SECONDS) -timeout=$(FUZZ_UNIT_SECONDS) -verbosity=0 \
+	        -max_len=2048 -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found_$$f $(out)/fuzz/seeds/$$f || exit 1; done
 
 # The engine against another one, on random modules (tests/oracle/run.py --help).
 ORACLE_COUNT ?= 300

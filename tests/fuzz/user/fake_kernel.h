@@ -1,6 +1,6 @@
 #pragma once
-// The kernel as a service sees it, for fuzzing services on the host: clients whose calls are made of
-// the fuzzer's input, their grants and channels, and handles that are counted. Every service is
+// The kernel as a service sees it, for fuzzing services on the host: clients whose calls are made
+// of the fuzzer's input, their grants and channels, and handles that are counted. Every service is
 // compiled with `close` and the heap's functions renamed to those here.
 //
 // What is stated for every service: each call is answered once, and in the end at all; answers are

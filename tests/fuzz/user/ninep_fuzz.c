@@ -12,24 +12,15 @@ int LLVMFuzzerTestOneInput(const u8 *data, usize len);
 #define ROUNDS_MAX    512u // of messages: a server that answers forever is asked forever
 
 static const u32 operations[] = {
-    KWAST_FILE_OPERATION + FILE_OPEN,
-    KWAST_FILE_OPERATION + FILE_OPEN,
-    KWAST_FILE_OPERATION + FILE_READ,
-    KWAST_FILE_OPERATION + FILE_WRITE,
-    KWAST_FILE_OPERATION + FILE_APPEND,
-    KWAST_FILE_OPERATION + FILE_SET_SIZE,
-    KWAST_FILE_OPERATION + FILE_ALLOCATE,
-    KWAST_FILE_OPERATION + FILE_SYNC,
-    KWAST_FILE_OPERATION + FILE_LIST,
-    KWAST_FILE_OPERATION + FILE_STAT,
-    KWAST_FILE_OPERATION + FILE_SET_TIMES,
-    KWAST_FILE_OPERATION + FILE_READ_LINK,
-    KWAST_FILE_OPERATION + FILE_MAKE_DIRECTORY,
-    KWAST_FILE_OPERATION + FILE_REMOVE_DIRECTORY,
-    KWAST_FILE_OPERATION + FILE_UNLINK,
-    KWAST_FILE_OPERATION + FILE_RENAME,
-    KWAST_FILE_OPERATION + FILE_LINK,
-    KWAST_FILE_OPERATION + FILE_MAKE_LINK,
+    KWAST_FILE_OPERATION + FILE_OPEN,           KWAST_FILE_OPERATION + FILE_OPEN,
+    KWAST_FILE_OPERATION + FILE_READ,           KWAST_FILE_OPERATION + FILE_WRITE,
+    KWAST_FILE_OPERATION + FILE_APPEND,         KWAST_FILE_OPERATION + FILE_SET_SIZE,
+    KWAST_FILE_OPERATION + FILE_ALLOCATE,       KWAST_FILE_OPERATION + FILE_SYNC,
+    KWAST_FILE_OPERATION + FILE_LIST,           KWAST_FILE_OPERATION + FILE_STAT,
+    KWAST_FILE_OPERATION + FILE_SET_TIMES,      KWAST_FILE_OPERATION + FILE_READ_LINK,
+    KWAST_FILE_OPERATION + FILE_MAKE_DIRECTORY, KWAST_FILE_OPERATION + FILE_REMOVE_DIRECTORY,
+    KWAST_FILE_OPERATION + FILE_UNLINK,         KWAST_FILE_OPERATION + FILE_RENAME,
+    KWAST_FILE_OPERATION + FILE_LINK,           KWAST_FILE_OPERATION + FILE_MAKE_LINK,
 };
 static const u64 roots[] = {0};
 
@@ -74,8 +65,8 @@ static enum status exchange(struct p9_transport *transport, u32 request_len, u32
 
 // An honest beginning: version, and a root that is a directory.
 static enum status greet(struct p9_transport *transport, u32 request_len, u32 *reply_len) {
-    static const u8 version[] = {0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 8, 0, '9',
-                                 'P', '2', '0', '0', '0', '.', 'L'};
+    static const u8 version[] = {0, 0, 0,   0,   0,   0,   0,   0,   16,  0,  0,
+                                 8, 0, '9', 'P', '2', '0', '0', '0', '.', 'L'};
     static const u8 root[HEAD_BYTES + 13] = {[HEAD_BYTES] = P9_QID_DIRECTORY, [12] = 1};
     bool is_version = server.request[4] == 100;
     (void)transport;

@@ -17,7 +17,7 @@ static const char *alias(const char *name) {
 
 // -- Whether two trees are the same ---------------------------------------------------------------
 
-// Commands one after the other, however they are nested.
+// Commands one after the other, however they are nested, as pipelines of one or bare.
 struct commands {
     const struct node *at[COMMANDS_MAX];
     u32 count;
@@ -53,6 +53,8 @@ static void collect(const struct node *node, struct commands *out) {
     if (node->type == NODE_SEQUENCE) {
         collect(node->a, out);
         collect(node->b, out);
+    } else if (node->type == NODE_PIPELINE && !node->is_negated && node->a->next == NULL) {
+        collect(node->a, out);
     } else if (out->count < COMMANDS_MAX) {
         out->at[out->count++] = node;
     }
