@@ -141,7 +141,7 @@ void arch_cpu_wake(u32 id) {
     errno = keep;
 }
 
-bool cpus_are_stopping(void) {
+UNWATCHED bool cpus_are_stopping(void) {
     return __atomic_load_n(&stopping, __ATOMIC_ACQUIRE);
 }
 

@@ -52,7 +52,7 @@ static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
 
 // -- Interrupts ---------------------------------------------------------------------------------
 
-static void pending_add(u32 bits) {
+UNWATCHED static void pending_add(u32 bits) {
     // Relaxed: handlers run on the same thread.
     __atomic_fetch_or(&cpu_this()->pending, bits, __ATOMIC_RELAXED);
 }
@@ -91,22 +91,46 @@ void interrupt_deliver(void) {
     }
 }
 
-static void interrupt_signal(int number, siginfo_t *, void *context) {
+#if __has_feature(thread_sanitizer)
+// Interrupted C may be ThreadSanitizer's, which must not be entered again. The interrupt waits for
+// C to turn interrupts on, or for another one that meets generated code.
+UNWATCHED static bool is_put_off(u64 pc) {
+    if (is_in_code(pc))
+        return false;
+    time_interrupt_soon();
+    return true;
+}
+#else
+static bool is_put_off(u64) {
+    return false;
+}
+#endif
+
+UNWATCHED static void interrupt_note(int number) {
+    for (u32 i = 0; i < COUNT_OF(interrupts); i++)
+        pending_add(interrupts[i].number == number ? interrupts[i].pending : 0);
+}
+
+static void interrupt_handle(ucontext_t *context);
+
+UNWATCHED static void interrupt_signal(int number, siginfo_t *, void *context) {
     if (cpus_are_stopping())
         cpu_stop();
     int keep = errno;
-    struct cpu *cpu = cpu_this();
-    for (u32 i = 0; i < COUNT_OF(interrupts); i++)
-        pending_add(interrupts[i].number == number ? interrupts[i].pending : 0);
-    if (!cpu->irq_enabled)
-        return;
+    interrupt_note(number);
+    ucontext_t *interrupted = context;
+    if (cpu_this()->irq_enabled && !is_put_off((u64)interrupted->uc_mcontext.gregs[REG_RIP]))
+        interrupt_handle(interrupted);
+    errno = keep;
+}
 
+static void interrupt_handle(ucontext_t *context) {
+    struct cpu *cpu = cpu_this();
     cpu->irq_enabled = false;
     pending_handle();
-    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+    greg_t *registers = context->uc_mcontext.gregs;
     u64 pc = (u64)registers[REG_RIP];
     bool wanted = upcall_wants_reschedule(pc);
-    errno = keep;
     if (wanted && is_in_code(pc)) {
         registers[REG_RSP] -= (greg_t)sizeof(u64);
         *(u64 *)registers[REG_RSP] = pc;
@@ -311,6 +335,12 @@ static void fault_signal(int number, siginfo_t *, void *context) {
 }
 
 // -- The start ----------------------------------------------------------------------------------
+
+// ThreadSanitizer's sigaction would put off handlers until the thread calls libc.
+#if __has_feature(thread_sanitizer)
+int __sigaction(int number, const struct sigaction *action, struct sigaction *before);
+#define sigaction(number, action, before) __sigaction(number, action, before)
+#endif
 
 static void handler_install(int number, void (*handler)(int, siginfo_t *, void *), int flags) {
     struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK | flags};
