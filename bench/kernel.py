@@ -157,9 +157,12 @@ class Runner:
     def hosted_text(self, files, cpus=1):
         kernel = ROOT / "build/release/kwast-hosted"
         all_cpus = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, set(sorted(all_cpus)[:cpus]))  # the machine inherits it
+        used = sorted(all_cpus)[:cpus]
+        # Each CPU has one of Linux's, as linux.c's processes do: else Linux may put two on one.
+        args = ["--host-cpus", ",".join(map(str, used))] if len(used) == cpus else []
+        os.sched_setaffinity(0, set(used))  # the machine inherits it
         try:
-            with Machine.hosted(files, kernel=kernel, cpus=cpus) as machine:
+            with Machine.hosted(files, kernel=kernel, cpus=cpus, args=args) as machine:
                 return machine.wait_off()
         finally:
             os.sched_setaffinity(0, all_cpus)

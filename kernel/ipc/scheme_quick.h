@@ -1,7 +1,8 @@
 #pragma once
-// Calls in the quick way, inline for kernel/kwast: a call of words alone, to a server that waits on
-// this CPU in the same address space, and the reply to it. The words go from one program's memory
-// straight into the other's, and the CPU from one thread straight to the other.
+// Calls in the quick way, inline for kernel/kwast: a call of words alone, to a server that waits in
+// the same address space, and the reply to it. The words go from one program's memory straight into
+// the other's, and the CPU from one thread straight to the other. A server that may not run on this
+// CPU is made ready on its own, and the caller sleeps.
 //
 // It is the same call in the same slot (scheme_internal.h), made in fewer steps: whatever is not as
 // plain as that changes nothing and is left to scheme_call and scheme_reply_receive; and whoever

@@ -1,6 +1,13 @@
 #pragma once
 // The quick way to hand over, inline: for park.c, and for who does so under a lock of its own that
 // has told it that nothing stands against it (kernel/kwast/quick.c).
+//
+// Between two CPUs (hand_across) the one that comes goes on where it is. It may do so, and be back,
+// before the other one has left: that is no different from park_and_run. Whoever wants `from` then
+// finds its `park` AWAKE, leaves word (CALLED) in the same exchange in which it would have claimed
+// it, and does what it wanted in the general way, under the lock that both have; fall_asleep sees
+// that word, and `from` looks for itself. What `to` was given was stored before it was made ready,
+// and that is a release which it acquires (sched.c), with the queue or without.
 
 #include "kernel/sched/lend.h"
 #include "kernel/sched/park.h"

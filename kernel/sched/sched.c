@@ -12,6 +12,22 @@
 // idles: who goes idle says so in `idle` first, and looks at all queues afterwards; who puts a
 // thread into a queue looks at `idle` afterwards, and wakes one CPU of it.
 //
+// A thread whose CPU idles is handed over instead of queued: `handed` of that CPU is one word.
+//   - The idle thread makes it HANDED_OPEN before it says that it idles and looks for work, and
+//   NULL
+//     before it runs anybody. So while it is HANDED_OPEN, the idle thread runs there.
+//   - Who makes a thread ready owns it: it took the thread off its wait queue, claimed it (park.h),
+//     or made it. It puts it in the place of HANDED_OPEN, and then it is the CPU's alone: one of
+//     several wakers succeeds, the others go to the queue, behind it.
+//   - The registers of such a thread are saved: it is new, or that CPU is the one that it ran on
+//     last, which has left it for the idle thread since.
+//   - Its state remains THREAD_BLOCKED until the idle thread has the queue's lock, so whoever looks
+//     under that lock finds what it expects.
+//   - The bit in `idle` is taken first. If the exchange fails then, the CPU is on its way out of
+//     idling and sets its bit anew before it sleeps: so none sleeps without its bit unless an
+//     interrupt is on its way. If the bit had been taken before, by an offer, that CPU will not
+//     look for what was offered, and another one is told.
+//
 // A CPU keeps its run queue's lock from the choice of the next thread until that runs, which lets
 // go of it: so nobody takes over a thread whose context is not saved yet. Only the idle thread
 // looks at other CPUs' queues, where it holds no lock.
