@@ -495,20 +495,39 @@ $(out)/oracle/checked: $(patsubst %,$(out)/unit/obj/%.o,$(oracle_c)) $(foreach l
 	@mkdir -p $(@D)
 	$(Q)$(CC) -fsanitize=address,undefined $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -o $@
 
-# The protocol between processes: every interleaving of a small case each, by spin.
-model_cases := 2-0-1 1-1-1
+# The protocol between processes: every interleaving of a small case each, by spin. And models that are
+# broken in some way, which it must find.
+model_cases  := scheme-2-0-1 scheme-1-1-1 grants-2-0-1 grants-1-0-2
+model_broken := 1 2 3 4 5 6 7 8
 .PHONY: model
-model: $(patsubst %,$(out)/model/scheme-%.txt,$(model_cases))
+model: $(patsubst %,$(out)/model/%.txt,$(model_cases) $(patsubst %,broken-%,$(model_broken)))
 	@grep -H 'errors:' $^
+
+# $(1): the model; $(2): its parameters.
+model_run = $(Q)rm -rf $(@:.txt=) && mkdir -p $(@:.txt=) && cd $(@:.txt=) && spin $(2) -a $(CURDIR)/tests/model/$(1).pml && \
+            $(CC) -O2 -w -DSAFETY -DCOLLAPSE pan.c -o pan && ./pan -m2000000 -w24 > $(CURDIR)/$@.made
+model_has = $(Q)grep -q 'errors: $(1)$$' $@.made || { cat $@.made; exit 1; }
+# What stands between dashes in the case's name.
+case_part = $(word $(1),$(subst -, ,$*))
 
 # scheme-C-D-T: C calls of one client, D of another, T threads of each server.
 $(out)/model/scheme-%.txt: tests/model/scheme.pml | $(ready)
-	$(call say,MODEL,$*)
-	$(Q)rm -rf $(out)/model/$* && mkdir -p $(out)/model/$* && cd $(out)/model/$* && \
-	    spin -DCALLS=$(word 1,$(subst -, ,$*)) -DOTHERS=$(word 2,$(subst -, ,$*)) \
-	        -DTHREADS=$(word 3,$(subst -, ,$*)) -a $(CURDIR)/$< && \
-	    $(CC) -O2 -w -DSAFETY -DCOLLAPSE pan.c -o pan && ./pan -m2000000 -w24 > $(CURDIR)/$@.made
-	$(Q)if ! grep -q 'errors: 0' $@.made; then cat $@.made; exit 1; fi
+	$(call say,MODEL,scheme-$*)
+	$(call model_run,scheme,-DCALLS=$(call case_part,1) -DOTHERS=$(call case_part,2) -DTHREADS=$(call case_part,3))
+	$(call model_has,0)
+	$(Q)mv $@.made $@
+
+# grants-C-D-M: C calls of one client, D of another, M mappings by each thread.
+$(out)/model/grants-%.txt: tests/model/grants.pml | $(ready)
+	$(call say,MODEL,grants-$*)
+	$(call model_run,grants,-DCALLS=$(call case_part,1) -DOTHERS=$(call case_part,2) -DMAPS=$(call case_part,3))
+	$(call model_has,0)
+	$(Q)mv $@.made $@
+
+$(out)/model/broken-%.txt: tests/model/grants.pml | $(ready)
+	$(call say,MODEL,broken-$*)
+	$(call model_run,grants,-DCALLS=2 -DOTHERS=0 -DBREAK=$*)
+	$(call model_has,1)
 	$(Q)mv $@.made $@
 
 # -- Tools -------------------------------------------------------------------------------------------
