@@ -138,7 +138,10 @@ static enum status console_read(struct object *object, u64 offset, void *to, usi
 static enum status console_write(struct object *object, u64 offset, const void *from, usize len,
                                  usize *put) {
     (void)object;
-    return object_write(messages_stream(), offset, from, len, put);
+    (void)offset;
+    messages_say_lines(from, len);
+    *put = len;
+    return OK;
 }
 
 // In pieces: the port writes each with interrupts off.

@@ -63,6 +63,20 @@ void messages_wake(void) {
     wait_unlock(&messages.queue);
 }
 
+void messages_say_lines(const char *text, usize len) {
+    while (len != 0) {
+        usize piece = 0;
+        usize most = min_u64(len, PIECE_BYTES);
+        while (piece < most && text[piece] != '\n')
+            piece++;
+        piece += piece < most; // the newline with its line
+        messages_say(text, piece);
+        text += piece;
+        len -= piece;
+    }
+    messages_wake();
+}
+
 void messages_show(void) {
     bool goes_on = true;
     while (goes_on) {
@@ -82,22 +96,11 @@ void messages_init(void) {
 
 // -- As an object ---------------------------------------------------------------------------------
 
-// In pieces, lines where there are such.
 static enum status messages_write(struct object *object, u64 offset, const void *from, usize len,
                                   usize *put) {
     (void)object;
     (void)offset;
-    for (usize at = 0; at < len;) {
-        usize piece = 0;
-        usize most = min_u64(len - at, PIECE_BYTES);
-        const char *text = (const char *)from + at;
-        while (piece < most && text[piece] != '\n')
-            piece++;
-        piece += piece < most; // the newline with its line
-        messages_say(text, piece);
-        at += piece;
-    }
-    messages_wake();
+    messages_say_lines(from, len);
     *put = len;
     return OK;
 }
