@@ -9,6 +9,7 @@
 #include "engine/api/host.h"
 #include "kernel/mm/aspace.h"
 #include "kernel/mm/code.h"
+#include "kernel/mm/data.h"
 #include "kernel/mm/guest.h"
 #include "kernel/mm/heap.h"
 #include "kernel/proc/proc_internal.h"
@@ -60,6 +61,23 @@ void *host_alloc(usize bytes) {
 
 void host_free(void *memory, usize bytes) {
     kfree(memory, bytes);
+}
+
+enum status host_data_alloc(void *owner, u64 bytes, void **out) {
+    enum status status = account_charge(account_of(owner), bytes);
+    if (status != OK)
+        return status;
+    status = data_alloc(aspace_of(owner), bytes, out);
+    if (status != OK)
+        account_refund(account_of(owner), bytes);
+    return status;
+}
+
+void host_data_free(void *owner, void *data, u64 bytes) {
+    if (data == NULL)
+        return;
+    data_free(aspace_of(owner), data, bytes);
+    account_refund(account_of(owner), bytes);
 }
 
 enum status host_charge(void *owner, u64 bytes) {
