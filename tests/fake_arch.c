@@ -450,6 +450,27 @@ void arch_protect(struct arch_aspace *aspace, struct virt_addr va, u64 pages,
     }
 }
 
+struct virt_range arch_zone_region(void) {
+    return (struct virt_range){{0}, 0};
+}
+
+void arch_mapped_for_each(struct arch_aspace *aspace, struct virt_range range,
+                          void (*visit)(const struct mapped_run *run, void *context),
+                          void *context) {
+    u64 end = range.start.value + range.bytes;
+    for (u64 va = range.start.value; va < end;) {
+        const u64 *entry = entry_of(tables_for(aspace, va), va);
+        if (entry == NULL) {
+            va = align_down(va, TABLE_SPAN) + TABLE_SPAN;
+            continue;
+        }
+        struct phys_addr frame = {align_down(*entry, PAGE_SIZE)};
+        if (*entry != 0)
+            visit(&(struct mapped_run){{va}, frame, 1, *entry % PAGE_SIZE}, context);
+        va += PAGE_SIZE;
+    }
+}
+
 bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct phys_addr *out) {
     const u64 *entry = entry_of(tables_of(as), va.value);
     if (entry == NULL || *entry == 0)

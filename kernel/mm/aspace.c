@@ -14,7 +14,8 @@
 //   3. all of the accessible part of a stack is mapped, because a page that is missing when the CPU
 //      pushes in ring 0 cannot be repaired, and so is that of data, which C reads as it stands;
 //   4. what is mapped of an image is what the image has for that page;
-//   5. an account is charged what its areas have accessible, never beyond its limit.
+//   5. a frame that is an address space's own is mapped in no other, unless it is borrowed there;
+//   6. an account is charged what its areas have accessible, never beyond its limit.
 //
 // Locks: aspace.lock (LOCK_ASPACE); the heap's and the frames' rank below it.
 
@@ -152,11 +153,11 @@ u32 aspace_count(void) {
     return __atomic_load_n(&spaces.further_count, __ATOMIC_RELAXED);
 }
 
-void aspace_for_each(void (*visit)(struct aspace *as)) {
-    visit(&shared_aspace);
+void aspace_for_each(void (*visit)(struct aspace *as, void *context), void *context) {
+    visit(&shared_aspace, context);
     spin_lock(&spaces.lock);
     LIST_FOR_EACH(node, &spaces.further)
-        visit(container_of(node, struct aspace, link));
+        visit(container_of(node, struct aspace, link), context);
     spin_unlock(&spaces.lock);
 }
 
@@ -234,6 +235,18 @@ static enum status page_copy(struct phys_addr source, struct phys_addr *out) {
     return OK;
 }
 
+// The number that the frames of an address space's own are known by.
+static u32 owner_number(const struct aspace *as) {
+    return (u32)as->arch->number + 1;
+}
+
+// Maps frames as the address space's own.
+static enum status own_map_locked(struct aspace *as, u64 start, struct phys_addr frame, u32 order) {
+    frame_set_owner(frame, 1ull << order, owner_number(as));
+    return arch_map(as->arch, (struct virt_addr){start}, frame, 1ull << order,
+                    PAGE_READ | PAGE_WRITE);
+}
+
 static bool is_unmapped_locked(const struct aspace *as, u64 start, u64 bytes) {
     struct phys_addr frame;
     for (u64 at = start; at < start + bytes; at += PAGE_SIZE) {
@@ -278,8 +291,7 @@ static enum status range_commit(struct aspace *as, u64 start, u64 end) {
         enum status status = run_alloc(&order, &frame);
         if (status == OK) {
             spin_lock(&as->lock);
-            status = arch_map(as->arch, (struct virt_addr){at}, frame, 1ull << order,
-                              PAGE_READ | PAGE_WRITE);
+            status = own_map_locked(as, at, frame, order);
             spin_unlock(&as->lock);
             if (status != OK)
                 frame_free(frame, order);
@@ -541,8 +553,7 @@ static enum status fault_map_locked(struct aspace *as, const struct fault_plan *
     struct virt_addr start = {plan->start};
     if (plan->is_shared)
         arch_unmap(as->arch, start, 1, NULL, NULL); // what is there for reading
-    enum status status =
-        arch_map(as->arch, start, frame, 1ull << plan->order, PAGE_READ | PAGE_WRITE);
+    enum status status = own_map_locked(as, plan->start, frame, plan->order);
     if (status == OK)
         note_committed_locked(area, plan->start, bytes);
     return status;
@@ -649,12 +660,39 @@ static void area_check(const struct aspace *as, const struct area *area) {
         ASSERT(is_unmapped_locked(as, start - PAGE_SIZE, PAGE_SIZE));
 }
 
-void aspace_check(const struct aspace *const_as) {
+// What an address space has mapped, counted.
+struct owned {
+    const struct aspace *as;
+    u64 pages;
+};
+
+static void owned_run_check(const struct mapped_run *run, void *context) {
+    struct owned *owned = context;
+    if ((run->rights & PAGE_BORROWED) != 0)
+        return; // a mapping, or of an image
+    for (u64 i = 0; i < run->pages; i++)
+        frame_check_owner((struct phys_addr){run->frame.value + i * PAGE_SIZE},
+                          owner_number(owned->as));
+    owned->pages += run->pages;
+}
+
+u64 aspace_check(const struct aspace *const_as) {
     struct aspace *as = (struct aspace *)const_as; // its lock changes
+    struct owned owned = {.as = as};
     spin_lock(&as->lock);
     vma_check(&as->slots);
     struct vma *vma = vma_first_from(&as->slots, as->slots.start);
-    for (; vma != NULL; vma = vma_first_from(&as->slots, vma->end))
-        area_check(as, area_of(vma));
+    for (; vma != NULL; vma = vma_first_from(&as->slots, vma->end)) {
+        const struct area *area = area_of(vma);
+        area_check(as, area);
+        u64 start = accessible_start(area, area->accessible);
+        if (!arch_aspaces_are_apart())
+            arch_mapped_for_each(as->arch, (struct virt_range){{start}, area->accessible},
+                                 owned_run_check, &owned);
+    }
+    if (arch_aspaces_are_apart()) // all of it, wherever areas are
+        arch_mapped_for_each(as->arch, arch_aspace_slots(as->arch), owned_run_check, &owned);
     spin_unlock(&as->lock);
+    data_check(as);
+    return owned.pages;
 }

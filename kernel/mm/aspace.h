@@ -91,7 +91,7 @@ static inline bool aspace_is_current(const struct aspace *as) {
 u32 aspace_count(void);
 
 // Visits each, the kernel's too. What keeps them meanwhile is a spinlock.
-void aspace_for_each(void (*visit)(struct aspace *as));
+void aspace_for_each(void (*visit)(struct aspace *as, void *context), void *context);
 
 // Reserves `bytes` (page-aligned), nothing accessible. The area is the caller's until destroyed;
 // the account outlives it. ERR_NO_MEMORY.
@@ -138,4 +138,5 @@ MUST_USE enum status aspace_fault_own(struct aspace *as, struct virt_addr addres
 MUST_USE enum status aspace_reach_locked(struct aspace *as, struct virt_addr page,
                                          enum fault_access access, struct phys_addr *frame);
 
-void aspace_check(const struct aspace *as);
+// Walks all of its page tables. Returns how many pages of its own are mapped.
+u64 aspace_check(const struct aspace *as);

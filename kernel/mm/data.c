@@ -223,3 +223,15 @@ static void data_trim_kernel(void) {
 void data_register(void) {
     reclaim_register(data_trim_kernel);
 }
+
+void data_check(struct aspace *as) {
+    spin_lock(&as->data_lock);
+    LIST_FOR_EACH(node, &as->data_pages) {
+        const struct data_page *page = container_of(node, struct data_page, link);
+        ASSERT(page->taken != 0 && page->taken != ~0ull);
+        ASSERT(page->area->as == as && page->area->page == page);
+        ASSERT(node->next->prev == node);
+    }
+    ASSERT(as->data_spare == NULL || as->data_spare->taken == 0);
+    spin_unlock(&as->data_lock);
+}

@@ -16,3 +16,4 @@ void data_free(struct aspace *as, void *data, u64 bytes);
 void data_register(void);
 void data_init(struct aspace *as);
 void data_trim(struct aspace *as); // gives back what is kept at hand
+void data_check(struct aspace *as);

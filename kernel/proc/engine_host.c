@@ -53,6 +53,13 @@ struct area *area_at(struct aspace *as, u64 base) {
     return container_of(vma, struct area, vma);
 }
 
+// That of a memory of the owner's; mostly the one that the process knows already.
+static struct area *memory_at(void *owner, u64 base) {
+    const struct process *process = owner;
+    bool is_known = process != NULL && process->area != NULL && process->area->vma.start == base;
+    return is_known ? process->area : area_at(aspace_of(owner), base);
+}
+
 // -- Heap ---------------------------------------------------------------------------------------
 
 void *host_alloc(usize bytes) {
@@ -100,7 +107,7 @@ enum status host_memory_reserve(void *owner, u64 *base_out) {
 }
 
 enum status host_memory_grow(void *owner, u64 base, u64 old_bytes, u64 new_bytes) {
-    struct area *area = area_at(aspace_of(owner), base);
+    struct area *area = memory_at(owner, base);
     ASSERT(area->accessible == old_bytes);
     CHECK(old_bytes <= new_bytes && new_bytes <= MEMORY_SLOT_BYTES - MEMORY_GUARD_BYTES);
     return area_grow(aspace_of(owner), area, new_bytes);
@@ -119,8 +126,11 @@ void host_memory_unlock(u64 base) {
 }
 
 void host_memory_release(void *owner, u64 base, u64 bytes) {
-    struct area *area = area_at(aspace_of(owner), base);
+    struct area *area = memory_at(owner, base);
     ASSERT(area->accessible == bytes);
+    struct process *process = owner;
+    if (process != NULL && process->area == area)
+        process->area = NULL;
     area_destroy(aspace_of(owner), area);
 }
 
@@ -135,7 +145,7 @@ bool host_memory_image(void *owner, struct module *module, u64 base) {
 
 bool host_memory_retire(void *owner, struct module *module, u64 base, u64 bytes, u64 first_bytes) {
     struct aspace *as = aspace_of(owner);
-    struct area *area = area_at(as, base);
+    struct area *area = memory_at(owner, base);
     ASSERT(area->accessible == bytes);
     // A domain goes with its processes.
     return as == aspace_kernel() && module_host_data(module) != NULL &&

@@ -288,10 +288,9 @@ static void instantiate_as_visitor(void *argument) {
     made->status = instantiate_here(made->process, made->module, &made->error);
 }
 
-static enum status instantiate(struct process *process, struct module *module,
-                               struct module_error *error) {
-    if (aspace_is_current(process->aspace))
-        return instantiate_here(process, module, error);
+[[gnu::noinline]] static enum status instantiate_apart(struct process *process,
+                                                      struct module *module,
+                                                      struct module_error *error) {
     struct instantiation *made = kmalloc(sizeof *made);
     if (made == NULL)
         return ERR_NO_MEMORY;
@@ -301,6 +300,13 @@ static enum status instantiate(struct process *process, struct module *module,
     *error = made->error;
     kfree(made, sizeof *made);
     return status;
+}
+
+static enum status instantiate(struct process *process, struct module *module,
+                               struct module_error *error) {
+    bool is_here = aspace_is_current(process->aspace);
+    return is_here ? instantiate_here(process, module, error)
+                   : instantiate_apart(process, module, error);
 }
 
 // Each process pays for all of its module, though others may share it: so what the kernel holds for
