@@ -144,17 +144,16 @@ static void it_is_given_back_from_another_address_space(void **) {
 }
 
 static void without_memory_nothing_has_changed(void **) {
-    static const u64 sizes[] = {100, 10000};
+    static const u64 sizes[] = {100, 4000};
     for (u32 which = 0; which < COUNT_OF(sizes); which++) {
         u32 failures = 0;
-        enum status status = ERR_NO_MEMORY;
-        for (u64 nth = 1; status != OK; nth++) {
+        for (u64 nth = 1; nth < 8; nth++) { // the heap takes some, and gets over it
             start();
             struct aspace *as = enter_further();
             struct level before = level_now();
             void *data;
             frame_fail_nth(nth);
-            status = data_alloc(as, sizes[which], &data);
+            enum status status = data_alloc(as, sizes[which], &data);
             frame_fail_nth(0);
             if (status == OK) {
                 data_free(as, data, sizes[which]);
@@ -165,65 +164,59 @@ static void without_memory_nothing_has_changed(void **) {
             aspace_check(as);
             leave_further(as);
         }
-        assert_true(failures >= 2); // a page and the tables for it
+        assert_true(failures >= 1);
     }
 }
 
-static void a_piece_given_back_twice_is_a_bug_act(void *context) {
-    struct aspace *as = context;
+// The fake machine's RAM is shared with the process that fails: so each does all of it.
+
+static void give_back_twice(void *) {
+    start();
+    struct aspace *as = enter_further();
     void *kept, *data;
-    (void)data_alloc(as, 64, &kept);
-    (void)data_alloc(as, 64, &data);
+    CHECK(data_alloc(as, 64, &kept) == OK);
+    CHECK(data_alloc(as, 64, &data) == OK);
     data_free(as, data, 64);
     data_free(as, data, 64);
 }
 
 static void a_piece_given_back_twice_is_a_bug(void **) {
-    start();
-    struct aspace *as = enter_further();
-    assert_true(fake_asserts(a_piece_given_back_twice_is_a_bug_act, as));
-    leave_further(as);
+    assert_true(fake_asserts(give_back_twice, NULL));
 }
 
 // -- Who has which frame ------------------------------------------------------------------------
 
 struct leak {
-    struct aspace *from;
-    struct aspace *to;
-    void *data;
+    bool to_kernel;
     enum page_rights rights;
 };
 
 static void show_elsewhere_and_check(void *context) {
     const struct leak *leak = context;
+    start();
+    struct aspace *further;
+    CHECK(aspace_create(&further) == OK);
+    struct aspace *to = leak->to_kernel ? aspace_kernel() : further;
+    struct aspace *from = enter_further();
+    void *data;
     struct phys_addr frame;
-    CHECK(arch_translate(leak->from->arch, (struct virt_addr){(uptr)leak->data}, &frame));
-    frame.value = align_down(frame.value, PAGE_SIZE);
+    CHECK(data_alloc(from, 64, &data) == OK);
+    CHECK(arch_translate(from->arch, (struct virt_addr){(uptr)data}, &frame));
     struct area *area;
-    CHECK(area_create(leak->to, AREA_MEMORY, 4 * GIB, NULL, &area) == OK);
-    CHECK(area_grow(leak->to, area, MIB) == OK);
-    CHECK(arch_map(leak->to->arch, (struct virt_addr){area->vma.start}, frame, 1, leak->rights) ==
-          OK);
-    aspace_check(leak->to);
-    aspace_check(leak->from);
+    CHECK(area_create(to, AREA_MEMORY, 4 * GIB, NULL, &area) == OK);
+    CHECK(area_grow(to, area, MIB) == OK);
+    CHECK(arch_map(to->arch, (struct virt_addr){area->vma.start}, frame, 1, leak->rights) == OK);
+    aspace_check(from); // where nothing is wrong
+    aspace_check(to);
 }
 
 static void a_frame_of_another_address_space_is_found(void **) {
-    start();
     struct leak leak = {.rights = PAGE_READ};
-    struct aspace *other;
-    assert_int_equal(aspace_create(&other), OK);
-    leak.from = enter_further();
-    leak.to = other;
-    assert_int_equal(data_alloc(leak.from, 64, &leak.data), OK);
     assert_true(fake_asserts(show_elsewhere_and_check, &leak));
-    leak.to = aspace_kernel();
+    leak.to_kernel = true;
     assert_true(fake_asserts(show_elsewhere_and_check, &leak));
     leak.rights = PAGE_READ | PAGE_BORROWED; // as a grant is
     assert_false(fake_asserts(show_elsewhere_and_check, &leak));
-    data_free(leak.from, leak.data, 64);
-    leave_further(leak.from);
-    aspace_release(other);
 }
 
 static void count_further(struct aspace *as, void *context) {

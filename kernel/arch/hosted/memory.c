@@ -333,6 +333,8 @@ bool arch_page_find(struct arch_aspace *as, struct virt_addr va, struct phys_add
 void arch_mapped_for_each(struct arch_aspace *as, struct virt_range range,
                           void (*visit)(const struct mapped_run *run, void *context),
                           void *context) {
+    if (range.bytes == 0)
+        return;
     const struct region *region = region_of(as, range.start.value, range.bytes);
     for (u64 done = 0; done < range.bytes; done += PAGE_SIZE) {
         u64 va = range.start.value + done;
