@@ -1,7 +1,7 @@
 // Handle tables: an array of slots that doubles up to the table's limit.
 //
 // A slot is free exactly when its object is NULL. References and preopen names are released outside
-// the lock, because the last release runs an object's own code.
+// the lock, because the last release runs an object's own code, and frees memory.
 
 #include "kernel/ipc/handle.h"
 
@@ -11,8 +11,15 @@
 
 #define FIRST_CAPACITY 8u
 
-static void handle_release(struct handle *handle) {
+void handle_drop(struct handle *handle) {
+    if (handle->object == NULL)
+        return;
     object_release(handle->object);
+    open_file_release(handle->file);
+}
+
+static void handle_release(struct handle *handle) {
+    handle_drop(handle);
     if (handle->preopen.data != NULL)
         kfree((void *)(uptr)handle->preopen.data, handle->preopen.len);
 }
@@ -31,8 +38,6 @@ static struct handle *slot_at(struct handle_table *table, u32 number) {
 enum status handle_table_init(struct handle_table *table, u32 limit) {
     ASSERT(limit <= HANDLES_MAX);
     spin_init(&table->lock, LOCK_HANDLES, "handles");
-    wait_queue_init(&table->moved);
-    table->moved_count = 0;
     handle_hints_clear(table);
     table->capacity = (u32)min_u64(FIRST_CAPACITY, limit);
     table->limit = limit;
@@ -155,8 +160,9 @@ enum status handle_get(struct handle_table *table, u32 number, struct handle *ou
     if (slot != NULL) {
         *out = *slot;
         out->preopen = (struct bytes){NULL, 0};
-        out->is_moving = false;
-        out->is_move_awaited = false;
+        if (slot->file != NULL)
+            out->flags = open_file_flags(slot->file);
+        out->file = NULL;
         object_retain(slot->object);
     }
     spin_unlock(&table->lock);
@@ -218,8 +224,6 @@ enum status handle_renumber(struct handle_table *table, u32 from, u32 to) {
     if (both_open && source != target) {
         closed = *target;
         *target = *source;
-        target->is_moving = false; // who has taken the position finds it gone
-        target->is_move_awaited = false;
         *source = (struct handle){.object = NULL};
     }
     spin_unlock(&table->lock);
@@ -230,72 +234,77 @@ enum status handle_renumber(struct handle_table *table, u32 from, u32 to) {
     return OK;
 }
 
-// -- Positions ----------------------------------------------------------------------------------
-// A position that is taken is marked in its slot. Who finds the mark notes that he waits, and
-// sleeps until `moved_count` is another than it was before the look: it grows when the position is
-// put back, or found to be gone.
+// -- What copies share --------------------------------------------------------------------------
+// A handle gets its open file when it is first copied, or its position first needed.
 
-static struct handle *slot_of(struct handle_table *table, u32 number, const struct object *object) {
+// Whether the slot lacks one. Only files have positions.
+static bool needs_file(const struct handle *slot) {
+    return slot->file == NULL && slot->object->type == OBJECT_FILE;
+}
+
+// Gives the slot its open file, unless another thread has, or the handle is another by now. The
+// lock is dropped meanwhile: look again.
+static enum status make_file_locked(struct handle_table *table, u32 number) {
+    spin_unlock(&table->lock);
+    struct open_file *made = open_file_create(0);
+    spin_lock(&table->lock);
     struct handle *slot = slot_at(table, number);
-    return slot != NULL && slot->object == object ? slot : NULL;
-}
-
-static enum status try_take(struct handle_table *table, u32 number, const struct object *object,
-                            u64 *position) {
-    spin_lock(&table->lock);
-    struct handle *slot = slot_of(table, number, object);
-    enum status status = slot == NULL ? ERR_BAD_HANDLE : slot->is_moving ? ERR_BUSY : OK;
-    if (status == ERR_BUSY)
-        slot->is_move_awaited = true;
-    if (status == OK) {
-        slot->is_moving = true;
-        *position = slot->position;
+    struct open_file *unused = made;
+    if (made != NULL && slot != NULL && needs_file(slot)) {
+        open_file_set_flags(made, slot->flags);
+        slot->file = made;
+        unused = NULL;
     }
     spin_unlock(&table->lock);
-    return status;
+    open_file_release(unused);
+    spin_lock(&table->lock);
+    return made == NULL ? ERR_NO_MEMORY : OK;
 }
 
-static enum status wait_for_move(struct handle_table *table, u32 seen) {
+enum status handle_copy(struct handle_table *table, u32 number, struct handle *out) {
     enum status status = OK;
-    wait_lock(&table->moved);
-    while (table->moved_count == seen && status == OK)
-        status = wait_locked(&table->moved, WAIT_FOREVER);
-    wait_unlock(&table->moved);
+    spin_lock(&table->lock);
+    struct handle *slot = slot_at(table, number);
+    while (status == OK && slot != NULL && needs_file(slot)) {
+        status = make_file_locked(table, number);
+        slot = slot_at(table, number);
+    }
+    if (slot == NULL)
+        status = ERR_BAD_HANDLE;
+    if (status == OK) {
+        *out = *slot;
+        out->preopen = (struct bytes){NULL, 0};
+        object_retain(out->object);
+        if (out->file != NULL)
+            open_file_retain(out->file);
+    }
+    spin_unlock(&table->lock);
     return status;
 }
 
-enum status handle_position_take(struct handle_table *table, u32 number,
-                                 const struct object *object, u64 *position) {
-    for (;;) {
-        // Before the look at the slot; the lock's release in between pairs with the one here.
-        u32 seen = __atomic_load_n(&table->moved_count, __ATOMIC_ACQUIRE);
-        enum status status = try_take(table, number, object, position);
-        if (status == ERR_BUSY)
-            status = wait_for_move(table, seen);
-        else
-            return status;
-        if (status != OK)
-            return status;
+enum status handle_file(struct handle_table *table, u32 number, const struct object *object,
+                        struct open_file **out) {
+    struct handle copy;
+    enum status status = handle_copy(table, number, &copy);
+    if (status != OK)
+        return status;
+    bool is_same = copy.object == object && copy.file != NULL;
+    object_release(copy.object);
+    if (!is_same) {
+        open_file_release(copy.file);
+        return ERR_BAD_HANDLE;
     }
+    *out = copy.file;
+    return OK;
 }
 
-void handle_position_put(struct handle_table *table, u32 number, const struct object *object,
-                         u64 position) {
+u64 handle_position(struct handle_table *table, u32 number, const struct object *object) {
     spin_lock(&table->lock);
-    struct handle *slot = slot_of(table, number, object);
-    bool is_awaited = slot == NULL || slot->is_move_awaited;
-    if (slot != NULL) {
-        slot->position = position;
-        slot->is_moving = false;
-        slot->is_move_awaited = false;
-    }
+    const struct handle *slot = slot_at(table, number);
+    bool has_moved = slot != NULL && slot->object == object && slot->file != NULL;
+    u64 position = has_moved ? open_file_position(slot->file) : 0;
     spin_unlock(&table->lock);
-    if (!is_awaited)
-        return;
-    wait_lock(&table->moved);
-    __atomic_store_n(&table->moved_count, table->moved_count + 1, __ATOMIC_RELEASE);
-    wake_all_locked(&table->moved);
-    wait_unlock(&table->moved);
+    return position;
 }
 
 // -- Flags and rights ---------------------------------------------------------------------------
@@ -303,7 +312,9 @@ void handle_position_put(struct handle_table *table, u32 number, const struct ob
 enum status handle_set_flags(struct handle_table *table, u32 number, u16 flags) {
     spin_lock(&table->lock);
     struct handle *slot = slot_at(table, number);
-    if (slot != NULL)
+    if (slot != NULL && slot->file != NULL)
+        open_file_set_flags(slot->file, flags);
+    else if (slot != NULL)
         slot->flags = flags;
     spin_unlock(&table->lock);
     return slot == NULL ? ERR_BAD_HANDLE : OK;

@@ -2,7 +2,8 @@
 // Handle tables: small integers with rights, naming kernel objects. A file descriptor is a handle.
 
 #include "kernel/ipc/object.h"
-#include "kernel/sched/wait.h"
+#include "kernel/ipc/open_file.h"
+#include "kernel/sync/spinlock.h"
 
 #define HANDLES_MAX 4096u
 
@@ -11,12 +12,13 @@ struct handle {
     struct object *object; // NULL: free slot
     u64 rights;            // as WASI numbers them; the kernel checks, kernel/wasi interprets
     u64 rights_inheriting;
-    u64 position;         // of files
-    u16 flags;            // WASI fdflags
-    bool is_moving;       // somebody has taken the position
-    bool is_move_awaited; // and somebody else waits for it
-    struct bytes preopen; // its name when it is a preopened directory (owned), else empty
+    struct open_file *file; // of a file that was used or copied (a reference), else NULL
+    u16 flags;              // WASI fdflags, while there is no `file`, which has them then
+    struct bytes preopen;   // its name when it is a preopened directory (owned), else empty
 };
+
+// Gives back what a handle refers to, but for the preopen name. An empty one is fine.
+void handle_drop(struct handle *handle);
 
 // What a program with one thread used last, for who asks again: `number` names `object`, which is
 // what that kind of call takes, with the right to it. UINT64_MAX: nothing. It ends with any change
@@ -36,9 +38,6 @@ struct handle_table {
     struct handle *slots;
     u32 capacity; // atomic, only grows
     u32 limit;
-
-    struct wait_queue moved; // where threads wait for a position
-    u32 moved_count;         // atomic; grows under moved.lock
 };
 
 MUST_USE enum status handle_table_init(struct handle_table *table, u32 limit);
@@ -54,7 +53,7 @@ static inline bool handle_is_beyond(const struct handle_table *table, u32 number
     return number >= __atomic_load_n(&table->capacity, __ATOMIC_RELAXED);
 }
 
-// Puts a handle at the lowest free number. Takes over the reference (and the preopen name) on OK.
+// Puts a handle at the lowest free number. Takes over the references (and the preopen name) on OK.
 // ERR_LIMIT, ERR_NO_MEMORY.
 MUST_USE enum status handle_insert(struct handle_table *table, const struct handle *handle,
                                    u32 *out);
@@ -66,9 +65,14 @@ MUST_USE enum status handle_insert_at(struct handle_table *table, const struct h
 // How many are open.
 u32 handle_count(struct handle_table *table);
 
-// Copies a handle out, with a new reference to its object (release it) and without its preopen
-// name, which lives only as long as the slot is open. ERR_BAD_HANDLE.
+// What a handle names, for a call to use: with a new reference to its object (release it), and
+// without `file` and the preopen name, which lives only as long as the slot is open.
+// ERR_BAD_HANDLE.
 MUST_USE enum status handle_get(struct handle_table *table, u32 number, struct handle *out);
+
+// A copy of a handle, for somebody to have: the position and flags of a file are shared with it.
+// handle_drop, or insert it. Without the preopen name. ERR_BAD_HANDLE, ERR_NO_MEMORY.
+MUST_USE enum status handle_copy(struct handle_table *table, u32 number, struct handle *out);
 
 // The object alone, with a new reference, and the rights to it. ERR_BAD_HANDLE.
 MUST_USE enum status handle_get_object(struct handle_table *table, u32 number, u64 *rights,
@@ -102,15 +106,13 @@ MUST_USE enum status handle_close(struct handle_table *table, u32 number);
 // Moves `from` to `to`, closing what was there; both must be open. Onto itself: nothing happens.
 MUST_USE enum status handle_renumber(struct handle_table *table, u32 from, u32 to);
 
-// Takes the position of an open handle, so that threads which share it move on one after the other;
-// waits until nobody else has it. The handle is still one of `object`. ERR_BAD_HANDLE: it is not.
-// ERR_KILLED.
-MUST_USE enum status handle_position_take(struct handle_table *table, u32 number,
-                                          const struct object *object, u64 *position);
+// The open file behind a handle that is still one of `object`, with a reference: for its position.
+// ERR_BAD_HANDLE: it is not. ERR_NO_MEMORY.
+MUST_USE enum status handle_file(struct handle_table *table, u32 number,
+                                 const struct object *object, struct open_file **out);
 
-// Puts back what was taken, changed or not. Nothing happens when the handle was closed meanwhile.
-void handle_position_put(struct handle_table *table, u32 number, const struct object *object,
-                         u64 position);
+// The position of a handle that is still one of `object`, to look at; 0: it is not.
+u64 handle_position(struct handle_table *table, u32 number, const struct object *object);
 
 // Flags of an open handle. ERR_BAD_HANDLE when it was closed meanwhile.
 MUST_USE enum status handle_set_flags(struct handle_table *table, u32 number, u16 flags);

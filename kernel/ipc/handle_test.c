@@ -91,8 +91,9 @@ static void closed_and_wild_numbers_are_refused(void **) {
         assert_int_equal(handle_renumber(&table, 0, numbers[i]), ERR_BAD_HANDLE);
         assert_int_equal(handle_renumber(&table, numbers[i], 0), ERR_BAD_HANDLE);
         assert_int_equal(handle_renumber(&table, numbers[i], numbers[i]), ERR_BAD_HANDLE);
-        u64 position;
-        assert_int_equal(handle_position_take(&table, numbers[i], NULL, &position), ERR_BAD_HANDLE);
+        struct open_file *file;
+        assert_int_equal(handle_copy(&table, numbers[i], &handle), ERR_BAD_HANDLE);
+        assert_int_equal(handle_file(&table, numbers[i], NULL, &file), ERR_BAD_HANDLE);
         assert_int_equal(handle_set_flags(&table, numbers[i], 1), ERR_BAD_HANDLE);
         assert_int_equal(handle_set_rights(&table, numbers[i], 0, 0), ERR_BAD_HANDLE);
     }
@@ -150,46 +151,129 @@ static void state_is_kept_and_rights_only_shrink(void **) {
     finish(1);
 }
 
-static u64 take(u32 number, const struct object *object) {
+// Moves the position of a handle by `by`; what it was.
+static u64 move(struct handle_table *in, u32 number, u64 by) {
+    struct open_file *file;
     u64 position = 0;
-    assert_int_equal(handle_position_take(&table, number, object, &position), OK);
+    assert_int_equal(handle_file(in, number, in->slots[number].object, &file), OK);
+    assert_int_equal(open_file_take(file, &position), OK);
+    open_file_put_back(file, position + by);
+    open_file_release(file);
     return position;
 }
 
-static u64 position_of(u32 number) {
-    struct handle handle;
-    assert_int_equal(handle_get(&table, number, &handle), OK);
-    object_release(handle.object);
-    return handle.position;
+static u64 position_of(struct handle_table *in, u32 number) {
+    return handle_position(in, number, in->slots[number].object);
 }
 
-static void a_position_is_put_back_where_it_was_taken(void **) {
+static void a_position_is_of_the_handle_that_it_was_taken_from(void **) {
+    struct open_file *file;
     u64 position;
     start(10);
     insert();
     insert();
     const struct object *first = table.slots[0].object;
     const struct object *second = table.slots[1].object;
-    assert_int_equal(take(0, first), 0);
-    assert_int_equal(take(1, second), 0);
-    handle_position_put(&table, 0, first, 1234);
-    handle_position_put(&table, 1, second, 5);
-    assert_int_equal(position_of(0), 1234);
-    assert_int_equal(position_of(1), 5);
-    assert_int_equal(take(0, first), 1234); // and can be taken again
-    handle_position_put(&table, 0, first, 1235);
+    assert_int_equal(move(&table, 0, 1234), 0);
+    assert_int_equal(move(&table, 1, 5), 0);
+    assert_int_equal(position_of(&table, 0), 1234);
+    assert_int_equal(position_of(&table, 1), 5);
+    assert_int_equal(move(&table, 0, 1), 1234); // and can be taken again
     // Of another object: it was closed meanwhile, and something else opened.
-    assert_int_equal(handle_position_take(&table, 0, second, &position), ERR_BAD_HANDLE);
-    handle_position_put(&table, 0, second, 9);
-    assert_int_equal(position_of(0), 1235);
-    // Renumbered while it was taken: nobody has it there, and it stays what it was.
-    assert_int_equal(take(0, first), 1235);
+    assert_int_equal(handle_file(&table, 0, second, &file), ERR_BAD_HANDLE);
+    assert_int_equal(handle_position(&table, 0, second), 0);
+    // Renumbered while it was taken: it is where the handle is now.
+    assert_int_equal(handle_file(&table, 0, first, &file), OK);
+    assert_int_equal(open_file_take(file, &position), OK);
     assert_int_equal(handle_renumber(&table, 0, 1), OK);
-    handle_position_put(&table, 0, first, 77);
-    assert_int_equal(take(1, first), 1235);
-    handle_position_put(&table, 1, first, 1236);
-    assert_int_equal(position_of(1), 1236);
+    open_file_put_back(file, position + 1);
+    assert_int_equal(position_of(&table, 1), 1236);
+    // Closed while it was taken: nobody's, until it is put back.
+    assert_int_equal(open_file_take(file, &position), OK);
+    assert_int_equal(handle_close(&table, 1), OK);
+    open_file_put_back(file, 0);
+    open_file_release(file);
     finish(2);
+}
+
+static void copies_share_position_and_flags(void **) {
+    struct handle_table other;
+    struct handle copy;
+    struct handle seen;
+    u32 number;
+    start(10);
+    assert_int_equal(handle_table_init(&other, 10), OK);
+    insert();
+    assert_int_equal(handle_set_flags(&table, 0, 1), OK); // before there is anything to share
+    move(&table, 0, 7);
+    assert_int_equal(handle_copy(&table, 0, &copy), OK);
+    copy.rights = 1;
+    assert_int_equal(handle_insert(&other, &copy, &number), OK);
+    assert_int_equal(handle_copy(&other, 0, &copy), OK); // of the copy
+    assert_int_equal(handle_insert(&table, &copy, &number), OK);
+    assert_int_equal(number, 1);
+    assert_int_equal(move(&other, 0, 10), 7);
+    assert_int_equal(move(&table, 1, 100), 17);
+    assert_int_equal(position_of(&table, 0), 117);
+    assert_int_equal(handle_get(&other, 0, &seen), OK);
+    assert_int_equal(seen.flags, 1);
+    assert_int_equal(seen.rights, 1); // which are each one's own
+    object_release(seen.object);
+    assert_int_equal(handle_set_flags(&other, 0, 5), OK);
+    assert_int_equal(handle_get(&table, 0, &seen), OK);
+    assert_int_equal(seen.flags, 5);
+    object_release(seen.object);
+    // The position stays as long as one of them.
+    assert_int_equal(handle_close(&table, 0), OK);
+    handle_table_fini(&other);
+    assert_int_equal(position_of(&table, 1), 117);
+    finish(1);
+}
+
+static void what_is_opened_twice_has_two_positions(void **) {
+    start(10);
+    insert();
+    struct handle again = {.object = table.slots[0].object};
+    u32 number;
+    object_retain(again.object);
+    assert_int_equal(handle_insert(&table, &again, &number), OK);
+    move(&table, 0, 3);
+    assert_int_equal(position_of(&table, 1), 0);
+    finish(1);
+}
+
+static void streams_share_nothing(void **) {
+    struct handle copy;
+    struct open_file *file;
+    u32 number;
+    start(10);
+    insert();
+    table.slots[0].object->type = OBJECT_STREAM;
+    assert_int_equal(handle_set_flags(&table, 0, 4), OK);
+    assert_int_equal(handle_copy(&table, 0, &copy), OK);
+    assert_null(copy.file);
+    assert_int_equal(copy.flags, 4);
+    assert_int_equal(handle_insert(&table, &copy, &number), OK);
+    assert_int_equal(handle_set_flags(&table, 1, 0), OK);
+    assert_int_equal(handle_get(&table, 0, &copy), OK);
+    assert_int_equal(copy.flags, 4);
+    object_release(copy.object);
+    assert_int_equal(handle_file(&table, 0, table.slots[0].object, &file), ERR_BAD_HANDLE);
+    finish(1);
+}
+
+static void no_memory_for_a_position_is_told(void **) {
+    struct handle copy;
+    struct open_file *file;
+    start(10);
+    insert();
+    heap_fail_nth(1);
+    assert_int_equal(handle_copy(&table, 0, &copy), ERR_NO_MEMORY);
+    heap_fail_nth(1);
+    assert_int_equal(handle_file(&table, 0, table.slots[0].object, &file), ERR_NO_MEMORY);
+    assert_int_equal(handle_copy(&table, 0, &copy), OK);
+    handle_drop(&copy);
+    finish(1);
 }
 
 static void preopen_names_go_with_their_handle(void **) {
@@ -288,7 +372,11 @@ int main(void) {
         cmocka_unit_test(renumbering_moves_and_closes),
         cmocka_unit_test(a_copy_keeps_the_object_alive),
         cmocka_unit_test(state_is_kept_and_rights_only_shrink),
-        cmocka_unit_test(a_position_is_put_back_where_it_was_taken),
+        cmocka_unit_test(a_position_is_of_the_handle_that_it_was_taken_from),
+        cmocka_unit_test(copies_share_position_and_flags),
+        cmocka_unit_test(what_is_opened_twice_has_two_positions),
+        cmocka_unit_test(streams_share_nothing),
+        cmocka_unit_test(no_memory_for_a_position_is_told),
         cmocka_unit_test(preopen_names_go_with_their_handle),
         cmocka_unit_test(a_new_table_is_filled_by_numbers),
         cmocka_unit_test(a_table_that_goes_is_empty_to_who_looks),

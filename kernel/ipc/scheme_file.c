@@ -68,11 +68,11 @@ static enum status exchange(struct remote_call *call, struct scheme_call *sent,
     if (status != OK)
         return status;
     status = status_of(sent->answer);
-    bool is_wanted = granted != NULL && status == OK;
-    if (is_wanted)
+    if (granted != NULL && status == OK && sent->granted.object != NULL) {
         *granted = sent->granted.object;
-    else
-        object_release(sent->granted.object);
+        object_retain(*granted);
+    }
+    handle_drop(&sent->granted);
     call->words[0] = sent->words[0];
     call->words[1] = sent->words[1];
     call->got = sent->words[2] <= call->room ? (u32)sent->words[2] : 0;

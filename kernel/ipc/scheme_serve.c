@@ -560,8 +560,10 @@ enum status scheme_reply(struct object *server, struct scheme_party *party, u64 
             park_run(caller);
     }
     wait_unlock(&scheme->queue);
-    if (!is_wanted)
-        object_release(reply->handle.object);
+    if (!is_wanted) {
+        struct handle unwanted = reply->handle;
+        handle_drop(&unwanted);
+    }
     return slot == NULL ? ERR_NOT_FOUND : OK;
 }
 

@@ -32,8 +32,9 @@ MUST_USE enum status kwast_exchange_resume(struct process *process, const u64 *a
 // What a handle must name.
 typedef bool (*object_test)(const struct object *object);
 
-// Looks a handle up. The object has a reference: release it. ERR_BAD_HANDLE; ERR_DENIED when it is
-// of another kind (`is` may be NULL: any) or lacks a right.
+// Looks a handle up. It is a copy, that is to be dropped or inserted. ERR_BAD_HANDLE,
+// ERR_NO_MEMORY; ERR_DENIED when it is of another kind (`is` may be NULL: any) or lacks a right. Of
+// the object alone the reference is to be released.
 MUST_USE enum status kwast_handle(struct process *process, u64 number, object_test is, u64 rights,
                                   struct handle *out);
 MUST_USE enum status kwast_object(struct process *process, u64 number, object_test is, u64 rights,

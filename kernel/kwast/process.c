@@ -38,7 +38,7 @@ struct spawn {
 static void spawn_fini(struct spawn *spawn) {
     for (u32 i = 0; i < spawn->handle_count; i++) {
         struct handle *handle = &spawn->handles[i];
-        object_release(handle->object);
+        handle_drop(handle);
         kfree((void *)(uptr)handle->preopen.data, handle->preopen.len);
     }
     kfree(spawn->handles, spawn->handle_room * sizeof *spawn->handles);
@@ -445,7 +445,7 @@ enum status kwast_process_open(struct process *process, const u64 *args) {
     struct process *root =
         from.object == process_table_object() ? NULL : process_object_process(from.object);
     struct process *found = process_find((u32)args[1], root);
-    object_release(from.object);
+    handle_drop(&from);
     if (found == NULL)
         return ERR_NOT_FOUND;
     status = process_object_create(found, &object);

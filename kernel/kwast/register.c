@@ -60,12 +60,12 @@ enum status kwast_register(void) {
 
 enum status kwast_handle(struct process *process, u64 number, object_test is, u64 rights,
                          struct handle *out) {
-    enum status status = handle_get(&process->handles, (u32)number, out);
+    enum status status = handle_copy(&process->handles, (u32)number, out);
     if (status != OK)
         return status;
     if ((is == NULL || is(out->object)) && (rights & ~out->rights) == 0)
         return OK;
-    object_release(out->object);
+    handle_drop(out);
     return ERR_DENIED;
 }
 
@@ -83,11 +83,12 @@ enum status kwast_object(struct process *process, u64 number, object_test is, u6
 
 enum status kwast_give(struct process *process, const struct handle *handle, u64 out) {
     u32 number;
+    struct handle given = *handle;
     enum status status = kwast_check(process, out, sizeof number);
     if (status == OK)
-        status = handle_insert(&process->handles, handle, &number);
+        status = handle_insert(&process->handles, &given, &number);
     if (status != OK) {
-        object_release(handle->object);
+        handle_drop(&given);
         return status;
     }
     status = kwast_put(process, out, &number, sizeof number);
@@ -113,7 +114,7 @@ enum status kwast_handle_duplicate(struct process *process, const u64 *args) {
     if (status == OK)
         status = handle_insert(&process->handles, &handle, &number);
     if (status != OK) {
-        object_release(handle.object);
+        handle_drop(&handle);
         return status;
     }
     return kwast_put(process, args[3], &number, sizeof number);

@@ -185,7 +185,7 @@ static enum status get_handles(struct process *process, const struct kwast_call 
     enum status status =
         kwast_get(process, from->handles, numbers, from->handle_count * sizeof numbers[0]);
     for (u32 i = 0; status == OK && i < from->handle_count; i++) {
-        status = handle_get(&process->handles, numbers[i], &to->handles[i]);
+        status = handle_copy(&process->handles, numbers[i], &to->handles[i]);
         to->handle_count += status == OK;
     }
     return status;
@@ -193,7 +193,7 @@ static enum status get_handles(struct process *process, const struct kwast_call 
 
 static void release_handles(struct scheme_call *call) {
     for (u32 i = 0; i < call->handle_count; i++)
-        object_release(call->handles[i].object);
+        handle_drop(&call->handles[i]);
 }
 
 // What is not in the words: bytes, grants and handles.
@@ -232,7 +232,7 @@ static enum status get_call(struct process *process, u64 address, struct kwast_c
 #define STORED_WORDS ((sizeof(struct kwast_call) - STORED_START) / sizeof(u64))
 
 static enum status put_reply(struct process *process, u64 address, struct kwast_call *to,
-                             const struct scheme_call *from) {
+                             struct scheme_call *from) {
     for (u32 i = 0; i < SCHEME_WORDS; i++)
         to->words[i] = from->words[i];
     to->answer = from->answer;
@@ -240,7 +240,7 @@ static enum status put_reply(struct process *process, u64 address, struct kwast_
     if (__builtin_expect(from->granted.object != NULL, 0)) {
         enum status status = handle_insert(&process->handles, &from->granted, &to->handle);
         if (status != OK) {
-            object_release(from->granted.object);
+            handle_drop(&from->granted);
             return status;
         }
     }
@@ -348,7 +348,7 @@ static enum status reply(struct process *process, struct object *server,
         reply.words[i] = given->words[i];
     enum status status = OK;
     if (given->handle != KWAST_NO_HANDLE)
-        status = handle_get(&process->handles, given->handle, &reply.handle);
+        status = handle_copy(&process->handles, given->handle, &reply.handle);
     if (status == OK)
         status = scheme_reply(server, &process->party, given->number, &reply);
     if (status == OK && given->handle != KWAST_NO_HANDLE) {
@@ -357,7 +357,7 @@ static enum status reply(struct process *process, struct object *server,
     }
     if (status == OK)
         return OK;
-    object_release(reply.handle.object);
+    handle_drop(&reply.handle);
     return status_of_reply(status);
 }
 

@@ -107,11 +107,16 @@ void thread_start(struct thread *thread) {
     arch_irq_restore(irq);
 }
 
+static void thread_free(struct thread *thread) {
+    arch_context_fini(&thread->context);
+    kfree(thread, sizeof *thread);
+}
+
 void thread_discard(struct thread *thread) {
     leave_share(thread);
     area_destroy(thread->aspace, thread->stack);
     aspace_release(thread->aspace);
-    kfree(thread, sizeof *thread);
+    thread_free(thread);
 }
 
 // -- Visiting -----------------------------------------------------------------------------------
@@ -157,6 +162,7 @@ void thread_visit(struct thread *host, void (*function)(void *), void *argument)
     visitor->aspace = host->aspace;
     arch_context_switch(&visit->home, &visitor->context, NULL);
     arch_irq_restore(irq);
+    arch_context_fini(&visit->left);
 }
 
 void thread_leave_share(void) {
@@ -196,7 +202,7 @@ void thread_reap(struct thread *thread) {
     ASSERT(thread->state == THREAD_DEAD);
     if (stack_pool_put(thread->stack)) {
         leave_share(thread);
-        kfree(thread, sizeof *thread);
+        thread_free(thread);
         return;
     }
     wait_lock(&reaper.queue);

@@ -7,18 +7,19 @@
 // -- Position -----------------------------------------------------------------------------------
 
 // The place that a seek goes to.
-static enum wasi_errno seek_target(const struct handle *handle, i64 delta, u64 whence, u64 *out) {
+static enum wasi_errno seek_target(struct object *object, u64 position, const u64 *args, u64 *out) {
     u64 base = 0;
-    if (whence == WASI_WHENCE_CUR) {
-        base = handle->position;
-    } else if (whence == WASI_WHENCE_END) {
+    if (args[2] == WASI_WHENCE_CUR) {
+        base = position;
+    } else if (args[2] == WASI_WHENCE_END) {
         struct object_stat stat;
-        enum status status = object_stat(handle->object, &stat);
+        enum status status = object_stat(object, &stat);
         if (status != OK)
             return wasi_errno_of(status);
         base = stat.size;
     }
     i64 target;
+    i64 delta = (i64)args[1];
     if (base > INT64_MAX || __builtin_add_overflow((i64)base, delta, &target) || target < 0)
         return WASI_EINVAL;
     *out = (u64)target;
@@ -38,21 +39,30 @@ static enum wasi_errno check_seek(struct process *process, const struct handle *
     return wasi_check(process, args[3], sizeof(u64));
 }
 
-static enum wasi_errno seek(struct process *process, struct handle *handle, const u64 *args) {
-    enum wasi_errno error = check_seek(process, handle, args);
-    if (error != WASI_ESUCCESS)
-        return error;
-    u32 fd = (u32)args[0];
-    enum status status =
-        handle_position_take(&process->handles, fd, handle->object, &handle->position);
+static enum wasi_errno seek_file(struct process *process, struct object *object,
+                                 struct open_file *file, const u64 *args) {
+    u64 position;
+    enum status status = open_file_take(file, &position);
     if (status != OK)
         return wasi_errno_of(status);
     u64 target;
-    error = seek_target(handle, (i64)args[1], args[2], &target);
+    enum wasi_errno error = seek_target(object, position, args, &target);
     if (error == WASI_ESUCCESS)
         error = wasi_put_u64(process, args[3], target);
-    handle_position_put(&process->handles, fd, handle->object,
-                        error == WASI_ESUCCESS ? target : handle->position);
+    open_file_put_back(file, error == WASI_ESUCCESS ? target : position);
+    return error;
+}
+
+static enum wasi_errno seek(struct process *process, const struct handle *handle, const u64 *args) {
+    enum wasi_errno error = check_seek(process, handle, args);
+    if (error != WASI_ESUCCESS)
+        return error;
+    struct open_file *file;
+    enum status status = handle_file(&process->handles, (u32)args[0], handle->object, &file);
+    if (status != OK)
+        return wasi_errno_of(status);
+    error = seek_file(process, handle->object, file, args);
+    open_file_release(file);
     return error;
 }
 

@@ -146,19 +146,25 @@ static bool fits_in_file(const struct transfer *t) {
     return range_fits(t->offset, t->buffers.total, INT64_MAX);
 }
 
-// Threads that share a descriptor go on where the one before them stopped.
+// Who shares a file's position goes on where the one before has stopped.
 static enum wasi_errno run_file(struct transfer *t, u32 fd,
                                 enum wasi_errno (*run)(struct transfer *t)) {
-    struct handle_table *handles = &t->process->handles;
+    struct open_file *file;
     u64 position;
-    enum status status = handle_position_take(handles, fd, t->handle.object, &position);
+    enum status status = handle_file(&t->process->handles, fd, t->handle.object, &file);
     if (status != OK)
         return wasi_errno_of(status);
+    status = open_file_take(file, &position);
+    if (status != OK) {
+        open_file_release(file);
+        return wasi_errno_of(status);
+    }
     t->offset = position;
     t->appends = run == run_write && (t->handle.flags & WASI_FDFLAG_APPEND) != 0;
     enum wasi_errno error = t->appends || fits_in_file(t) ? run(t) : WASI_EINVAL;
     bool has_moved = error == WASI_ESUCCESS && t->done != 0;
-    handle_position_put(handles, fd, t->handle.object, has_moved ? t->offset : position);
+    open_file_put_back(file, has_moved ? t->offset : position);
+    open_file_release(file);
     return error;
 }
 

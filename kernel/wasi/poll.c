@@ -18,6 +18,7 @@ struct subject {
     enum wasi_errno error; // why it cannot be waited for: an event of its own
     u64 deadline_ns;       // of a clock
     struct handle handle;  // of a descriptor; its object is NULL where there is none
+    u64 position;          // of a file
     struct wait_watch watch;
     bool is_watched;
 };
@@ -83,6 +84,7 @@ static void resolve_fd(struct poll *poll, const struct wasi_subscription *from,
     if (to->error != WASI_ESUCCESS)
         return;
     to->handle = handle;
+    to->position = handle_position(&poll->process->handles, from->fd, handle.object);
     const struct object_ops *ops = handle.object->ops;
     struct wait_queue *queue = ops->poll_queue != NULL ? ops->poll_queue(handle.object) : NULL;
     if (queue == NULL)
@@ -120,7 +122,7 @@ static bool fd_is_ready(const struct subject *subject, struct wasi_event *event)
     struct object_stat stat;
     if (object->type == OBJECT_FILE && subject->type == WASI_EVENT_FD_READ &&
         object_stat(object, &stat) == OK)
-        available = stat.size > subject->handle.position ? stat.size - subject->handle.position : 0;
+        available = stat.size > subject->position ? stat.size - subject->position : 0;
     event->available = available;
     event->flags = (events & POLL_HANGUP) != 0 ? WASI_EVENT_HANGUP : 0;
     return true;

@@ -51,7 +51,7 @@ def test_program_finds_nothing_wrong_across_domains(machine, cpus, name, tmp_pat
 
 
 @pytest.mark.parametrize("machine", ["qemu", "hosted"])
-@pytest.mark.parametrize("command", ["place", "call 1000"])
+@pytest.mark.parametrize("command", ["place", "call 1000", "across 24"])
 def test_processes_stay_on_their_cpus(machine, command, tmp_path):
     done = run(machine, "cpus", tmp_path, *command.split(), options=["--cpus", "4", "--kernel-files"])
     assert done.stdout.endswith("all right\n") and "wrong" not in done.stdout, done.stdout + done.stderr

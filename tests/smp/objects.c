@@ -62,36 +62,53 @@ static void notifications(void) {
 }
 
 // -- A handle table -----------------------------------------------------------------------------
-// All threads open, close, move and look up handles of one table; the object of number 0 stays, and
-// they move its position on.
+// All threads open, close, copy, move and look up handles of one table; the object of number 0
+// stays, and they move its position on, through that and through a copy in another table.
 
 static struct handle_table table;
+static struct handle_table second_table;
 static struct object *kept;
 
 static struct handle new_handle(void) {
     struct handle handle = {.rights = 7, .rights_inheriting = 3};
     CHECK(notification_create(&handle.object) == OK);
+    handle.object->type = OBJECT_FILE; // so that it has a position
     return handle;
 }
 
-static void move_on(void) {
+static void move_on(struct handle_table *through) {
+    struct open_file *file;
     u64 position;
-    CHECK(handle_position_take(&table, 0, kept, &position) == OK);
+    CHECK(handle_file(through, 0, kept, &file) == OK);
+    CHECK(open_file_take(file, &position) == OK);
     machine_work(1);
-    handle_position_put(&table, 0, kept, position + 1);
+    open_file_put_back(file, position + 1);
+    open_file_release(file);
 }
 
 static void use_number(u32 number, u64 *random) {
     struct handle got;
+    struct open_file *file;
     u64 position;
     if (handle_get(&table, number, &got) != OK)
         return;
     notification_signal(got.object, 1);
-    enum status status = handle_position_take(&table, number, got.object, &position);
+    enum status status = handle_file(&table, number, got.object, &file);
     CHECK(status == OK || status == ERR_BAD_HANDLE); // closed meanwhile, or another one
-    if (status == OK)
-        handle_position_put(&table, number, got.object, machine_random(random));
+    if (status == OK) {
+        CHECK(open_file_take(file, &position) == OK);
+        open_file_put_back(file, machine_random(random));
+        open_file_release(file);
+    }
     object_release(got.object);
+}
+
+static void copy_number(u32 from, u32 to) {
+    struct handle copy;
+    if (handle_copy(&table, from, &copy) != OK)
+        return;
+    if (handle_insert_at(&table, &copy, to) != OK)
+        handle_drop(&copy);
 }
 
 static void handle_work(u32, u64 *random) {
@@ -100,7 +117,7 @@ static void handle_work(u32, u64 *random) {
         u32 other = (u32)(machine_random(random) % NUMBERS) + 1;
         struct handle handle = new_handle();
         enum status status;
-        switch (machine_random(random) % 5) {
+        switch (machine_random(random) % 6) {
         case 0:
             status = handle_insert(&table, &handle, &number);
             CHECK(status == OK || status == ERR_LIMIT);
@@ -119,6 +136,10 @@ static void handle_work(u32, u64 *random) {
             CHECK(status == OK || status == ERR_BAD_HANDLE);
             status = ERR_LIMIT;
             break;
+        case 4:
+            copy_number(number, other);
+            status = ERR_LIMIT;
+            break;
         default:
             use_number(number, random);
             status = ERR_LIMIT;
@@ -126,7 +147,7 @@ static void handle_work(u32, u64 *random) {
         }
         if (status != OK)
             object_release(handle.object);
-        move_on();
+        move_on(i % 2 == 0 ? &table : &second_table);
     }
 }
 
@@ -136,11 +157,16 @@ static void handles(void) {
     struct handle last;
     kept = first.object;
     CHECK(handle_table_init(&table, NUMBERS / 2 + 1) == OK);
+    CHECK(handle_table_init(&second_table, 1) == OK);
     CHECK(handle_insert(&table, &first, &number) == OK && number == 0);
+    CHECK(handle_copy(&table, 0, &last) == OK);
+    CHECK(handle_insert(&second_table, &last, &number) == OK && number == 0);
     crew_run("handles", THREADS, handle_work, false);
     CHECK(handle_get(&table, 0, &last) == OK);
-    CHECK(last.object == kept && last.position == (u64)THREADS * stress.rounds);
+    CHECK(last.object == kept);
+    CHECK(handle_position(&table, 0, kept) == (u64)THREADS * stress.rounds);
     object_release(last.object);
+    handle_table_fini(&second_table);
     handle_table_fini(&table);
 }
 

@@ -116,8 +116,7 @@ char *find_program(const char *name);
 
 // Descriptors as they were before a redirection.
 struct saved_streams {
-    int fd[STREAMS_MAX];      // -2: it was not changed, -1: it was closed
-    int copy_of[STREAMS_MAX]; // whose copy it is now; -1: nobody's
+    int fd[STREAMS_MAX]; // -2: it was not changed, -1: it was closed
 };
 
 void streams_init(struct saved_streams *saved); // nothing was changed

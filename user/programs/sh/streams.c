@@ -3,9 +3,6 @@
 //
 // A program's numbers from 3 on are its directories, so the shell's 3 to 9 are numbers of its own,
 // for descriptors that are anywhere: shells get them from each other, other programs do not.
-//
-// Copies of a descriptor do not share its position in the file. Where a command reads from a copy
-// (`read line <&3`), the original is moved on afterwards.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,10 +23,8 @@
 static int others[STREAMS_MAX] = {[3 ... STREAMS_MAX - 1] = CLOSED}; // behind 3 and above
 
 void streams_init(struct saved_streams *saved) {
-    for (u32 fd = 0; fd < STREAMS_MAX; fd++) {
+    for (u32 fd = 0; fd < STREAMS_MAX; fd++)
         saved->fd[fd] = UNCHANGED;
-        saved->copy_of[fd] = CLOSED;
-    }
 }
 
 int stream_of(u32 fd) {
@@ -89,20 +84,11 @@ bool streams_replace(u32 fd, int with, struct saved_streams *saved) {
     return put_stream(fd, with);
 }
 
-// What was read through a copy of a descriptor has been read.
-static void move_original(u32 fd, int original) {
-    off_t position = lseek(stream_of(fd), 0, SEEK_CUR);
-    if (position >= 0)
-        lseek(original, position, SEEK_SET);
-}
-
 void streams_restore(struct saved_streams *saved) {
     fflush(NULL);
     for (u32 fd = 0; fd < STREAMS_MAX; fd++) {
         if (saved->fd[fd] == UNCHANGED)
             continue;
-        if (saved->copy_of[fd] >= 0)
-            move_original(fd, saved->copy_of[fd]);
         if (fd < STREAMS) {
             put_stream(fd, saved->fd[fd]);
             continue;
@@ -154,26 +140,26 @@ static int open_body(const struct redirection *redirection) {
 }
 
 // What `target` names as a descriptor to copy; CLOSED for "-". False: nothing.
-static bool open_copy(const char *target, int *out, int *original) {
+static bool open_copy(const char *target, int *out) {
+    int original = CLOSED;
     *out = CLOSED;
     if (strcmp(target, "-") == 0)
         return true;
     if (strlen(target) == 1 && target[0] >= '0' && target[0] <= '9')
-        *original = stream_of((u32)(target[0] - '0'));
-    if (*original >= 0)
-        *out = duplicate(*original);
+        original = stream_of((u32)(target[0] - '0'));
+    if (original >= 0)
+        *out = duplicate(original);
     if (*out < 0)
         say("%s: no descriptor that can be copied", target);
     return *out >= 0;
 }
 
-// Programs that share a descriptor do not share its position, so what several write is appended.
 static int open_file(enum redirection_type type, const char *path) {
     struct stat info;
     bool replaces = type == REDIRECT_WRITE || type == REDIRECT_FORCE;
     int flags = type == REDIRECT_READ   ? O_RDONLY
                 : type == REDIRECT_BOTH ? O_RDWR | O_CREAT
-                : replaces              ? O_WRONLY | O_CREAT | O_TRUNC | O_APPEND
+                : replaces              ? O_WRONLY | O_CREAT | O_TRUNC
                                         : O_WRONLY | O_CREAT | O_APPEND;
     if (type == REDIRECT_WRITE && shell.keeps_files && stat(path, &info) == 0 &&
         S_ISREG(info.st_mode)) {
@@ -183,10 +169,9 @@ static int open_file(enum redirection_type type, const char *path) {
     return open(path, flags, 0666);
 }
 
-static bool open_target(const struct redirection *redirection, int *out, int *original) {
+static bool open_target(const struct redirection *redirection, int *out) {
     char *target;
     bool done = false;
-    *original = CLOSED;
     if (redirection->type == REDIRECT_TEXT) {
         *out = open_body(redirection);
         if (*out < 0)
@@ -196,7 +181,7 @@ static bool open_target(const struct redirection *redirection, int *out, int *or
     if (!expand_one(redirection->target, &target))
         return false;
     if (redirection->type == REDIRECT_COPY) {
-        done = open_copy(target, out, original);
+        done = open_copy(target, out);
     } else {
         *out = open_file(redirection->type, target);
         done = *out >= 0;
@@ -211,16 +196,14 @@ bool streams_redirect(const struct redirection *redirections, struct saved_strea
     streams_init(saved);
     for (; redirections != NULL; redirections = redirections->next) {
         int with;
-        int original;
         u32 fd = redirections->fd;
         if (fd >= STREAMS_MAX)
             say("%u: only descriptors 0 to %u can be redirected", fd, STREAMS_MAX - 1);
-        if (fd >= STREAMS_MAX || !open_target(redirections, &with, &original) ||
+        if (fd >= STREAMS_MAX || !open_target(redirections, &with) ||
             !streams_replace(fd, with, saved)) {
             streams_restore(saved);
             return false;
         }
-        saved->copy_of[fd] = original;
     }
     return true;
 }
