@@ -177,8 +177,8 @@ MUST_USE bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct
 MUST_USE bool arch_page_find(struct arch_aspace *as, struct virt_addr va, struct phys_addr *frame,
                              enum page_rights *rights);
 
-// For checks: visits what is mapped in a range, in ascending order, in runs of contiguous frames that
-// have the same rights. The caller keeps it from changing.
+// For checks: visits what is mapped in a range, in ascending order, in runs of contiguous frames
+// that have the same rights. The caller keeps it from changing.
 struct mapped_run {
     struct virt_addr va;
     struct phys_addr frame;
