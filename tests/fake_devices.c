@@ -161,7 +161,3 @@ bool fake_raise(u32 number) {
     upcall_device(number);
     return true;
 }
-
-[[gnu::weak]] bool arch_console_is_lent(void) {
-    return false;
-}
