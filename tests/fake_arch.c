@@ -54,8 +54,6 @@ struct fake_tables {
     struct phys_addr root_frame; // but the kernel's
 };
 
-#define FAKE_TICK_NS 1000u // what reading the ticks takes
-
 static struct {
     int ram_file; // so that the heap's region can show the same memory
     u8 *ram;      // aligned to ARCH_ZONE_BLOCK_BYTES

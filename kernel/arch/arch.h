@@ -286,11 +286,16 @@ static inline void arch_context_fini(struct arch_context *context);
 // `passed`.
 void *arch_context_switch(struct arch_context *from, struct arch_context *to, void *passed);
 
-// The same where both contexts are in one address space, and setting the segment base takes no call
-// (arch_segment_is_quick).
+// The same where both contexts are in one address space, in two steps. The first sets the segment
+// base: the CPU does little else meanwhile, so it pays to have that behind it early. In between,
+// nobody touches program memory through the segment. Both only where arch_is_quick.
+static inline void arch_context_expect(const struct arch_context *to);
 static inline void *arch_context_switch_near(struct arch_context *from, struct arch_context *to,
                                              void *passed);
-static inline bool arch_segment_is_quick(void); // fixed
+
+// Whether setting the segment base and reading the ticks are an instruction each. Fixed.
+static inline bool arch_is_quick(void);
+static inline u64 arch_ticks_quick(void); // as arch_ticks, there
 
 // Sets the segment base of the running thread, whose context that is.
 void arch_segment_base_set(struct arch_context *running, u64 base);
@@ -473,13 +478,21 @@ static inline void arch_context_fini(struct arch_context *) {
 #endif
 
 #ifndef ARCH_HAS_SWITCH_NEAR
+static inline void arch_context_expect(const struct arch_context *to) {
+    (void)to;
+}
+
 static inline void *arch_context_switch_near(struct arch_context *from, struct arch_context *to,
                                              void *passed) {
     return arch_context_switch(from, to, passed);
 }
 
-static inline bool arch_segment_is_quick(void) {
+static inline bool arch_is_quick(void) {
     return true;
+}
+
+static inline u64 arch_ticks_quick(void) {
+    return arch_ticks();
 }
 #endif
 
