@@ -312,6 +312,10 @@ struct arch_aspace *arch_aspace_kernel(void) {
     return NULL;
 }
 
+bool arch_aspaces_are_apart(void) {
+    return false;
+}
+
 struct arch_aspace *arch_aspace_current(void) {
     return NULL;
 }
