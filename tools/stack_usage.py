@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # Who calls through a pointer, and whom that may reach. A pattern ends in "*".
 SINKS = ["console_sink", "say_sink", "buffer_sink"]
-STREAM_QUEUES = ["link_poll_queue", "console_poll_queue", "server_end_poll_queue",
+STREAM_QUEUES = ["link_poll_queue", "console_poll_queue", "messages_poll_queue", "server_end_poll_queue",
                  "notification_poll_queue", "process_object_poll_queue", "interrupt_poll_queue"]
 HOST_FUNCTIONS = ["wasi_entry", "wasi_close_entry", "kwast_entry", "kwast_call_entry", "kwast_exchange_entry",
                   "wasi_proc_exit", "wasi_proc_raise", "wasi_sched_yield", "wasi_thread_spawn"]
@@ -38,9 +38,9 @@ INDIRECT = {
     "kwast_object": ["is_file", "scheme_is_server", "scheme_is_channel", "notification_is", "process_object_is", "machine_is", "is_described",
                      "ports_is", "interrupt_is", "memory_object_is", "memory_object_is_dma"],
     "transfer_run": ["read_step", "write_step"],
-    "object_read": ["node_read", "console_read", "stdin_read", "snapshot_read", "remote_read"],
-    "object_write": ["console_write", "stdout_write", "stderr_write", "remote_write"],
-    "object_stat": ["node_stat", "console_stat", "stream_stat", "scheme_end_stat", "notification_stat", "snapshot_stat", "kernel_directory_stat",
+    "object_read": ["node_read", "console_read", "messages_read", "stdin_read", "snapshot_read", "remote_read"],
+    "object_write": ["console_write", "device_write", "messages_write", "stdout_write", "stderr_write", "remote_write"],
+    "object_stat": ["node_stat", "console_stat", "messages_stat", "stream_stat", "scheme_end_stat", "notification_stat", "snapshot_stat", "kernel_directory_stat",
                     "process_object_stat", "remote_stat", "device_stat", "interrupt_stat", "memory_stat"],
     "object_append": ["remote_append"],
     "object_set_size": ["remote_set_size"],
@@ -55,12 +55,14 @@ INDIRECT = {
     **{f"remote_{name}": ["link_remote_call", "scheme_remote_call"] for name in
        "send read write append set_size allocate sync stat set_times at_stat at_set_times at_read_link at_rename "
        "at_link at_make_link".split()},
-    "reclaim": ["store_pool_trim", "stack_pool_trim"],
+    "reclaim": ["store_pool_trim", "stack_pool_trim", "data_trim_kernel"],
+    "thread_visit": [],  # a jump, as above; what is called is on the other stack
+    "visit_main": ["instantiate_as_visitor"],
     "object_lookup": ["node_lookup", "kernel_directory_lookup"],
     "object_read_entry": ["node_read_entry", "kernel_directory_read_entry"],
     "object_read_link": ["node_read_link"],
     "object_walk": ["node_lookup", "kernel_directory_lookup", "node_read_link"],
-    "object_poll": ["console_poll", "stdin_poll", "output_poll", "server_end_poll", "notification_poll",
+    "object_poll": ["console_poll", "device_poll", "messages_poll", "stdin_poll", "output_poll", "server_end_poll", "notification_poll",
                     "process_object_poll", "interrupt_poll"],
     "object_release": ["server_end_destroy", "channel_destroy", "notification_destroy", "process_object_destroy", "snapshot_destroy",
                        "file_destroy", "root_destroy", "ports_destroy", "interrupt_destroy"],
@@ -106,6 +108,8 @@ INDIRECT = {
     "prompt_run": [f"run_{command}" for command in
                    "help ls run start ps cpus mem kill log trace fail poweroff".split()],
     "process_for_each": ["put_process", "find_process"],
+    "aspace_for_each": ["check_domain"],
+    "arch_mapped_for_each": ["owned_run_check", "zone_run_check"],
     "kill": ["process_kill", "process_kill_tree"],
     **{name: ["write_cpus", "write_log", "write_memory", "write_processes", "write_trace", "trace_bytes_most"]
        for name in ("kernel_file_text", "kernel_directory_lookup")},
@@ -248,7 +252,7 @@ def check_image(path, verbose):
          [("frames that check rsp itself, thunk", (slack + THUNK_BYTES, ())),
           ("host function or helper", called), on_top]),
         ("a process before and after its program", headroom + PAGE_BYTES,
-         [("first or other thread", depths.deepest(["process_main", "process_thread_main"])), on_top]),
+         [("first or other thread, or who visits it", depths.deepest(["process_main", "process_thread_main", "visit_main"])), on_top]),
         ("interrupt stack", interrupt_stack, [("handler", depths.deepest(["interrupt_handle"]))]),
         ("main thread", main_stack, [("main_thread", depths.deepest(["main_thread"])), on_top]),
         ("reaper", reaper_stack, [("reaper_main", depths.deepest(["reaper_main"])), on_top]),

@@ -138,11 +138,12 @@ void engine_destroy(struct engine *engine);
 u32 engine_features(const struct engine *engine);
 void engine_set_features(struct engine *engine, u32 features);
 
-// What a host function is made from. `type` is copied.
+// What a host function is made from. `type` is copied. Where there is `direct`, that is called.
 struct host_func_decl {
     struct func_type type;
     host_func code;
-    void *context;
+    host_direct direct; // for a type that allows that
+    void *context;      // for `code`
 };
 
 // Makes host functions that modules can import. They live as long as the engine; making the same
@@ -280,7 +281,9 @@ struct extern_ref {
 // `owner` is handed to the host's functions and is what instance_owner() returns.
 MUST_USE enum status store_create(struct engine *engine, void *owner, struct store **out);
 
-// Frees all instances, memories, tables, globals and tags of the store. No thread runs in it.
+// Frees all instances, memories, tables, globals and tags of the store. No thread runs in it. Where
+// code of the store has run since it was made, or retired, that is for the owner's own thread
+// (host_data_alloc); else for any.
 void store_destroy(struct store *store);
 
 // Objects that the embedder itself provides for import.

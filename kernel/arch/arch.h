@@ -64,8 +64,12 @@ struct boot_info {
 
 // -- Early and last resort ----------------------------------------------------------------------
 
-// Writes to the machine's consoles (serial and framebuffer). Any context.
-void arch_console_write(const char *text, usize len);
+// Writes to the machine's consoles (serial and framebuffer). False: a program has the line that
+// people look at (see arch_ports_claim), and nothing was shown there. Any context.
+bool arch_console_write(const char *text, usize len);
+
+// Whether arch_console_write would say so. Any context.
+bool arch_console_is_lent(void);
 
 // Takes one byte typed at the machine's consoles; false when there is none. Any context.
 MUST_USE bool arch_console_read(u8 *out);
@@ -149,6 +153,9 @@ bool arch_aspaces_are_apart(void);
 struct virt_range arch_code_region(void);
 struct virt_range arch_heap_region(void);
 
+// Where all of ZONE_KERNEL is mapped, for checks; 0 bytes: the port has no page tables to look at.
+struct virt_range arch_zone_region(void);
+
 // The byte that unwritten code memory consists of: executing it is a trap.
 #define ARCH_CODE_FILL 0xcc
 
@@ -173,6 +180,18 @@ MUST_USE bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct
 // The same with the rights that it was mapped with; `va` is aligned to a page.
 MUST_USE bool arch_page_find(struct arch_aspace *as, struct virt_addr va, struct phys_addr *frame,
                              enum page_rights *rights);
+
+// For checks: visits what is mapped in a range, in ascending order, in runs of contiguous frames
+// that have the same rights. The caller keeps it from changing.
+struct mapped_run {
+    struct virt_addr va;
+    struct phys_addr frame;
+    u64 pages;
+    enum page_rights rights;
+};
+void arch_mapped_for_each(struct arch_aspace *as, struct virt_range range,
+                          void (*visit)(const struct mapped_run *run, void *context),
+                          void *context);
 
 // -- Program memory, fault-safe -----------------------------------------------------------------
 
@@ -363,8 +382,10 @@ u32 arch_port_read(u32 port, u32 width);
 MUST_USE enum status arch_port_write(u32 port, u32 width, u32 value);
 
 // Has upcall_device called with *number, from now on, when the interrupt line is raised; one below
-// 16 is an ISA interrupt. Where *is_level, it is masked first. ERR_INVALID: there is no such line.
-// ERR_BUSY: somebody has it. ERR_NO_ACCESS: the port needs it. ERR_NO_SPACE.
+// 16 is an ISA interrupt. Where *is_level, it is masked first, and several can have the line: all
+// are told, and it comes again when one of them has unmasked it and some device still asks.
+// ERR_INVALID: there is no such line. ERR_BUSY: somebody has it. ERR_NO_ACCESS: the port needs it.
+// ERR_NO_SPACE.
 #define ARCH_INTERRUPTS_MAX 96
 MUST_USE enum status arch_interrupt_claim(u32 line, u32 *number, bool *is_level);
 
@@ -497,7 +518,8 @@ static inline u64 arch_ticks_quick(void) {
 #endif
 
 // The same for a single word of four or eight bytes: arch_try_load(value, at, label) and
-// arch_try_store(at, value, label), where `at` is a number, go to the label when that fails.
+// arch_try_store(at, value, label), where `at` is a number, go to the label when that fails; and so
+// does arch_try_copy(to, from, len, label), between program memories.
 #ifndef ARCH_HAS_TRY
 #define arch_try_load(value, at, fail)                                                             \
     do {                                                                                           \
@@ -508,6 +530,11 @@ static inline u64 arch_ticks_quick(void) {
     do {                                                                                           \
         typeof(value) stored_ = (value);                                                           \
         if (arch_copy_to((struct virt_addr){at}, &stored_, sizeof stored_) != OK)                  \
+            goto fail;                                                                             \
+    } while (false)
+#define arch_try_copy(to, from, len, fail)                                                         \
+    do {                                                                                           \
+        if (arch_copy_between((struct virt_addr){to}, (struct virt_addr){from}, (len)) != OK)      \
             goto fail;                                                                             \
     } while (false)
 #endif

@@ -66,7 +66,18 @@ struct thread {
 
     // Under the run queue's lock:
     struct thread *ready_next;
-    enum thread_priority priority; // its own, or a higher one that is lent to it (lend.h)
+
+    // Atomic. What counts when one thread hands over to another, looked at as a whole, too: one
+    // that neither lends nor borrows stands where its priority says.
+    union {
+        u32 standing;
+        struct {
+            // Under the run queue's lock: its own, or a higher one that is lent to it (lend.h).
+            enum thread_priority priority;
+            bool is_lender; // changed under the lock of lend.c: whether there is a borrower
+            bool is_borrower;
+        };
+    };
 
     // Atomic, changed under the lock of lend.c:
     struct thread *lender;
@@ -141,6 +152,11 @@ struct thread_config {
 };
 MUST_USE enum status thread_create(const struct thread_config *config, struct thread **out);
 void thread_start(struct thread *thread);
+
+// Calls function(argument) in the address space of `host`, a thread that is not started, and on its
+// stack: the running thread does so, and comes back. What is on the running thread's own stack may
+// not be there meanwhile, so the argument must be for all. Thread context.
+void thread_visit(struct thread *host, void (*function)(void *), void *argument);
 void thread_discard(struct thread *thread); // one that was not started
 
 // Ends the running thread. Its memory is freed by the scheduler afterwards.
@@ -202,8 +218,12 @@ static inline bool thread_is_killed(const struct thread *thread) {
 }
 
 // The same as a number.
+static inline u32 thread_killed_of(const struct thread *thread) {
+    return __atomic_load_n(&thread->killed, __ATOMIC_ACQUIRE);
+}
+
 static inline u32 thread_killed(void) {
-    return __atomic_load_n(&thread_current()->killed, __ATOMIC_ACQUIRE);
+    return thread_killed_of(thread_current());
 }
 
 // One more message, by the running thread on this CPU. Preemption off.

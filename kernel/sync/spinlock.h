@@ -17,9 +17,11 @@ enum lock_rank : u8 {
     LOCK_HANDLES = 30,
     LOCK_OBJECT = 40,
     LOCK_PARTY = 45,
-    LOCK_STORE_POOL = 48,
-    LOCK_STACK_POOL = 49,
+    LOCK_STORE_POOL = 47,
+    LOCK_STACK_POOL = 48,
+    LOCK_ASPACES = 49,
     LOCK_ASPACE = 50,
+    LOCK_ASPACE_DATA = 52,
     LOCK_MEMORY_WAIT = 55,
     LOCK_TIMERS = 60,
     LOCK_INTERRUPTS = 65,
@@ -33,6 +35,7 @@ enum lock_rank : u8 {
     LOCK_FRAME_MAGAZINE = 105,
     LOCK_FRAMES = 110,
     LOCK_LOG = 120,
+    LOCK_MESSAGES = 125,
 };
 
 struct spinlock {
