@@ -11,6 +11,36 @@
 
 #define FIRST_CAPACITY 8u
 
+// Atomic, written by the CPU itself with interrupts off:
+static struct handle_counts {
+    alignas(64) struct handle_cpu_stats counts;
+} handle_counts[ARCH_CPUS_MAX];
+
+static void count_opened(u32 handles) {
+    arch_irq_state irq = arch_irq_save(); // stays on this CPU
+    u64 *counter = &handle_counts[arch_cpu_id()].counts.opened;
+    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + handles,
+                     __ATOMIC_RELAXED);
+    arch_irq_restore(irq);
+}
+
+static void count_closed(u32 handles) {
+    arch_irq_state irq = arch_irq_save();
+    u64 *counter = &handle_counts[arch_cpu_id()].counts.closed;
+    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + handles,
+                     __ATOMIC_RELAXED);
+    arch_irq_restore(irq);
+}
+
+struct handle_cpu_stats handle_cpu_stats(u32 cpu) {
+    ASSERT(cpu < ARCH_CPUS_MAX);
+    const struct handle_cpu_stats *counts = &handle_counts[cpu].counts;
+    return (struct handle_cpu_stats){
+        .opened = __atomic_load_n(&counts->opened, __ATOMIC_RELAXED),
+        .closed = __atomic_load_n(&counts->closed, __ATOMIC_RELAXED),
+    };
+}
+
 void handle_drop(struct handle *handle) {
     if (handle->object == NULL)
         return;
@@ -59,10 +89,14 @@ void handle_table_fini(struct handle_table *table) {
     table->slots = NULL;
     __atomic_store_n(&table->capacity, 0, __ATOMIC_RELAXED);
     spin_unlock(&table->lock);
+    u32 closed = 0;
     for (u32 i = 0; i < capacity; i++) {
-        if (slots[i].object != NULL)
-            handle_release(&slots[i]);
+        if (slots[i].object == NULL)
+            continue;
+        handle_release(&slots[i]);
+        closed++;
     }
+    count_closed(closed);
     kfree(slots, capacity * sizeof *slots);
 }
 
@@ -104,6 +138,7 @@ enum status handle_insert(struct handle_table *table, const struct handle *handl
                 continue;
             table->slots[i] = *handle;
             spin_unlock(&table->lock);
+            count_opened(1);
             *out = i;
             return OK;
         }
@@ -123,11 +158,15 @@ enum status handle_table_fill(struct handle_table *table, const struct handle *h
         if (status != OK)
             return status;
     }
+    u32 opened = 0;
     for (u32 i = 0; i < count; i++) {
         ASSERT(table->slots[i].object == NULL);
-        if (handles[i].object != NULL)
-            table->slots[i] = handles[i];
+        if (handles[i].object == NULL)
+            continue;
+        table->slots[i] = handles[i];
+        opened++;
     }
+    count_opened(opened);
     return OK;
 }
 
@@ -142,6 +181,8 @@ enum status handle_insert_at(struct handle_table *table, const struct handle *ha
     if (status == OK)
         table->slots[number] = *handle;
     spin_unlock(&table->lock);
+    if (status == OK)
+        count_opened(1);
     return status;
 }
 
@@ -210,6 +251,7 @@ enum status handle_close(struct handle_table *table, u32 number) {
     spin_unlock(&table->lock);
     if (closed.object == NULL)
         return ERR_BAD_HANDLE;
+    count_closed(1);
     handle_release(&closed);
     return OK;
 }
@@ -229,8 +271,10 @@ enum status handle_renumber(struct handle_table *table, u32 from, u32 to) {
     spin_unlock(&table->lock);
     if (!both_open)
         return ERR_BAD_HANDLE;
-    if (closed.object != NULL)
+    if (closed.object != NULL) {
+        count_closed(1);
         handle_release(&closed);
+    }
     return OK;
 }
 

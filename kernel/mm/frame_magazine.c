@@ -26,7 +26,41 @@ struct magazine {
 
 static struct magazine magazines[ARCH_CPUS_MAX][ZONE_COUNT];
 
+// Atomic, written by the CPU itself with interrupts off:
+static struct frame_counts {
+    alignas(64) u64 taken;
+    u64 freed;
+} frame_counts[ARCH_CPUS_MAX];
+
+static inline void count_add(u64 *counter, u64 frames) {
+    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + frames,
+                     __ATOMIC_RELAXED);
+}
+
+void frame_count_taken(u64 frames) {
+    arch_irq_state irq = arch_irq_save(); // stays on this CPU
+    count_add(&frame_counts[arch_cpu_id()].taken, frames);
+    arch_irq_restore(irq);
+}
+
+void frame_count_freed(u64 frames) {
+    arch_irq_state irq = arch_irq_save();
+    count_add(&frame_counts[arch_cpu_id()].freed, frames);
+    arch_irq_restore(irq);
+}
+
+void frame_cpu_stats(u32 cpu, struct frame_cpu_stats *out) {
+    ASSERT(cpu < ARCH_CPUS_MAX);
+    *out = (struct frame_cpu_stats){
+        .taken = __atomic_load_n(&frame_counts[cpu].taken, __ATOMIC_RELAXED),
+        .freed = __atomic_load_n(&frame_counts[cpu].freed, __ATOMIC_RELAXED),
+    };
+    for (u32 zone = 0; zone < ZONE_COUNT; zone++)
+        out->kept += __atomic_load_n(&magazines[cpu][zone].count, __ATOMIC_RELAXED);
+}
+
 void frame_magazines_init(void) {
+    memset(frame_counts, 0, sizeof frame_counts); // a test boots more than once
     for (u32 cpu = 0; cpu < ARCH_CPUS_MAX; cpu++) {
         for (u32 zone = 0; zone < ZONE_COUNT; zone++) {
             spin_init(&magazines[cpu][zone].lock, LOCK_FRAME_MAGAZINE, "frame magazine");
@@ -47,8 +81,10 @@ bool frame_magazine_take(enum zone zone, u32 *number) {
     if (count == 0)
         count = frame_take_many(zone, BATCH_FRAMES, magazine->numbers);
     bool found = count != 0;
-    if (found)
+    if (found) {
         *number = magazine->numbers[--count];
+        count_add(&frame_counts[arch_cpu_id()].taken, 1);
+    }
     count_set_locked(magazine, count);
     spin_unlock(&magazine->lock);
     arch_irq_restore(irq);
@@ -68,6 +104,7 @@ void frame_magazine_put(enum zone zone, u32 number) {
                 count * sizeof *magazine->numbers);
     }
     magazine->numbers[count++] = number;
+    count_add(&frame_counts[arch_cpu_id()].freed, 1);
     count_set_locked(magazine, count);
     spin_unlock(&magazine->lock);
     arch_irq_restore(irq);
