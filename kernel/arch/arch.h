@@ -149,6 +149,9 @@ bool arch_aspaces_are_apart(void);
 struct virt_range arch_code_region(void);
 struct virt_range arch_heap_region(void);
 
+// Where all of ZONE_KERNEL is mapped, for checks; 0 bytes: the port has no page tables to look at.
+struct virt_range arch_zone_region(void);
+
 // The byte that unwritten code memory consists of: executing it is a trap.
 #define ARCH_CODE_FILL 0xcc
 
@@ -173,6 +176,18 @@ MUST_USE bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct
 // The same with the rights that it was mapped with; `va` is aligned to a page.
 MUST_USE bool arch_page_find(struct arch_aspace *as, struct virt_addr va, struct phys_addr *frame,
                              enum page_rights *rights);
+
+// For checks: visits what is mapped in a range, in ascending order, in runs of contiguous frames
+// that have the same rights. The caller keeps it from changing.
+struct mapped_run {
+    struct virt_addr va;
+    struct phys_addr frame;
+    u64 pages;
+    enum page_rights rights;
+};
+void arch_mapped_for_each(struct arch_aspace *as, struct virt_range range,
+                          void (*visit)(const struct mapped_run *run, void *context),
+                          void *context);
 
 // -- Program memory, fault-safe -----------------------------------------------------------------
 
