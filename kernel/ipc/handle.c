@@ -9,27 +9,25 @@
 #include "base/math.h"
 #include "kernel/mm/heap.h"
 
-#define FIRST_CAPACITY 8u
+#define FIRST_CAPACITY 6u // the streams, preopened directories: each slot is cleared at a spawn
 
-// Atomic, written by the CPU itself with interrupts off:
+// Atomic, written by the CPU itself, which a thread that writes does not leave meanwhile:
 static struct handle_counts {
     alignas(64) struct handle_cpu_stats counts;
 } handle_counts[ARCH_CPUS_MAX];
 
-static void count_opened(u32 handles) {
-    arch_irq_state irq = arch_irq_save(); // stays on this CPU
-    u64 *counter = &handle_counts[arch_cpu_id()].counts.opened;
+static inline void count_add(u64 *counter, u32 handles) {
     __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + handles,
                      __ATOMIC_RELAXED);
-    arch_irq_restore(irq);
 }
 
-static void count_closed(u32 handles) {
-    arch_irq_state irq = arch_irq_save();
-    u64 *counter = &handle_counts[arch_cpu_id()].counts.closed;
-    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + handles,
-                     __ATOMIC_RELAXED);
-    arch_irq_restore(irq);
+// One handle. A lock is held.
+static inline void count_opened_locked(void) {
+    count_add(&handle_counts[arch_cpu_id()].counts.opened, 1);
+}
+
+static inline void count_closed_locked(void) {
+    count_add(&handle_counts[arch_cpu_id()].counts.closed, 1);
 }
 
 struct handle_cpu_stats handle_cpu_stats(u32 cpu) {
@@ -96,7 +94,9 @@ void handle_table_fini(struct handle_table *table) {
         handle_release(&slots[i]);
         closed++;
     }
-    count_closed(closed);
+    arch_irq_state irq = arch_irq_save();
+    count_add(&handle_counts[arch_cpu_id()].counts.closed, closed);
+    arch_irq_restore(irq);
     kfree(slots, capacity * sizeof *slots);
 }
 
@@ -137,8 +137,8 @@ enum status handle_insert(struct handle_table *table, const struct handle *handl
             if (table->slots[i].object != NULL)
                 continue;
             table->slots[i] = *handle;
+            count_opened_locked();
             spin_unlock(&table->lock);
-            count_opened(1);
             *out = i;
             return OK;
         }
@@ -166,7 +166,9 @@ enum status handle_table_fill(struct handle_table *table, const struct handle *h
         table->slots[i] = handles[i];
         opened++;
     }
-    count_opened(opened);
+    arch_irq_state irq = arch_irq_save();
+    count_add(&handle_counts[arch_cpu_id()].counts.opened, opened);
+    arch_irq_restore(irq);
     return OK;
 }
 
@@ -178,11 +180,11 @@ enum status handle_insert_at(struct handle_table *table, const struct handle *ha
         status = table_grow_locked(table, number);
     if (status == OK && table->slots[number].object != NULL)
         status = ERR_EXISTS;
-    if (status == OK)
+    if (status == OK) {
         table->slots[number] = *handle;
+        count_opened_locked();
+    }
     spin_unlock(&table->lock);
-    if (status == OK)
-        count_opened(1);
     return status;
 }
 
@@ -247,11 +249,11 @@ enum status handle_close(struct handle_table *table, u32 number) {
     if (slot != NULL) {
         closed = *slot;
         *slot = (struct handle){.object = NULL};
+        count_closed_locked();
     }
     spin_unlock(&table->lock);
     if (closed.object == NULL)
         return ERR_BAD_HANDLE;
-    count_closed(1);
     handle_release(&closed);
     return OK;
 }
@@ -267,14 +269,13 @@ enum status handle_renumber(struct handle_table *table, u32 from, u32 to) {
         closed = *target;
         *target = *source;
         *source = (struct handle){.object = NULL};
+        count_closed_locked();
     }
     spin_unlock(&table->lock);
     if (!both_open)
         return ERR_BAD_HANDLE;
-    if (closed.object != NULL) {
-        count_closed(1);
+    if (closed.object != NULL)
         handle_release(&closed);
-    }
     return OK;
 }
 

@@ -20,17 +20,15 @@ struct magazine {
     // Atomic, changed under lock:
     u32 count;
 
+    // Atomic, written by the CPU itself with interrupts off. The first one has the blocks, too:
+    u64 taken;
+    u64 freed;
+
     // Under lock:
     u32 numbers[MAGAZINE_FRAMES];
 };
 
 static struct magazine magazines[ARCH_CPUS_MAX][ZONE_COUNT];
-
-// Atomic, written by the CPU itself with interrupts off:
-static struct frame_counts {
-    alignas(64) u64 taken;
-    u64 freed;
-} frame_counts[ARCH_CPUS_MAX];
 
 static inline void count_add(u64 *counter, u64 frames) {
     __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + frames,
@@ -39,32 +37,32 @@ static inline void count_add(u64 *counter, u64 frames) {
 
 void frame_count_taken(u64 frames) {
     arch_irq_state irq = arch_irq_save(); // stays on this CPU
-    count_add(&frame_counts[arch_cpu_id()].taken, frames);
+    count_add(&magazines[arch_cpu_id()][0].taken, frames);
     arch_irq_restore(irq);
 }
 
 void frame_count_freed(u64 frames) {
     arch_irq_state irq = arch_irq_save();
-    count_add(&frame_counts[arch_cpu_id()].freed, frames);
+    count_add(&magazines[arch_cpu_id()][0].freed, frames);
     arch_irq_restore(irq);
 }
 
 void frame_cpu_stats(u32 cpu, struct frame_cpu_stats *out) {
     ASSERT(cpu < ARCH_CPUS_MAX);
-    *out = (struct frame_cpu_stats){
-        .taken = __atomic_load_n(&frame_counts[cpu].taken, __ATOMIC_RELAXED),
-        .freed = __atomic_load_n(&frame_counts[cpu].freed, __ATOMIC_RELAXED),
-    };
-    for (u32 zone = 0; zone < ZONE_COUNT; zone++)
-        out->kept += __atomic_load_n(&magazines[cpu][zone].count, __ATOMIC_RELAXED);
+    *out = (struct frame_cpu_stats){0};
+    for (u32 zone = 0; zone < ZONE_COUNT; zone++) {
+        const struct magazine *magazine = &magazines[cpu][zone];
+        out->taken += __atomic_load_n(&magazine->taken, __ATOMIC_RELAXED);
+        out->freed += __atomic_load_n(&magazine->freed, __ATOMIC_RELAXED);
+        out->kept += __atomic_load_n(&magazine->count, __ATOMIC_RELAXED);
+    }
 }
 
 void frame_magazines_init(void) {
-    memset(frame_counts, 0, sizeof frame_counts); // a test boots more than once
+    memset(magazines, 0, sizeof magazines); // a test boots more than once
     for (u32 cpu = 0; cpu < ARCH_CPUS_MAX; cpu++) {
         for (u32 zone = 0; zone < ZONE_COUNT; zone++) {
             spin_init(&magazines[cpu][zone].lock, LOCK_FRAME_MAGAZINE, "frame magazine");
-            magazines[cpu][zone].count = 0;
         }
     }
 }
@@ -83,7 +81,7 @@ bool frame_magazine_take(enum zone zone, u32 *number) {
     bool found = count != 0;
     if (found) {
         *number = magazine->numbers[--count];
-        count_add(&frame_counts[arch_cpu_id()].taken, 1);
+        count_add(&magazine->taken, 1);
     }
     count_set_locked(magazine, count);
     spin_unlock(&magazine->lock);
@@ -104,7 +102,7 @@ void frame_magazine_put(enum zone zone, u32 number) {
                 count * sizeof *magazine->numbers);
     }
     magazine->numbers[count++] = number;
-    count_add(&frame_counts[arch_cpu_id()].freed, 1);
+    count_add(&magazine->freed, 1);
     count_set_locked(magazine, count);
     spin_unlock(&magazine->lock);
     arch_irq_restore(irq);
