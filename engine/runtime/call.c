@@ -105,6 +105,8 @@ static enum trap call_host(struct thread_block *thread, struct func_ref *func,
     }
     host_func code = (host_func)func->host_code;
     enum trap trap = code(func->instance, values, func->host_context);
+    if (trap == TRAP_PAUSED)
+        trap = host_pause();
     note_outcome(thread, trap);
     return trap;
 }

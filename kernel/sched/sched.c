@@ -494,7 +494,7 @@ u32 thread_yield(void) {
         yield_slow(cpu, from);
     }
     arch_irq_enable();
-    return thread_killed();
+    return thread_asked();
 }
 
 // -- Waking --------------------------------------------------------------------------------------
