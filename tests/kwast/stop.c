@@ -178,15 +178,24 @@ static void wait_until_it_counts(void) {
         sched_yield();
 }
 
-// It may take a moment until a stop has reached other CPUs.
-static void wait_until_it_is_quiet(void) {
-    u32 before = shared.count;
+static u64 cpu_ns_of(kwast_handle child) {
+    struct kwast_status status = {.cpu_ns = 0};
+    CHECK(child == KWAST_NO_HANDLE || kwast_process_status(child, &status) == 0);
+    return status.cpu_ns;
+}
+
+// It may take a moment until a stop has reached other CPUs. From then on nothing is counted, nor
+// charged to the child.
+static void wait_until_it_is_quiet(kwast_handle child) {
+    u32 count_before = shared.count;
+    u64 cpu_before = cpu_ns_of(child);
     for (u32 quiet = 0; quiet < QUIET_ROUNDS; quiet++) {
         usleep(1000);
         sched_yield();
-        if (shared.count != before)
+        if (shared.count != count_before || cpu_ns_of(child) != cpu_before)
             quiet = 0;
-        before = shared.count;
+        count_before = shared.count;
+        cpu_before = cpu_ns_of(child);
     }
 }
 
@@ -218,11 +227,7 @@ static void test_stops_and_goes_on(const char *role) {
         CHECK(status.outcome == KWAST_STOPPED && outcome(child) == KWAST_STOPPED);
         CHECK(kwast_process_wait_change(child, KWAST_STOPPED, 0, &status) == ETIMEDOUT);
         CHECK(kwast_process_wait(child, 0, &status) == ETIMEDOUT);
-        wait_until_it_is_quiet();
-        CHECK(kwast_process_status(child, &status) == 0);
-        u64 cpu_ns = status.cpu_ns;
-        wait_until_it_is_quiet();
-        CHECK(kwast_process_status(child, &status) == 0 && status.cpu_ns == cpu_ns);
+        wait_until_it_is_quiet(child);
         CHECK(kwast_process_continue(child, true) == 0);
         CHECK(kwast_process_continue(child, false) == 0);
         CHECK(outcome(child) == KWAST_RUNNING);
@@ -244,7 +249,7 @@ static void test_any_moment(const char *role) {
         if (i % 3 == 0)
             CHECK(kwast_process_continue(child, i % 2 == 0) == 0);
         if (i % 3 == 1)
-            wait_until_it_is_quiet();
+            wait_until_it_is_quiet(child);
         kill_and_close(child);
     }
 }
@@ -264,7 +269,7 @@ static void test_in_a_call(void) {
         CHECK(kwast_process_stop(child, false) == 0);
         const struct kwast_reply reply = {.number = request.number, .handle = KWAST_NO_HANDLE};
         CHECK(kwast_scheme_reply(client_server, &reply) == 0);
-        wait_until_it_is_quiet();
+        wait_until_it_is_quiet(child);
         CHECK(shared.count == before);
         CHECK(kwast_process_continue(child, false) == 0);
         wait_until_it_counts();
@@ -303,7 +308,7 @@ static void test_tree(void) {
         for (u32 k = 0; k < i; k++)
             sched_yield();
         CHECK(kwast_process_stop(child, true) == 0);
-        wait_until_it_is_quiet(); // also who was being started
+        wait_until_it_is_quiet(child); // also who was being started
         CHECK(kwast_process_continue(child, true) == 0);
         wait_until_it_counts();
         kill_and_close(child);
@@ -314,7 +319,7 @@ static void test_orphan(void) {
     kwast_handle child = spawn("parent", GIVEN_MODULE);
     wait_until_it_counts();
     CHECK(kwast_process_stop(child, true) == 0);
-    wait_until_it_is_quiet();
+    wait_until_it_is_quiet(KWAST_NO_HANDLE);
     struct kwast_status status;
     CHECK(kwast_process_kill(child) == 0);
     CHECK(kwast_process_wait(child, -1, &status) == 0 && status.outcome == KWAST_KILLED);
