@@ -35,6 +35,7 @@ help:
 	@echo 'make iso          a bootable ISO, build/kwast.iso (BUILD=release: without assertions)'
 	@echo 'make unit         unit tests, under ASan and UBSan'
 	@echo 'make races        stress of locks, scheduler, heap and calls on several CPUs, under ThreadSanitizer'
+	@echo 'tests/raced.py    tests on the hosted kernel under ThreadSanitizer, build/raced/kwast-hosted'
 	@echo 'make x64          compare the assembler with LLVM'
 	@echo 'make golden bless compare emitted code with tests/golden/*.txt; rewrite these'
 	@echo 'make stack        compute how deep the stacks of the kernel get (BUILD=release: of that one)'
@@ -179,6 +180,19 @@ $(out)/checked/%.o: % | $(ready)
 $(out)/checked/kwast-hosted: $(checked_objects)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -fuse-ld=lld-19 -no-pie -fsanitize=address,undefined $^ -o $@
+
+# The same under ThreadSanitizer, which has it at other addresses (hosted.h).
+raced_flags := $(hosted_flags) -fsanitize=thread
+raced_objects = $(patsubst $(kout)/hosted/%,$(out)/raced/%,$(hosted_objects))
+
+$(out)/raced/%.o: % | $(ready)
+	$(call say,CC,$< (for races))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(if $(filter %.c,$<),$(raced_flags),$(hosted_flags)) -c $< -o $@
+
+$(out)/raced/kwast-hosted: $(raced_objects)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fuse-ld=lld-19 -no-pie -fsanitize=thread $^ -o $@
 
 # The kernel with the specification's runner as its payload, on both machines (`kwast wast`).
 spec_payload_c = tests/spec/payload.c $(spec_runner_c)
@@ -695,5 +709,5 @@ tidy: format-check layers lint
 clean:
 	rm -rf $(out)
 
--include $(shell find $(out)/host $(out)/unit $(out)/checked $(out)/fuzz $(out)/tsan $(out)/wasm $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
+-include $(shell find $(out)/host $(out)/unit $(out)/checked $(out)/fuzz $(out)/tsan $(out)/raced $(out)/wasm $(out)/debug $(out)/release -name "*.d" 2>/dev/null)
 -include $(wildcard $(out)/programs/.*.dep)

@@ -62,11 +62,12 @@ def root():
     return target
 
 
-def run(*arguments, memory, machine="microvm"):
-    """All that the guest says until it ends, or is taken to have failed."""
+def run(*arguments, memory, machine="microvm", cpus=1):
+    """All that the guest says until it ends, or is taken to have failed. guest.c starts the second CPU."""
+    options = OPTIONS if cpus == 1 else f"{OPTIONS} maxcpus=1"
     command = ["qemu-system-x86_64", "-machine", machine, "-cpu", "max,-rdrand", "-m", memory, "-display", "none",
                "-no-reboot", "-nodefaults", "-no-user-config", "-serial", "stdio", "-kernel", kernel(), "-initrd",
-               root(), "-append", " ".join([OPTIONS, "--", *map(str, arguments)]), *ICOUNT]
+               root(), "-append", " ".join([options, "--", *map(str, arguments)]), "-smp", cpus, *ICOUNT]
     try:
         done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, check=False,
                               timeout=LIMIT_SECONDS)

@@ -118,7 +118,7 @@ class Machine:
         handle, path = tempfile.mkstemp(suffix=".tar")
         os.close(handle)
         boot_archive(path, files)
-        machine = cls("--append", append, path, hosted=kernel, **options)
+        machine = cls("--append", append, *options.pop("args", ()), path, hosted=kernel, **options)
         machine.remove = path
         return machine
 

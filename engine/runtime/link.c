@@ -22,7 +22,7 @@ static bool table_matches(const struct table_type *wanted, const struct table *g
 }
 
 static bool memory_matches(const struct memory_type *wanted, const struct memory *given) {
-    u64 pages = given->bytes / WASM_PAGE_BYTES;
+    u64 pages = memory_bytes(given) / WASM_PAGE_BYTES; // other threads may have it grow
     return given->is_shared == wanted->is_shared && given->is64 == wanted->is64 &&
            limits_match(pages, given->has_max, given->max_pages, &wanted->limits);
 }

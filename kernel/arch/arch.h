@@ -265,6 +265,9 @@ struct arch_context {
     u64 sp;                     // while it does not run
     u64 segment_base;           // of memory 0
     struct arch_aspace *aspace; // that it runs in, and that has its stack
+#if __has_feature(thread_sanitizer)
+    void *fiber; // what ThreadSanitizer calls it
+#endif
 };
 
 // Prepares a context on `stack_top` (16-byte aligned), which is mapped in `as` and need not be in
@@ -272,6 +275,9 @@ struct arch_context {
 // `entry` does not return. Thread context.
 void arch_context_init(struct arch_context *context, struct arch_aspace *as, u64 stack_top,
                        void (*entry)(void *), void *argument);
+
+// The context will not run any more, and does not now. Any context.
+static inline void arch_context_fini(struct arch_context *context);
 
 // Leaves `from` and continues `to`, interrupts off; the CPU has the segment base of `to` then, and
 // is in its address space. What the C calling convention keeps is saved; vector state is saved by
@@ -458,6 +464,11 @@ void upcall_log(const char *text); // one line of the kernel log, without newlin
 #ifndef ARCH_HAS_TIMER_TICKS
 static inline void arch_timer_arm_ticks(u64 now, u64 at) {
     arch_timer_arm(arch_clock_ns() + arch_ticks_to_ns(at - now));
+}
+#endif
+
+#ifndef ARCH_HAS_CONTEXT_FINI
+static inline void arch_context_fini(struct arch_context *) {
 }
 #endif
 

@@ -452,5 +452,10 @@ enum status scheme_call(struct object *object, struct scheme_call *call, u64 dea
 
 enum status scheme_call_resume(struct object *object, struct scheme_call *call,
                                enum status status) {
+    struct scheme *scheme = channel_of(object)->scheme;
+    // It goes on waiting in the general way, so it is to be answered in that.
+    wait_lock(&scheme->queue);
+    call->reply_at = 0;
+    wait_unlock(&scheme->queue);
     return finish(channel_of(object)->scheme, call, WAIT_FOREVER, status);
 }

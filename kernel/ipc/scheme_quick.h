@@ -1,7 +1,8 @@
 #pragma once
-// Calls in the quick way, inline for kernel/kwast: a call of words alone, to a server that waits on
-// this CPU in the same address space, and the reply to it. The words go from one program's memory
-// straight into the other's, and the CPU from one thread straight to the other.
+// Calls in the quick way, inline for kernel/kwast: a call of words alone, to a server that waits in
+// the same address space, and the reply to it. The words go from one program's memory straight into
+// the other's, and the CPU from one thread straight to the other. A server that may not run on this
+// CPU is made ready on its own, and the caller sleeps.
 //
 // It is the same call in the same slot (scheme_internal.h), made in fewer steps: whatever is not as
 // plain as that changes nothing and is left to scheme_call and scheme_reply_receive; and whoever
@@ -116,7 +117,8 @@ __attribute__((always_inline)) static inline enum quick call_quick(struct thread
         (channel->epoch != 0 && channel->epoch != scheme->epoch))
         goto no;
     struct thread *to = receiver->thread;
-    if (!can_hand_over(cpu, from, to) || from->context.aspace != to->context.aspace ||
+    enum hand_over how = hand_over_to(cpu, to, has_company);
+    if (how == HAND_NOT || !are_equals(from, to) || from->context.aspace != to->context.aspace ||
         !hand_over_claim(to, has_company))
         goto no;
     struct call_slot *slot = receiver->slot;
@@ -132,7 +134,7 @@ __attribute__((always_inline)) static inline enum quick call_quick(struct thread
     count_one(&to->messages.served);
     count_one(&cpu->messages.calls);
     count_one(&cpu->messages.served);
-    hand_over_quick(cpu, from, to, has_company);
+    hand_over_claimed(cpu, from, to, how, has_company);
     return call->reply_at == 0 ? QUICK_DONE : QUICK_WAITED;
 no:
     quick_unlock(scheme, has_company);
@@ -191,7 +193,8 @@ exchange_quick(struct thread *from, struct scheme *scheme, const struct scheme_p
         goto no;
     struct scheme_call *call = slot->call;
     struct thread *to = call->caller;
-    if (call->reply_at == 0 || !can_hand_over(cpu, from, to) ||
+    enum hand_over how = hand_over_to(cpu, to, has_company);
+    if (call->reply_at == 0 || how == HAND_NOT || !are_equals(from, to) ||
         from->context.aspace != to->context.aspace || !hand_over_claim(to, has_company))
         goto no;
     if (!quick_answer(call->reply_at, reply_at)) {
@@ -202,7 +205,7 @@ exchange_quick(struct thread *from, struct scheme *scheme, const struct scheme_p
     call->reply_at = 0;
     quick_wait(scheme, receiver, slot, from, request_at);
     quick_unlock(scheme, has_company);
-    hand_over_quick(cpu, from, to, has_company);
+    hand_over_claimed(cpu, from, to, how, has_company);
     return receiver->request_at == 0 ? QUICK_DONE : QUICK_WAITED;
 no:
     quick_unlock(scheme, has_company);

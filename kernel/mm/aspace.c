@@ -156,14 +156,14 @@ enum status area_create(struct aspace *as, enum area_kind kind, u64 bytes,
 
     spin_lock(&as->lock);
     enum status status = vma_insert_anywhere(&as->slots, &area->vma, bytes, RUN_BYTES_MAX);
+    if (status == OK)
+        mapping_init_area(area); // before anybody finds it
     spin_unlock(&as->lock);
-    if (status != OK) {
+    if (status == OK)
+        *out = area;
+    else
         kfree(area, sizeof *area);
-        return status;
-    }
-    mapping_init_area(area);
-    *out = area;
-    return OK;
+    return status;
 }
 
 // -- Committing --------------------------------------------------------------------------------
@@ -300,7 +300,7 @@ void area_destroy(struct aspace *as, struct area *area) {
 
     u64 start = accessible_start(area, accessible);
     u64 committed = range_uncommit(as, start, start + accessible);
-    committed += mapping_free_aside(area) * PAGE_SIZE;
+    committed += mapping_free_aside(as, area) * PAGE_SIZE;
     account_uncommit(area->account, committed);
     account_refund(area->account, accessible);
     image_release(image);

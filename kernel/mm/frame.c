@@ -655,6 +655,11 @@ struct counts {
     u64 total[ZONE_COUNT];
 };
 
+// Frames come into magazines, and out of them, without the lock.
+static enum frame_state state_now(const struct frame *frame) {
+    return __atomic_load_n(&frame->state, __ATOMIC_RELAXED);
+}
+
 // A free run that starts at frame `at` of the block.
 static void run_check(const struct block *block, u32 at) {
     u32 first = first_number(block);
@@ -665,7 +670,7 @@ static void run_check(const struct block *block, u32 at) {
     for (u32 tail = 1; tail < 1u << order; tail++)
         ASSERT(frame_at(first + at + tail)->state == FRAME_FREE_TAIL);
     const struct frame *buddy = frame_at(first + (at ^ (1u << order)));
-    ASSERT(buddy->state != FRAME_FREE || buddy->order != order);
+    ASSERT(state_now(buddy) != FRAME_FREE || buddy->order != order);
     ASSERT(frame_at(frame->next)->prev == first + at);
     ASSERT(frame_at(frame->prev)->next == first + at);
 }
@@ -681,8 +686,7 @@ static void block_check(const struct block *block, struct counts *counts) {
     }
     const struct frame *table = frame_at(first_number(block));
     for (u32 i = 0; i < BLOCK_FRAMES;) {
-        // Frames come into magazines, and out of them, without the lock.
-        enum frame_state state = __atomic_load_n(&table[i].state, __ATOMIC_RELAXED);
+        enum frame_state state = state_now(&table[i]);
         if (state != FRAME_FREE) {
             ASSERT(state != FRAME_FREE_TAIL); // belongs behind a FRAME_FREE
             present += state != FRAME_ABSENT;

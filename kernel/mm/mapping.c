@@ -108,18 +108,27 @@ static void aside_free_if_empty_locked(struct area *area, struct aside *aside) {
     kfree(aside, sizeof *aside);
 }
 
-u64 mapping_free_aside(struct area *area) {
-    u64 freed = 0;
+// The lock is for aspace_check, which still finds the area.
+static struct aside *aside_take(struct aspace *as, struct area *area) {
+    spin_lock(&as->lock);
     ASSERT(area->mappings.root == NULL);
-    while (area->aside.root != NULL) {
-        struct aside *aside = aside_of(area->aside.root);
+    struct aside *aside = area->aside.root == NULL ? NULL : aside_of(area->aside.root);
+    if (aside != NULL)
+        vma_remove(&area->aside, &aside->vma);
+    spin_unlock(&as->lock);
+    return aside;
+}
+
+u64 mapping_free_aside(struct aspace *as, struct area *area) {
+    u64 freed = 0;
+    struct aside *aside;
+    while ((aside = aside_take(as, area)) != NULL) {
         for (u32 i = 0; i < PIECE_PAGES; i++) {
             if (aside->frames[i] == 0)
                 continue;
             frame_free((struct phys_addr){align_down(aside->frames[i], PAGE_SIZE)}, 0);
             freed++;
         }
-        vma_remove(&area->aside, &aside->vma);
         kfree(aside, sizeof *aside);
     }
     return freed;

@@ -22,8 +22,8 @@ enum mapping_fault mapping_fault_locked(struct aspace *as, struct area *area, u6
 // Whether a page of the range has a frame that was set aside.
 bool mapping_has_aside_locked(const struct area *area, u64 start, u64 bytes);
 
-// Gives back what was set aside. Without lock: nobody else knows the area any more. Returns how
-// many frames there were.
-u64 mapping_free_aside(struct area *area);
+// Gives back what was set aside in an area that is about to go. Without lock. Returns how many
+// frames there were.
+u64 mapping_free_aside(struct aspace *as, struct area *area);
 
 void mapping_check_locked(const struct aspace *as, const struct area *area);

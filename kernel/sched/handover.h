@@ -1,6 +1,13 @@
 #pragma once
 // The quick way to hand over, inline: for park.c, and for who does so under a lock of its own that
 // has told it that nothing stands against it (kernel/kwast/quick.c).
+//
+// Between two CPUs (hand_across) the one that comes goes on where it is. It may do so, and be back,
+// before the other one has left: that is no different from park_and_run. Whoever wants `from` then
+// finds its `park` AWAKE, leaves word (CALLED) in the same exchange in which it would have claimed
+// it, and does what it wanted in the general way, under the lock that both have; fall_asleep sees
+// that word, and `from` looks for itself. What `to` was given was stored before it was made ready,
+// and that is a release which it acquires (sched.c), with the queue or without.
 
 #include "kernel/sched/lend.h"
 #include "kernel/sched/park.h"
@@ -28,14 +35,23 @@ static inline bool fall_asleep_alone(struct thread *thread) {
     return true;
 }
 
-// Whether on this CPU, with interrupts off, nothing stands against going from one to the other in
-// the quick way, as long as `to` can be claimed: neither lends or borrows priority.
-static inline bool can_hand_over(const struct cpu *cpu, const struct thread *from,
-                                 const struct thread *to) {
-    return __atomic_load_n(&to->cpu, __ATOMIC_RELAXED) == cpu && !priority_is_lent(to) &&
-           !priority_is_borrowed(from) &&
+// Whether nothing stands against going from one to the other in a quick way, as long as `to` can be
+// claimed: neither lends or borrows priority.
+static inline bool are_equals(const struct thread *from, const struct thread *to) {
+    return !priority_is_lent(to) && !priority_is_borrowed(from) &&
            __atomic_load_n(&from->priority, __ATOMIC_RELAXED) ==
                __atomic_load_n(&to->priority, __ATOMIC_RELAXED);
+}
+
+// Where `to` goes on: here (hand_over_quick); on its own CPU, for it may not run here
+// (hand_across); or it has to be fetched first, which is not quick. It is published, so it stays on
+// its CPU.
+enum hand_over { HAND_HERE, HAND_ACROSS, HAND_NOT };
+static inline enum hand_over hand_over_to(const struct cpu *cpu, const struct thread *to,
+                                          bool has_company) {
+    if (__builtin_expect(__atomic_load_n(&to->cpu, __ATOMIC_RELAXED) == cpu, 1))
+        return HAND_HERE;
+    return has_company && (to->affinity >> cpu->id & 1) == 0 ? HAND_ACROSS : HAND_NOT;
 }
 
 // As park_claim; without company nobody else claims meanwhile.
@@ -48,9 +64,9 @@ static inline bool hand_over_claim(struct thread *to, bool has_company) {
     return true;
 }
 
-// As park_and_run without a deadline, where can_hand_over holds and `to` is claimed. Interrupts are
-// off, and stay so. What a park would have returned is in from->wake_status. `has_company` is what
-// the CPU's word says, for the compiler to know.
+// As park_and_run without a deadline, where they are equals, on one CPU, and `to` is claimed.
+// Interrupts are off, and stay so. What a park would have returned is in from->wake_status.
+// `has_company` is what the CPU's word says, for the compiler to know.
 __attribute__((always_inline)) static inline void
 hand_over_quick(struct cpu *cpu, struct thread *from, struct thread *to, bool has_company) {
     ASSERT(!arch_irq_enabled() && from->preempt_count == 0 && from->waiting_on == NULL);
@@ -70,4 +86,24 @@ hand_over_quick(struct cpu *cpu, struct thread *from, struct thread *to, bool ha
         sched_preempt();
     }
     __atomic_store_n(&from->park, PARK_AWAKE, __ATOMIC_RELAXED);
+}
+
+// The same between two CPUs.
+static inline void hand_across(struct thread *from, struct thread *to) {
+    ASSERT(!arch_irq_enabled() && from->preempt_count == 0 && from->waiting_on == NULL);
+    to->wake_status = OK;
+    from->wake_status = ERR_WOULD_BLOCK;
+    sched_wake(to);
+    if (__builtin_expect(fall_asleep(from), 1))
+        sched_switch();
+    __atomic_store_n(&from->park, PARK_AWAKE, __ATOMIC_RELAXED);
+}
+
+__attribute__((always_inline)) static inline void
+hand_over_claimed(struct cpu *cpu, struct thread *from, struct thread *to, enum hand_over how,
+                  bool has_company) {
+    if (how == HAND_HERE)
+        hand_over_quick(cpu, from, to, has_company);
+    else
+        hand_across(from, to);
 }

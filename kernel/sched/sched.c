@@ -12,6 +12,22 @@
 // idles: who goes idle says so in `idle` first, and looks at all queues afterwards; who puts a
 // thread into a queue looks at `idle` afterwards, and wakes one CPU of it.
 //
+// A thread whose CPU idles is handed over instead of queued: `handed` of that CPU is one word.
+//   - The idle thread makes it HANDED_OPEN before it says that it idles and looks for work, and
+//   NULL
+//     before it runs anybody. So while it is HANDED_OPEN, the idle thread runs there.
+//   - Who makes a thread ready owns it: it took the thread off its wait queue, claimed it (park.h),
+//     or made it. It puts it in the place of HANDED_OPEN, and then it is the CPU's alone: one of
+//     several wakers succeeds, the others go to the queue, behind it.
+//   - The registers of such a thread are saved: it is new, or that CPU is the one that it ran on
+//     last, which has left it for the idle thread since.
+//   - Its state remains THREAD_BLOCKED until the idle thread has the queue's lock, so whoever looks
+//     under that lock finds what it expects.
+//   - The bit in `idle` is taken first. If the exchange fails then, the CPU is on its way out of
+//     idling and sets its bit anew before it sleeps: so none sleeps without its bit unless an
+//     interrupt is on its way. If the bit had been taken before, by an offer, that CPU will not
+//     look for what was offered, and another one is told.
+//
 // A CPU keeps its run queue's lock from the choice of the next thread until that runs, which lets
 // go of it: so nobody takes over a thread whose context is not saved yet. Only the idle thread
 // looks at other CPUs' queues, where it holds no lock.
@@ -206,14 +222,22 @@ static void tell(struct cpu *cpu) {
         arch_cpu_wake(cpu->id);
 }
 
-void sched_idle_begin(const struct cpu *cpu) {
+// Whether a thread waits for the idle CPU to run it; a guess, to others.
+static inline bool is_handed(const struct cpu *cpu) {
+    return __atomic_load_n(&cpu->handed, __ATOMIC_RELAXED) > HANDED_OPEN;
+}
+
+void sched_idle_begin(struct cpu *cpu) {
+    // What is there otherwise is HANDED_OPEN, or a thread. Release pairs with the exchange in hand.
+    if (__atomic_load_n(&cpu->handed, __ATOMIC_RELAXED) == NULL)
+        __atomic_store_n(&cpu->handed, HANDED_OPEN, __ATOMIC_RELEASE);
     __atomic_fetch_or(&sched.idle, 1u << cpu->id, __ATOMIC_SEQ_CST);
 }
 
-// Takes back the word that the CPU idles: it has been told, or tells itself.
-static void idle_end(const struct cpu *cpu) {
-    if ((__atomic_load_n(&sched.idle, __ATOMIC_RELAXED) >> cpu->id & 1) != 0)
-        __atomic_fetch_and(&sched.idle, ~(1u << cpu->id), __ATOMIC_SEQ_CST);
+// Takes back the word that the CPU idles; false: somebody else has.
+static inline bool idle_end(const struct cpu *cpu) {
+    u32 bit = 1u << cpu->id;
+    return (__atomic_fetch_and(&sched.idle, ~bit, __ATOMIC_SEQ_CST) & bit) != 0;
 }
 
 // Has one of the idle CPUs among `candidates` look for work. Interrupts off; what there is to find
@@ -227,12 +251,43 @@ static bool offer(u32 candidates) {
     u32 left = __atomic_load_n(&sched.idle, __ATOMIC_SEQ_CST) & candidates;
     for (; left != 0; left &= left - 1) {
         u32 id = (u32)__builtin_ctz(left);
-        if ((__atomic_fetch_and(&sched.idle, ~(1u << id), __ATOMIC_SEQ_CST) >> id & 1) == 0)
+        if (!idle_end(cpu_at(id)))
             continue; // somebody else was quicker
         tell(cpu_at(id));
         return true;
     }
     return false;
+}
+
+static bool offer_elsewhere(const struct cpu *cpu, u32 affinity) {
+    return offer(affinity & ~(1u << cpu->id));
+}
+
+// Hands a thread that is on no CPU to its own one, if that idles. Interrupts off.
+static inline bool hand(struct cpu *cpu, struct thread *thread) {
+    if (__atomic_load_n(&cpu->handed, __ATOMIC_RELAXED) != HANDED_OPEN)
+        return false;
+    bool is_counted_on = !idle_end(cpu); // by an offer, which is to go to somebody else then
+    struct thread *open = HANDED_OPEN;
+    // Pairs with the exchange in take_handed, and with the store in sched_idle_begin.
+    bool is_handed = __atomic_compare_exchange_n(&cpu->handed, &open, thread, false,
+                                                 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    if (is_handed && cpu != cpu_this())
+        arch_cpu_wake(cpu->id);
+    if (__builtin_expect(is_counted_on, 0))
+        offer_elsewhere(cpu, ANY_CPU);
+    return is_handed;
+}
+
+// Nobody hands the idle CPU anything from now on. Who has been handed to it, or NULL.
+static inline struct thread *take_handed(struct cpu *cpu) {
+    struct thread *thread = __atomic_load_n(&cpu->handed, __ATOMIC_ACQUIRE); // as below
+    if (thread > HANDED_OPEN) {
+        __atomic_store_n(&cpu->handed, NULL, __ATOMIC_RELAXED); // nobody touches it there
+        return thread;
+    }
+    thread = __atomic_exchange_n(&cpu->handed, NULL, __ATOMIC_ACQUIRE); // pairs with hand
+    return thread > HANDED_OPEN ? thread : NULL;
 }
 
 // Takes a ready thread out of another CPU's queue, or NULL. It belongs to this CPU from now on.
@@ -242,8 +297,8 @@ static struct thread *take_from(struct cpu *other, struct cpu *cpu) {
         return NULL;
     struct thread *thread = NULL;
     spin_lock_masked(&other->runq.lock);
-    // One that idles has been told, and runs its own.
-    if (!is_idle(other, other->current))
+    // One that idles has been told, and runs its own, unless it was handed somebody.
+    if (!is_idle(other, other->current) || is_handed(other))
         thread = runq_take_locked(&other->runq, cpu->id);
     if (thread != NULL) {
         __atomic_store_n(&thread->cpu, cpu, __ATOMIC_RELAXED);
@@ -352,7 +407,7 @@ static struct thread *choose_elsewhere_locked(struct cpu *cpu) {
     if (thread == NULL)
         return &cpu->idle;
     if (taken != NULL && taken != thread) // somebody came in between, and before it
-        offer(taken->affinity & ~(1u << cpu->id));
+        offer_elsewhere(cpu, taken->affinity);
     return thread;
 }
 
@@ -363,15 +418,22 @@ static struct thread *choose_without_locked(struct cpu *cpu, struct thread *from
         return to == NULL ? &cpu->idle : to;
     if (to == NULL)
         to = choose_elsewhere_locked(cpu);
-    if (to != from)
-        idle_end(cpu);
+    if (to == from)
+        return to;
+    idle_end(cpu);
+    struct thread *handed = take_handed(cpu);
+    if (handed != NULL) { // somebody came in between
+        runq_put_woken_locked(&cpu->runq, handed);
+        request_switch(cpu);
+        offer_elsewhere(cpu, handed->affinity);
+    }
     return to;
 }
 
 // The running thread is ready as well as another that comes before it: somebody may take it.
 static inline void offer_left(const struct cpu *cpu, const struct thread *from) {
     if (__builtin_expect(__atomic_load_n(&cpu->has_company, __ATOMIC_RELAXED), 0))
-        offer(from->affinity & ~(1u << cpu->id));
+        offer_elsewhere(cpu, from->affinity);
 }
 
 void sched_switch(void) {
@@ -398,6 +460,28 @@ void sched_switch(void) {
         spin_unlock_masked(&cpu->runq.lock);
     else
         switch_to_locked(cpu, from, to);
+}
+
+// The idle thread runs the one that it was handed.
+static void run_handed(struct cpu *cpu, struct thread *to) {
+    struct thread *from = &cpu->idle;
+    u64 now = charge(cpu, from);
+    spin_lock_masked(&cpu->runq.lock);
+    __atomic_store_n(&cpu->reschedule, false, __ATOMIC_RELAXED);
+    u32 index = ready_index(to->priority) + thread_has_slice(to); // of the queue that it would join
+    if (__builtin_expect(cpu->runq.levels >> index > 1, 0)) {
+        struct thread *handed = to;
+        runq_put_woken_locked(&cpu->runq, handed);
+        to = runq_pop_locked(&cpu->runq);
+        offer_elsewhere(cpu, handed->affinity);
+    } else { // those in the queue came later
+        ASSERT(to->state == THREAD_BLOCKED);
+        to->state = THREAD_RUNNING;
+        if (!thread_has_slice(to))
+            thread_give_turn(to);
+    }
+    watch_slice(cpu, to, now);
+    switch_to_locked(cpu, from, to);
 }
 
 void sched_enter(void) {
@@ -518,6 +602,9 @@ struct cpu *sched_place(const struct thread *thread) {
 
 void sched_wake(struct thread *thread) {
     struct cpu *cpu = cpu_of(thread);
+    trace(TRACE_WAKE, thread->id, cpu->id, 0);
+    if (hand(cpu, thread))
+        return;
     spin_lock_masked(&cpu->runq.lock);
     ASSERT(thread->state == THREAD_BLOCKED);
     if (thread == cpu->current) {
@@ -525,14 +612,13 @@ void sched_wake(struct thread *thread) {
         spin_unlock_masked(&cpu->runq.lock);
         return;
     }
-    trace(TRACE_WAKE, thread->id, cpu->id, 0);
     bool preempts = preempts_locked(cpu, thread, thread_has_slice(thread));
     runq_put_woken_locked(&cpu->runq, thread);
     // What the CPU does is decided under the lock: it cannot have gone idle unseen.
-    if (is_idle(cpu, cpu->current)) {
+    if (is_idle(cpu, cpu->current) && !is_handed(cpu)) {
         idle_end(cpu); // so that nobody else counts on it
         tell(cpu);
-    } else if (!offer(thread->affinity & ~(1u << cpu->id)) && preempts) {
+    } else if (!offer_elsewhere(cpu, thread->affinity) && preempts) {
         tell(cpu);
     }
     spin_unlock_masked(&cpu->runq.lock);
@@ -582,6 +668,7 @@ static bool may_have_work(const struct cpu *cpu) {
 // Sleeps until an interrupt, which only comes back here: what it wants is done by sched_run, for no
 // register of a program is to be saved.
 static void sleep_idle(struct cpu *cpu) {
+    ASSERT(!arch_irq_enabled());
     cpu->idle.preempt_count = 1;
     arch_cpu_idle();
     cpu->idle.preempt_count = 0;
@@ -600,11 +687,12 @@ void sched_run(void) {
         sched_idle_begin(cpu);
         if (may_have_work(cpu))
             sched_switch();
-        // Threads may have run meanwhile, or somebody has work: then the word has been taken back,
-        // and who sleeps without it is not woken.
-        u32 idle = sched_idle();
-        if ((idle >> cpu->id & 1) != 0 && !sched_wants_switch())
+        // If threads have run meanwhile, that word has been taken back. If it is taken back, or a
+        // thread is handed over, from here on, an interrupt comes.
+        if (__atomic_load_n(&cpu->handed, __ATOMIC_RELAXED) == HANDED_OPEN)
             sleep_idle(cpu);
+        if (is_handed(cpu))
+            run_handed(cpu, take_handed(cpu));
     }
 }
 

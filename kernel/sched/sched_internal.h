@@ -85,6 +85,10 @@ struct cpu {
         };
     };
 
+    // Atomic. Who begins to run here, while the CPU idles: NULL: it does not; HANDED_OPEN: nobody
+    // yet. The CPU itself sets and clears it; others put a thread in the place of HANDED_OPEN.
+    struct thread *handed;
+
     // Atomic, written by the CPU itself, for people and tests:
     u64 charged_ticks; // the current thread has been charged up to then
     u64 switches;
@@ -100,6 +104,8 @@ struct cpu {
     u64 timer_ticks;     // what the timer is armed for, or UINT64_MAX
     struct thread idle;
 };
+
+#define HANDED_OPEN ((struct thread *)1)
 
 extern struct cpu sched_cpus[ARCH_CPUS_MAX];
 
@@ -186,7 +192,7 @@ void sched_set_traced(bool is_traced);
 void sched_timer_at(u64 at_ns);
 
 // The CPU says that it has nothing to do. Interrupts off.
-void sched_idle_begin(const struct cpu *cpu);
+void sched_idle_begin(struct cpu *cpu);
 
 // A bit for each CPU that has nothing to do, and that nobody has told yet that there is something.
 u32 sched_idle(void);

@@ -107,11 +107,16 @@ void thread_start(struct thread *thread) {
     arch_irq_restore(irq);
 }
 
+static void thread_free(struct thread *thread) {
+    arch_context_fini(&thread->context);
+    kfree(thread, sizeof *thread);
+}
+
 void thread_discard(struct thread *thread) {
     leave_share(thread);
     area_destroy(thread->aspace, thread->stack);
     aspace_release(thread->aspace);
-    kfree(thread, sizeof *thread);
+    thread_free(thread);
 }
 
 void thread_leave_share(void) {
@@ -151,7 +156,7 @@ void thread_reap(struct thread *thread) {
     ASSERT(thread->state == THREAD_DEAD);
     if (stack_pool_put(thread->stack)) {
         leave_share(thread);
-        kfree(thread, sizeof *thread);
+        thread_free(thread);
         return;
     }
     wait_lock(&reaper.queue);

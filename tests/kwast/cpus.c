@@ -2,6 +2,8 @@
 //
 //   cpus place     children that compute are kept to their CPUs, and theirs, too
 //   cpus call N    N calls from a client on CPU 0 to a server on CPU 1, and to one on any CPU
+//   cpus across N  on two CPUs a client of a server on the other one each, of which one is killed
+//                  at some moment, N times
 //   cpus ROLE ...  a child
 //
 // Descriptor 3 is a directory /bin with cpus.wasm, and /kernel the kernel's files; on a machine
@@ -228,6 +230,84 @@ static void call_between(u32 client_cpus, u32 server_cpus, const char *count) {
     close((int)server);
 }
 
+// -- Both ways at once, and kills -----------------------------------------------------------------
+
+struct service {
+    kwast_handle server;
+    kwast_handle root;
+    kwast_handle child;
+};
+
+static void service_start(struct service *service, u32 cpus) {
+    CHECK(kwast_scheme_create("add", 3, &service->server) == 0);
+    CHECK(kwast_scheme_root(service->server, KWAST_KIND_PLAIN, &service->root) == 0);
+    CHECK(spawn_on(cpus, "cpus\0serve", sizeof "cpus\0serve", service->server, KWAST_RIGHT_SERVE,
+                   &service->child) == 0);
+    close((int)service->server); // so that the service ends with its process
+    struct kwast_call call = {.operation = ADD, .words = {1, 2}};
+    CHECK(kwast_scheme_call(service->root, &call, -1) == 0 && call.words[0] == 3);
+}
+
+// A client that calls until it is killed, or the server is: then its calls fail in one of the ways
+// that there are, hence 1, and never give a wrong sum.
+static int call_for_ever(void) {
+    for (u64 i = 0;; i++) {
+        struct kwast_call call;
+        kwast_call_begin(&call, ADD);
+        for (u64 word = 0; word < KWAST_WORDS; word++)
+            call.words[word] = i + word;
+        u32 error = kwast_scheme_call(GIVEN, &call, -1);
+        if (error != 0)
+            return error == EOWNERDEAD || error == EPIPE ? 1 : 2;
+        if (call.words[0] != 2 * i + 1)
+            return 3;
+    }
+}
+
+static void end(kwast_handle child, bool is_killed) {
+    struct kwast_status status = {.status = 99};
+    if (is_killed)
+        CHECK(kwast_process_kill(child) == 0);
+    CHECK(kwast_process_wait(child, -1, &status) == 0);
+    if (is_killed)
+        CHECK(status.outcome == KWAST_KILLED);
+    else
+        CHECK(status.outcome == KWAST_EXITED && status.status == 1);
+    close((int)child);
+}
+
+// Where in its calls a process is killed is chance. Whoever is left goes on: a server answers
+// everybody else, and a client of one that was killed is told.
+static void call_and_kill(u32 round) {
+    struct service services[2];
+    kwast_handle clients[2];
+    for (u32 i = 0; i < 2; i++)
+        service_start(&services[i], 1u << (1 - i));
+    for (u32 i = 0; i < 2; i++)
+        CHECK(spawn_on(1u << i, "cpus\0call", sizeof "cpus\0call", services[i].root,
+                       KWAST_RIGHT_CALL, &clients[i]) == 0);
+    usleep(round * 331 % 2000);
+    u32 victim = round % 2;
+    bool is_server = round / 2 % 2 == 0;
+    if (is_server)
+        end(services[victim].child, true);
+    end(clients[victim], !is_server);
+    for (u32 i = 0; i < 2; i++) {
+        struct kwast_call call = {.operation = ADD, .words = {20, 22}};
+        u32 error = kwast_scheme_call(services[i].root, &call, -1);
+        if (is_server && i == victim)
+            CHECK(error == EOWNERDEAD || error == EPIPE);
+        else
+            CHECK(error == 0 && call.words[0] == 42);
+    }
+    end(clients[1 - victim], true);
+    for (u32 i = 0; i < 2; i++) {
+        if (!is_server || i != victim)
+            end(services[i].child, true);
+        close((int)services[i].root);
+    }
+}
+
 int main(int argc, char **argv) {
     const char *role = argc > 1 ? argv[1] : "";
     if (strcmp(role, "spin") == 0)
@@ -240,9 +320,13 @@ int main(int argc, char **argv) {
         return (int)kwast_serve(GIVEN, add, NULL);
     if (strcmp(role, "client") == 0)
         return call_often(strtoull(argv[2], NULL, 10));
+    if (strcmp(role, "call") == 0 && argc == 2)
+        return call_for_ever();
     if (strcmp(role, "place") == 0)
         place();
-    if (strcmp(role, "call") == 0) {
+    for (u32 i = 0; strcmp(role, "across") == 0 && i < strtoul(argv[2], NULL, 10); i++)
+        call_and_kill(i);
+    if (strcmp(role, "call") == 0) { // with a count
         call_between(1u << 0, 1u << 1, argv[2]);
         call_between(1u << 0, 0, argv[2]);
         call_between(0, 1u << 1, argv[2]);

@@ -61,7 +61,7 @@ def test_processes_stop_and_go_on(machine, cpus, isolation, tmp_path):
 
 
 @pytest.mark.parametrize("machine", ["qemu", "hosted"])
-@pytest.mark.parametrize("command", ["place", "call 1000"])
+@pytest.mark.parametrize("command", ["place", "call 1000", "across 24"])
 def test_processes_stay_on_their_cpus(machine, command, tmp_path):
     done = run(machine, "cpus", tmp_path, *command.split(), options=["--cpus", "4", "--kernel-files"])
     assert done.stdout.endswith("all right\n") and "wrong" not in done.stdout, done.stdout + done.stderr

@@ -20,7 +20,7 @@
 static struct {
     bool reads;
     bool is_terminal;
-    bool ended;
+    bool ended; // atomic
     struct termios before;
     struct termios own;
 } console_state;
@@ -74,17 +74,18 @@ bool arch_console_read(u8 *out) {
     int keep = errno;
     ssize_t got = read(STDIN_FILENO, out, 1);
     // A terminal that is gone is an error, and would be one for ever.
-    console_state.ended = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+    bool ended = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+    __atomic_store_n(&console_state.ended, ended, __ATOMIC_RELAXED); // it orders nothing
     errno = keep;
     return got > 0;
 }
 
 bool arch_console_ended(void) {
-    return console_state.ended;
+    return __atomic_load_n(&console_state.ended, __ATOMIC_RELAXED);
 }
 
 int console_poll_fd(void) {
-    return console_state.reads && !console_state.ended ? STDIN_FILENO : -1;
+    return console_state.reads && !arch_console_ended() ? STDIN_FILENO : -1;
 }
 
 void arch_console_size(u32 *columns, u32 *rows) {

@@ -48,6 +48,9 @@ void arch_context_init(struct arch_context *context, struct arch_aspace *as, u64
         .argument = (uptr)argument,
     };
     *context = (struct arch_context){.sp = (uptr)frame, .aspace = as};
+#if __has_feature(thread_sanitizer)
+    context->fiber = __tsan_create_fiber(0);
+#endif
 }
 
 void arch_segment_base_write_slow(u64 base) {

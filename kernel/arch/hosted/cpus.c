@@ -3,8 +3,10 @@
 // it.
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -22,7 +24,41 @@ __thread struct cpu *cpu_self = &cpus[0];
 static u32 present;   // that there are
 static bool stopping; // atomic
 
+static struct {
+    u32 count; // 0: Linux decides
+    u32 host_cpus[ARCH_CPUS_MAX];
+} kept;
+
+void cpus_keep(const char *list) {
+    kept.count = 0;
+    for (const char *at = list;; at++) {
+        char *end;
+        u64 number = strtoull(at, &end, 10);
+        if (end == at || (*end != ',' && *end != 0) || number >= CPU_SETSIZE ||
+            kept.count == ARCH_CPUS_MAX)
+            start_fail("--host-cpus: %s is no list of CPUs", list);
+        kept.host_cpus[kept.count++] = (u32)number;
+        at = end;
+        if (*at == 0)
+            return;
+    }
+}
+
+// The calling thread of Linux's is the CPU.
+static void stay(u32 id) {
+    if (kept.count == 0)
+        return;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(kept.host_cpus[id], &set);
+    if (sched_setaffinity(0, sizeof set, &set) != 0)
+        start_fail("--host-cpus: CPU %u of Linux's: %s", kept.host_cpus[id], strerror(errno));
+}
+
 void cpus_init(u32 count) {
+    if (kept.count != 0 && kept.count < count)
+        start_fail("--host-cpus: %u CPUs need as many of Linux's", count);
+    stay(0);
     present = count;
     for (u32 i = 0; i < ARCH_CPUS_MAX; i++) {
         cpus[i].id = i;
@@ -54,6 +90,7 @@ void arch_cpu_relax(void) {
 // All signals are blocked until the CPU knows who it is.
 static void *cpu_main(void *argument) {
     cpu_self = argument;
+    stay(cpu_this()->id);
     time_init_this();
     // Pairs with the loads in arch_cpus_start and arch_cpu_wake.
     __atomic_store_n(&cpu_this()->tid, (pid_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
@@ -92,15 +129,19 @@ u32 arch_cpus_start(u32 count) {
 
 void arch_cpu_wake(u32 id) {
     struct cpu *cpu = &cpus[id];
-    // Who sets the bit sends the signal. Pairs with the exchange where it is taken.
-    if ((__atomic_fetch_or(&cpu->pending, PENDING_WAKE, __ATOMIC_ACQ_REL) & PENDING_WAKE) != 0)
+    // Who sets the bit wakes. Pairs with the exchange where it is taken.
+    if ((__atomic_fetch_or(&cpu->pending, PENDING_WAKE, __ATOMIC_SEQ_CST) & PENDING_WAKE) != 0)
         return;
     int keep = errno;
-    syscall(SYS_tgkill, getpid(), __atomic_load_n(&cpu->tid, __ATOMIC_ACQUIRE), SIGNAL_WAKE);
+    // Pairs with the look at the word in sleep_on_pending.
+    if (__atomic_load_n(&cpu->sleeps, __ATOMIC_SEQ_CST))
+        syscall(SYS_futex, &cpu->pending, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    else
+        syscall(SYS_tgkill, getpid(), __atomic_load_n(&cpu->tid, __ATOMIC_ACQUIRE), SIGNAL_WAKE);
     errno = keep;
 }
 
-bool cpus_are_stopping(void) {
+UNWATCHED bool cpus_are_stopping(void) {
     return __atomic_load_n(&stopping, __ATOMIC_ACQUIRE);
 }
 

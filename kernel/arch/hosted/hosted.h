@@ -18,15 +18,29 @@
 //   6100_0000_0000       windows
 #define CODE_BASE     0x48000000ull
 #define CODE_BYTES    (880 * MIB)
-#define SLOTS_BASE    0x200000000000ull
-#define SLOTS_BYTES   (40 * 1024 * GIB)
-#define SLICE_BYTES   (128 * GIB) // of SLOTS, for each address space but the kernel's
-#define SLICE_COUNT   128u        // at the end of SLOTS; the kernel's has the rest
-#define HEAP_BASE     0x580000000000ull
 #define HEAP_BYTES    (256 * GIB)
-#define DIRECT_BASE   0x600000000000ull
 #define RAM_BYTES_MAX (64 * GIB)
-#define WINDOWS_BASE  0x610000000000ull
+// SLICES are of SLOTS: for each address space but the kernel's, at the end; the kernel's has the
+// rest.
+#if !__has_feature(thread_sanitizer)
+#define SLOTS_BASE   0x200000000000ull
+#define SLOTS_BYTES  (40 * 1024 * GIB)
+#define SLICE_BYTES  (128 * GIB)
+#define SLICE_COUNT  128u
+#define HEAP_BASE    0x580000000000ull
+#define DIRECT_BASE  0x600000000000ull
+#define WINDOWS_BASE 0x610000000000ull
+#else
+// ThreadSanitizer leaves programs what lies below 200_0000_0000, at 5500_0000_0000 (five TiB, which
+// are for programs that are position-independent), and at the top.
+#define SLOTS_BASE   0x550000000000ull
+#define SLOTS_BYTES  (4 * 1024 * GIB)
+#define SLICE_BYTES  (32 * GIB)
+#define SLICE_COUNT  64u
+#define HEAP_BASE    0x590000000000ull
+#define DIRECT_BASE  0x594000000000ull
+#define WINDOWS_BASE 0x598000000000ull
+#endif
 
 // Frames are offsets in the RAM's file. No frame has the address 0.
 #define RAM_START ARCH_ZONE_BLOCK_BYTES
@@ -52,7 +66,8 @@ struct cpu {
     u64 timer_deadline_ns;
     timer_t timer;
     bool timer_is_armed;
-    pid_t tid; // atomic; 0: it does not run yet
+    pid_t tid;   // atomic; 0: it does not run yet
+    bool sleeps; // atomic: in a futex on `pending`
 };
 
 #ifdef ARCH_INLINE_HEADER
@@ -67,7 +82,7 @@ extern __thread struct cpu *cpu_self;
 
 // The CPU that runs this. Kernel code is switched away from at known places only, but then may go
 // on on another CPU: the compiler must not keep what it has read before.
-static inline struct cpu *cpu_this(void) {
+__attribute__((always_inline)) static inline struct cpu *cpu_this(void) {
     struct cpu *cpu;
     __asm__ volatile("movq %%fs:cpu_self@tpoff, %0" : "=r"(cpu));
     return cpu;
@@ -78,7 +93,7 @@ static inline struct cpu *cpu_this(void) {
 void PRINTF_LIKE(1, 2) console_print(const char *format, ...);
 
 // Whether [va, va + bytes) is in the code region.
-static inline bool is_in_code(u64 va) {
+__attribute__((always_inline)) static inline bool is_in_code(u64 va) {
     return va - CODE_BASE < CODE_BYTES;
 }
 
@@ -88,12 +103,14 @@ void memory_init(u64 ram_bytes);
 bool memory_is_current(u64 va, u64 bytes);
 void time_init(void);
 void time_init_this(void); // on each CPU
+void time_interrupt_soon(void);
 void context_init(void);
 void interrupt_init(void);
 void interrupt_init_this(void); // on every other CPU
 
 // The CPUs (cpus.c).
-void cpus_init(u32 count); // that there are; the caller is the first
+void cpus_init(u32 count);        // that there are; the caller is the first
+void cpus_keep(const char *list); // on these CPUs of Linux's, one each: numbers with commas
 bool cpus_are_stopping(void);
 [[noreturn]] void cpu_stop(void); // this one, for good
 #define SIGNAL_WAKE SIGUSR1
@@ -106,6 +123,10 @@ void console_stop(void);
 void interrupt_deliver(void);
 
 void timer_interrupt(void);
+
+// Functions that signal handlers call wherever a thread may be, ThreadSanitizer's own code too:
+// they leave no trace with it.
+#define UNWATCHED __attribute__((disable_sanitizer_instrumentation))
 
 // Tells `tool`, which is perf or gdb, of compiled functions; false when it is neither.
 MUST_USE bool symbols_start(const char *tool);

@@ -10,10 +10,13 @@
 // to such a place.
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/fmt.h"
@@ -49,7 +52,7 @@ static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
 
 // -- Interrupts ---------------------------------------------------------------------------------
 
-static void pending_add(u32 bits) {
+UNWATCHED static void pending_add(u32 bits) {
     // Relaxed: handlers run on the same thread.
     __atomic_fetch_or(&cpu_this()->pending, bits, __ATOMIC_RELAXED);
 }
@@ -88,22 +91,46 @@ void interrupt_deliver(void) {
     }
 }
 
-static void interrupt_signal(int number, siginfo_t *, void *context) {
+#if __has_feature(thread_sanitizer)
+// Interrupted C may be ThreadSanitizer's, which must not be entered again. The interrupt waits for
+// C to turn interrupts on, or for another one that meets generated code.
+UNWATCHED static bool is_put_off(u64 pc) {
+    if (is_in_code(pc))
+        return false;
+    time_interrupt_soon();
+    return true;
+}
+#else
+static bool is_put_off(u64) {
+    return false;
+}
+#endif
+
+UNWATCHED static void interrupt_note(int number) {
+    for (u32 i = 0; i < COUNT_OF(interrupts); i++)
+        pending_add(interrupts[i].number == number ? interrupts[i].pending : 0);
+}
+
+static void interrupt_handle(ucontext_t *context);
+
+UNWATCHED static void interrupt_signal(int number, siginfo_t *, void *context) {
     if (cpus_are_stopping())
         cpu_stop();
     int keep = errno;
-    struct cpu *cpu = cpu_this();
-    for (u32 i = 0; i < COUNT_OF(interrupts); i++)
-        pending_add(interrupts[i].number == number ? interrupts[i].pending : 0);
-    if (!cpu->irq_enabled)
-        return;
+    interrupt_note(number);
+    ucontext_t *interrupted = context;
+    if (cpu_this()->irq_enabled && !is_put_off((u64)interrupted->uc_mcontext.gregs[REG_RIP]))
+        interrupt_handle(interrupted);
+    errno = keep;
+}
 
+static void interrupt_handle(ucontext_t *context) {
+    struct cpu *cpu = cpu_this();
     cpu->irq_enabled = false;
     pending_handle();
-    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+    greg_t *registers = context->uc_mcontext.gregs;
     u64 pc = (u64)registers[REG_RIP];
     bool wanted = upcall_wants_reschedule(pc);
-    errno = keep;
     if (wanted && is_in_code(pc)) {
         registers[REG_RSP] -= (greg_t)sizeof(u64);
         *(u64 *)registers[REG_RSP] = pc;
@@ -160,26 +187,44 @@ static void interrupt_set(sigset_t *set) {
         sigaddset(set, interrupts[i].number);
 }
 
-void arch_cpu_idle(void) {
-    ASSERT(!arch_irq_enabled());
+// A CPU that devices do not interrupt sleeps on its word: a signal changes that as well, and who
+// wakes the CPU need send none. Interrupts are off, so handlers only note what comes.
+static void sleep_on_pending(struct cpu *cpu) {
+    // Before the look at the word; pairs with the look at `sleeps` in arch_cpu_wake.
+    __atomic_store_n(&cpu->sleeps, true, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&cpu->pending, __ATOMIC_SEQ_CST) == 0)
+        syscall(SYS_futex, &cpu->pending, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+    // Who still takes it for asleep has changed the word before, which is about to be taken.
+    __atomic_store_n(&cpu->sleeps, false, __ATOMIC_SEQ_CST);
+}
+
+// The first one waits for its devices, too.
+static void sleep_on_sources(struct cpu *cpu) {
     sigset_t blocked, normal;
     interrupt_set(&blocked);
     CHECK(pthread_sigmask(SIG_BLOCK, &blocked, &normal) == 0);
-    struct cpu *cpu = cpu_this();
     if (__atomic_load_n(&cpu->pending, __ATOMIC_RELAXED) == 0) {
         struct pollfd sources[2] = {{.fd = link_poll_fd(&sources[0].events)},
                                     {.fd = console_poll_fd(), .events = POLLIN}};
-        nfds_t count = cpu->id == 0 ? COUNT_OF(sources) : 0; // devices interrupt the first CPU
         cpu->irq_enabled = true; // the handlers run within ppoll, and nowhere else
-        int ready = ppoll(sources, count, NULL, &normal);
+        int ready = ppoll(sources, COUNT_OF(sources), NULL, &normal);
         cpu->irq_enabled = false;
         if (ready > 0 && sources[0].revents != 0)
             pending_add(PENDING_LINK);
         if (ready > 0 && sources[1].revents != 0)
             pending_add(PENDING_CONSOLE);
     }
-    pending_handle();
     CHECK(pthread_sigmask(SIG_SETMASK, &normal, NULL) == 0);
+}
+
+void arch_cpu_idle(void) {
+    ASSERT(!arch_irq_enabled());
+    struct cpu *cpu = cpu_this();
+    if (cpu->id == 0)
+        sleep_on_sources(cpu);
+    else
+        sleep_on_pending(cpu);
+    pending_handle();
 }
 
 // -- Faults -------------------------------------------------------------------------------------
@@ -290,6 +335,12 @@ static void fault_signal(int number, siginfo_t *, void *context) {
 }
 
 // -- The start ----------------------------------------------------------------------------------
+
+// ThreadSanitizer's sigaction would put off handlers until the thread calls libc.
+#if __has_feature(thread_sanitizer)
+int __sigaction(int number, const struct sigaction *action, struct sigaction *before);
+#define sigaction(number, action, before) __sigaction(number, action, before)
+#endif
 
 static void handler_install(int number, void (*handler)(int, siginfo_t *, void *), int flags) {
     struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK | flags};

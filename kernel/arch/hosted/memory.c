@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -69,12 +70,9 @@ static struct {
 
 // -- Regions ------------------------------------------------------------------------------------
 
-static void *map_at(u64 va, u64 bytes, int protection, int flags, int fd, u64 offset) {
-    return mmap((void *)va, bytes, protection, flags, fd, (off_t)offset);
-}
-
+// Linux's own mmap: ThreadSanitizer's would take the contents of what is mapped to be new.
 static bool is_mapped_at(u64 va, u64 bytes, int protection, int flags, int fd, u64 offset) {
-    return map_at(va, bytes, protection, flags, fd, offset) == (void *)va;
+    return syscall(SYS_mmap, va, bytes, protection, flags, fd, offset) == (long)va;
 }
 
 static bool reserve_over(u64 va, u64 bytes, int fixed) {

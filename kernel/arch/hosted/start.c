@@ -1,8 +1,7 @@
 // The start of the machine: what was asked for on the command line, then kernel_main.
 //
-//   kwast-hosted [--memory MIB] [--cpus N] [--append TEXT] [--link FD] [--archive FD] [--symbols
-//   perf|gdb]
-//                [ARCHIVE]
+//   kwast-hosted [--memory MIB] [--cpus N] [--host-cpus LIST] [--append TEXT] [--link FD]
+//                [--archive FD] [--symbols perf|gdb] [ARCHIVE]
 //
 // Descriptors are how `kwast run` hands things over; a person names an archive file, and gets the
 // prompt.
@@ -51,6 +50,8 @@ static void option_set(struct options *options, const char *name, const char *va
         options->ram_bytes = number_parse(name, value, RAM_BYTES_MAX / MIB) * MIB;
     else if (strcmp(name, "--cpus") == 0)
         options->cpus = (u32)number_parse(name, value, ARCH_CPUS_MAX);
+    else if (strcmp(name, "--host-cpus") == 0)
+        cpus_keep(value);
     else if (strcmp(name, "--append") == 0)
         options->append = value;
     else if (strcmp(name, "--link") == 0)

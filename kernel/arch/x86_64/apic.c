@@ -43,10 +43,13 @@
 #define APIC_ID_ALL       0xff // of the memory form: everybody
 #define DIVIDE_BY_1       0x0b
 #define X2APIC_SELF_MSR   0x83fu
+STATIC_ASSERT(MSR_X2APIC + REG_END / 16 == MSR_X2APIC_END, "traps.S");
 
 static struct {
     volatile u32 *registers; // NULL: x2APIC
 } apic;
+
+volatile u32 *apic_end_register;
 
 static u32 read(u32 offset) {
     if (apic.registers == NULL)
@@ -159,6 +162,7 @@ void apic_init(void) {
         apic.registers = mmio_map(acpi_info()->lapic_phys, PAGE_SIZE);
         if (apic.registers == NULL)
             boot_fail("no room to map the local APIC");
+        apic_end_register = &apic.registers[REG_END / 4];
     }
     ioapics_init();
     apic_init_this();

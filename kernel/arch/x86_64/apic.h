@@ -6,6 +6,8 @@
 void apic_init(void);
 void apic_init_this(void); // on every other CPU
 void apic_end_of_interrupt(void);
+extern volatile u32
+    *apic_end_register; // the same, for traps.S; NULL: MSR_X2APIC_END. Fixed after apic_init
 void apic_interrupt_self(u8 vector);
 u32 apic_id(void);
 

@@ -75,7 +75,7 @@ void interrupt_init_this(void) {
 
 void interrupt_init(void) {
     for (u32 vector = 0; vector < COUNT_OF(interrupts.gates); vector++) {
-        u64 address = (uptr)trap_stubs[vector];
+        u64 address = vector == VECTOR_RESCHEDULE ? (uptr)wake_entry : (uptr)trap_stubs[vector];
         interrupts.gates[vector] = (struct gate){
             .offset_low = (u16)address,
             .offset_middle = (u16)(address >> 16),
@@ -300,11 +300,6 @@ void arch_irq_disable(void) {
 
 void arch_irq_enable(void) {
     __asm__ volatile("sti" : : : "memory");
-}
-
-void arch_cpu_idle(void) {
-    ASSERT(!arch_irq_enabled());
-    __asm__ volatile("sti; hlt; cli" : : : "memory");
 }
 
 void arch_cpu_relax(void) {

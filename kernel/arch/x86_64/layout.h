@@ -62,3 +62,7 @@
 
 // The first vector that is not a CPU exception.
 #define VECTOR_IRQ_FIRST 32
+
+// Wakes a CPU, or has it look whether to switch.
+#define VECTOR_RESCHEDULE 0x22
+#define MSR_X2APIC_END    0x80b // the end of an interrupt

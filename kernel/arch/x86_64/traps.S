@@ -84,6 +84,39 @@ exception_entry:
     frame_pop_and_return
     .size exception_entry, . - exception_entry
 
+// Waits for an interrupt with interrupts on. The CPU takes none between sti and the end of hlt.
+    .global arch_cpu_idle
+    .type arch_cpu_idle, @function
+arch_cpu_idle:
+    sti
+    hlt
+idle_halted:
+    cli
+    ret
+    .size arch_cpu_idle, . - arch_cpu_idle
+
+// The gate of VECTOR_RESCHEDULE. A CPU that it wakes only goes on, and arch_cpu_idle's caller looks
+// what there is: so nothing is saved, and rax, rcx and rdx are free.
+    .global wake_entry
+    .type wake_entry, @function
+wake_entry:
+    cmpq $idle_halted, (%rsp)
+    jne 2f
+    movq apic_end_register(%rip), %rax
+    testq %rax, %rax
+    jz 1f
+    movl $0, (%rax)
+    iretq
+1:  movl $MSR_X2APIC_END, %ecx
+    xorl %eax, %eax
+    xorl %edx, %edx
+    wrmsr
+    iretq
+2:  pushq $0
+    pushq $VECTOR_RESCHEDULE
+    jmp interrupt_entry
+    .size wake_entry, . - wake_entry
+
     .type interrupt_entry, @function
 interrupt_entry:
     frame_push

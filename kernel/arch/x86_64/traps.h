@@ -34,7 +34,6 @@ enum ist { IST_NONE, IST_DOUBLE_FAULT, IST_NMI, IST_MACHINE_CHECK, IST_COUNT };
 
 #define VECTOR_TIMER         0x20
 #define VECTOR_SERIAL        0x21
-#define VECTOR_RESCHEDULE    0x22
 #define VECTOR_INVALIDATE    0x23
 #define VECTOR_DEVICE_FIRST  0x30
 #define VECTOR_DEVICE_COUNT  0x40
@@ -42,6 +41,7 @@ enum ist { IST_NONE, IST_DOUBLE_FAULT, IST_NMI, IST_MACHINE_CHECK, IST_COUNT };
 #define VECTOR_SPURIOUS      0xff
 
 extern const u8 trap_stubs[256][16];
+void wake_entry(void); // the gate of VECTOR_RESCHEDULE
 
 // Loads the table of gates; `interrupt_init` fills it first.
 void interrupt_init(void);
