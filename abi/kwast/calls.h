@@ -305,11 +305,11 @@ struct kwast_status {
 //   Asks it, its children, theirs and so on to end.
 // process_stop(process: i32, tree: i32)
 //   Has it stand still: all its threads stop where its program would go on, at once in its code,
-//   and at the end of a call. So a wait that is under way ends as ever, and what it was woken for it
-//   finds when it goes on; its clients wait for it, and can give up; killing it works at once. It is
-//   charged no CPU time. Unless `tree` is 0 all that descend from it do so, too, and so does what a
-//   call under way starts. Needs KWAST_RIGHT_KILL. Nothing happens to one that stands still or is
-//   ending. One whose parent ends goes on, for nobody may know of it.
+//   and at the end of a call. So a wait that is under way ends as ever, and what it was woken for
+//   it finds when it goes on; its clients wait for it, and can give up; killing it works at once.
+//   It is charged no CPU time. Unless `tree` is 0 all that descend from it do so, too, and so does
+//   what a call under way starts. Needs KWAST_RIGHT_KILL. Nothing happens to one that stands still
+//   or is ending. One whose parent ends goes on, for nobody may know of it.
 // process_continue(process: i32, tree: i32)
 //   Has it go on, and unless `tree` is 0 all that descend from it. Needs KWAST_RIGHT_KILL.
 // process_wait_change(process: i32, known: i32, timeout: i64, out: *struct kwast_status)

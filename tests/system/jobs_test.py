@@ -134,7 +134,7 @@ def test_the_editor_comes_back(system):
     system.type("vi /tmp/edited\n")
     system.expect(r"- /tmp/edited 1/1 100%")
     system.type("ifirst")
-    system.expect("first")
+    system.expect(r"\x1b\[1;6H")  # behind the word
     stop(system, "vi /tmp/edited")
     command(system, "echo a line of the sh''ell", "^a line of the shell$")  # in the shell's mode
     system.type("fg\n")

@@ -9,8 +9,8 @@ static void print_row(const struct table *table, u32 row) {
     u64 centiseconds = table_number(table, row, "cpu_us") / 10000;
     printf("%6s %6s %c %4s %4llu:%02llu.%02llu %9llu  %s\n", table_text(table, row, "id"),
            table_text(table, row, "parent"), *table_text(table, row, "state"),
-           table_text(table, row, "threads"), centiseconds / 6000,
-           centiseconds / 100 % 60, centiseconds % 100, table_number(table, row, "memory_kib"),
+           table_text(table, row, "threads"), centiseconds / 6000, centiseconds / 100 % 60,
+           centiseconds % 100, table_number(table, row, "memory_kib"),
            table_text(table, row, "name"));
 }
 

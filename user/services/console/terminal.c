@@ -17,7 +17,8 @@
 
 // -- Reading and writing --------------------------------------------------------------------------
 
-// Who reads by the root is whoever reads at the time: the shell, or a program by its standard output.
+// Who reads by the root is whoever reads at the time: the shell, or a program by its standard
+// output.
 static u64 reader_of(const struct terminal *terminal, u64 value) {
     return value == 0 ? terminal->reader : value;
 }
