@@ -54,8 +54,6 @@ struct fake_tables {
     struct phys_addr root_frame; // but the kernel's
 };
 
-#define FAKE_TICK_NS 1000u // what reading the ticks takes
-
 static struct {
     int ram_file; // so that the heap's region can show the same memory
     u8 *ram;      // aligned to ARCH_ZONE_BLOCK_BYTES
@@ -450,6 +448,27 @@ void arch_protect(struct arch_aspace *aspace, struct virt_addr va, u64 pages,
     }
 }
 
+struct virt_range arch_zone_region(void) {
+    return (struct virt_range){{0}, 0};
+}
+
+void arch_mapped_for_each(struct arch_aspace *aspace, struct virt_range range,
+                          void (*visit)(const struct mapped_run *run, void *context),
+                          void *context) {
+    u64 end = range.start.value + range.bytes;
+    for (u64 va = range.start.value; va < end;) {
+        const u64 *entry = entry_of(tables_for(aspace, va), va);
+        if (entry == NULL) {
+            va = align_down(va, TABLE_SPAN) + TABLE_SPAN;
+            continue;
+        }
+        struct phys_addr frame = {align_down(*entry, PAGE_SIZE)};
+        if (*entry != 0)
+            visit(&(struct mapped_run){{va}, frame, 1, *entry % PAGE_SIZE}, context);
+        va += PAGE_SIZE;
+    }
+}
+
 bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct phys_addr *out) {
     const u64 *entry = entry_of(tables_of(as), va.value);
     if (entry == NULL || *entry == 0)
@@ -712,64 +731,6 @@ usize arch_random(void *out, usize len) {
     for (usize i = 0; i < len; i++)
         at[i] = (u8)fake_random(&fake.random);
     return len;
-}
-
-[[gnu::weak]] void arch_console_write(const char *text, usize len) {
-    fwrite(text, 1, len, stderr);
-}
-
-[[gnu::weak]] bool arch_console_read(u8 *) {
-    return false;
-}
-
-[[gnu::weak]] bool arch_console_ended(void) {
-    return false;
-}
-
-void arch_console_size(u32 *columns, u32 *rows) {
-    *columns = 0;
-    *rows = 0;
-}
-
-[[noreturn]] void arch_power_off(u32 status) {
-    exit((int)status);
-}
-
-[[noreturn]] void arch_halt(void) {
-    abort();
-}
-
-u64 arch_frame_address(void) {
-    return (u64)(uptr)__builtin_frame_address(0);
-}
-
-void arch_backtrace_print(u64) {
-}
-
-bool arch_symbols_wanted(void) {
-    return false;
-}
-
-void arch_symbols_publish(const struct arch_symbol *, u32) {
-}
-
-void arch_symbols_withdraw(u64, u64) {
-}
-
-[[gnu::weak]] bool arch_link_present(void) {
-    return false;
-}
-
-[[gnu::weak]] usize arch_link_write(const void *, usize) {
-    return 0;
-}
-
-[[gnu::weak]] bool arch_link_is_sent(void) {
-    return true;
-}
-
-[[gnu::weak]] usize arch_link_read(void *, usize) {
-    return 0;
 }
 
 // -- Upcalls -----------------------------------------------------------------------------------

@@ -55,7 +55,9 @@ INDIRECT = {
     **{f"remote_{name}": ["link_remote_call", "scheme_remote_call"] for name in
        "send read write append set_size allocate sync stat set_times at_stat at_set_times at_read_link at_rename "
        "at_link at_make_link".split()},
-    "reclaim": ["store_pool_trim", "stack_pool_trim"],
+    "reclaim": ["store_pool_trim", "stack_pool_trim", "data_trim_kernel"],
+    "thread_visit": [],  # a jump, as above; what is called is on the other stack
+    "visit_main": ["instantiate_as_visitor"],
     "object_lookup": ["node_lookup", "kernel_directory_lookup"],
     "object_read_entry": ["node_read_entry", "kernel_directory_read_entry"],
     "object_read_link": ["node_read_link"],
@@ -106,6 +108,8 @@ INDIRECT = {
     "prompt_run": [f"run_{command}" for command in
                    "help ls run start ps cpus mem kill log trace fail poweroff".split()],
     "process_for_each": ["put_process", "find_process"],
+    "aspace_for_each": ["check_domain"],
+    "arch_mapped_for_each": ["owned_run_check", "zone_run_check"],
     "kill": ["process_kill", "process_kill_tree"],
     **{name: ["write_cpus", "write_log", "write_memory", "write_processes", "write_trace", "trace_bytes_most"]
        for name in ("kernel_file_text", "kernel_directory_lookup")},
@@ -248,7 +252,7 @@ def check_image(path, verbose):
          [("frames that check rsp itself, thunk", (slack + THUNK_BYTES, ())),
           ("host function or helper", called), on_top]),
         ("a process before and after its program", headroom + PAGE_BYTES,
-         [("first or other thread", depths.deepest(["process_main", "process_thread_main"])), on_top]),
+         [("first or other thread, or who visits it", depths.deepest(["process_main", "process_thread_main", "visit_main"])), on_top]),
         ("interrupt stack", interrupt_stack, [("handler", depths.deepest(["interrupt_handle"]))]),
         ("main thread", main_stack, [("main_thread", depths.deepest(["main_thread"])), on_top]),
         ("reaper", reaper_stack, [("reaper_main", depths.deepest(["reaper_main"])), on_top]),

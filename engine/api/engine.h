@@ -280,7 +280,9 @@ struct extern_ref {
 // `owner` is handed to the host's functions and is what instance_owner() returns.
 MUST_USE enum status store_create(struct engine *engine, void *owner, struct store **out);
 
-// Frees all instances, memories, tables, globals and tags of the store. No thread runs in it.
+// Frees all instances, memories, tables, globals and tags of the store. No thread runs in it. Where
+// code of the store has run since it was made, or retired, that is for the owner's own thread
+// (host_data_alloc); else for any.
 void store_destroy(struct store *store);
 
 // Objects that the embedder itself provides for import.

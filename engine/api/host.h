@@ -17,8 +17,15 @@ MUST_USE void *host_alloc(usize bytes);
 // Gives memory back; `bytes` is the size that was asked for. `memory` may be NULL.
 void host_free(void *memory, usize bytes);
 
-// Charges heap that a program's tables and instances take, and gives it back. `owner` is the owner
-// of the store; of one that nobody uses (store_retire) it is NULL. ERR_LIMIT changes nothing.
+// Memory for instances, tables and exceptions, which a program computes with besides its linear
+// memories: zeroed, aligned to 16, charged to `owner`. Only the owner's own threads read and write
+// it, and who calls the engine for a store in the owner's place; so it need not be mapped for
+// anybody else. Giving it back touches nothing of it, and NULL may be given. `owner` is the owner
+// of the store; of one that nobody uses (store_retire) it is NULL. ERR_LIMIT, ERR_NO_MEMORY.
+MUST_USE enum status host_data_alloc(void *owner, u64 bytes, void **out);
+void host_data_free(void *owner, void *data, u64 bytes);
+
+// The charge alone, where such memory changes its owner. ERR_LIMIT changes nothing.
 MUST_USE enum status host_charge(void *owner, u64 bytes);
 void host_refund(void *owner, u64 bytes);
 

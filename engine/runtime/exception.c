@@ -36,8 +36,7 @@ static bool has_many(const struct exception *exception) {
 static void release_payload(struct exception *exception, void *owner) {
     if (!has_many(exception))
         return;
-    host_free(exception->many, payload_bytes(exception));
-    host_refund(owner, payload_bytes(exception));
+    host_data_free(owner, exception->many, payload_bytes(exception));
 }
 
 void exception_pool_fini(struct exception_pool *pool, void *owner) {
@@ -48,8 +47,7 @@ void exception_pool_fini(struct exception_pool *pool, void *owner) {
             if (cells[k].state != EXCEPTION_FREE)
                 release_payload(&cells[k], owner);
         }
-        host_free(cells, bytes);
-        host_refund(owner, bytes);
+        host_data_free(owner, cells, bytes);
     }
     *pool = (struct exception_pool){0};
 }
@@ -172,24 +170,20 @@ static void grow(struct store *store, u32 chunk) {
     if (chunk == EXCEPTION_CHUNKS)
         return;
     usize bytes = chunk_cells(chunk) * sizeof(struct exception);
-    if (host_charge(store->owner, bytes) != OK)
+    void *data;
+    if (host_data_alloc(store->owner, bytes, &data) != OK)
         return;
-    struct exception *cells = host_alloc(bytes);
-    if (cells != NULL) {
-        host_registry_lock();
-        if (pool->chunk_count == chunk) {
-            pool->chunks[pool->chunk_count++] = cells;
-            pool->capacity += chunk_cells(chunk);
-            for (u32 i = chunk_cells(chunk); i-- > 0;)
-                put_free(pool, &cells[i]);
-            cells = NULL;
-        }
-        host_registry_unlock();
-        if (cells == NULL)
-            return;
+    struct exception *cells = data;
+    host_registry_lock();
+    if (pool->chunk_count == chunk) {
+        pool->chunks[pool->chunk_count++] = cells;
+        pool->capacity += chunk_cells(chunk);
+        for (u32 i = chunk_cells(chunk); i-- > 0;)
+            put_free(pool, &cells[i]);
+        cells = NULL;
     }
-    host_free(cells, bytes);
-    host_refund(store->owner, bytes);
+    host_registry_unlock();
+    host_data_free(store->owner, cells, bytes); // NULL, when it was taken
 }
 
 static void make_room(struct store *store, struct stack_range stack) {
@@ -218,12 +212,8 @@ static struct exception *take_free(struct exception_pool *pool) {
 
 // Room for a payload that does not fit into a cell, or NULL.
 static u64 *alloc_many(void *owner, usize bytes) {
-    if (host_charge(owner, bytes) != OK)
-        return NULL;
-    u64 *many = host_alloc(bytes);
-    if (many == NULL)
-        host_refund(owner, bytes);
-    return many;
+    void *data;
+    return host_data_alloc(owner, bytes, &data) == OK ? data : NULL;
 }
 
 struct exception *exception_create(struct store *store, const struct tag *tag, const u64 *payload,

@@ -134,17 +134,15 @@ static void free_array(void *array, u32 count, usize size) {
     host_free(array, count == 0 ? size : count * size);
 }
 
-void instance_free(struct instance_state *state) {
-    struct instance *instance = state->instance;
-    struct module *module = instance->module;
+void instance_free(struct instance_state *state, void *owner) {
+    struct module *module = state->module;
     const struct module_decl *decl = module->decl;
     u32 own_globals = decl->global_count - decl->global_import_count;
     free_array(state->globals, decl->global_count, sizeof *state->globals);
     free_array(state->own_globals, own_globals, sizeof *state->own_globals);
     free_array(state->data_dropped, decl->data_count, sizeof *state->data_dropped);
     free_array(state->elem_dropped, decl->elem_count, sizeof *state->elem_dropped);
-    host_refund(instance->owner, module->layout.size);
-    host_free(instance, module->layout.size);
+    host_data_free(owner, state->instance, module->layout.size);
     host_free(state, sizeof *state);
     module_release(module);
 }
@@ -154,17 +152,16 @@ static enum status instance_alloc(struct store *store, struct module *module,
                                   struct instance **out) {
     const struct module_decl *decl = module->decl;
     u32 own_globals = decl->global_count - decl->global_import_count;
-    enum status status = host_charge(store->owner, module->layout.size);
-    if (status != OK)
-        return status;
     struct instance_state *state = host_alloc(sizeof *state);
-    struct instance *instance = host_alloc(module->layout.size);
-    if (state == NULL || instance == NULL) {
-        host_free(state, sizeof *state);
-        host_free(instance, module->layout.size);
-        host_refund(store->owner, module->layout.size);
+    if (state == NULL)
         return ERR_NO_MEMORY;
+    void *data;
+    enum status status = host_data_alloc(store->owner, module->layout.size, &data);
+    if (status != OK) {
+        host_free(state, sizeof *state);
+        return status;
     }
+    struct instance *instance = data;
     *instance = (struct instance){
         .helpers = helper_table(),
         .module = module,
@@ -174,13 +171,14 @@ static enum status instance_alloc(struct store *store, struct module *module,
     };
     module_retain(module);
     state->instance = instance;
+    state->module = module;
     state->globals = alloc_array(decl->global_count, sizeof *state->globals);
     state->own_globals = alloc_array(own_globals, sizeof *state->own_globals);
     state->data_dropped = alloc_array(decl->data_count, sizeof *state->data_dropped);
     state->elem_dropped = alloc_array(decl->elem_count, sizeof *state->elem_dropped);
     if (state->globals == NULL || state->own_globals == NULL || state->data_dropped == NULL ||
         state->elem_dropped == NULL) {
-        instance_free(state);
+        instance_free(state, store->owner);
         return ERR_NO_MEMORY;
     }
     state->next = store->instances;

@@ -3,7 +3,9 @@
 // Invariant: everything that an instance of the store points to (memories, tables, globals,
 // tags, function references) belongs to the same store, to a host function of the engine, or to a
 // module that an instance of the store keeps alive. So freeing it all at once leaves nothing
-// dangling. Memories may also belong to a store that goes later: threads share them.
+// dangling. It touches nothing that may be mapped for the owner alone (host_data_alloc), but for
+// exceptions that a program has made. Memories may also belong to a store that goes later: threads
+// share them.
 
 #include "engine/runtime/store.h"
 
@@ -46,7 +48,7 @@ void store_rollback(struct store *store, const struct store *mark) {
     while (store->instances != mark->instances) {
         struct instance_state *state = store->instances;
         store->instances = state->next;
-        instance_free(state);
+        instance_free(state, store->owner);
     }
 }
 

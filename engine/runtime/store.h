@@ -28,6 +28,7 @@ struct store_tag {
 // What the run-time system keeps of an instance besides what generated code reads.
 struct instance_state {
     struct instance *instance;
+    struct module *module;
     struct instance_state *next;
     struct global **globals; // all of them, imports first
     struct global *own_globals;
@@ -65,8 +66,8 @@ void table_fini(struct table *table);
 
 // -- instance.c ---------------------------------------------------------------------------------
 
-// Frees an instance, not the memories and tables, which are the store's.
-void instance_free(struct instance_state *state);
+// Frees an instance, not the memories and tables, which are the store's. Touches nothing of it.
+void instance_free(struct instance_state *state, void *owner);
 
 // Makes the instance, whose memory has an image and is the only one, what instance_create made it.
 // False: that did not work, and it is of no more use.

@@ -8,8 +8,7 @@
 #include "engine/runtime/store.h"
 
 static void elements_free(void *owner, u64 *elements, u32 capacity) {
-    host_free(elements, capacity * sizeof *elements);
-    host_refund(owner, capacity * sizeof *elements);
+    host_data_free(owner, elements, capacity * sizeof *elements);
 }
 
 static enum status reserve(struct table *table, u64 capacity) {
@@ -17,14 +16,11 @@ static enum status reserve(struct table *table, u64 capacity) {
         return OK;
     // At least double, so that growing one by one stays linear.
     u64 wanted = max_u64(capacity, min_u64(2ull * table->capacity, LIMIT_TABLE_SIZE));
-    enum status status = host_charge(table->owner, wanted * sizeof *table->elements);
+    void *data;
+    enum status status = host_data_alloc(table->owner, wanted * sizeof *table->elements, &data);
     if (status != OK)
         return status;
-    u64 *elements = host_alloc(wanted * sizeof *elements);
-    if (elements == NULL) {
-        host_refund(table->owner, wanted * sizeof *elements);
-        return ERR_NO_MEMORY;
-    }
+    u64 *elements = data;
     if (table->size != 0)
         memcpy(elements, table->elements, table->size * sizeof *elements);
     elements_free(table->owner, table->elements, table->capacity);

@@ -14,6 +14,7 @@
 #include "kernel/kwast/kwast.h"
 #include "kernel/mm/aspace.h"
 #include "kernel/mm/code.h"
+#include "kernel/mm/data.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "kernel/proc/module_cache.h"
@@ -129,6 +130,7 @@ static void start_memory(void) {
     frame_free(frame, 0);
     heap_init();
     aspace_init(aspace_kernel(), arch_aspace_kernel());
+    data_register();
     code_init();
     if (!arch_aspaces_are_apart())
         log_write(LOG_INFO, "protection domains are bookkeeping on this machine");

@@ -11,10 +11,11 @@
 // Invariants, checked by aspace_check:
 //   1. no area is accessible beyond its size, and a stack keeps a guard page at its lower end;
 //   2. nothing is mapped in an area outside of its accessible part;
-//   3. all of a stack's accessible part is mapped, because a page that is missing when the CPU
-//      pushes in ring 0 cannot be repaired;
+//   3. all of the accessible part of a stack is mapped, because a page that is missing when the CPU
+//      pushes in ring 0 cannot be repaired, and so is that of data, which C reads as it stands;
 //   4. what is mapped of an image is what the image has for that page;
-//   5. an account is charged what its areas have accessible, never beyond its limit.
+//   5. a frame that is an address space's own is mapped in no other, unless it is borrowed there;
+//   6. an account is charged what its areas have accessible, never beyond its limit.
 //
 // Locks: aspace.lock (LOCK_ASPACE); the heap's and the frames' rank below it.
 
@@ -22,6 +23,7 @@
 
 #include "base/assert.h"
 #include "base/math.h"
+#include "kernel/mm/data.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/mapping_internal.h"
@@ -36,7 +38,19 @@ STATIC_ASSERT(1u << RUN_ORDER_MAX == ARCH_WINDOW_PAGES, "a run is cleared throug
 #define UNMAP_BYTES (2 * MIB)
 
 static struct aspace shared_aspace;
-static u32 further_count; // atomic
+
+static struct {
+    struct spinlock lock;
+
+    // Under lock:
+    struct list further; // all but the kernel's
+
+    // Atomic:
+    u32 further_count;
+} spaces = {
+    .lock = {.rank = LOCK_ASPACES, .name = "address spaces"},
+    .further = {&spaces.further, &spaces.further},
+};
 
 // -- Accounts ----------------------------------------------------------------------------------
 
@@ -81,6 +95,8 @@ void aspace_init(struct aspace *as, struct arch_aspace *arch) {
     *as = (struct aspace){.arch = arch};
     spin_init(&as->lock, LOCK_ASPACE, "aspace");
     vma_tree_init(&as->slots, region.start.value, region.start.value + region.bytes);
+    list_init(&as->link);
+    data_init(as);
 }
 
 struct aspace *aspace_kernel(void) {
@@ -101,7 +117,10 @@ enum status aspace_create(struct aspace **out) {
     as->own = own;
     as->arch = &as->own;
     as->ref_count = 1;
-    __atomic_fetch_add(&further_count, 1, __ATOMIC_RELAXED);
+    spin_lock(&spaces.lock);
+    list_push_back(&spaces.further, &as->link);
+    spin_unlock(&spaces.lock);
+    __atomic_fetch_add(&spaces.further_count, 1, __ATOMIC_RELAXED);
     *out = as;
     return OK;
 }
@@ -120,14 +139,26 @@ void aspace_release(struct aspace *as) {
     CHECK(before != 0);
     if (before != 1)
         return;
+    spin_lock(&spaces.lock);
+    list_remove(&as->link);
+    spin_unlock(&spaces.lock);
+    data_trim(as);
     CHECK(as->slots.root == NULL);
     arch_aspace_destroy(as->arch);
     kfree(as, sizeof *as);
-    __atomic_fetch_sub(&further_count, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_sub(&spaces.further_count, 1, __ATOMIC_RELAXED);
 }
 
 u32 aspace_count(void) {
-    return __atomic_load_n(&further_count, __ATOMIC_RELAXED);
+    return __atomic_load_n(&spaces.further_count, __ATOMIC_RELAXED);
+}
+
+void aspace_for_each(void (*visit)(struct aspace *as, void *context), void *context) {
+    visit(&shared_aspace, context);
+    spin_lock(&spaces.lock);
+    LIST_FOR_EACH(node, &spaces.further)
+    visit(container_of(node, struct aspace, link), context);
+    spin_unlock(&spaces.lock);
 }
 
 static struct area *area_of(struct vma *vma) {
@@ -136,6 +167,11 @@ static struct area *area_of(struct vma *vma) {
 
 static u64 area_bytes(const struct area *area) {
     return area->vma.end - area->vma.start;
+}
+
+// Whether all that is accessible is committed.
+static bool is_solid(const struct area *area) {
+    return area->kind != AREA_MEMORY;
 }
 
 // The lowest accessible address when `accessible` bytes are.
@@ -154,8 +190,10 @@ enum status area_create(struct aspace *as, enum area_kind kind, u64 bytes,
     area->account = account;
     area->kind = kind;
 
+    // Small ones fit between others.
+    u64 alignment = bytes < RUN_BYTES_MAX ? PAGE_SIZE : RUN_BYTES_MAX;
     spin_lock(&as->lock);
-    enum status status = vma_insert_anywhere(&as->slots, &area->vma, bytes, RUN_BYTES_MAX);
+    enum status status = vma_insert_anywhere(&as->slots, &area->vma, bytes, alignment);
     if (status == OK)
         mapping_init_area(area); // before anybody finds it
     spin_unlock(&as->lock);
@@ -195,6 +233,18 @@ static enum status page_copy(struct phys_addr source, struct phys_addr *out) {
     arch_frame_window_close(to);
     arch_frame_window_close((void *)(uptr)from);
     return OK;
+}
+
+// The number that the frames of an address space's own are known by.
+static u32 owner_number(const struct aspace *as) {
+    return (u32)as->arch->number + 1;
+}
+
+// Maps frames as the address space's own.
+static enum status own_map_locked(struct aspace *as, u64 start, struct phys_addr frame, u32 order) {
+    frame_set_owner(frame, 1ull << order, owner_number(as));
+    return arch_map(as->arch, (struct virt_addr){start}, frame, 1ull << order,
+                    PAGE_READ | PAGE_WRITE);
 }
 
 static bool is_unmapped_locked(const struct aspace *as, u64 start, u64 bytes) {
@@ -241,8 +291,7 @@ static enum status range_commit(struct aspace *as, u64 start, u64 end) {
         enum status status = run_alloc(&order, &frame);
         if (status == OK) {
             spin_lock(&as->lock);
-            status = arch_map(as->arch, (struct virt_addr){at}, frame, 1ull << order,
-                              PAGE_READ | PAGE_WRITE);
+            status = own_map_locked(as, at, frame, order);
             spin_unlock(&as->lock);
             if (status != OK)
                 frame_free(frame, order);
@@ -270,8 +319,10 @@ enum status area_grow(struct aspace *as, struct area *area, u64 bytes) {
     enum status status = account_charge(area->account, bytes - old);
     if (status != OK)
         return status;
-    if (area->kind == AREA_STACK) {
-        status = range_commit(as, area->vma.end - bytes, area->vma.end - old);
+    if (is_solid(area)) {
+        // Of a stack the lower part is what is new, else the upper.
+        u64 start = accessible_start(area, bytes) + (area->kind == AREA_STACK ? 0 : old);
+        status = range_commit(as, start, start + bytes - old);
         if (status != OK) {
             account_refund(area->account, bytes - old);
             return status;
@@ -293,7 +344,7 @@ void area_destroy(struct aspace *as, struct area *area) {
     // From here on no fault commits anything in the area.
     spin_lock(&as->lock);
     u64 accessible = area->accessible;
-    struct image *image = area->image;
+    struct image *image = area->kind == AREA_MEMORY ? area->image : NULL;
     area->accessible = 0;
     area->image = NULL;
     spin_unlock(&as->lock);
@@ -455,7 +506,7 @@ static bool is_done_locked(const struct aspace *as, const struct fault_plan *pla
 
 static enum status fault_plan_locked(struct aspace *as, u64 page, struct fault_plan *plan) {
     struct area *area = area_of(vma_find(&as->slots, page));
-    // A stack is committed before it is used: a fault in one is in its guard.
+    // The others are committed before they are used: a fault in a stack is in its guard.
     if (area == NULL || area->kind != AREA_MEMORY || page - area->vma.start >= area->accessible)
         return ERR_FAULT;
     if (!area_is_plain(area)) {
@@ -502,8 +553,7 @@ static enum status fault_map_locked(struct aspace *as, const struct fault_plan *
     struct virt_addr start = {plan->start};
     if (plan->is_shared)
         arch_unmap(as->arch, start, 1, NULL, NULL); // what is there for reading
-    enum status status =
-        arch_map(as->arch, start, frame, 1ull << plan->order, PAGE_READ | PAGE_WRITE);
+    enum status status = own_map_locked(as, plan->start, frame, plan->order);
     if (status == OK)
         note_committed_locked(area, plan->start, bytes);
     return status;
@@ -594,26 +644,55 @@ static void area_check(const struct aspace *as, const struct area *area) {
     ASSERT(area->accessible <= area_bytes(area));
     if (!area_is_plain(area))
         mapping_check_locked(as, area);
-    else if (area->image != NULL)
+    else if (area->kind == AREA_MEMORY && area->image != NULL)
         image_check(as, area);
-    if (area->kind != AREA_STACK)
+    if (!is_solid(area))
         return;
 
-    ASSERT(area->accessible < area_bytes(area));
     struct phys_addr frame;
     u64 start = accessible_start(area, area->accessible);
-    for (u64 at = start; at < area->vma.end; at += PAGE_SIZE)
+    for (u64 at = start; at < start + area->accessible; at += PAGE_SIZE)
         ASSERT(arch_translate(as->arch, (struct virt_addr){at}, &frame));
+    if (area->kind != AREA_STACK)
+        return;
+    ASSERT(area->accessible < area_bytes(area));
     if (area->accessible != 0)
         ASSERT(is_unmapped_locked(as, start - PAGE_SIZE, PAGE_SIZE));
 }
 
-void aspace_check(const struct aspace *const_as) {
+// What an address space has mapped, counted.
+struct owned {
+    const struct aspace *as;
+    u64 pages;
+};
+
+static void owned_run_check(const struct mapped_run *run, void *context) {
+    struct owned *owned = context;
+    if ((run->rights & PAGE_BORROWED) != 0)
+        return; // a mapping, or of an image
+    for (u64 i = 0; i < run->pages; i++)
+        frame_check_owner((struct phys_addr){run->frame.value + i * PAGE_SIZE},
+                          owner_number(owned->as));
+    owned->pages += run->pages;
+}
+
+u64 aspace_check(const struct aspace *const_as) {
     struct aspace *as = (struct aspace *)const_as; // its lock changes
+    struct owned owned = {.as = as};
     spin_lock(&as->lock);
     vma_check(&as->slots);
     struct vma *vma = vma_first_from(&as->slots, as->slots.start);
-    for (; vma != NULL; vma = vma_first_from(&as->slots, vma->end))
-        area_check(as, area_of(vma));
+    for (; vma != NULL; vma = vma_first_from(&as->slots, vma->end)) {
+        const struct area *area = area_of(vma);
+        area_check(as, area);
+        u64 start = accessible_start(area, area->accessible);
+        if (!arch_aspaces_are_apart())
+            arch_mapped_for_each(as->arch, (struct virt_range){{start}, area->accessible},
+                                 owned_run_check, &owned);
+    }
+    if (arch_aspaces_are_apart()) // all of it, wherever areas are
+        arch_mapped_for_each(as->arch, arch_aspace_slots(as->arch), owned_run_check, &owned);
     spin_unlock(&as->lock);
+    data_check(as);
+    return owned.pages;
 }

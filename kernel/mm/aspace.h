@@ -3,6 +3,7 @@
 // touch, zeroed, in runs that grow with what has been touched, up to 64 KiB, where contiguous
 // frames are to be had: a process that touches three pages has three.
 
+#include "base/list.h"
 #include "kernel/arch/arch.h"
 #include "kernel/mm/image.h"
 #include "kernel/mm/vma.h"
@@ -15,6 +16,15 @@ struct aspace {
     // Under lock:
     struct vma_tree slots; // areas of arch_aspace_slots
 
+    struct spinlock data_lock;
+
+    // Under data_lock, of data.c alone:
+    struct list data_pages;       // that have room
+    struct data_page *data_spare; // one that is empty, or NULL; it is not among these
+
+    // Under the lock of all address spaces:
+    struct list link;
+
     // Fixed:
     struct arch_aspace *arch;
 
@@ -25,6 +35,7 @@ struct aspace {
 enum area_kind : u8 {
     AREA_MEMORY, // a linear memory: [start, start + accessible) commits on touch, the rest is guard
     AREA_STACK,  // grows down: [end - accessible, end) is committed, the rest is guard
+    AREA_DATA, // [start, start + accessible) is committed; the kernel's C code reads and writes it
 };
 
 // What a process may have; shared by all of its areas. A charge is bytes made accessible,
@@ -46,8 +57,11 @@ struct area {
     struct vma vma;
     struct aspace *as;
     struct memory_account *account; // NULL: the kernel's
-    struct image *image;            // what the memory starts with; NULL: zeros. Holds a reference
-    u32 device_count;               // atomic: mappings that show a device
+    union {
+        struct image *image;    // what a memory starts with; NULL: zeros. Holds a reference
+        struct data_page *page; // AREA_DATA: of data.c
+    };
+    u32 device_count; // atomic: mappings that show a device
     enum area_kind kind;
 
     // Under aspace.lock:
@@ -76,14 +90,18 @@ static inline bool aspace_is_current(const struct aspace *as) {
 // How many there are besides the kernel's.
 u32 aspace_count(void);
 
+// Visits each, the kernel's too. What keeps them meanwhile is a spinlock.
+void aspace_for_each(void (*visit)(struct aspace *as, void *context), void *context);
+
 // Reserves `bytes` (page-aligned), nothing accessible. The area is the caller's until destroyed;
 // the account outlives it. ERR_NO_MEMORY.
 MUST_USE enum status area_create(struct aspace *as, enum area_kind kind, u64 bytes,
                                  struct memory_account *account, struct area **out);
 
 // Charges and makes the area accessible up to `bytes` (page-aligned) in all; it never shrinks.
-// Memory areas commit later, stacks at once. ERR_LIMIT (of the account or the area; a stack keeps a
-// guard page), ERR_NO_MEMORY: nothing changed. Calls for one area are the caller's to serialise.
+// Memory areas commit later, the others at once. ERR_LIMIT (of the account or the area; a stack
+// keeps a guard page), ERR_NO_MEMORY: nothing changed. Calls for one area are the caller's to
+// serialise.
 MUST_USE enum status area_grow(struct aspace *as, struct area *area, u64 bytes);
 
 // Has a memory that nobody has touched start with `image`, of which it takes a reference: pages
@@ -121,4 +139,5 @@ MUST_USE enum status aspace_fault_own(struct aspace *as, struct virt_addr addres
 MUST_USE enum status aspace_reach_locked(struct aspace *as, struct virt_addr page,
                                          enum fault_access access, struct phys_addr *frame);
 
-void aspace_check(const struct aspace *as);
+// Walks all of its page tables. Returns how many pages of its own are mapped.
+u64 aspace_check(const struct aspace *as);

@@ -240,6 +240,8 @@ void code_check(void) {
             bool mapped = arch_translate(arch_aspace_kernel(), at, &frame);
             ASSERT(mapped == range->published);
             ASSERT(!mapped || frame.value == range->frames[page].value);
+            if (mapped)
+                frame_check_owner(frame, 0); // nobody's data
         }
     }
     ASSERT(found.ranges == code.stats.ranges);

@@ -49,7 +49,8 @@ STATIC_ASSERT(BLOCK_BYTES == ARCH_ZONE_BLOCK_BYTES, "blocks move between zones w
 enum frame_state : u8 { FRAME_ABSENT, FRAME_USED, FRAME_IN_MAGAZINE, FRAME_FREE, FRAME_FREE_TAIL };
 
 struct frame {
-    u32 next; // frame numbers, circular; FRAME_FREE only
+    u32 next; // frame numbers, circular; FRAME_FREE only. In debug builds FRAME_USED has its owner
+              // here
     u32 prev;
     enum frame_state state;
     u8 order; // FRAME_FREE only
@@ -352,7 +353,26 @@ enum status frame_alloc(enum zone zone, u32 order, struct phys_addr *out) {
     if (injected_failure() || !alloc(zone, order, &number))
         return ERR_NO_MEMORY;
     *out = address_of(number);
+    frame_set_owner(*out, 1ull << order, 0);
     return OK;
+}
+
+// Who has a frame owns its entry, so no lock is needed; atomic for frame_check_owner.
+void frame_set_owner(UNUSED struct phys_addr frame, UNUSED u64 pages, UNUSED u32 owner) {
+#ifndef NDEBUG
+    for (u64 i = 0; i < pages; i++)
+        __atomic_store_n(&frame_at(number_of(frame) + (u32)i)->next, owner, __ATOMIC_RELAXED);
+#endif
+}
+
+void frame_check_owner(UNUSED struct phys_addr frame, UNUSED u32 owner) {
+#ifndef NDEBUG
+    ASSERT(is_known(frame));
+    const struct frame *entry = frame_at(number_of(frame));
+    ASSERT(__atomic_load_n(&entry->state, __ATOMIC_RELAXED) == FRAME_USED);
+    ASSERT(__atomic_load_n(&entry->next, __ATOMIC_RELAXED) == owner);
+    ASSERT(block_of(number_of(frame))->zone == ZONE_PROGRAM);
+#endif
 }
 
 // Debug builds overwrite what the kernel frees, so that a use after free shows. Large blocks only
@@ -726,6 +746,14 @@ static u64 block_list_length(enum zone zone) {
     return length;
 }
 
+// What is mapped for everybody is the kernel's.
+static void zone_run_check(const struct mapped_run *run, void *) {
+    for (u64 i = 0; i < run->pages; i++) {
+        struct phys_addr frame = {run->frame.value + i * PAGE_SIZE};
+        ASSERT(!is_known(frame) || block_of(number_of(frame))->zone == ZONE_KERNEL);
+    }
+}
+
 void frame_check(void) {
     struct counts counts = {0};
 
@@ -748,5 +776,6 @@ void frame_check(void) {
             ASSERT(length == counts.runs[zone][order]);
         }
     }
+    arch_mapped_for_each(arch_aspace_kernel(), arch_zone_region(), zone_run_check, NULL);
     spin_unlock(&frames.lock);
 }

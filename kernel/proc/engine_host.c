@@ -9,6 +9,7 @@
 #include "engine/api/host.h"
 #include "kernel/mm/aspace.h"
 #include "kernel/mm/code.h"
+#include "kernel/mm/data.h"
 #include "kernel/mm/guest.h"
 #include "kernel/mm/heap.h"
 #include "kernel/proc/proc_internal.h"
@@ -52,6 +53,13 @@ struct area *area_at(struct aspace *as, u64 base) {
     return container_of(vma, struct area, vma);
 }
 
+// That of a memory of the owner's; mostly the one that the process knows already.
+static struct area *memory_at(void *owner, u64 base) {
+    const struct process *process = owner;
+    bool is_known = process != NULL && process->area != NULL && process->area->vma.start == base;
+    return is_known ? process->area : area_at(aspace_of(owner), base);
+}
+
 // -- Heap ---------------------------------------------------------------------------------------
 
 void *host_alloc(usize bytes) {
@@ -60,6 +68,23 @@ void *host_alloc(usize bytes) {
 
 void host_free(void *memory, usize bytes) {
     kfree(memory, bytes);
+}
+
+enum status host_data_alloc(void *owner, u64 bytes, void **out) {
+    enum status status = account_charge(account_of(owner), bytes);
+    if (status != OK)
+        return status;
+    status = data_alloc(aspace_of(owner), bytes, out);
+    if (status != OK)
+        account_refund(account_of(owner), bytes);
+    return status;
+}
+
+void host_data_free(void *owner, void *data, u64 bytes) {
+    if (data == NULL)
+        return;
+    data_free(aspace_of(owner), data, bytes);
+    account_refund(account_of(owner), bytes);
 }
 
 enum status host_charge(void *owner, u64 bytes) {
@@ -82,7 +107,7 @@ enum status host_memory_reserve(void *owner, u64 *base_out) {
 }
 
 enum status host_memory_grow(void *owner, u64 base, u64 old_bytes, u64 new_bytes) {
-    struct area *area = area_at(aspace_of(owner), base);
+    struct area *area = memory_at(owner, base);
     ASSERT(area->accessible == old_bytes);
     CHECK(old_bytes <= new_bytes && new_bytes <= MEMORY_SLOT_BYTES - MEMORY_GUARD_BYTES);
     return area_grow(aspace_of(owner), area, new_bytes);
@@ -101,8 +126,11 @@ void host_memory_unlock(u64 base) {
 }
 
 void host_memory_release(void *owner, u64 base, u64 bytes) {
-    struct area *area = area_at(aspace_of(owner), base);
+    struct area *area = memory_at(owner, base);
     ASSERT(area->accessible == bytes);
+    struct process *process = owner;
+    if (process != NULL && process->area == area)
+        process->area = NULL;
     area_destroy(aspace_of(owner), area);
 }
 
@@ -117,7 +145,7 @@ bool host_memory_image(void *owner, struct module *module, u64 base) {
 
 bool host_memory_retire(void *owner, struct module *module, u64 base, u64 bytes, u64 first_bytes) {
     struct aspace *as = aspace_of(owner);
-    struct area *area = area_at(as, base);
+    struct area *area = memory_at(owner, base);
     ASSERT(area->accessible == bytes);
     // A domain goes with its processes.
     return as == aspace_kernel() && module_host_data(module) != NULL &&

@@ -77,7 +77,10 @@ static void release_resources(struct process *process) {
     process->memory = NULL;
     map_set_close(process->party.maps); // no page of the memory is anybody else's any more
     process->first.instance = NULL;
-    store_pool_put(process->module, process->first.store);
+    if (process->aspace == aspace_kernel())
+        store_pool_put(process->module, process->first.store);
+    else
+        store_destroy(process->first.store); // a domain goes with its processes
     process->first.store = NULL;
     release_imports(process);
     module_release(process->module);
@@ -269,8 +272,8 @@ static enum status make_instance(struct process *process, struct module *module,
                                           &thread->trap, &thread->instance);
 }
 
-static enum status instantiate(struct process *process, struct module *module,
-                               struct module_error *error) {
+static enum status instantiate_here(struct process *process, struct module *module,
+                                    struct module_error *error) {
     u64 began_ns = arch_clock_ns();
     enum status status = take_imports(process, module);
     if (status == OK)
@@ -282,6 +285,40 @@ static enum status instantiate(struct process *process, struct module *module,
     if (process->memory != NULL)
         process->area = area_at(process->aspace, process->memory->base);
     return process_check_entry(process, error);
+}
+
+// What an instance consists of is mapped in its process's domain alone. So it is made there, by the
+// spawner on the stack of the first thread.
+struct instantiation {
+    struct process *process;
+    struct module *module;
+    struct module_error error;
+    enum status status;
+};
+
+static void instantiate_as_visitor(void *argument) {
+    struct instantiation *made = argument;
+    made->status = instantiate_here(made->process, made->module, &made->error);
+}
+
+[[gnu::noinline]] static enum status
+instantiate_apart(struct process *process, struct module *module, struct module_error *error) {
+    struct instantiation *made = kmalloc(sizeof *made);
+    if (made == NULL)
+        return ERR_NO_MEMORY;
+    *made = (struct instantiation){.process = process, .module = module, .error = *error};
+    thread_visit(process->first.thread, instantiate_as_visitor, made);
+    enum status status = made->status;
+    *error = made->error;
+    kfree(made, sizeof *made);
+    return status;
+}
+
+static enum status instantiate(struct process *process, struct module *module,
+                               struct module_error *error) {
+    bool is_here = aspace_is_current(process->aspace);
+    return is_here ? instantiate_here(process, module, error)
+                   : instantiate_apart(process, module, error);
 }
 
 // Each process pays for all of its module, though others may share it: so what the kernel holds for
@@ -370,25 +407,24 @@ static enum status spawn(const struct process_config *config, struct module_erro
     status = link_module(process, config->module, error);
     if (status != OK)
         goto fail_copy;
+    status = process_thread_create(&process->first, process_main, process);
+    if (status != OK)
+        goto fail_copy;
     status = instantiate(process, config->module, error);
     if (status != OK)
         goto fail_instance;
     status = insert_handles(process, config);
     if (status != OK)
         goto fail_instance;
-    status = process_thread_create(&process->first, process_main, process);
-    if (status != OK)
-        goto fail_thread;
 
     start(process, config);
     *out = process;
     return OK;
 
-fail_thread:
-    forget_handles(process);
 fail_instance:
     store_destroy(process->first.store);
     release_imports(process);
+    thread_discard(process->first.thread);
 fail_copy:
     if (config->gives_strings) { // they are the caller's still
         process->args = (struct string_list){0};

@@ -119,6 +119,52 @@ void thread_discard(struct thread *thread) {
     thread_free(thread);
 }
 
+// -- Visiting -----------------------------------------------------------------------------------
+// The visitor stays the thread that it is, and may be preempted or wait: its context says where it
+// goes on, and that is on the host's stack meanwhile. Where it came from is kept in what the host
+// could lend.
+
+struct visit {
+    void (*function)(void *);
+    void *argument;
+    struct arch_context home;
+    struct aspace *home_aspace;
+    struct arch_context left; // of the visit, which is over
+};
+STATIC_ASSERT(sizeof(struct visit) <= THREAD_LENT_BYTES, "a visit is what the host lends");
+
+static void visit_main(void *argument) {
+    struct visit *visit = argument;
+    arch_irq_restore(ARCH_IRQ_ON);
+    visit->function(visit->argument);
+    arch_irq_save();
+    struct thread *visitor = thread_current();
+    visit->left = visitor->context;
+    visitor->context = visit->home;
+    visitor->aspace = visit->home_aspace;
+    arch_context_switch(&visit->left, &visitor->context, NULL);
+    UNREACHABLE();
+}
+
+void thread_visit(struct thread *host, void (*function)(void *), void *argument) {
+    ASSERT(host->state == THREAD_BLOCKED && is_for_all(argument));
+    struct thread *visitor = thread_current();
+    struct visit *visit = (struct visit *)host->lent;
+    visit->function = function;
+    visit->argument = argument;
+    struct arch_context there;
+    u64 top = align_down(host->context.sp, 16); // below what the host will start with
+    arch_context_init(&there, host->aspace->arch, top, visit_main, visit);
+    arch_irq_state irq = arch_irq_save();
+    visit->home = visitor->context;
+    visit->home_aspace = visitor->aspace;
+    visitor->context = there;
+    visitor->aspace = host->aspace;
+    arch_context_switch(&visit->home, &visitor->context, NULL);
+    arch_irq_restore(irq);
+    arch_context_fini(&visit->left);
+}
+
 void thread_leave_share(void) {
     arch_irq_state irq = arch_irq_save();
     struct thread *thread = thread_current();

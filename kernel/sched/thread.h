@@ -144,6 +144,11 @@ struct thread_config {
 };
 MUST_USE enum status thread_create(const struct thread_config *config, struct thread **out);
 void thread_start(struct thread *thread);
+
+// Calls function(argument) in the address space of `host`, a thread that is not started, and on its
+// stack: the running thread does so, and comes back. What is on the running thread's own stack may
+// not be there meanwhile, so the argument must be for all. Thread context.
+void thread_visit(struct thread *host, void (*function)(void *), void *argument);
 void thread_discard(struct thread *thread); // one that was not started
 
 // Ends the running thread. Its memory is freed by the scheduler afterwards.

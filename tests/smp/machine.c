@@ -318,6 +318,10 @@ struct virt_range arch_heap_region(void) {
     return (struct virt_range){{SLOTS_START + SLOTS_BYTES}, GIB}; // never used
 }
 
+struct virt_range arch_zone_region(void) {
+    return (struct virt_range){{0}, 0};
+}
+
 static u64 *entry_at(u64 va) {
     CHECK(va - SLOTS_START < SLOTS_BYTES);
     return &machine.entries[(va - SLOTS_START) >> PAGE_SHIFT];
@@ -331,6 +335,17 @@ enum status arch_map(struct arch_aspace *, struct virt_addr va, struct phys_addr
         *entry = (pa.value + i * PAGE_SIZE) | rights;
     }
     return OK;
+}
+
+void arch_mapped_for_each(struct arch_aspace *, struct virt_range range,
+                          void (*visit)(const struct mapped_run *run, void *context),
+                          void *context) {
+    for (u64 va = range.start.value; va < range.start.value + range.bytes; va += PAGE_SIZE) {
+        u64 entry = *entry_at(va);
+        struct phys_addr frame = {align_down(entry, PAGE_SIZE)};
+        if (entry != 0)
+            visit(&(struct mapped_run){{va}, frame, 1, entry % PAGE_SIZE}, context);
+    }
 }
 
 void arch_unmap(struct arch_aspace *, struct virt_addr va, u64 pages,

@@ -149,6 +149,24 @@ void host_refund(void *owner, u64 bytes) {
     CHECK(atomic_fetch_sub(&host.charged, bytes) >= bytes);
 }
 
+enum status host_data_alloc(void *owner, u64 bytes, void **out) {
+    enum status status = host_charge(owner, bytes);
+    if (status != OK)
+        return status;
+    *out = host_alloc(bytes);
+    if (*out != NULL)
+        return OK;
+    host_refund(owner, bytes);
+    return ERR_NO_MEMORY;
+}
+
+void host_data_free(void *owner, void *data, u64 bytes) {
+    if (data == NULL)
+        return;
+    host_free(data, bytes);
+    host_refund(owner, bytes);
+}
+
 // -- Linear memories ------------------------------------------------------------------------------
 
 void host_linux_neighbours(u64 bytes) {

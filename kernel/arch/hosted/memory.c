@@ -154,6 +154,10 @@ struct virt_range arch_slots_region(void) {
     return (struct virt_range){{SLOTS_BASE}, SLOTS_BYTES};
 }
 
+struct virt_range arch_zone_region(void) {
+    return (struct virt_range){{0}, 0};
+}
+
 struct virt_range arch_code_region(void) {
     return (struct virt_range){{CODE_BASE}, CODE_BYTES};
 }
@@ -321,6 +325,22 @@ bool arch_page_find(struct arch_aspace *as, struct virt_addr va, struct phys_add
     *frame = (struct phys_addr){align_down(found, PAGE_SIZE)};
     *rights = found % PAGE_SIZE;
     return found != 0;
+}
+
+// Reading a table costs Linux memory: so this is for ranges in which something is mapped.
+void arch_mapped_for_each(struct arch_aspace *as, struct virt_range range,
+                          void (*visit)(const struct mapped_run *run, void *context),
+                          void *context) {
+    if (range.bytes == 0)
+        return;
+    const struct region *region = region_of(as, range.start.value, range.bytes);
+    for (u64 done = 0; done < range.bytes; done += PAGE_SIZE) {
+        u64 va = range.start.value + done;
+        entry found = *entry_at(region, va);
+        if (found != 0)
+            visit(&(struct mapped_run){{va}, {align_down(found, PAGE_SIZE)}, 1, found % PAGE_SIZE},
+                  context);
+    }
 }
 
 // -- The kernel's zone --------------------------------------------------------------------------

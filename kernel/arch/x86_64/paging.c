@@ -475,6 +475,29 @@ static void make_upper_half(void) {
     }
 }
 
+// -- Looking ------------------------------------------------------------------------------------
+
+void arch_mapped_for_each(struct arch_aspace *as, struct virt_range range,
+                          void (*visit)(const struct mapped_run *run, void *context),
+                          void *context) {
+    u64 end = range.start.value + range.bytes;
+    for (u64 va = range.start.value; va < end;) {
+        struct walk walk;
+        walk_find(&walk, as->root, va);
+        u64 entry = *walk.entries[walk.level];
+        if ((entry & ENTRY_PRESENT) != 0) {
+            const struct mapped_run run = {
+                .va = {va},
+                .frame = {entry & ENTRY_ADDRESS},
+                .pages = 1ull << 9 * walk.level,
+                .rights = rights_of(entry),
+            };
+            visit(&run, context);
+        }
+        va = next_of(va, walk.level);
+    }
+}
+
 // -- Regions ------------------------------------------------------------------------------------
 
 struct arch_aspace *arch_aspace_kernel(void) {
@@ -499,6 +522,10 @@ struct virt_range arch_code_region(void) {
 
 struct virt_range arch_heap_region(void) {
     return (struct virt_range){{HEAP_BASE}, HEAP_BYTES};
+}
+
+struct virt_range arch_zone_region(void) {
+    return (struct virt_range){{DIRECT_MAP_BASE}, DIRECT_MAP_BYTES_MAX};
 }
 
 void *arch_frame_pointer(struct phys_addr frame) {
