@@ -390,8 +390,11 @@ enum kwast_caching : u32 {
 
 // device_interrupt(machine: i32, line: i32, out: *u32)
 //   An interrupt line: below 16 an ISA interrupt, wherever the machine has put it and as it says
-//   that it behaves; otherwise a global one, which is level-triggered and active low. Needs
-//   KWAST_RIGHT_DEVICES. EINVAL: there is no such line. EACCES, EBUSY, ENOSPC: no vector is left.
+//   that it behaves; otherwise a global one, which is level-triggered and active low. Several can
+//   have a line that is level-triggered, as devices share them: it comes to all of them, and again
+//   once one of them waits for that, if a device still asks: so a driver looks whether it was its
+//   own, and leaves no device asking that it does not wait for. Needs KWAST_RIGHT_DEVICES. EINVAL:
+//   there is no such line. EACCES, EBUSY, ENOSPC: no vector is left.
 
 struct kwast_message {
     u64 address;
