@@ -106,16 +106,16 @@ struct kwast_grant {
 
 struct kwast_call {
     u32 operation;
-    u32 bytes; // address of up to KWAST_BYTES_MAX bytes that come with the call
     u32 bytes_len;
-    u32 grants; // address of struct kwast_grant, each
     u32 grant_count;
-    u32 handles; // address of u32, each: copies of these handles go to the server
     u32 handle_count;
-    u32 answer;             // stored: the server's word for how it went
-    u64 words[KWAST_WORDS]; // the server's are stored
-    u32 handle;             // stored: what came with the reply, or KWAST_NO_HANDLE
+    u32 bytes;   // address of up to KWAST_BYTES_MAX bytes that come with the call
+    u32 grants;  // address of struct kwast_grant, each
+    u32 handles; // address of u32, each: copies of these handles go to the server
     u32 padding;
+    u64 words[KWAST_WORDS]; // the server's are stored
+    u32 answer;             // stored: the server's word for how it went
+    u32 handle;             // stored: what came with the reply, or KWAST_NO_HANDLE
 };
 
 // scheme_call(channel: i32, call: *struct kwast_call, timeout: i64)

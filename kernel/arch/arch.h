@@ -518,7 +518,8 @@ static inline u64 arch_ticks_quick(void) {
 #endif
 
 // The same for a single word of four or eight bytes: arch_try_load(value, at, label) and
-// arch_try_store(at, value, label), where `at` is a number, go to the label when that fails.
+// arch_try_store(at, value, label), where `at` is a number, go to the label when that fails; and so
+// does arch_try_copy(to, from, len, label), between program memories.
 #ifndef ARCH_HAS_TRY
 #define arch_try_load(value, at, fail)                                                             \
     do {                                                                                           \
@@ -529,6 +530,11 @@ static inline u64 arch_ticks_quick(void) {
     do {                                                                                           \
         typeof(value) stored_ = (value);                                                           \
         if (arch_copy_to((struct virt_addr){at}, &stored_, sizeof stored_) != OK)                  \
+            goto fail;                                                                             \
+    } while (false)
+#define arch_try_copy(to, from, len, fail)                                                         \
+    do {                                                                                           \
+        if (arch_copy_between((struct virt_addr){to}, (struct virt_addr){from}, (len)) != OK)      \
             goto fail;                                                                             \
     } while (false)
 #endif
