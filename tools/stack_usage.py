@@ -244,7 +244,7 @@ def check_image(path, verbose):
     # An exception is handled with interrupts off, so there is one of the two.
     on_top = ("exception or interrupt", (CPU_FRAME_BYTES + max(exception, interrupt)[0],
                                          max(exception, interrupt)[1]))
-    called = depths.deepest([*HOST_FUNCTIONS, "helper_*", "entry_stack_grow", "entry_segment_set",
+    called = depths.deepest([*HOST_FUNCTIONS, "helper_*", "entry_stack_grow", "entry_segment_set", "host_pause",
                              "entry_throw", "entry_throw_ref",
                              "entry_trap_exit"])
     checks = [

@@ -281,7 +281,13 @@ struct kwast_spawn {
 //   (ENOTCAPABLE); of the CPUs that it may run on the machine must have one (EINVAL). ENOENT: the
 //   process to join has ended. The handle has all rights of its kind.
 
-enum kwast_outcome : u32 { KWAST_RUNNING, KWAST_EXITED, KWAST_TRAPPED, KWAST_KILLED };
+enum kwast_outcome : u32 {
+    KWAST_RUNNING,
+    KWAST_EXITED,
+    KWAST_TRAPPED,
+    KWAST_KILLED,
+    KWAST_STOPPED, // it stands still
+};
 
 struct kwast_status {
     u32 id;
@@ -300,6 +306,18 @@ struct kwast_status {
 //   Asks it to end. That it has ended, process_wait tells.
 // process_kill_tree(process: i32)
 //   Asks it, its children, theirs and so on to end.
+// process_stop(process: i32, tree: i32)
+//   Has it stand still: all its threads stop where its program would go on, at once in its code,
+//   and at the end of a call. So a wait that is under way ends as ever, and what it was woken for
+//   it finds when it goes on; its clients wait for it, and can give up; killing it works at once.
+//   It is charged no CPU time. Unless `tree` is 0 all that descend from it do so, too, and so does
+//   what a call under way starts. Needs KWAST_RIGHT_KILL. Nothing happens to one that stands still
+//   or is ending. One whose parent ends goes on, for nobody may know of it.
+// process_continue(process: i32, tree: i32)
+//   Has it go on, and unless `tree` is 0 all that descend from it. Needs KWAST_RIGHT_KILL.
+// process_wait_change(process: i32, known: i32, timeout: i64, out: *struct kwast_status)
+//   Waits until its outcome is not `known`, which is KWAST_RUNNING or KWAST_STOPPED. As
+//   process_wait.
 // process_open(from: i32, id: i32, out: *u32)
 //   A handle to the process with this number, which descends from the process `from` or is it, or
 //   to any process, where `from` is the table of processes (which init is given). It has the rights

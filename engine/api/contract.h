@@ -105,7 +105,8 @@
     X(TRAP_READ_ONLY, "store to read-only memory")                                                 \
     X(TRAP_DYNAMIC, "(see pending trap)")                                                          \
     X(TRAP_KILLED, "killed")                                                                       \
-    X(TRAP_EXIT, "exit") /* not an error: the program asked to end */
+    X(TRAP_EXIT, "exit")     /* not an error: the program asked to end */                          \
+    X(TRAP_PAUSED, "paused") /* of host functions only: it goes on after host_pause */
 
 enum trap {
 #define X(name, text) name,
@@ -318,7 +319,8 @@ struct helper_result {
     X(HELPER_WAIT64)      /* likewise */                                                           \
     X(HELPER_NOTIFY)      /* (memory, offset, index, count) -> how many were woken */              \
     X(HELPER_THROW)       /* special: see below */                                                 \
-    X(HELPER_THROW_REF)   /* special: see below */
+    X(HELPER_THROW_REF)   /* special: see below */                                                 \
+    X(HELPER_PAUSE)       /* special: see below */
 
 enum helper {
 #define X(name) name,
@@ -341,6 +343,8 @@ enum helper {
 // it returns to, nop dword [rax + disp32] of the bytes CROSS_RETURN_MARK and three more; nothing
 // else that is returned to begins so.
 #define CROSS_RETURN_MARK 0x57801f0fu
+
+// HELPER_PAUSE () gives a trap in eax, or TRAP_NONE: host_pause, for the thunks of host functions.
 
 // HELPER_THROW (_, tag, address of the payload) and HELPER_THROW_REF (_, exception or null) are
 // assembly stubs. They return only when nothing catches, with a trap like any other helper.

@@ -119,6 +119,8 @@ static enum trap call_host(struct engine *engine, struct thread_block *thread,
         trap = call_direct(func, type, values);
     else
         trap = ((host_func)func->host_code)(func->instance, values, func->host_context);
+    if (trap == TRAP_PAUSED)
+        trap = host_pause();
     note_outcome(thread, trap);
     return trap;
 }

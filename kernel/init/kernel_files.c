@@ -38,18 +38,19 @@ static void PRINTF_LIKE(2, 3) put(struct writer *to, const char *format, ...) {
 
 static void put_process(struct process *process, void *context) {
     struct process_usage usage = process_usage(process);
-    put(context, "%5u  %6u  %5u  %7u  %10lu  %10llu  %10llu  %7u  %9lu  %9lu  0x%08x  %s\n",
+    put(context, "%5u  %6u  %5u  %7u  %10lu  %10llu  %10llu  %7u  %9lu  %9lu  0x%08x  %5s  %s\n",
         process->id, process->parent == NULL ? 0 : process->parent->id, process->share_value,
         __atomic_load_n(&process->share.threads, __ATOMIC_RELAXED), usage.cpu_ns / 1000,
         __atomic_load_n(&process->account.committed, __ATOMIC_RELAXED) / KIB,
         __atomic_load_n(&process->account.charged, __ATOMIC_RELAXED) / KIB,
         handle_count(&process->handles), usage.messages.calls, usage.messages.served,
-        process->affinity & sched_online(), process->name);
+        process->affinity & sched_online(),
+        process_state(process) == PROCESS_IS_STOPPED ? "T" : "-", process->name);
 }
 
 static void write_processes(struct writer *to) {
     put(to, "   id  parent  share  threads      cpu_us  memory_kib     may_kib  handles      calls"
-            "     served        cpus  name\n");
+            "     served        cpus  state  name\n");
     process_for_each(put_process, to);
 }
 

@@ -31,10 +31,10 @@ static inline bool has_company_alone(u32 attention) {
     return attention == company.word;
 }
 
-// What a call returns that ended with this status: a kill takes effect before the program goes on,
-// as in process_call_end.
+// What a call returns that ended with this status: a kill or a stop takes effect before the program
+// goes on, as in process_call_end.
 static inline struct helper_result call_result(const struct thread *running, u32 error) {
-    return (struct helper_result){error, thread_killed_of(running)};
+    return (struct helper_result){error, thread_asked_of(running)};
 }
 
 static struct helper_result call_end(enum status status) {

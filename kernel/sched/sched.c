@@ -592,7 +592,7 @@ u32 thread_yield(void) {
     else
         yield_slow();
     arch_irq_enable();
-    return thread_killed();
+    return thread_asked();
 }
 
 // -- Waking --------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def test_ps_and_kill(system):
     system.type("sleep 1000 &\n")
     number = system.expect(r"^\[\d+\] (\d+)$").group(1)
     lines = output(system, "ps")
-    assert lines.startswith("    ID PARENT  THR       TIME       KIB  NAME\n     1      0 ")
+    assert lines.startswith("    ID PARENT S  THR       TIME       KIB  NAME\n     1      0 - ")
     assert re.search(rf"^ +{number} .*  sleep$", lines, re.MULTILINE)
     assert re.search(rf"^ +{number} .*  sleep$", output(system, "ps -l"), re.MULTILINE)
     assert output(system, f"kill -0 {number}; echo $?") == "0\n"

@@ -74,6 +74,11 @@ KWAST_IMPORT(process_status)
 u32 kwast_process_status(kwast_handle process, struct kwast_status *out);
 KWAST_IMPORT(process_kill) u32 kwast_process_kill(kwast_handle process);
 KWAST_IMPORT(process_kill_tree) u32 kwast_process_kill_tree(kwast_handle process);
+KWAST_IMPORT(process_stop) u32 kwast_process_stop(kwast_handle process, bool tree);
+KWAST_IMPORT(process_continue) u32 kwast_process_continue(kwast_handle process, bool tree);
+KWAST_IMPORT(process_wait_change)
+u32 kwast_process_wait_change(kwast_handle process, u32 known, i64 timeout_ns,
+                              struct kwast_status *out);
 KWAST_IMPORT(process_open) u32 kwast_process_open(kwast_handle from, u32 id, kwast_handle *out);
 
 KWAST_IMPORT(device_describe)
