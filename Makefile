@@ -383,8 +383,10 @@ bless: $(out)/golden
 # -- Fuzzing -------------------------------------------------------------------------------------------
 
 # What hostile bytes reach before there is code: ops, decode, validate.
-FUZZ_SECONDS   ?= 20
-FUZZ_MUTATIONS ?= 100000
+FUZZ_SECONDS      ?= 20
+# For each of the services.
+USER_FUZZ_SECONDS ?= 5
+FUZZ_MUTATIONS    ?= 100000
 # For an input: a limit for hangs, not a measure.
 FUZZ_UNIT_SECONDS := 300
 fuzz_flags   := $(unit_flags) -fsanitize=fuzzer-no-link
@@ -422,9 +424,35 @@ $(out)/fuzz/run_fuzz: $(patsubst %,$(out)/fuzz/obj/%.o,$(run_fuzz_c))
 	$(call say,LINK,$@)
 	$(Q)$(CC) -fsanitize=fuzzer,address,undefined $^ -o $@
 
+# Services, the manifest and the shell's grammar, compiled for the host, with clients made of the input.
+user_fuzz_flags := $(fuzz_flags) -Itests/fuzz/user/host -Wno-ignored-attributes -Wno-unknown-attributes \
+                   $(foreach f,close usleep malloc calloc realloc free aligned_alloc,-D$(f)=fake_$(f))
+user_fuzz_common := tests/fuzz/user/fake_kernel.c $(base_c)
+tmpfs_fuzz_c    := $(addprefix user/sdk/,files.c walk.c) $(addprefix user/services/tmpfs/,contents.c directory.c stock.c tmpfs.c)
+ninep_fuzz_c    := $(addprefix user/sdk/,files.c walk.c) $(addprefix user/services/ninep/,p9.c nodes.c)
+pci_fuzz_c      := $(addprefix user/sdk/,files.c walk.c) $(addprefix user/services/pci/,config.c function.c listing.c)
+pipe_fuzz_c     :=
+terminal_fuzz_c := $(addprefix user/services/console/,terminal.c line.c filter.c)
+manifest_fuzz_c := user/services/init/manifest.c
+ps2_fuzz_c      := user/services/console/keys.c $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c)
+syntax_fuzz_c   := $(addprefix user/programs/sh/,syntax.c text.c print.c)
+user_fuzzers    := tmpfs ninep pci pipe terminal manifest ps2 syntax
+
+$(out)/fuzz/user/%.o: % | $(ready)
+	$(call say,CC,$< (fuzzed))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(user_fuzz_flags) -c $< -o $@
+
+define user_fuzz_rule
+$(out)/fuzz/$(1)_fuzz: $(patsubst %,$(out)/fuzz/user/%.o,tests/fuzz/user/$(1)_fuzz.c $($(1)_fuzz_c) $(user_fuzz_common))
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) -fsanitize=fuzzer,address,undefined $$^ -o $$@
+endef
+$(foreach f,$(user_fuzzers),$(eval $(call user_fuzz_rule,$(f))))
+
 # New finds go to build/fuzz/found and found_run; the corpus in the tree changes by hand only.
 .PHONY: fuzz
-fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)/fuzz/compile_mutate $(out)/fuzz/run_fuzz
+fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)/fuzz/compile_mutate $(out)/fuzz/run_fuzz fuzz_user
 	@mkdir -p $(out)/fuzz/found $(out)/fuzz/found_run $(out)/fuzz/decisions
 	$(Q)$(out)/fuzz/decode_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=$(FUZZ_UNIT_SECONDS) -verbosity=0 \
 	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
@@ -435,6 +463,19 @@ fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)
 	$(Q)tests/fuzz/decisions.py $(out)/fuzz/decisions
 	$(Q)$(out)/fuzz/run_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=$(FUZZ_UNIT_SECONDS) -verbosity=0 -len_control=0 -max_len=6000 \
 	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found_run $(out)/fuzz/decisions
+
+# Each begins with what people write, where there is such.
+fuzz_seeds_manifest := user/etc/init.conf
+fuzz_seeds_ps2      := $(wildcard user/etc/keymaps/*)
+.PHONY: fuzz_user
+fuzz_user: $(foreach f,$(user_fuzzers),$(out)/fuzz/$(f)_fuzz)
+	$(Q)rm -rf $(out)/fuzz/seeds && mkdir -p $(foreach f,$(user_fuzzers),$(out)/fuzz/found_$(f) $(out)/fuzz/seeds/$(f))
+	$(Q)cp $(fuzz_seeds_manifest) $(out)/fuzz/seeds/manifest
+	$(Q)cp $(fuzz_seeds_ps2) $(out)/fuzz/seeds/ps2
+	$(Q)awk '/^## / { close(file); file = "$(out)/fuzz/seeds/syntax/" $$2; next } file { print >file }' tests/shell/scripts.txt
+	$(Q)for f in $(user_fuzzers); do \
+	    $(out)/fuzz/$${f}_fuzz -max_total_time=$(USER_FUZZ_SECONDS) -timeout=$(FUZZ_UNIT_SECONDS) -verbosity=0 \
+	        -max_len=2048 -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found_$$f $(out)/fuzz/seeds/$$f || exit 1; done
 
 # The engine against another one, on random modules (tests/oracle/run.py --help).
 ORACLE_COUNT ?= 300
@@ -454,20 +495,39 @@ $(out)/oracle/checked: $(patsubst %,$(out)/unit/obj/%.o,$(oracle_c)) $(foreach l
 	@mkdir -p $(@D)
 	$(Q)$(CC) -fsanitize=address,undefined $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -o $@
 
-# The protocol between processes: every interleaving of a small case each, by spin.
-model_cases := 2-0-1 1-1-1
+# The protocol between processes: every interleaving of a small case each, by spin. And models that are
+# broken in some way, which it must find.
+model_cases  := scheme-2-0-1 scheme-1-1-1 grants-2-0-1 grants-1-0-2
+model_broken := 1 2 3 4 5 6 7 8
 .PHONY: model
-model: $(patsubst %,$(out)/model/scheme-%.txt,$(model_cases))
+model: $(patsubst %,$(out)/model/%.txt,$(model_cases) $(patsubst %,broken-%,$(model_broken)))
 	@grep -H 'errors:' $^
+
+# $(1): the model; $(2): its parameters.
+model_run = $(Q)rm -rf $(@:.txt=) && mkdir -p $(@:.txt=) && cd $(@:.txt=) && spin $(2) -a $(CURDIR)/tests/model/$(1).pml && \
+            $(CC) -O2 -w -DSAFETY -DCOLLAPSE pan.c -o pan && ./pan -m2000000 -w24 > $(CURDIR)/$@.made
+model_has = $(Q)grep -q 'errors: $(1)$$' $@.made || { cat $@.made; exit 1; }
+# What stands between dashes in the case's name.
+case_part = $(word $(1),$(subst -, ,$*))
 
 # scheme-C-D-T: C calls of one client, D of another, T threads of each server.
 $(out)/model/scheme-%.txt: tests/model/scheme.pml | $(ready)
-	$(call say,MODEL,$*)
-	$(Q)rm -rf $(out)/model/$* && mkdir -p $(out)/model/$* && cd $(out)/model/$* && \
-	    spin -DCALLS=$(word 1,$(subst -, ,$*)) -DOTHERS=$(word 2,$(subst -, ,$*)) \
-	        -DTHREADS=$(word 3,$(subst -, ,$*)) -a $(CURDIR)/$< && \
-	    $(CC) -O2 -w -DSAFETY -DCOLLAPSE pan.c -o pan && ./pan -m2000000 -w24 > $(CURDIR)/$@.made
-	$(Q)if ! grep -q 'errors: 0' $@.made; then cat $@.made; exit 1; fi
+	$(call say,MODEL,scheme-$*)
+	$(call model_run,scheme,-DCALLS=$(call case_part,1) -DOTHERS=$(call case_part,2) -DTHREADS=$(call case_part,3))
+	$(call model_has,0)
+	$(Q)mv $@.made $@
+
+# grants-C-D-M: C calls of one client, D of another, M mappings by each thread.
+$(out)/model/grants-%.txt: tests/model/grants.pml | $(ready)
+	$(call say,MODEL,grants-$*)
+	$(call model_run,grants,-DCALLS=$(call case_part,1) -DOTHERS=$(call case_part,2) -DMAPS=$(call case_part,3))
+	$(call model_has,0)
+	$(Q)mv $@.made $@
+
+$(out)/model/broken-%.txt: tests/model/grants.pml | $(ready)
+	$(call say,MODEL,broken-$*)
+	$(call model_run,grants,-DCALLS=2 -DOTHERS=0 -DBREAK=$*)
+	$(call model_has,1)
 	$(Q)mv $@.made $@
 
 # -- Tools -------------------------------------------------------------------------------------------

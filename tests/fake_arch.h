@@ -14,6 +14,8 @@
 #include "kernel/arch/arch.h"
 #include "tests/fake_assert.h"
 
+#define FAKE_TICK_NS 1000u // what reading the ticks takes
+
 struct fake_machine {
     struct phys_range free[BOOT_RANGES_MAX]; // up to the first one of 0 bytes
     u64 kernel_zone_limit;                   // 0: all RAM

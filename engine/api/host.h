@@ -20,8 +20,8 @@ void host_free(void *memory, usize bytes);
 // Memory for instances, tables and exceptions, which a program computes with besides its linear
 // memories: zeroed, aligned to 16, charged to `owner`. Only the owner's own threads read and write
 // it, and who calls the engine for a store in the owner's place; so it need not be mapped for
-// anybody else. Giving it back touches nothing of it, and NULL may be given. `owner` is the owner of
-// the store; of one that nobody uses (store_retire) it is NULL. ERR_LIMIT, ERR_NO_MEMORY.
+// anybody else. Giving it back touches nothing of it, and NULL may be given. `owner` is the owner
+// of the store; of one that nobody uses (store_retire) it is NULL. ERR_LIMIT, ERR_NO_MEMORY.
 MUST_USE enum status host_data_alloc(void *owner, u64 bytes, void **out);
 void host_data_free(void *owner, void *data, u64 bytes);
 

@@ -36,10 +36,8 @@ static void emit_frame(struct assembler *a) {
     asm_mov_rr(a, W64, RBP, RSP);
 }
 
-//     leave
 //     ret 8 * param_slots
-static void emit_return(struct assembler *a, u32 param_slots) {
-    asm_leave(a);
+static void emit_ret(struct assembler *a, u32 param_slots) {
     if (param_slots != 0)
         asm_ret_pop(a, (u16)(8 * param_slots));
     else
@@ -73,6 +71,13 @@ static void emit_overflow(struct code_unit *unit, struct label *overflow) {
     asm_bind(&unit->code, overflow);
     code_unit_site(unit, unit->code.len, 0, TRAP_STACK_OVERFLOW);
     asm_ud2(&unit->code);
+}
+
+//     leave
+//     ret 8 * param_slots
+static void emit_return(struct assembler *a, u32 param_slots) {
+    asm_leave(a);
+    emit_ret(a, param_slots);
 }
 
 // -- Host functions -------------------------------------------------------------------------------
@@ -158,11 +163,15 @@ static void emit_load_results(struct assembler *a, const struct func_type *type,
 //     test eax, eax
 //     jne trapped
 //     mov result i, [rsp + 8 * i]                for each
-//     leave
+//     add rsp, values
+//     pop rbp
 //     ret 8 * parameter slots
 // trapped:
 //     mov [r14 + THREAD_PENDING_TRAP], eax
 //     ud2
+//
+// Not by `leave`: after a switch to another thread the processor guesses the return wrong, and
+// finds that out the sooner, the less rsp hangs on (here on no rbp that is loaded first).
 static void emit_host_thunk(struct code_unit *unit, const struct func_type *type) {
     struct assembler *a = &unit->code;
     struct label trapped = {0};
@@ -188,7 +197,10 @@ static void emit_host_thunk(struct code_unit *unit, const struct func_type *type
     asm_test_rr(a, W32, RAX, RAX);
     asm_jcc(a, COND_NE, &trapped);
     emit_load_results(a, type, &cc);
-    emit_return(a, callconv_param_slots(type));
+    if (frame_bytes != 0)
+        asm_alu_ri(a, ALU_ADD, W64, RSP, (i32)frame_bytes);
+    asm_pop(a, RBP);
+    emit_ret(a, callconv_param_slots(type));
 
     asm_bind(a, &trapped);
     asm_store(a, W32, mem_at(R14, THREAD_PENDING_TRAP), RAX);

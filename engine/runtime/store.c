@@ -4,7 +4,8 @@
 // tags, function references) belongs to the same store, to a host function of the engine, or to a
 // module that an instance of the store keeps alive. So freeing it all at once leaves nothing
 // dangling. It touches nothing that may be mapped for the owner alone (host_data_alloc), but for
-// exceptions that a program has made. Memories may also belong to a store that goes later: threads share them.
+// exceptions that a program has made. Memories may also belong to a store that goes later: threads
+// share them.
 
 #include "engine/runtime/store.h"
 

@@ -185,8 +185,8 @@ MUST_USE bool arch_translate(struct arch_aspace *as, struct virt_addr va, struct
 MUST_USE bool arch_page_find(struct arch_aspace *as, struct virt_addr va, struct phys_addr *frame,
                              enum page_rights *rights);
 
-// For checks: visits what is mapped in a range, in ascending order, in runs of contiguous frames that
-// have the same rights. The caller keeps it from changing.
+// For checks: visits what is mapped in a range, in ascending order, in runs of contiguous frames
+// that have the same rights. The caller keeps it from changing.
 struct mapped_run {
     struct virt_addr va;
     struct phys_addr frame;
@@ -309,11 +309,16 @@ static inline void arch_context_fini(struct arch_context *context);
 // `passed`.
 void *arch_context_switch(struct arch_context *from, struct arch_context *to, void *passed);
 
-// The same where both contexts are in one address space, and setting the segment base takes no call
-// (arch_segment_is_quick).
+// The same where both contexts are in one address space, in two steps. The first sets the segment
+// base: the CPU does little else meanwhile, so it pays to have that behind it early. In between,
+// nobody touches program memory through the segment. Both only where arch_is_quick.
+static inline void arch_context_expect(const struct arch_context *to);
 static inline void *arch_context_switch_near(struct arch_context *from, struct arch_context *to,
                                              void *passed);
-static inline bool arch_segment_is_quick(void); // fixed
+
+// Whether setting the segment base and reading the ticks are an instruction each. Fixed.
+static inline bool arch_is_quick(void);
+static inline u64 arch_ticks_quick(void); // as arch_ticks, there
 
 // Sets the segment base of the running thread, whose context that is.
 void arch_segment_base_set(struct arch_context *running, u64 base);
@@ -496,13 +501,21 @@ static inline void arch_context_fini(struct arch_context *) {
 #endif
 
 #ifndef ARCH_HAS_SWITCH_NEAR
+static inline void arch_context_expect(const struct arch_context *to) {
+    (void)to;
+}
+
 static inline void *arch_context_switch_near(struct arch_context *from, struct arch_context *to,
                                              void *passed) {
     return arch_context_switch(from, to, passed);
 }
 
-static inline bool arch_segment_is_quick(void) {
+static inline bool arch_is_quick(void) {
     return true;
+}
+
+static inline u64 arch_ticks_quick(void) {
+    return arch_ticks();
 }
 #endif
 

@@ -160,7 +160,7 @@ void aspace_for_each(void (*visit)(struct aspace *as, void *context), void *cont
     visit(&shared_aspace, context);
     spin_lock(&spaces.lock);
     LIST_FOR_EACH(node, &spaces.further)
-        visit(container_of(node, struct aspace, link), context);
+    visit(container_of(node, struct aspace, link), context);
     spin_unlock(&spaces.lock);
 }
 

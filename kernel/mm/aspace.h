@@ -35,7 +35,7 @@ struct aspace {
 enum area_kind : u8 {
     AREA_MEMORY, // a linear memory: [start, start + accessible) commits on touch, the rest is guard
     AREA_STACK,  // grows down: [end - accessible, end) is committed, the rest is guard
-    AREA_DATA,   // [start, start + accessible) is committed; the kernel's C code reads and writes it
+    AREA_DATA, // [start, start + accessible) is committed; the kernel's C code reads and writes it
 };
 
 // What a process may have; shared by all of its areas. A charge is bytes made accessible,
@@ -61,7 +61,7 @@ struct area {
         struct image *image;    // what a memory starts with; NULL: zeros. Holds a reference
         struct data_page *page; // AREA_DATA: of data.c
     };
-    u32 device_count;               // atomic: mappings that show a device
+    u32 device_count; // atomic: mappings that show a device
     enum area_kind kind;
 
     // Under aspace.lock:
@@ -99,8 +99,9 @@ MUST_USE enum status area_create(struct aspace *as, enum area_kind kind, u64 byt
                                  struct memory_account *account, struct area **out);
 
 // Charges and makes the area accessible up to `bytes` (page-aligned) in all; it never shrinks.
-// Memory areas commit later, the others at once. ERR_LIMIT (of the account or the area; a stack keeps a
-// guard page), ERR_NO_MEMORY: nothing changed. Calls for one area are the caller's to serialise.
+// Memory areas commit later, the others at once. ERR_LIMIT (of the account or the area; a stack
+// keeps a guard page), ERR_NO_MEMORY: nothing changed. Calls for one area are the caller's to
+// serialise.
 MUST_USE enum status area_grow(struct aspace *as, struct area *area, u64 bytes);
 
 // Has a memory that nobody has touched start with `image`, of which it takes a reference: pages

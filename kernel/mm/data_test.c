@@ -1,5 +1,6 @@
-// Data of programs: pieces are apart, cleared, and in pages that one address space alone has mapped;
-// everything is given back, from anywhere; the check of who has which frame finds what is wrong.
+// Data of programs: pieces are apart, cleared, and in pages that one address space alone has
+// mapped; everything is given back, from anywhere; the check of who has which frame finds what is
+// wrong.
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -49,7 +49,8 @@ STATIC_ASSERT(BLOCK_BYTES == ARCH_ZONE_BLOCK_BYTES, "blocks move between zones w
 enum frame_state : u8 { FRAME_ABSENT, FRAME_USED, FRAME_IN_MAGAZINE, FRAME_FREE, FRAME_FREE_TAIL };
 
 struct frame {
-    u32 next; // frame numbers, circular; FRAME_FREE only. In debug builds FRAME_USED has its owner here
+    u32 next; // frame numbers, circular; FRAME_FREE only. In debug builds FRAME_USED has its owner
+              // here
     u32 prev;
     enum frame_state state;
     u8 order; // FRAME_FREE only

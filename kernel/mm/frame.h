@@ -36,8 +36,8 @@ void frame_stats(struct frame_stats *out);
 // allocate and free meanwhile.
 void frame_check(void);
 
-// Debug builds know in which address space a frame is mapped as its own: `owner` is a number that is
-// not 0, and a frame that has just been allocated has none. The frames are the caller's.
+// Debug builds know in which address space a frame is mapped as its own: `owner` is a number that
+// is not 0, and a frame that has just been allocated has none. The frames are the caller's.
 void frame_set_owner(struct phys_addr frame, u64 pages, u32 owner);
 
 // Asserts that a frame in use has that owner, and is not mapped for everybody.

@@ -288,9 +288,8 @@ static void instantiate_as_visitor(void *argument) {
     made->status = instantiate_here(made->process, made->module, &made->error);
 }
 
-[[gnu::noinline]] static enum status instantiate_apart(struct process *process,
-                                                      struct module *module,
-                                                      struct module_error *error) {
+[[gnu::noinline]] static enum status
+instantiate_apart(struct process *process, struct module *module, struct module_error *error) {
     struct instantiation *made = kmalloc(sizeof *made);
     if (made == NULL)
         return ERR_NO_MEMORY;

@@ -76,6 +76,7 @@ hand_over_quick(struct cpu *cpu, struct thread *from, struct thread *to, bool ha
     if (has_company)
         spin_lock_masked(&cpu->runq.lock);
     if (__builtin_expect(has_company ? fall_asleep(from) : fall_asleep_alone(from), 1)) {
+        switch_begin(to);
         to->state = THREAD_RUNNING;
         threads_swap_slices(from, to);
         switch_quick(cpu, from, to, has_company);

@@ -112,7 +112,7 @@ void sched_init(void) {
         .charged_ticks = now_ticks,
         .timer_ticks = UINT64_MAX,
         .is_traced = trace_wanted(),
-        .is_slow = !arch_segment_is_quick(),
+        .is_slow = !arch_is_quick(),
         .has_company = id != 0,
     };
     ASSERT(id == 0 || cpu_at(0)->has_company);
@@ -211,6 +211,12 @@ static inline void watch_slice(struct cpu *cpu, const struct thread *thread, u64
 static void request_switch(struct cpu *cpu) {
     // Relaxed: read by that CPU after the interrupt or the lock that made it true.
     __atomic_store_n(&cpu->reschedule, true, __ATOMIC_RELAXED);
+}
+
+static inline void clear_request(struct cpu *cpu) {
+    // Written where it changes only, see thread_yield.
+    if (__atomic_load_n(&cpu->reschedule, __ATOMIC_RELAXED))
+        __atomic_store_n(&cpu->reschedule, false, __ATOMIC_RELAXED);
 }
 
 // -- Other CPUs ---------------------------------------------------------------------------------
@@ -442,7 +448,7 @@ void sched_switch(void) {
     struct cpu *cpu = cpu_of(from);
     u64 now = charge(cpu, from);
     spin_lock_masked(&cpu->runq.lock);
-    __atomic_store_n(&cpu->reschedule, false, __ATOMIC_RELAXED);
+    clear_request(cpu);
     struct thread *to;
     if (from->state == THREAD_RUNNING) {
         // Woken threads go first. Without one, the front of the queue is this thread again unless
@@ -467,7 +473,7 @@ static void run_handed(struct cpu *cpu, struct thread *to) {
     struct thread *from = &cpu->idle;
     u64 now = charge(cpu, from);
     spin_lock_masked(&cpu->runq.lock);
-    __atomic_store_n(&cpu->reschedule, false, __ATOMIC_RELAXED);
+    clear_request(cpu);
     u32 index = ready_index(to->priority) + thread_has_slice(to); // of the queue that it would join
     if (__builtin_expect(cpu->runq.levels >> index > 1, 0)) {
         struct thread *handed = to;
@@ -509,6 +515,20 @@ static inline bool is_next_in_ring(const struct cpu *cpu, const struct thread *f
            runq_is_ring(&cpu->runq, from);
 }
 
+// Runs the next one of the ring; `from` gets a new slice, and is charged for the time up to now.
+// The order is for the CPU's sake: while it sets the segment it does nothing else, and would wait
+// for the ticks before; after them it has better few stores to finish.
+__attribute__((always_inline)) static inline void go_round_ring(struct cpu *cpu,
+                                                                struct thread *from) {
+    struct thread *to = runq_first_of_ring(&cpu->runq);
+    switch_begin(to);
+    runq_rotate_ring(&cpu->runq, from, to);
+    u64 now = arch_ticks_quick();
+    charge_up_to(cpu, from, now);
+    watch_slice(cpu, to, now);
+    switch_quick(cpu, from, to, false);
+}
+
 void sched_preempt(void) {
     ASSERT(!arch_irq_enabled());
     struct thread *from = thread_current();
@@ -519,12 +539,8 @@ void sched_preempt(void) {
         sched_switch();
         return;
     }
-    u64 now = arch_ticks();
-    charge_up_to(cpu, from, now);
-    __atomic_store_n(&cpu->reschedule, false, __ATOMIC_RELAXED);
-    struct thread *to = runq_rotate_ring(&cpu->runq, from);
-    watch_slice(cpu, to, now);
-    switch_quick(cpu, from, to, false);
+    clear_request(cpu);
+    go_round_ring(cpu, from);
 }
 
 void preempt_disable(void) {
@@ -546,10 +562,12 @@ void preempt_enable(void) {
     arch_irq_restore(irq);
 }
 
-[[gnu::noinline]] static void yield_slow(struct cpu *cpu, struct thread *from) {
+[[gnu::noinline]] static void yield_slow(void) {
+    struct thread *from = thread_current();
+    struct cpu *cpu = cpu_of(from);
     u64 now = charge(cpu, from);
     spin_lock_masked(&cpu->runq.lock);
-    __atomic_store_n(&cpu->reschedule, false, __ATOMIC_RELAXED);
+    clear_request(cpu);
     struct thread *to = runq_rotate_locked(&cpu->runq, from);
     watch_slice(cpu, to, now);
     if (to == from) {
@@ -563,20 +581,16 @@ void preempt_enable(void) {
 u32 thread_yield(void) {
     ASSERT(arch_irq_enabled());
     arch_irq_disable();
-    struct thread *from = thread_current();
-    struct cpu *cpu = cpu_of(from);
-    // On one CPU threads that yield to each other are all that is ready, mostly.
+    // On one CPU threads that yield to each other are all that is ready, mostly. Where that CPU's
+    // things are is known, so nothing has to be found first. With company all CPUs look at this
+    // word, which hardly changes then, and is alone in its line.
+    struct cpu *cpu = cpu_at(0);
     if (__builtin_expect(__atomic_load_n(&cpu->attention, __ATOMIC_RELAXED) == 0 &&
-                             runq_is_ring(&cpu->runq, from),
-                         1)) {
-        u64 now = arch_ticks();
-        charge_up_to(cpu, from, now); // its next slice is a new one
-        struct thread *to = runq_rotate_ring(&cpu->runq, from);
-        watch_slice(cpu, to, now);
-        switch_quick(cpu, from, to, false);
-    } else {
-        yield_slow(cpu, from);
-    }
+                             runq_is_ring(&cpu->runq, cpu->current),
+                         1))
+        go_round_ring(cpu, cpu->current);
+    else
+        yield_slow();
     arch_irq_enable();
     return thread_killed();
 }

@@ -74,20 +74,21 @@ struct cpu {
     // Under runq.lock; changed by the CPU itself only, which reads it without:
     struct thread *current;
 
-    // Atomic: what keeps the CPU from the quick way out of a thread; looked at as a whole, too.
-    union {
+    // Atomic: what keeps the CPU from the quick way out of a thread; looked at as a whole, too, and
+    // CPU 0's by others.
+    alignas(64) union {
         u32 attention;
         struct {
             bool reschedule;  // a thread is ready that comes before the current one
             bool is_traced;   // somebody wants to know of every switch
-            bool is_slow;     // it takes a system call to set the segment
+            bool is_slow;     // it takes a call to set the segment or read the ticks
             bool has_company; // there are several CPUs
         };
     };
 
     // Atomic. Who begins to run here, while the CPU idles: NULL: it does not; HANDED_OPEN: nobody
     // yet. The CPU itself sets and clears it; others put a thread in the place of HANDED_OPEN.
-    struct thread *handed;
+    alignas(64) struct thread *handed;
 
     // Atomic, written by the CPU itself, for people and tests:
     u64 charged_ticks; // the current thread has been charged up to then
@@ -156,10 +157,15 @@ static inline bool runq_is_ring(const struct runq *runq, const struct thread *th
            thread->priority == PRIORITY_NORMAL;
 }
 
-// As runq_rotate_locked there. It is always another thread that comes out.
-static inline struct thread *runq_rotate_ring(struct runq *runq, struct thread *thread) {
+// Who comes next there.
+static inline struct thread *runq_first_of_ring(const struct runq *runq) {
+    return runq->queues[ready_index(PRIORITY_NORMAL)].first;
+}
+
+// As runq_rotate_locked there, where `next` is that one.
+static inline void runq_rotate_ring(struct runq *runq, struct thread *thread, struct thread *next) {
     struct ready_queue *queue = &runq->queues[ready_index(PRIORITY_NORMAL)];
-    struct thread *next = queue->first;
+    ASSERT(next == queue->first);
     ASSERT(thread->state == THREAD_RUNNING && next->state == THREAD_READY);
     thread_give_turn(thread);
     // One in and one out: neither the count nor the levels change, nor does the queue run empty.
@@ -169,7 +175,6 @@ static inline struct thread *runq_rotate_ring(struct runq *runq, struct thread *
     queue->end = &thread->ready_next;
     queue->first = next->ready_next;
     next->state = THREAD_RUNNING;
-    return next;
 }
 
 // What sched_wants_switch says; `thread` is the running one.

@@ -289,6 +289,28 @@ static void what_threads_used_is_what_has_passed(void **) {
     expect(sum_body, "all");
 }
 
+// Works for so long between yields. Looking at the clock takes time, too, twice in a turn at most.
+static void unequal_yielder(void *work_us) {
+    u64 work_ns = (uptr)work_us * 1000;
+    for (u32 i = 0; i < 100; i++) {
+        fake_work(work_ns);
+        thread_yield();
+    }
+    u64 used_ns = thread_cpu_time_ns();
+    CHECK(used_ns >= 100 * work_ns && used_ns <= 101 * (work_ns + 2 * FAKE_TICK_NS));
+    note("%s", name());
+}
+
+static void unequal_body(void *) {
+    start("a", unequal_yielder, (void *)30);
+    start("b", unequal_yielder, (void *)200);
+    start("c", unequal_yielder, (void *)7);
+}
+
+static void who_yields_is_charged_for_its_own_work_alone(void **) {
+    expect(unequal_body, "abc");
+}
+
 static void quick_yielder(void *) {
     for (u32 i = 0; i < 1000; i++)
         thread_yield();
@@ -745,6 +767,7 @@ int main(void) {
         cmocka_unit_test(switches_too_quick_for_the_clock_count),
         cmocka_unit_test(cpu_time_is_what_the_thread_itself_used),
         cmocka_unit_test(what_threads_used_is_what_has_passed),
+        cmocka_unit_test(who_yields_is_charged_for_its_own_work_alone),
         cmocka_unit_test(switches_leave_the_timer_alone),
         cmocka_unit_test(a_slice_that_could_not_end_ends_later),
         cmocka_unit_test(preemption_waits_until_it_is_on_again),

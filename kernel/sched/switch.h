@@ -46,9 +46,15 @@ static inline void switch_to_locked(struct cpu *cpu, struct thread *from, struct
     finish_switch(arch_context_switch(&from->context, &to->context, switch_pass(cpu)));
 }
 
-// The same where cpu->attention is 0, or at most has_company, and `from` does not die. Without
-// company nobody else looks at what the lock protects while interrupts are off, so it need not be
-// taken: `is_locked` says whether it is.
+// The first step of switch_quick, as early as the thread that comes is known; after it the switch
+// is sure. Interrupts off.
+static inline void switch_begin(const struct thread *to) {
+    arch_context_expect(&to->context);
+}
+
+// The same as switch_to_locked where cpu->attention is 0, or at most has_company, and `from` does
+// not die. Without company nobody else looks at what the lock protects while interrupts are off, so
+// it need not be taken: `is_locked` says whether it is. After switch_begin.
 __attribute__((always_inline)) static inline void switch_quick(struct cpu *cpu, struct thread *from,
                                                                struct thread *to, bool is_locked) {
     ASSERT(is_locked ? spin_is_held(&cpu->runq.lock) : !cpu->has_company);

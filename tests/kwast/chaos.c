@@ -208,11 +208,21 @@ static void serve_news(const struct kwast_request *request) {
         answer(call);
 }
 
+// Receives, and perhaps answers a call in the same step: the way that can be the quick one.
+static u32 receive(struct kwast_request *request, bool is_finite) {
+    struct held *call = &held[below(HELD)];
+    i64 timeout = one_in(2) && !is_finite ? -1 : random_timeout(is_finite);
+    if (call->number == 0)
+        return kwast_scheme_receive(GIVEN_SERVER, request, bytes, sizeof bytes, timeout);
+    struct kwast_reply reply = call->reply;
+    call->number = 0;
+    return kwast_scheme_reply_receive(GIVEN_SERVER, &reply, request, bytes, sizeof bytes, timeout);
+}
+
 static void serve_once(bool is_finite) {
     struct kwast_request request;
     memset(&request, 0xcc, sizeof request);
-    u32 error = kwast_scheme_receive(GIVEN_SERVER, &request, bytes, sizeof bytes,
-                                     random_timeout(is_finite));
+    u32 error = receive(&request, is_finite);
     ALLOW(error, ETIMEDOUT, ENOMEM, EMFILE);
     if (error != 0)
         return;
@@ -229,7 +239,7 @@ static void serve_once(bool is_finite) {
         .reply = {.number = request.number, .handle = KWAST_NO_HANDLE},
     };
     serve_call(&request, &call->reply, windows[call - held]);
-    if (!one_in(4) || held_find(0) == NULL)
+    if (one_in(2) || held_find(0) == NULL)
         answer(call);
 }
 
@@ -432,6 +442,20 @@ static void use_memory(bool is_finite) {
     }
 }
 
+// Calls of words alone, as quickly as they go.
+static void call_plainly(kwast_handle channel) {
+    for (u32 left = 1 + below(40); left != 0; left--) {
+        struct kwast_call call;
+        u64 a = below(1000), b = below(1000);
+        kwast_call_begin(&call, OP_ADD);
+        call.words[0] = a;
+        call.words[1] = b;
+        if (!went_well(kwast_scheme_call(channel, &call, -1), &call))
+            return;
+        CHECK(call.words[0] == a + b);
+    }
+}
+
 static void use_opened(bool is_finite) {
     struct opened *open = &opened[below(OPENED)];
     if (open->handle == 0)
@@ -475,6 +499,12 @@ static void run_client(u32 count) {
         case 7:
             use_memory(is_finite);
             break;
+        case 8:
+            if (!is_finite) {
+                call_plainly(one_in(4) ? GIVEN_OTHER : GIVEN_ROOT);
+                break;
+            }
+            [[fallthrough]];
         default:
             call_something(GIVEN_ROOT, 0, is_finite);
         }
@@ -590,21 +620,32 @@ static void service_end(struct service *service) {
     CHECK(close((int)service->root) == 0);
 }
 
+// Anywhere; on the first CPU; on the others, if there are any.
+static u32 random_cpus(void) {
+    u32 kind = below(4);
+    return kind < 2 ? 0 : kind == 2 ? 1u : ~1u;
+}
+
 static void child_begin(struct child *child) {
     const struct service *service = &services[below(SCHEMES)];
     const struct service *other = &services[below(SCHEMES)];
     const kwast_handle given[] = {service->server, service->root, other->root, signals, memory};
     child->role = &roles[below(COUNT_OF(roles))];
-    const struct child_config config = {
+    struct child_config config = {
         .role = child->role->name,
         .seed = below(1u << 30),
         .amount = one_in(2) ? 0 : below(200),
+        .cpus = random_cpus(),
         .given = given,
         .given_count = COUNT_OF(given),
         .memory_limit = (3 + below(4)) << 20,
         .handle_limit = 16 + below(32),
     };
     u32 error = spawn_self(&config, &child->process);
+    if (error == EINVAL && config.cpus == ~1u) { // there is one CPU
+        config.cpus = 0;
+        error = spawn_self(&config, &child->process);
+    }
     ALLOW(error, ENOMEM);
     if (error != 0)
         child->process = 0;

@@ -80,6 +80,7 @@ struct child_config {
     u32 given_count;
     u64 memory_limit;
     u32 handle_limit;
+    u32 cpus; // a bit each; 0: the parent's
 };
 
 // Spawns this program with a role, sometimes in a domain of its own.
@@ -103,6 +104,7 @@ static u32 spawn_self(const struct child_config *config, kwast_handle *out) {
         .isolation = one_in(3) ? KWAST_ISOLATION_DOMAIN : KWAST_ISOLATION_SIP,
         .memory_limit = config->memory_limit,
         .handle_limit = config->handle_limit,
+        .cpus = config->cpus,
         .reason = (u32)reason,
         .reason_len = sizeof reason,
     };

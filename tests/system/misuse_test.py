@@ -129,3 +129,18 @@ def test_no_message_brings_a_service_down(start):
         machine.expect("^1$")
         machine.expect("^status 0$")
         assert not re.search(r"^.*init: .*(trapped|was killed|ended).*", machine.text, re.MULTILINE), machine.text
+
+
+# -- Holes -------------------------------------------------------------------------------------------
+
+
+def test_files_of_holes_take_no_memory():
+    """Many files longer than all memory: the file system stays, and has as much space as before."""
+    with Machine.hosted(system_files(), memory="128M") as machine:
+        machine.expect(r"/ \$ ")
+        machine.type("for i in 1 2 3 4 5 6 7 8; do truncate -s 1024G /tmp/hole$i; done\n"
+                     "stat -c %s /tmp/hole8; echo text >>/tmp/hole8; tail -c 5 /tmp/hole8; rm /tmp/hole*; echo e''nd\n")
+        machine.expect(r"^1099511627776$")
+        machine.expect(r"^text$")
+        machine.expect(r"^end$")
+        assert "trapped" not in machine.text

@@ -138,6 +138,8 @@ static enum status step(struct walker *walker, enum walk_last last, struct place
 enum status walk(struct file_system *fs, struct node *root, struct bytes path, enum walk_last last,
                  struct place *out) {
     struct walker *walker = &the_walker;
+    if (root->type != FILE_TYPE_DIRECTORY)
+        return ERR_NOT_DIRECTORY; // the kernel does not send such; nodes are not to rely on that
     walker->fs = fs;
     walker->chain[0] = node_retain(root);
     walker->depth = 0;

@@ -71,13 +71,15 @@ u64 arch_ticks_slow(void);
 void arch_segment_base_write_slow(u64 base);
 void arch_aspace_enter(struct arch_aspace *as);
 
-ARCH_INLINE u64 arch_ticks(void) {
-    if (__builtin_expect(!arch_has_tsc, 0))
-        return arch_ticks_slow();
+static inline u64 ticks_read(void) {
     u32 low;
     u32 high;
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
     return (u64)high << 32 | low;
+}
+
+ARCH_INLINE u64 arch_ticks(void) {
+    return __builtin_expect(arch_has_tsc, 1) ? ticks_read() : arch_ticks_slow();
 }
 
 // Under ThreadSanitizer each context is a fiber, which it is told about at a switch. The switch
@@ -136,13 +138,20 @@ ARCH_INLINE void *arch_context_switch(struct arch_context *from, struct arch_con
 }
 
 #define ARCH_HAS_SWITCH_NEAR 1
-static inline bool arch_segment_is_quick(void) {
-    return arch_has_fsgsbase;
+static inline bool arch_is_quick(void) {
+    return arch_has_fsgsbase && arch_has_tsc;
+}
+
+static inline u64 arch_ticks_quick(void) {
+    return ticks_read();
+}
+
+static inline void arch_context_expect(const struct arch_context *to) {
+    __asm__ volatile("wrgsbase %0" : : "r"(to->segment_base));
 }
 
 static inline __attribute__((always_inline)) void *
 arch_context_switch_near(struct arch_context *from, struct arch_context *to, void *passed) {
-    __asm__ volatile("wrgsbase %0" : : "r"(to->segment_base) : "memory");
     ARCH_FIBER_SWITCH(from, to);
     ARCH_CONTEXT_SWITCH(from, to, passed);
     return passed;

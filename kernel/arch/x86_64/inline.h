@@ -110,13 +110,20 @@ ARCH_INLINE void *arch_context_switch(struct arch_context *from, struct arch_con
 }
 
 #define ARCH_HAS_SWITCH_NEAR 1
-static inline bool arch_segment_is_quick(void) {
+static inline bool arch_is_quick(void) {
     return arch_has_fsgsbase;
+}
+
+static inline u64 arch_ticks_quick(void) {
+    return arch_ticks();
+}
+
+static inline void arch_context_expect(const struct arch_context *to) {
+    __asm__ volatile("wrfsbase %0" : : "r"(to->segment_base));
 }
 
 static inline __attribute__((always_inline)) void *
 arch_context_switch_near(struct arch_context *from, struct arch_context *to, void *passed) {
-    __asm__ volatile("wrfsbase %0" : : "r"(to->segment_base) : "memory");
     ARCH_CONTEXT_SWITCH(from, to, passed);
     return passed;
 }

@@ -79,7 +79,10 @@ static void print_words(struct printer *printer, const struct word *words, const
     }
 }
 
+// Redirections come first: behind them no name is taken for a word of the grammar, as it was not.
 static void print_simple(struct printer *printer, const struct node *node) {
+    print_redirections(printer, node);
+    put(printer, node->redirections != NULL ? " " : "");
     print_words(printer, node->assignments, " ");
     put(printer, node->assignments != NULL ? " " : "");
     print_words(printer, node->words, " ");
@@ -161,7 +164,7 @@ static void print(struct printer *printer, const struct node *node) {
     switch (node->type) {
     case NODE_COMMAND:
         print_simple(printer, node);
-        break;
+        return;
     case NODE_PIPELINE:
         print_parts(printer, node);
         break;

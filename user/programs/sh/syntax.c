@@ -380,10 +380,18 @@ static struct node *end_node_at(struct parser *parser, struct node *node, usize 
     return node;
 }
 
+// Whether the character is a blank that separates words, and none that is quoted.
+static bool is_separator(const struct parser *parser, const struct node *node, usize at) {
+    usize backslashes = 0;
+    while (at - backslashes > node->start && parser->text[at - backslashes - 1] == '\\')
+        backslashes++;
+    return strchr(" \t", parser->text[at]) != NULL && backslashes % 2 == 0;
+}
+
 // The text of `node` ends where the token began that we stand at.
 static struct node *end_node(struct parser *parser, struct node *node) {
     usize end = parser->lexer->start;
-    while (end > node->start && strchr(" \t", parser->text[end - 1]) != NULL)
+    while (end > node->start && is_separator(parser, node, end - 1))
         end--;
     return end_node_at(parser, node, end);
 }
@@ -700,10 +708,9 @@ static struct node *parse_line(struct parser *parser) {
         struct node *command = parse_and_or(parser);
         if (is_at(parser, TOKEN_BACKGROUND))
             command = in_background(parser, command);
+        bool is_ended = accept(parser, TOKEN_BACKGROUND) || accept(parser, TOKEN_SEMICOLON);
         list = in_sequence(parser, list, command);
-        if (accept(parser, TOKEN_BACKGROUND) || accept(parser, TOKEN_SEMICOLON))
-            continue;
-        if (!is_at(parser, TOKEN_NEWLINE) && !is_at(parser, TOKEN_END))
+        if (!is_ended && !is_at(parser, TOKEN_NEWLINE) && !is_at(parser, TOKEN_END))
             fail_unexpected(parser);
     }
     return list;

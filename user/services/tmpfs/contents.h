@@ -18,8 +18,8 @@ struct contents {
     struct stock *stock;
     u64 *size; // in the file's own block
     u32 owner; // the place of that
-    u32 chunk_count;
-    u8 **chunks; // NULL: a hole. A file of one chunk may have less of it
+    u32 page_count;
+    struct chunk_page **pages; // of the table of chunks; NULL: nothing but holes
 };
 
 // Forgets the table. The chunks stay.
@@ -30,8 +30,7 @@ void contents_fini(struct contents *contents);
 bool contents_restore(struct contents *contents, struct budget *budget, void *chunk);
 void contents_restored(struct contents *contents, struct budget *budget);
 
-// What follows a new, smaller size is gone: growing again shows zeros. ERR_FILE_TOO_LARGE,
-// ERR_NO_SPACE.
+// What follows a new, smaller size is gone: growing again shows zeros. ERR_FILE_TOO_LARGE.
 enum status contents_resize(struct contents *contents, struct budget *budget, u64 size);
 
 // ERR_NO_SPACE: if nothing fitted. Who is killed in the middle of it has written a part from the

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <sanitizer/allocator_interface.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,6 +250,38 @@ static void every_state_is_the_one_before_or_after(void **state) {
     free(copy);
 }
 
+// A file may be as long as it likes: what is not there takes neither space nor memory, before a
+// restart or after it.
+static void holes_cost_nothing(void **state) {
+    (void)state;
+    const u64 long_size = 1ull << 43;
+    const u64 middle = 1ull << 37;
+    struct file_system *fs = begin();
+    struct file_system_stat before = {0}, after = {0};
+    make(fs, "long", FILE_TYPE_FILE);
+    struct node *node = find(fs, "long");
+    assert_int_equal(fs->ops->stat_system(fs, &before), OK);
+    usize heap = __sanitizer_get_current_allocated_bytes();
+    assert_int_equal(fs->ops->set_size(fs, node, long_size), OK);
+    assert_int_equal(fs->ops->stat_system(fs, &after), OK);
+    assert_true(__sanitizer_get_current_allocated_bytes() - heap < 4096);
+    assert_int_equal(after.free_bytes, before.free_bytes);
+
+    struct transfer byte = {.room = 1};
+    assert_int_equal(fs->ops->write(fs, node, middle, &byte), OK);
+    fs = open_on(it.memory, it.ready);
+    struct file_stat stat;
+    assert_int_equal(fs->ops->stat(fs, find(fs, "long"), &stat), OK);
+    assert_int_equal(stat.size, long_size);
+    data[0] = data[1] = data[2] = 1;
+    struct transfer three = {.room = 3};
+    assert_int_equal(fs->ops->read(fs, find(fs, "long"), middle - 1, &three), OK);
+    assert_memory_equal(data, ((const u8[]){0, 'w', 0}), 3);
+    assert_int_equal(fs->ops->set_size(fs, find(fs, "long"), 0), OK);
+    assert_int_equal(fs->ops->stat_system(fs, &after), OK);
+    assert_int_equal(after.free_bytes, before.free_bytes);
+}
+
 static int set_up(void **state) {
     (void)state;
     it.size = stock_size_for(LIMIT);
@@ -264,9 +297,11 @@ static int set_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        OPERATION(create), OPERATION(make_directory), OPERATION(make_link),
-        OPERATION(move),   OPERATION(replace),        OPERATION(drop),
-        OPERATION(cut),    OPERATION(grow),           OPERATION(append),
+        OPERATION(create),    OPERATION(make_directory),
+        OPERATION(make_link), OPERATION(move),
+        OPERATION(replace),   OPERATION(drop),
+        OPERATION(cut),       OPERATION(grow),
+        OPERATION(append),    cmocka_unit_test(holes_cost_nothing),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
