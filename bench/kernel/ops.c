@@ -5,8 +5,9 @@
 //   ops NAME COUNT BATCHES  prints "NAME PICOSECONDS..."
 //   ops preempt             two processes see how they are preempted, and print that (gaps.h)
 //   ops call-across COUNT BATCHES   the caller is a child on CPU 0, the server one on CPU 1
-//   ops teardown MIB BATCHES        a child that has touched so much is killed; the time of one page
-//   ops server | yielder | watcher  children of its own: serve the scheme at descriptor 3; yield
+//   ops teardown MIB BATCHES        a child that has touched so much is killed; the time of one
+//   page ops server | yielder | watcher  children of its own: serve the scheme at descriptor 3;
+//   yield
 //                                   for ever; the second of `preempt`
 //   ops filler MIB                  that child: says at descriptor 3 when it has
 //   ops caller COUNT BATCHES        that of `call-across`: descriptor 3 is the channel
@@ -272,7 +273,8 @@ static void teardown(const char *mib, u64 batches) {
     printf("\nteardown");
     for (u64 batch = 0; batch < batches; batch++) {
         u64 bits;
-        kwast_handle child = spawn("/bin/ops.wasm", role, touched, UINT64_MAX);
+        kwast_handle child =
+            spawn("/bin/ops.wasm", role, touched, KWAST_RIGHT_SIGNAL | KWAST_RIGHT_WAIT);
         kwast_notification_take(touched, -1, &bits);
         u64 began = now_ns();
         struct kwast_status status;
