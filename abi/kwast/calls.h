@@ -106,16 +106,16 @@ struct kwast_grant {
 
 struct kwast_call {
     u32 operation;
-    u32 bytes; // address of up to KWAST_BYTES_MAX bytes that come with the call
     u32 bytes_len;
-    u32 grants; // address of struct kwast_grant, each
     u32 grant_count;
-    u32 handles; // address of u32, each: copies of these handles go to the server
     u32 handle_count;
-    u32 answer;             // stored: the server's word for how it went
-    u64 words[KWAST_WORDS]; // the server's are stored
-    u32 handle;             // stored: what came with the reply, or KWAST_NO_HANDLE
+    u32 bytes;   // address of up to KWAST_BYTES_MAX bytes that come with the call
+    u32 grants;  // address of struct kwast_grant, each
+    u32 handles; // address of u32, each: copies of these handles go to the server
     u32 padding;
+    u64 words[KWAST_WORDS]; // the server's are stored
+    u32 answer;             // stored: the server's word for how it went
+    u32 handle;             // stored: what came with the reply, or KWAST_NO_HANDLE
 };
 
 // scheme_call(channel: i32, call: *struct kwast_call, timeout: i64)
@@ -372,8 +372,11 @@ enum kwast_caching : u32 {
 
 // device_interrupt(machine: i32, line: i32, out: *u32)
 //   An interrupt line: below 16 an ISA interrupt, wherever the machine has put it and as it says
-//   that it behaves; otherwise a global one, which is level-triggered and active low. Needs
-//   KWAST_RIGHT_DEVICES. EINVAL: there is no such line. EACCES, EBUSY, ENOSPC: no vector is left.
+//   that it behaves; otherwise a global one, which is level-triggered and active low. Several can
+//   have a line that is level-triggered, as devices share them: it comes to all of them, and again
+//   once one of them waits for that, if a device still asks: so a driver looks whether it was its
+//   own, and leaves no device asking that it does not wait for. Needs KWAST_RIGHT_DEVICES. EINVAL:
+//   there is no such line. EACCES, EBUSY, ENOSPC: no vector is left.
 
 struct kwast_message {
     u64 address;

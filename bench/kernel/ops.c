@@ -146,6 +146,15 @@ static void do_call(void) {
     kwast_scheme_call(root, &call, -1);
 }
 
+// The words are used as well.
+static void do_call_64(void) {
+    struct kwast_call call;
+    kwast_call_begin_bytes(&call, KWAST_FIRST_OPERATION, buffer, 64);
+    for (u32 i = 0; i < KWAST_WORDS; i++)
+        call.words[i] = i + 1;
+    kwast_scheme_call(root, &call, -1);
+}
+
 static void call_granting(u32 operation, u32 len) {
     struct kwast_grant grant = {(u32)buffer, len, KWAST_READ};
     struct kwast_call call = {.operation = operation, .grants = (u32)&grant, .grant_count = 1};
@@ -222,6 +231,7 @@ static const struct {
     {"clock", nothing, do_clock},
     {"yield", start_yielder, do_yield},
     {"call", serve_scheme, do_call},
+    {"call-64", serve_scheme, do_call_64},
     {"grant-4k", serve_scheme, do_grant_4k},
     {"grant-64k", serve_scheme, do_grant_64k},
     {"map-64k", serve_scheme, do_map_64k},

@@ -192,7 +192,7 @@ struct func_ref {
     struct instance *instance; // of a host function: the one that hands it on, or NULL
     u32 type_id;               // engine-wide canonical type number
     u32 func_index;            // in its module; for messages
-    const void *host_code;     // host_func, or NULL: this is what tells a host function
+    const void *host_code;     // host_func or host_direct, or NULL: what tells a host function
     union {
         void *host_context; // host function only
         struct {            // others: what its type passes on the stack, in slots, for `cross_code`
@@ -350,3 +350,10 @@ enum helper {
 // i32 results are zero-extended by the thunk. Returns TRAP_NONE, or the trap to end with. It must
 // not call back into WebAssembly on the same stack.
 typedef enum trap (*host_func)(struct instance *caller, u64 *values, void *context);
+
+// A host function that is called with little in between, for types of up to HOST_DIRECT_PARAMS
+// parameters, all of them integers, and one result, an i32: the arguments come where generated code
+// has them anyway, which is where C wants them. i32 arguments are zero-extended, and so is the
+// result by the thunk. It knows neither its caller nor a context; the rest is as above.
+#define HOST_DIRECT_PARAMS 6u
+typedef struct helper_result (*host_direct)(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f);

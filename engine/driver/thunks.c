@@ -1,7 +1,7 @@
-// Thunks, emitted: one for each type of host functions, and two for calls from one instance into
-// another, whatever the type. All are entered with the struct func_ref in rax and the caller's
-// instance in r15, keep a frame like any function, and change no register that generated code
-// relies on.
+// Thunks, emitted: one for each type of host functions, one for all that are called directly, and
+// two for calls from one instance into another, whatever the type. All are entered with the struct
+// func_ref in rax and the caller's instance in r15, keep a frame like any function, and change no
+// register that generated code relies on.
 //
 // Scratch registers: r10 and r11 carry neither parameters nor results. A frame that may be more
 // than STACK_SLACK_BYTES checks the stack limit as a prologue does; a smaller one lives in the
@@ -208,6 +208,35 @@ static void emit_host_thunk(struct code_unit *unit, const struct func_type *type
     asm_ud2(a);
     if (is_large)
         emit_overflow(unit, &overflow);
+}
+
+// For what is called directly, of whatever type: the arguments are where they are to be.
+//     push rbp
+//     mov rbp, rsp
+//     call [rax + FUNC_REF_HOST_CODE]
+//     test edx, edx
+//     jne trapped
+//     mov eax, eax
+//     leave
+//     ret
+// trapped:
+//     mov [r14 + THREAD_PENDING_TRAP], edx
+//     ud2
+static void emit_direct_thunk(struct code_unit *unit) {
+    struct assembler *a = &unit->code;
+    struct label trapped = {0};
+    STATIC_ASSERT(HOST_DIRECT_PARAMS <= CALLCONV_GPRS, "all in registers");
+    emit_frame(a);
+    asm_call_m(a, mem_at(RAX, FUNC_REF_HOST_CODE));
+    asm_test_rr(a, W32, RDX, RDX);
+    asm_jcc(a, COND_NE, &trapped);
+    asm_mov_rr(a, W32, RAX, RAX);
+    emit_return(a, 0);
+
+    asm_bind(a, &trapped);
+    asm_store(a, W32, mem_at(R14, THREAD_PENDING_TRAP), RDX);
+    code_unit_site(unit, a->len, 0, TRAP_DYNAMIC);
+    asm_ud2(a);
 }
 
 // -- Other instances' functions ------------------------------------------------------------------
@@ -417,20 +446,24 @@ static enum status publish(struct engine *engine, const struct code_unit *unit,
     return image_publish(&image, engine, out);
 }
 
-enum status thunks_make_cross(struct engine *engine) {
+enum status thunks_make_common(struct engine *engine) {
     struct code_unit unit;
     code_unit_init(&unit);
     emit_cross_plain(&unit.code);
     asm_align(&unit.code, 16);
     u32 stacked = unit.code.len;
     emit_cross_stacked(&unit);
-    enum status status = publish(engine, &unit, &engine->cross_code);
+    asm_align(&unit.code, 16);
+    u32 direct = unit.code.len;
+    emit_direct_thunk(&unit);
+    enum status status = publish(engine, &unit, &engine->common_code);
     code_unit_fini(&unit);
     if (status != OK)
         return status;
-    u64 address = engine->cross_code->address;
+    u64 address = engine->common_code->address;
     engine->cross_thunks.plain = (const void *)address;
     engine->cross_thunks.stacked = (const void *)(address + stacked);
+    engine->direct_thunk = (const void *)(address + direct);
     return OK;
 }
 

@@ -64,8 +64,12 @@ struct boot_info {
 
 // -- Early and last resort ----------------------------------------------------------------------
 
-// Writes to the machine's consoles (serial and framebuffer). Any context.
-void arch_console_write(const char *text, usize len);
+// Writes to the machine's consoles (serial and framebuffer). False: a program has the line that
+// people look at (see arch_ports_claim), and nothing was shown there. Any context.
+bool arch_console_write(const char *text, usize len);
+
+// Whether arch_console_write would say so. Any context.
+bool arch_console_is_lent(void);
 
 // Takes one byte typed at the machine's consoles; false when there is none. Any context.
 MUST_USE bool arch_console_read(u8 *out);
@@ -386,8 +390,10 @@ u32 arch_port_read(u32 port, u32 width);
 MUST_USE enum status arch_port_write(u32 port, u32 width, u32 value);
 
 // Has upcall_device called with *number, from now on, when the interrupt line is raised; one below
-// 16 is an ISA interrupt. Where *is_level, it is masked first. ERR_INVALID: there is no such line.
-// ERR_BUSY: somebody has it. ERR_NO_ACCESS: the port needs it. ERR_NO_SPACE.
+// 16 is an ISA interrupt. Where *is_level, it is masked first, and several can have the line: all
+// are told, and it comes again when one of them has unmasked it and some device still asks.
+// ERR_INVALID: there is no such line. ERR_BUSY: somebody has it. ERR_NO_ACCESS: the port needs it.
+// ERR_NO_SPACE.
 #define ARCH_INTERRUPTS_MAX 96
 MUST_USE enum status arch_interrupt_claim(u32 line, u32 *number, bool *is_level);
 
@@ -520,7 +526,8 @@ static inline u64 arch_ticks_quick(void) {
 #endif
 
 // The same for a single word of four or eight bytes: arch_try_load(value, at, label) and
-// arch_try_store(at, value, label), where `at` is a number, go to the label when that fails.
+// arch_try_store(at, value, label), where `at` is a number, go to the label when that fails; and so
+// does arch_try_copy(to, from, len, label), between program memories.
 #ifndef ARCH_HAS_TRY
 #define arch_try_load(value, at, fail)                                                             \
     do {                                                                                           \
@@ -531,6 +538,11 @@ static inline u64 arch_ticks_quick(void) {
     do {                                                                                           \
         typeof(value) stored_ = (value);                                                           \
         if (arch_copy_to((struct virt_addr){at}, &stored_, sizeof stored_) != OK)                  \
+            goto fail;                                                                             \
+    } while (false)
+#define arch_try_copy(to, from, len, fail)                                                         \
+    do {                                                                                           \
+        if (arch_copy_between((struct virt_addr){to}, (struct virt_addr){from}, (len)) != OK)      \
             goto fail;                                                                             \
     } while (false)
 #endif

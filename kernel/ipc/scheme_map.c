@@ -92,6 +92,7 @@ static enum status enter_call(struct mapped *mapped, struct scheme_call *call) {
     if (!is_over) {
         if (call->mapped_count++ == 0)
             list_init(&call->mapped);
+        mapped->scheme->recent = NULL; // it is not answered in the quick way
         list_push_back(&call->mapped, &mapped->call_link);
     }
     wait_unlock(&mapped->scheme->queue);

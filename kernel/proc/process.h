@@ -231,6 +231,7 @@ struct host_import {
     const char *name;
     const char *signature; // as in wasm_ops.def: "iiI:i"
     host_func code;
+    host_direct direct; // instead, if not NULL: it knows the process by process_current
     void *context;
 };
 // The table must live for good.

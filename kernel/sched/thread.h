@@ -66,7 +66,18 @@ struct thread {
 
     // Under the run queue's lock:
     struct thread *ready_next;
-    enum thread_priority priority; // its own, or a higher one that is lent to it (lend.h)
+
+    // Atomic. What counts when one thread hands over to another, looked at as a whole, too: one
+    // that neither lends nor borrows stands where its priority says.
+    union {
+        u32 standing;
+        struct {
+            // Under the run queue's lock: its own, or a higher one that is lent to it (lend.h).
+            enum thread_priority priority;
+            bool is_lender; // changed under the lock of lend.c: whether there is a borrower
+            bool is_borrower;
+        };
+    };
 
     // Atomic, changed under the lock of lend.c:
     struct thread *lender;
@@ -207,8 +218,12 @@ static inline bool thread_is_killed(const struct thread *thread) {
 }
 
 // The same as a number.
+static inline u32 thread_killed_of(const struct thread *thread) {
+    return __atomic_load_n(&thread->killed, __ATOMIC_ACQUIRE);
+}
+
 static inline u32 thread_killed(void) {
-    return __atomic_load_n(&thread_current()->killed, __ATOMIC_ACQUIRE);
+    return thread_killed_of(thread_current());
 }
 
 // One more message, by the running thread on this CPU. Preemption off.

@@ -51,6 +51,16 @@ def test_program_finds_nothing_wrong_across_domains(machine, cpus, name, tmp_pat
 
 
 @pytest.mark.parametrize("machine", ["qemu", "hosted"])
+@pytest.mark.parametrize("options", ["--cpus 1", "--cpus 3", "--cpus 1 --trace {}/trace.json",
+                                     "--cpus 2 --isolation domain --env ISOLATION=domain"])
+def test_quick_calls_at_their_edges(machine, options, tmp_path):
+    """Alone, with company, where somebody looks on, and where no call is quick."""
+    done = run(machine, "quick", tmp_path, options=options.format(tmp_path).split())
+    assert done.stdout.endswith("all right\n") and "wrong" not in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("machine", ["qemu", "hosted"])
 @pytest.mark.parametrize("command", ["place", "call 1000", "across 24"])
 def test_processes_stay_on_their_cpus(machine, command, tmp_path):
     done = run(machine, "cpus", tmp_path, *command.split(), options=["--cpus", "4", "--kernel-files"])

@@ -263,6 +263,24 @@ void machine_work(u32 rounds) {
         arch_irq_restore(arch_irq_save());
 }
 
+// -- The console: there is none -----------------------------------------------------------------
+
+bool arch_console_write(const char *, usize) {
+    return true;
+}
+
+bool arch_console_is_lent(void) {
+    return false;
+}
+
+bool arch_console_read(u8 *) {
+    return false;
+}
+
+bool arch_console_ended(void) {
+    return false;
+}
+
 // -- Memory -------------------------------------------------------------------------------------
 
 void *arch_frame_pointer(struct phys_addr frame) {
@@ -292,6 +310,10 @@ void arch_frame_window_close(void *) {
 
 struct arch_aspace *arch_aspace_kernel(void) {
     return NULL;
+}
+
+bool arch_aspaces_are_apart(void) {
+    return false;
 }
 
 struct arch_aspace *arch_aspace_current(void) {

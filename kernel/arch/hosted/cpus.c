@@ -3,7 +3,6 @@
 // it.
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -133,9 +132,9 @@ void arch_cpu_wake(u32 id) {
     if ((__atomic_fetch_or(&cpu->pending, PENDING_WAKE, __ATOMIC_SEQ_CST) & PENDING_WAKE) != 0)
         return;
     int keep = errno;
-    // Pairs with the look at the word in sleep_on_pending.
+    // Pairs with the look at the word before it sleeps.
     if (__atomic_load_n(&cpu->sleeps, __ATOMIC_SEQ_CST))
-        syscall(SYS_futex, &cpu->pending, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+        cpu_rouse(cpu);
     else
         syscall(SYS_tgkill, getpid(), __atomic_load_n(&cpu->tid, __ATOMIC_ACQUIRE), SIGNAL_WAKE);
     errno = keep;

@@ -66,8 +66,9 @@ struct cpu {
     u64 timer_deadline_ns;
     timer_t timer;
     bool timer_is_armed;
-    pid_t tid;   // atomic; 0: it does not run yet
-    bool sleeps; // atomic: in a futex on `pending`
+    pid_t tid;    // atomic; 0: it does not run yet
+    bool sleeps;  // atomic: asleep, or about to be, until `pending` is not 0
+    int event_fd; // the first CPU's
 };
 
 #ifdef ARCH_INLINE_HEADER
@@ -107,6 +108,9 @@ void time_interrupt_soon(void);
 void context_init(void);
 void interrupt_init(void);
 void interrupt_init_this(void); // on every other CPU
+
+// Wakes a CPU that sleeps, after its `pending` has been changed.
+void cpu_rouse(struct cpu *cpu);
 
 // The CPUs (cpus.c).
 void cpus_init(u32 count);        // that there are; the caller is the first

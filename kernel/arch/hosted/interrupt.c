@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -198,23 +199,42 @@ static void sleep_on_pending(struct cpu *cpu) {
     __atomic_store_n(&cpu->sleeps, false, __ATOMIC_SEQ_CST);
 }
 
-// The first one waits for its devices, too.
+static void event_send(const struct cpu *cpu) {
+    static const u64 one = 1;
+    ssize_t done = write(cpu->event_fd, &one, sizeof one);
+    (void)done; // it is full: then there are events enough
+}
+
+static void events_take(const struct cpu *cpu) {
+    u64 count;
+    ssize_t done = read(cpu->event_fd, &count, sizeof count);
+    (void)done; // there are none
+}
+
+// The first one waits for its devices, too. What changes its word between the look at that and the
+// wait sends an event.
 static void sleep_on_sources(struct cpu *cpu) {
-    sigset_t blocked, normal;
-    interrupt_set(&blocked);
-    CHECK(pthread_sigmask(SIG_BLOCK, &blocked, &normal) == 0);
-    if (__atomic_load_n(&cpu->pending, __ATOMIC_RELAXED) == 0) {
-        struct pollfd sources[2] = {{.fd = link_poll_fd(&sources[0].events)},
-                                    {.fd = console_poll_fd(), .events = POLLIN}};
-        cpu->irq_enabled = true; // the handlers run within ppoll, and nowhere else
-        int ready = ppoll(sources, COUNT_OF(sources), NULL, &normal);
-        cpu->irq_enabled = false;
+    __atomic_store_n(&cpu->sleeps, true, __ATOMIC_SEQ_CST); // as above
+    if (__atomic_load_n(&cpu->pending, __ATOMIC_SEQ_CST) == 0) {
+        struct pollfd sources[3] = {{.fd = link_poll_fd(&sources[0].events)},
+                                    {.fd = console_poll_fd(), .events = POLLIN},
+                                    {.fd = cpu->event_fd, .events = POLLIN}};
+        int ready = poll(sources, COUNT_OF(sources), -1);
         if (ready > 0 && sources[0].revents != 0)
             pending_add(PENDING_LINK);
         if (ready > 0 && sources[1].revents != 0)
             pending_add(PENDING_CONSOLE);
+        if (ready <= 0 || sources[2].revents != 0) // a signal's handler has sent one
+            events_take(cpu);
     }
-    CHECK(pthread_sigmask(SIG_SETMASK, &normal, NULL) == 0);
+    __atomic_store_n(&cpu->sleeps, false, __ATOMIC_SEQ_CST);
+}
+
+void cpu_rouse(struct cpu *cpu) {
+    if (cpu->id == 0)
+        event_send(cpu);
+    else
+        syscall(SYS_futex, &cpu->pending, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 void arch_cpu_idle(void) {
@@ -360,6 +380,9 @@ void interrupt_init_this(void) {
 }
 
 void interrupt_init(void) {
+    cpu_this()->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (cpu_this()->event_fd < 0)
+        start_fail("no event descriptor: %s", strerror(errno));
     for (u32 i = 0; i < COUNT_OF(interrupts); i++)
         handler_install(interrupts[i].number, interrupt_signal, SA_RESTART);
     // A fault in the handler of a fault is a bug that is to be reported.

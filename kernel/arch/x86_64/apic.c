@@ -47,6 +47,7 @@ STATIC_ASSERT(MSR_X2APIC + REG_END / 16 == MSR_X2APIC_END, "traps.S");
 
 static struct {
     volatile u32 *registers; // NULL: x2APIC
+    u32 ids[ARCH_CPUS_MAX];  // of the CPUs that run
 } apic;
 
 volatile u32 *apic_end_register;
@@ -182,6 +183,7 @@ void apic_init_this(void) {
     // The mode of the timer must have arrived before its MSR is written.
     cpu_fence();
     cpu_this()->apic_id = apic_id();
+    apic.ids[cpu_this()->id] = apic_id();
 }
 
 u32 apic_id(void) {
@@ -225,6 +227,13 @@ static void command(u32 apic_id, u32 what) {
 
 void apic_interrupt(u32 apic_id, u8 vector) {
     command(apic_id, COMMAND_ASSERT | vector);
+}
+
+void arch_cpu_wake(u32 cpu) {
+    ASSERT(cpu < ARCH_CPUS_MAX);
+    arch_irq_state irq = arch_irq_save();
+    command(apic.ids[cpu], COMMAND_ASSERT | VECTOR_RESCHEDULE);
+    arch_irq_restore(irq);
 }
 
 void apic_interrupt_nmi(u32 apic_id) {

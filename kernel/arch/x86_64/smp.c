@@ -142,12 +142,6 @@ void smp_cpu_main(struct cpu *cpu) {
 
 // -- Messages to other CPUs -----------------------------------------------------------------------
 
-void arch_cpu_wake(u32 cpu) {
-    arch_irq_state irq = arch_irq_save();
-    apic_interrupt(cpu_by_id(cpu)->apic_id, VECTOR_RESCHEDULE);
-    arch_irq_restore(irq);
-}
-
 bool cpus_are_stopping(void) {
     return __atomic_load_n(&smp.stopping, __ATOMIC_ACQUIRE);
 }

@@ -24,7 +24,11 @@
 #define MANIFEST_PATH  "/boot/etc/init.conf"
 #define MANIFEST_BYTES 65536u
 #define DEVICE         0
-#define SHOWN          2 // for what we and services say
+#define SHOWN          2 // for what we and services say; who has the device reads it there
+#define SAYING                                                                                     \
+    (__WASI_RIGHTS_FD_WRITE | __WASI_RIGHTS_FD_SYNC | __WASI_RIGHTS_FD_DATASYNC |                  \
+     __WASI_RIGHTS_FD_FDSTAT_SET_FLAGS | __WASI_RIGHTS_FD_FILESTAT_GET |                           \
+     __WASI_RIGHTS_POLL_FD_READWRITE)
 #define NS_PER_MS      1000000ull
 #define PAUSE_FIRST_NS (100 * NS_PER_MS)
 #define PAUSE_LAST_NS  (10000 * NS_PER_MS)
@@ -170,28 +174,39 @@ static bool is_pci_driver(const struct service *service) {
 
 // Whether the service is started with the others: where there is what it is for.
 static bool starts_at_boot(const struct service_config *config) {
-    return config->start == START_BOOT || (config->start == START_SCREEN && machine_has_screen());
+    switch (config->start) {
+    case START_BOOT:
+        return true;
+    case START_SCREEN:
+        return machine_has_screen();
+    case START_MACHINE:
+        return machine_is_there();
+    default:
+        return false;
+    }
 }
 
 // Whether nobody serves it, for there is no such device.
 static bool is_absent(const struct named *named) {
     const struct service *owner = named->owner;
-    bool has_device =
-        !is_pci_driver(owner) &&
-        (owner == NULL || owner->config->start != START_SCREEN || machine_has_screen());
-    return !has_device && owner->started_ns == 0;
+    if (owner == NULL || owner->started_ns != 0)
+        return false;
+    bool is_for_device =
+        owner->config->start == START_SCREEN || owner->config->start == START_MACHINE;
+    return is_pci_driver(owner) || (is_for_device && !starts_at_boot(owner->config));
 }
 
 static bool give_streams(struct start *start, const struct service_config *config) {
     struct named *terminal;
     switch (config->streams) {
     case STREAMS_LOG:
-        start_handle(start, SHOWN, 1);
-        start_handle(start, SHOWN, 2);
+        start_handle_with(start, SHOWN, 1, SAYING);
+        start_handle_with(start, SHOWN, 2, SAYING);
         return true;
     case STREAMS_DEVICE:
-        for (u32 i = 0; i < 3; i++)
-            start_handle(start, DEVICE, i);
+        start_handle(start, DEVICE, 0);
+        start_handle(start, DEVICE, 1);
+        start_handle(start, SHOWN, 2);
         return true;
     case STREAMS_TERMINAL:
         if (!need(config, config->terminal, &terminal))
