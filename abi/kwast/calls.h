@@ -24,6 +24,9 @@
 #define KWAST_GRANTS_MAX  4u
 #define KWAST_HANDLES_MAX 4u
 
+// Calls that the servers of one scheme have received and not answered.
+#define KWAST_RECEIVED_MAX 4096u
+
 // Rights of handles that are no files; those of files are WASI's, below bit 32.
 enum kwast_right : u64 {
     KWAST_RIGHT_SERVE = 1ull << 32,   // receive and reply; make channels
@@ -138,7 +141,7 @@ struct kwast_request {
 };
 
 // scheme_receive(server: i32, request: *struct kwast_request, bytes: *u8, len: i32, timeout: i64)
-//   Waits for the next call. EMFILE: too many received calls have no reply yet.
+//   Waits for the next call. EMFILE: KWAST_RECEIVED_MAX received calls have no reply yet.
 
 struct kwast_reply {
     u64 number;

@@ -110,6 +110,7 @@ static enum status map_lent(struct map_set *set, struct mapped *mapped, const st
     const struct mapping_frames frames = lent->object != NULL
                                              ? memory_object_frames(lent->object, lent->first)
                                              : (struct mapping_frames){.each = lent->frames};
+    mapped->object = lent->object; // before others find the mapping (find_object)
     mutex_lock(&set->lock);
     enum status status = map_set_add_locked(set, mapped, range, &frames, lent->rights);
     if (status != OK) {
@@ -117,7 +118,6 @@ static enum status map_lent(struct map_set *set, struct mapped *mapped, const st
     } else {
         if (lent->object != NULL)
             object_retain(lent->object);
-        mapped->object = lent->object;
         status = enter_call(mapped, call);
         if (status != OK)
             mapped_remove_locked(mapped);

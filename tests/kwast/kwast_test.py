@@ -61,7 +61,7 @@ def test_quick_calls_at_their_edges(machine, options, tmp_path):
 
 
 @pytest.mark.parametrize("machine", ["qemu", "hosted"])
-@pytest.mark.parametrize("command", ["place", "call 1000", "across 24"])
+@pytest.mark.parametrize("command", ["place", "counts", "call 1000", "across 24"])
 def test_processes_stay_on_their_cpus(machine, command, tmp_path):
     done = run(machine, "cpus", tmp_path, *command.split(), options=["--cpus", "4", "--kernel-files"])
     assert done.stdout.endswith("all right\n") and "wrong" not in done.stdout, done.stdout + done.stderr
@@ -82,7 +82,8 @@ def test_kernel_tells_about_itself_in_files(start):
         number = machine.expect(r"started as process (\d+)$").group(1)
         machine.expect("spinning")
         machine.type("run kernel /kernel\n")
-        machine.expect(r"-- /kernel/cpus\ncpu +busy_us +idle_us +switches +taken +calls +served +ready +runs$")
+        machine.expect(r"-- /kernel/cpus\ncpu +busy_us +idle_us +switches +taken +calls +served +ready +"
+                       r"got_kib +freed_kib +kept_kib +opened +closed +runs$")
         machine.expect(r"^ +0 +\d+ +\d+ +\d+")
         machine.expect(r"-- /kernel/log\n")
         machine.expect(r"-- /kernel/memory\nkernel +\d+ of +\d+ KiB free\nprograms .*\nheap ")

@@ -183,3 +183,14 @@ def test_the_host_is_reached_by_a_console(tmp_path):
             got = (got + some)[-10:]
         host.sendall(b"line\n")
         assert booted.run("read x </dev/hvc/0; echo \"<$x>\"").split()[-1] == "<line>"
+
+
+def test_the_clock_is_read_and_set():
+    with System("-rtc", "base=2031-02-03T04:05:06") as booted:
+        assert booted.run("cat /dev/rtc").split()[-2:][0] == "2031-02-03"
+        assert booted.run("date -u +%F").split()[-1] == "2031-02-03"
+        booted.run("echo '2024-02-29 23:59:40' >/dev/rtc")
+        assert booted.run("cat /dev/rtc").split()[-2] in ("2024-02-29", "2024-03-01")
+        for wrong in ("2023-02-29 00:00:00", "2024-01-01 24:00:00", "2024-01-01", "yesterday", "2024-01-01 00:00:00 and more"):
+            assert "Invalid" in booted.run(f"echo '{wrong}' | dd of=/dev/rtc 2>&1 || true"), wrong
+        assert booted.run("cat /dev/rtc").split()[-2].startswith("2024-0")

@@ -29,6 +29,7 @@
 #define ROWS         25u
 #define NS_PER_MS    1000000ull
 #define FRAME_NS     (16 * NS_PER_MS) // a screen is drawn that often at most
+#define SERVED_MAX   64u              // requests in a row, before somebody else's turn
 
 struct console {
     struct terminal terminal;
@@ -212,11 +213,13 @@ static void serve_input(const struct kwast_request *request) {
 
 // -- The loop -------------------------------------------------------------------------------------
 
-// Serves all that has come; `console` is NULL for input.
+// Serves what has come, and not for ever: there are others, and keys. `console` is NULL for input.
 static void serve_all(kwast_handle server, struct console *console) {
     struct kwast_request request;
     static u8 bytes[KWAST_BYTES_MAX];
-    while (kwast_scheme_receive(server, &request, bytes, sizeof bytes, 0) == 0) {
+    for (u32 i = 0; i < SERVED_MAX; i++) {
+        if (kwast_scheme_receive(server, &request, bytes, sizeof bytes, 0) != 0)
+            return;
         if (console == NULL)
             serve_input(&request);
         else

@@ -37,6 +37,7 @@
 #define SYNC_WORD      "--sync"
 #define OWN_MODULE     "/boot/bin/init.wasm"
 #define NOT_SCHEDULED  UINT64_MAX
+#define SERVED_MAX     64u   // requests in a row, before somebody else's turn
 #define PCI_NAME       "pci" // the scheme of the service that has the PCI functions
 
 // Something that a service can be given by name.
@@ -352,6 +353,16 @@ static void schedule(struct service *service, bool failed) {
         service->pause_ns < PAUSE_LAST_NS / 2 ? 2 * service->pause_ns : PAUSE_LAST_NS;
 }
 
+// It will not come back: whoever calls what it served is told so.
+static void abandon(const struct service *service) {
+    for (u32 i = 0; i < name_count; i++) {
+        if (names[i].owner != service || names[i].server == KWAST_NO_HANDLE)
+            continue;
+        close((int)names[i].server);
+        names[i].server = KWAST_NO_HANDLE;
+    }
+}
+
 static bool serves_pci(const struct service *service) {
     const struct named *pci = find_name(PCI_NAME);
     return pci != NULL && pci->owner == service;
@@ -379,6 +390,8 @@ static void start_service(struct service *service) {
     }
     if (claimed.is_busy)
         schedule(service, true);
+    if (service->process == KWAST_NO_HANDLE && service->start_at_ns == NOT_SCHEDULED)
+        abandon(service);
     for (u32 i = 0; i < claimed.count; i++)
         close((int)claimed.handles[i]);
     start_fini(&start);
@@ -453,16 +466,6 @@ static void report_end(const struct service *service, const struct kwast_status 
         fprintf(stderr, "init: %s was killed\n", name);
     else if (status->status != 0)
         fprintf(stderr, "init: %s ended with status %u\n", name, status->status);
-}
-
-// It will not come back: whoever calls what it served is told so.
-static void abandon(const struct service *service) {
-    for (u32 i = 0; i < name_count; i++) {
-        if (names[i].owner != service || names[i].server == KWAST_NO_HANDLE)
-            continue;
-        close((int)names[i].server);
-        names[i].server = KWAST_NO_HANDLE;
-    }
 }
 
 static void watch(struct service *service) {
@@ -570,7 +573,9 @@ static bool serve(void *context, const struct kwast_request *request, const void
 static void serve_all(void) {
     struct kwast_request request;
     static u8 bytes[KWAST_BYTES_MAX];
-    while (kwast_scheme_receive(own_server, &request, bytes, sizeof bytes, 0) == 0) {
+    for (u32 i = 0; i < SERVED_MAX; i++) {
+        if (kwast_scheme_receive(own_server, &request, bytes, sizeof bytes, 0) != 0)
+            return;
         struct kwast_reply reply = {.number = request.number, .handle = KWAST_NO_HANDLE};
         bool is_due = serve(NULL, &request, bytes, &reply) && request.number != 0;
         bool has_gone = is_due && kwast_scheme_reply(own_server, &reply) != 0;
