@@ -51,6 +51,7 @@ OPERATIONS = {
     "map-64k": Operation("IPC call and reply with 64 KiB that the server maps", None, None, (), 100),
     "spawn": Operation("spawn, run, exit and wait of a cached hello", 15000, None,
                        (("spawn", "Linux vfork+exec"),), 5),
+    "teardown": Operation("taking down a page, of 64 MiB that a killed process has touched", None, None, (), 64),
     "thread": Operation("making a thread and waiting for its end", 3000, None,
                         (("thread", "Linux pthread_create+join"),), 50, program="threads"),
 }

@@ -5,8 +5,11 @@
 //   ops NAME COUNT BATCHES  prints "NAME PICOSECONDS..."
 //   ops preempt             two processes see how they are preempted, and print that (gaps.h)
 //   ops call-across COUNT BATCHES   the caller is a child on CPU 0, the server one on CPU 1
-//   ops server | yielder | watcher  children of its own: serve the scheme at descriptor 3; yield
+//   ops teardown MIB BATCHES        a child that has touched so much is killed; the time of one
+//   page ops server | yielder | watcher  children of its own: serve the scheme at descriptor 3;
+//   yield
 //                                   for ever; the second of `preempt`
+//   ops filler MIB                  that child: says at descriptor 3 when it has
 //   ops caller COUNT BATCHES        that of `call-across`: descriptor 3 is the channel
 //
 // The module must be /bin/ops.wasm, and hello.wasm beside it, for those that spawn.
@@ -24,6 +27,7 @@
 #define GIVEN       3
 #define BATCHES_MAX 1000
 #define GRANT_MAX   (64 * 1024)
+#define WASM_PAGE   (64 * 1024)
 
 #define SERVE_READ  (KWAST_FIRST_OPERATION + 1) // reads grant 0 whole, and replies
 #define SERVE_MAP   (KWAST_FIRST_OPERATION + 2) // maps it instead, and reads a word of each page
@@ -260,6 +264,39 @@ static const struct {
     exit(0); // with the children
 }
 
+static void fill(u64 mib) {
+    usize before = __builtin_wasm_memory_grow(0, mib * MIB / WASM_PAGE);
+    if (before == SIZE_MAX)
+        fail("grow", ENOMEM);
+    for (u64 at = 0; at < mib * MIB; at += KWAST_PAGE_BYTES)
+        *(volatile u8 *)(before * WASM_PAGE + at) = 1;
+    kwast_notification_signal(GIVEN, 1);
+    kwast_notification_take(GIVEN, -1, &(u64){0}); // until it is killed
+}
+
+// How long the kill of a child takes until it is gone, by page.
+static void teardown(const char *mib, u64 batches) {
+    kwast_handle touched;
+    kwast_notification_create(&touched);
+    char role[64];
+    snprintf(role, sizeof role, "filler %s", mib);
+    printf("\nteardown");
+    for (u64 batch = 0; batch < batches; batch++) {
+        u64 bits;
+        kwast_handle child =
+            spawn("/bin/ops.wasm", role, touched, KWAST_RIGHT_SIGNAL | KWAST_RIGHT_WAIT);
+        kwast_notification_take(touched, -1, &bits);
+        u64 began = now_ns();
+        struct kwast_status status;
+        kwast_process_kill(child);
+        kwast_process_wait(child, -1, &status);
+        u64 pages = strtoull(mib, NULL, 10) * MIB / KWAST_PAGE_BYTES;
+        printf(" %llu", (unsigned long long)((now_ns() - began) * 1000 / pages));
+        close((int)child);
+    }
+    printf(" done\n");
+}
+
 // This process may run anywhere, and the two would come together on one CPU: so it calls nobody.
 static void call_across(const char *count, const char *batches) {
     char role[64];
@@ -304,6 +341,12 @@ int main(int argc, char **argv) {
     }
     if (argc == 4 && strcmp(argv[1], "call-across") == 0) {
         call_across(argv[2], argv[3]);
+        return 0;
+    }
+    if (argc == 3 && strcmp(argv[1], "filler") == 0)
+        fill(strtoull(argv[2], NULL, 10));
+    if (argc == 4 && strcmp(argv[1], "teardown") == 0) {
+        teardown(argv[2], strtoull(argv[3], NULL, 10));
         return 0;
     }
     for (usize i = 0; argc == 4 && i < COUNT_OF(operations); i++) {

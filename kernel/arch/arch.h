@@ -171,6 +171,15 @@ MUST_USE enum status arch_map(struct arch_aspace *as, struct virt_addr va, struc
 void arch_unmap(struct arch_aspace *as, struct virt_addr va, u64 pages,
                 void (*visit)(void *context, struct phys_addr frame), void *context);
 
+// The same for a large run that nobody uses any more, in pieces: whatever page tables are for it
+// alone are out of every CPU's reach when this returns, with one invalidation, so that arch_unmap
+// of the pieces need not ask for more. Nothing else is done with the run until all of it is
+// unmapped.
+void arch_unmap_prepare(struct arch_aspace *as, struct virt_addr va, u64 pages);
+
+// How many pages from `va` on have no page table, so that there is nothing to unmap.
+u64 arch_unmapped_pages(struct arch_aspace *as, struct virt_addr va);
+
 // Changes the rights of a mapped run, with invalidation.
 void arch_protect(struct arch_aspace *as, struct virt_addr va, u64 pages, enum page_rights rights);
 

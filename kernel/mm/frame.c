@@ -405,8 +405,9 @@ void frame_free(struct phys_addr frame, u32 order) {
         return;
     }
     spin_lock(&frames.lock);
+    const struct frame *first = frame_at(number); // the others follow, as in run_set_state
     for (u32 i = 0; i < 1u << order; i++)
-        CHECK(frame_at(number + i)->state == FRAME_USED);
+        CHECK(first[i].state == FRAME_USED);
     release_locked(number, order);
     spin_unlock(&frames.lock);
     frame_count_freed(1ull << order);

@@ -371,6 +371,13 @@ void arch_mapped_for_each(struct arch_aspace *, struct virt_range range,
     }
 }
 
+void arch_unmap_prepare(struct arch_aspace *, struct virt_addr, u64) {
+}
+
+u64 arch_unmapped_pages(struct arch_aspace *, struct virt_addr) {
+    return 0;
+}
+
 void arch_unmap(struct arch_aspace *, struct virt_addr va, u64 pages,
                 void (*visit)(void *context, struct phys_addr frame), void *context) {
     for (u64 i = 0; i < pages; i++) {
