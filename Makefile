@@ -273,7 +273,7 @@ port_host_c := $(addprefix kernel/arch/x86_64/,ranges.c multiboot2.c pvh.c boot_
                  framebuffer.c)
 # What of the services needs no kernel.
 user_host_c := user/sdk/virtio_ring.c $(addprefix user/services/console/,canvas.c filter.c keys.c line.c screen.c scrollback.c) \
-               $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c) \
+               user/services/serial/uart.c user/services/rtc/cmos.c $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c) \
                $(addprefix user/services/ninep/,p9.c nodes.c) \
                $(addprefix user/services/tmpfs/,contents.c directory.c stock.c tmpfs.c)
 define host_archives

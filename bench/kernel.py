@@ -44,12 +44,14 @@ OPERATIONS = {
     "yield": Operation("a yield between two processes", 100, 30, (("yield", "Linux sched_yield"),), 500, 2),
     "call": Operation("IPC call and reply", 400, 120, (("pipe", "Linux pipes"), ("futex", "Linux futexes")),
                       200),
+    "call-64": Operation("IPC call and reply with 64 inline bytes", 400, 120, (), 200),
     "call-across": Operation("IPC call and reply between two CPUs", 1500, None,
                              (("pipe-across", "Linux pipes"), ("futex-across", "Linux futexes")), 200, cpus=2,
                              said="caller"),
     "map-64k": Operation("IPC call and reply with 64 KiB that the server maps", None, None, (), 100),
     "spawn": Operation("spawn, run, exit and wait of a cached hello", 15000, None,
                        (("spawn", "Linux vfork+exec"),), 5),
+    "teardown": Operation("taking down a page, of 64 MiB that a killed process has touched", None, None, (), 64),
     "thread": Operation("making a thread and waiting for its end", 3000, None,
                         (("thread", "Linux pthread_create+join"),), 50, program="threads"),
 }
@@ -79,7 +81,7 @@ def benchmarks():
 
 def build_wasm(name, source):
     target = BUILD / "kernel" / f"{name}.wasm"
-    if not is_current(target, source, HERE / "kernel.py", ROOT / "user/sdk/kwast.h"):
+    if not is_current(target, source, HERE / "kernel.py", ROOT / "user/sdk/kwast.h", ROOT / "abi/kwast/calls.h"):
         target.parent.mkdir(parents=True, exist_ok=True)
         command_run([CC, "-std=c23", "-O2", "-D_GNU_SOURCE", "-I", ROOT, *WASM, "-c", source, "-o", f"{target}.o"])
         command_run([CC, *WASM_LINK, f"{target}.o", "-o", target])

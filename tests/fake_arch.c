@@ -437,6 +437,15 @@ void arch_unmap(struct arch_aspace *aspace, struct virt_addr va, u64 pages,
     }
 }
 
+void arch_unmap_prepare(struct arch_aspace *, struct virt_addr, u64) {
+}
+
+u64 arch_unmapped_pages(struct arch_aspace *aspace, struct virt_addr va) {
+    const u64 *table = tables_for(aspace, va.value)->tables[table_index(va.value)];
+    return table != NULL ? 0
+                         : (align_down(va.value, TABLE_SPAN) + TABLE_SPAN - va.value) / PAGE_SIZE;
+}
+
 void arch_protect(struct arch_aspace *aspace, struct virt_addr va, u64 pages,
                   enum page_rights rights) {
     struct fake_tables *as = tables_for(aspace, va.value);

@@ -6,8 +6,13 @@
 
 #include "kernel/arch/arch.h"
 
-[[gnu::weak]] void arch_console_write(const char *text, usize len) {
+[[gnu::weak]] bool arch_console_write(const char *text, usize len) {
     fwrite(text, 1, len, stderr);
+    return true;
+}
+
+[[gnu::weak]] bool arch_console_is_lent(void) {
+    return false;
 }
 
 [[gnu::weak]] bool arch_console_read(u8 *) {

@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # Who calls through a pointer, and whom that may reach. A pattern ends in "*".
 SINKS = ["console_sink", "say_sink", "buffer_sink"]
-STREAM_QUEUES = ["link_poll_queue", "console_poll_queue", "server_end_poll_queue",
+STREAM_QUEUES = ["link_poll_queue", "console_poll_queue", "messages_poll_queue", "server_end_poll_queue",
                  "notification_poll_queue", "process_object_poll_queue", "interrupt_poll_queue"]
 HOST_FUNCTIONS = ["wasi_entry", "wasi_close_entry", "kwast_entry", "kwast_call_entry", "kwast_exchange_entry",
                   "wasi_proc_exit", "wasi_proc_raise", "wasi_sched_yield", "wasi_thread_spawn"]
@@ -38,9 +38,9 @@ INDIRECT = {
     "kwast_object": ["is_file", "scheme_is_server", "scheme_is_channel", "notification_is", "process_object_is", "machine_is", "is_described",
                      "ports_is", "interrupt_is", "memory_object_is", "memory_object_is_dma"],
     "transfer_run": ["read_step", "write_step"],
-    "object_read": ["node_read", "console_read", "stdin_read", "snapshot_read", "remote_read"],
-    "object_write": ["console_write", "stdout_write", "stderr_write", "remote_write"],
-    "object_stat": ["node_stat", "console_stat", "stream_stat", "scheme_end_stat", "notification_stat", "snapshot_stat", "kernel_directory_stat",
+    "object_read": ["node_read", "console_read", "messages_read", "stdin_read", "snapshot_read", "remote_read"],
+    "object_write": ["console_write", "device_write", "messages_write", "stdout_write", "stderr_write", "remote_write"],
+    "object_stat": ["node_stat", "console_stat", "messages_stat", "stream_stat", "scheme_end_stat", "notification_stat", "snapshot_stat", "kernel_directory_stat",
                     "process_object_stat", "remote_stat", "device_stat", "interrupt_stat", "memory_stat"],
     "object_append": ["remote_append"],
     "object_set_size": ["remote_set_size"],
@@ -62,7 +62,7 @@ INDIRECT = {
     "object_read_entry": ["node_read_entry", "kernel_directory_read_entry"],
     "object_read_link": ["node_read_link"],
     "object_walk": ["node_lookup", "kernel_directory_lookup", "node_read_link"],
-    "object_poll": ["console_poll", "stdin_poll", "output_poll", "server_end_poll", "notification_poll",
+    "object_poll": ["console_poll", "device_poll", "messages_poll", "stdin_poll", "output_poll", "server_end_poll", "notification_poll",
                     "process_object_poll", "interrupt_poll"],
     "object_release": ["server_end_destroy", "channel_destroy", "notification_destroy", "process_object_destroy", "snapshot_destroy",
                        "file_destroy", "root_destroy", "ports_destroy", "interrupt_destroy"],
@@ -244,7 +244,7 @@ def check_image(path, verbose):
     # An exception is handled with interrupts off, so there is one of the two.
     on_top = ("exception or interrupt", (CPU_FRAME_BYTES + max(exception, interrupt)[0],
                                          max(exception, interrupt)[1]))
-    called = depths.deepest([*HOST_FUNCTIONS, "helper_*", "entry_stack_grow", "entry_segment_set",
+    called = depths.deepest([*HOST_FUNCTIONS, "helper_*", "entry_stack_grow", "entry_segment_set", "host_pause",
                              "entry_throw", "entry_throw_ref",
                              "entry_trap_exit"])
     checks = [

@@ -24,6 +24,9 @@
 #define KWAST_GRANTS_MAX  4u
 #define KWAST_HANDLES_MAX 4u
 
+// Calls that the servers of one scheme have received and not answered.
+#define KWAST_RECEIVED_MAX 4096u
+
 // Rights of handles that are no files; those of files are WASI's, below bit 32.
 enum kwast_right : u64 {
     KWAST_RIGHT_SERVE = 1ull << 32,   // receive and reply; make channels
@@ -106,16 +109,16 @@ struct kwast_grant {
 
 struct kwast_call {
     u32 operation;
-    u32 bytes; // address of up to KWAST_BYTES_MAX bytes that come with the call
     u32 bytes_len;
-    u32 grants; // address of struct kwast_grant, each
     u32 grant_count;
-    u32 handles; // address of u32, each: copies of these handles go to the server
     u32 handle_count;
-    u32 answer;             // stored: the server's word for how it went
-    u64 words[KWAST_WORDS]; // the server's are stored
-    u32 handle;             // stored: what came with the reply, or KWAST_NO_HANDLE
+    u32 bytes;   // address of up to KWAST_BYTES_MAX bytes that come with the call
+    u32 grants;  // address of struct kwast_grant, each
+    u32 handles; // address of u32, each: copies of these handles go to the server
     u32 padding;
+    u64 words[KWAST_WORDS]; // the server's are stored
+    u32 answer;             // stored: the server's word for how it went
+    u32 handle;             // stored: what came with the reply, or KWAST_NO_HANDLE
 };
 
 // scheme_call(channel: i32, call: *struct kwast_call, timeout: i64)
@@ -138,7 +141,7 @@ struct kwast_request {
 };
 
 // scheme_receive(server: i32, request: *struct kwast_request, bytes: *u8, len: i32, timeout: i64)
-//   Waits for the next call. EMFILE: too many received calls have no reply yet.
+//   Waits for the next call. EMFILE: KWAST_RECEIVED_MAX received calls have no reply yet.
 
 struct kwast_reply {
     u64 number;
@@ -278,7 +281,13 @@ struct kwast_spawn {
 //   (ENOTCAPABLE); of the CPUs that it may run on the machine must have one (EINVAL). ENOENT: the
 //   process to join has ended. The handle has all rights of its kind.
 
-enum kwast_outcome : u32 { KWAST_RUNNING, KWAST_EXITED, KWAST_TRAPPED, KWAST_KILLED };
+enum kwast_outcome : u32 {
+    KWAST_RUNNING,
+    KWAST_EXITED,
+    KWAST_TRAPPED,
+    KWAST_KILLED,
+    KWAST_STOPPED, // it stands still
+};
 
 struct kwast_status {
     u32 id;
@@ -297,6 +306,18 @@ struct kwast_status {
 //   Asks it to end. That it has ended, process_wait tells.
 // process_kill_tree(process: i32)
 //   Asks it, its children, theirs and so on to end.
+// process_stop(process: i32, tree: i32)
+//   Has it stand still: all its threads stop where its program would go on, at once in its code,
+//   and at the end of a call. So a wait that is under way ends as ever, and what it was woken for
+//   it finds when it goes on; its clients wait for it, and can give up; killing it works at once.
+//   It is charged no CPU time. Unless `tree` is 0 all that descend from it do so, too, and so does
+//   what a call under way starts. Needs KWAST_RIGHT_KILL. Nothing happens to one that stands still
+//   or is ending. One whose parent ends goes on, for nobody may know of it.
+// process_continue(process: i32, tree: i32)
+//   Has it go on, and unless `tree` is 0 all that descend from it. Needs KWAST_RIGHT_KILL.
+// process_wait_change(process: i32, known: i32, timeout: i64, out: *struct kwast_status)
+//   Waits until its outcome is not `known`, which is KWAST_RUNNING or KWAST_STOPPED. As
+//   process_wait.
 // process_open(from: i32, id: i32, out: *u32)
 //   A handle to the process with this number, which descends from the process `from` or is it, or
 //   to any process, where `from` is the table of processes (which init is given). It has the rights
@@ -372,8 +393,11 @@ enum kwast_caching : u32 {
 
 // device_interrupt(machine: i32, line: i32, out: *u32)
 //   An interrupt line: below 16 an ISA interrupt, wherever the machine has put it and as it says
-//   that it behaves; otherwise a global one, which is level-triggered and active low. Needs
-//   KWAST_RIGHT_DEVICES. EINVAL: there is no such line. EACCES, EBUSY, ENOSPC: no vector is left.
+//   that it behaves; otherwise a global one, which is level-triggered and active low. Several can
+//   have a line that is level-triggered, as devices share them: it comes to all of them, and again
+//   once one of them waits for that, if a device still asks: so a driver looks whether it was its
+//   own, and leaves no device asking that it does not wait for. Needs KWAST_RIGHT_DEVICES. EINVAL:
+//   there is no such line. EACCES, EBUSY, ENOSPC: no vector is left.
 
 struct kwast_message {
     u64 address;

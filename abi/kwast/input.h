@@ -1,13 +1,16 @@
 #pragma once
-// What drivers of keyboards and pointers tell the console: calls (abi/kwast/calls.h) on the channel
-// that they are given for it. No answer but a status; who calls is a driver, for no program has
-// such a channel.
+// What drivers of keyboards, pointers and serial lines tell the console: calls (abi/kwast/calls.h)
+// on the channel that they are given for it. No answer but a status; who calls is a driver, for no
+// program has such a channel.
 
 #include "abi/kwast/calls.h"
 
 enum input_op : u32 {
     INPUT_KEY = KWAST_FIRST_OPERATION, // words[0] = a key was pressed; words[1] = modifiers
     INPUT_POINTER, // words = to the right, down (both i64), enum input_button, the wheel (i64, up)
+    // The machine's console line, as a stream: its handle comes with the call. The first console is
+    // there until the stream hangs up, or another one comes.
+    INPUT_LINE,
 };
 
 // A key is the character that the layout gives it, or one of these.

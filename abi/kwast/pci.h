@@ -46,8 +46,9 @@ enum pci_function_op : u32 {
     // Interrupt number words[0]: answered with a handle for interrupt_take; words[0] = how many
     // there can be. Messages (MSI-X or MSI) where the function has them: they come once for each
     // event, and a virtio queue is told the number. Otherwise words[0] is 0: the interrupt is the
-    // function's line (INTx), which is level-triggered. ERR_NOT_FOUND: no such interrupt.
-    // ERR_BUSY: it was asked for before; or the line is another's.
+    // function's line (INTx), which is level-triggered, and may be other functions', too. With
+    // words[1] = PCI_LINE it is the line in any case. ERR_NOT_FOUND: no such interrupt, or the
+    // firmware does not tell where the line goes. ERR_BUSY: it was asked for before.
     PCI_INTERRUPT,
 
     // words[0] bytes of memory, whole pages, that the function can reach: answered with a handle of
@@ -63,6 +64,7 @@ enum pci_function_op : u32 {
     PCI_RESET,
 };
 
+#define PCI_LINE    1u
 #define PCI_DMA_MAX (32u << 20) // bytes for each function
 
 // -- Values of channels

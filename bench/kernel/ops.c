@@ -5,8 +5,11 @@
 //   ops NAME COUNT BATCHES  prints "NAME PICOSECONDS..."
 //   ops preempt             two processes see how they are preempted, and print that (gaps.h)
 //   ops call-across COUNT BATCHES   the caller is a child on CPU 0, the server one on CPU 1
-//   ops server | yielder | watcher  children of its own: serve the scheme at descriptor 3; yield
+//   ops teardown MIB BATCHES        a child that has touched so much is killed; the time of one
+//   page ops server | yielder | watcher  children of its own: serve the scheme at descriptor 3;
+//   yield
 //                                   for ever; the second of `preempt`
+//   ops filler MIB                  that child: says at descriptor 3 when it has
 //   ops caller COUNT BATCHES        that of `call-across`: descriptor 3 is the channel
 //
 // The module must be /bin/ops.wasm, and hello.wasm beside it, for those that spawn.
@@ -24,6 +27,7 @@
 #define GIVEN       3
 #define BATCHES_MAX 1000
 #define GRANT_MAX   (64 * 1024)
+#define WASM_PAGE   (64 * 1024)
 
 #define SERVE_READ  (KWAST_FIRST_OPERATION + 1) // reads grant 0 whole, and replies
 #define SERVE_MAP   (KWAST_FIRST_OPERATION + 2) // maps it instead, and reads a word of each page
@@ -142,6 +146,15 @@ static void do_call(void) {
     kwast_scheme_call(root, &call, -1);
 }
 
+// The words are used as well.
+static void do_call_64(void) {
+    struct kwast_call call;
+    kwast_call_begin_bytes(&call, KWAST_FIRST_OPERATION, buffer, 64);
+    for (u32 i = 0; i < KWAST_WORDS; i++)
+        call.words[i] = i + 1;
+    kwast_scheme_call(root, &call, -1);
+}
+
 static void call_granting(u32 operation, u32 len) {
     struct kwast_grant grant = {(u32)buffer, len, KWAST_READ};
     struct kwast_call call = {.operation = operation, .grants = (u32)&grant, .grant_count = 1};
@@ -218,6 +231,7 @@ static const struct {
     {"clock", nothing, do_clock},
     {"yield", start_yielder, do_yield},
     {"call", serve_scheme, do_call},
+    {"call-64", serve_scheme, do_call_64},
     {"grant-4k", serve_scheme, do_grant_4k},
     {"grant-64k", serve_scheme, do_grant_64k},
     {"map-64k", serve_scheme, do_map_64k},
@@ -248,6 +262,39 @@ static const struct {
     printf(" done\n");
     fflush(stdout);
     exit(0); // with the children
+}
+
+static void fill(u64 mib) {
+    usize before = __builtin_wasm_memory_grow(0, mib * MIB / WASM_PAGE);
+    if (before == SIZE_MAX)
+        fail("grow", ENOMEM);
+    for (u64 at = 0; at < mib * MIB; at += KWAST_PAGE_BYTES)
+        *(volatile u8 *)(before * WASM_PAGE + at) = 1;
+    kwast_notification_signal(GIVEN, 1);
+    kwast_notification_take(GIVEN, -1, &(u64){0}); // until it is killed
+}
+
+// How long the kill of a child takes until it is gone, by page.
+static void teardown(const char *mib, u64 batches) {
+    kwast_handle touched;
+    kwast_notification_create(&touched);
+    char role[64];
+    snprintf(role, sizeof role, "filler %s", mib);
+    printf("\nteardown");
+    for (u64 batch = 0; batch < batches; batch++) {
+        u64 bits;
+        kwast_handle child =
+            spawn("/bin/ops.wasm", role, touched, KWAST_RIGHT_SIGNAL | KWAST_RIGHT_WAIT);
+        kwast_notification_take(touched, -1, &bits);
+        u64 began = now_ns();
+        struct kwast_status status;
+        kwast_process_kill(child);
+        kwast_process_wait(child, -1, &status);
+        u64 pages = strtoull(mib, NULL, 10) * MIB / KWAST_PAGE_BYTES;
+        printf(" %llu", (unsigned long long)((now_ns() - began) * 1000 / pages));
+        close((int)child);
+    }
+    printf(" done\n");
 }
 
 // This process may run anywhere, and the two would come together on one CPU: so it calls nobody.
@@ -294,6 +341,12 @@ int main(int argc, char **argv) {
     }
     if (argc == 4 && strcmp(argv[1], "call-across") == 0) {
         call_across(argv[2], argv[3]);
+        return 0;
+    }
+    if (argc == 3 && strcmp(argv[1], "filler") == 0)
+        fill(strtoull(argv[2], NULL, 10));
+    if (argc == 4 && strcmp(argv[1], "teardown") == 0) {
+        teardown(argv[2], strtoull(argv[3], NULL, 10));
         return 0;
     }
     for (usize i = 0; argc == 4 && i < COUNT_OF(operations); i++) {

@@ -105,7 +105,8 @@
     X(TRAP_READ_ONLY, "store to read-only memory")                                                 \
     X(TRAP_DYNAMIC, "(see pending trap)")                                                          \
     X(TRAP_KILLED, "killed")                                                                       \
-    X(TRAP_EXIT, "exit") /* not an error: the program asked to end */
+    X(TRAP_EXIT, "exit")     /* not an error: the program asked to end */                          \
+    X(TRAP_PAUSED, "paused") /* of host functions only: it goes on after host_pause */
 
 enum trap {
 #define X(name, text) name,
@@ -192,7 +193,7 @@ struct func_ref {
     struct instance *instance; // of a host function: the one that hands it on, or NULL
     u32 type_id;               // engine-wide canonical type number
     u32 func_index;            // in its module; for messages
-    const void *host_code;     // host_func, or NULL: this is what tells a host function
+    const void *host_code;     // host_func or host_direct, or NULL: what tells a host function
     union {
         void *host_context; // host function only
         struct {            // others: what its type passes on the stack, in slots, for `cross_code`
@@ -318,7 +319,8 @@ struct helper_result {
     X(HELPER_WAIT64)      /* likewise */                                                           \
     X(HELPER_NOTIFY)      /* (memory, offset, index, count) -> how many were woken */              \
     X(HELPER_THROW)       /* special: see below */                                                 \
-    X(HELPER_THROW_REF)   /* special: see below */
+    X(HELPER_THROW_REF)   /* special: see below */                                                 \
+    X(HELPER_PAUSE)       /* special: see below */
 
 enum helper {
 #define X(name) name,
@@ -342,6 +344,8 @@ enum helper {
 // else that is returned to begins so.
 #define CROSS_RETURN_MARK 0x57801f0fu
 
+// HELPER_PAUSE () gives a trap in eax, or TRAP_NONE: host_pause, for the thunks of host functions.
+
 // HELPER_THROW (_, tag, address of the payload) and HELPER_THROW_REF (_, exception or null) are
 // assembly stubs. They return only when nothing catches, with a trap like any other helper.
 
@@ -350,3 +354,10 @@ enum helper {
 // i32 results are zero-extended by the thunk. Returns TRAP_NONE, or the trap to end with. It must
 // not call back into WebAssembly on the same stack.
 typedef enum trap (*host_func)(struct instance *caller, u64 *values, void *context);
+
+// A host function that is called with little in between, for types of up to HOST_DIRECT_PARAMS
+// parameters, all of them integers, and one result, an i32: the arguments come where generated code
+// has them anyway, which is where C wants them. i32 arguments are zero-extended, and so is the
+// result by the thunk. It knows neither its caller nor a context; the rest is as above.
+#define HOST_DIRECT_PARAMS 6u
+typedef struct helper_result (*host_direct)(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f);

@@ -138,11 +138,12 @@ void engine_destroy(struct engine *engine);
 u32 engine_features(const struct engine *engine);
 void engine_set_features(struct engine *engine, u32 features);
 
-// What a host function is made from. `type` is copied.
+// What a host function is made from. `type` is copied. Where there is `direct`, that is called.
 struct host_func_decl {
     struct func_type type;
     host_func code;
-    void *context;
+    host_direct direct; // for a type that allows that
+    void *context;      // for `code`
 };
 
 // Makes host functions that modules can import. They live as long as the engine; making the same

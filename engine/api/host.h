@@ -112,6 +112,11 @@ MUST_USE bool host_stack_grow(struct thread_block *thread, u64 lowest);
 // with TRAP_KILLED, and compiling ends with ERR_KILLED.
 MUST_USE bool host_is_stopping(void);
 
+// Waits while the running thread is to stand still. TRAP_NONE, or TRAP_KILLED: it is to end. Host
+// functions that find that it is to stand still return TRAP_PAUSED when they are done; then this is
+// called, and the program goes on. So are helpers that may be called in a loop.
+MUST_USE enum trap host_pause(void);
+
 // Sets the segment base through which generated code of this thread reaches memory 0.
 void host_segment_base_set(u64 base);
 

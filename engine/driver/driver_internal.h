@@ -10,8 +10,8 @@ void code_unpublish(struct engine *engine, struct code_object *object);
 
 // -- thunks.c -----------------------------------------------------------------------------------
 
-// Makes engine->cross_thunks.
-MUST_USE enum status thunks_make_cross(struct engine *engine);
+// Makes what is the same for all types: engine->cross_thunks and engine->direct_thunk.
+MUST_USE enum status thunks_make_common(struct engine *engine);
 
 // Makes the missing thunks of host functions of the given canonical types, in one code object,
 // which has to live as long as the engine. *out is NULL when none was missing.

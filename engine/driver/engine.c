@@ -61,7 +61,7 @@ enum status engine_create(const struct engine_config *config, struct engine **ou
     engine->cpu = engine_cpu_features() & cpu_mask(config->cpu);
     type_registry_init(&engine->types);
     code_registry_init(&engine->codes);
-    enum status status = thunks_make_cross(engine);
+    enum status status = thunks_make_common(engine);
     if (status != OK) {
         engine_destroy(engine);
         return status;
@@ -78,7 +78,7 @@ void engine_destroy(struct engine *engine) {
         engine->host_batches = batch->next;
         batch_free(engine, batch);
     }
-    code_unpublish(engine, engine->cross_code);
+    code_unpublish(engine, engine->common_code);
     code_registry_fini(&engine->codes);
     type_registry_fini(&engine->types);
     host_free(engine, sizeof *engine);
@@ -93,6 +93,14 @@ void engine_set_features(struct engine *engine, u32 features) {
     __atomic_store_n(&engine->config.features, features, __ATOMIC_RELAXED); // a word of its own
 }
 
+static bool can_be_direct(const struct func_type *type) {
+    bool is_fit = type->param_count <= HOST_DIRECT_PARAMS && type->result_count == 1 &&
+                  type->types[type->param_count] == VALUE_I32;
+    for (u32 i = 0; is_fit && i < type->param_count; i++)
+        is_fit = type->types[i] == VALUE_I32 || type->types[i] == VALUE_I64;
+    return is_fit;
+}
+
 // Takes the types, and makes their thunks.
 static enum status batch_make_thunks(struct engine *engine, struct host_batch *batch,
                                      const struct host_func_decl *decls) {
@@ -101,15 +109,18 @@ static enum status batch_make_thunks(struct engine *engine, struct host_batch *b
     if (type_ids == NULL)
         return ERR_NO_MEMORY;
     enum status status = OK;
+    u32 thunk_count = 0;
     for (u32 i = 0; i < count && status == OK; i++) {
-        status = type_registry_intern(&engine->types, &decls[i].type, &type_ids[i]);
+        u32 *type_id = &batch->funcs[i].type_id;
+        status = type_registry_intern(&engine->types, &decls[i].type, type_id);
         if (status != OK)
             break;
-        batch->funcs[i].type_id = type_ids[i];
         batch->held++;
+        if (decls[i].direct == NULL)
+            type_ids[thunk_count++] = *type_id;
     }
-    if (status == OK)
-        status = thunks_make_host(engine, type_ids, count, &batch->thunks);
+    if (status == OK && thunk_count != 0)
+        status = thunks_make_host(engine, type_ids, thunk_count, &batch->thunks);
     host_free(type_ids, count * sizeof *type_ids);
     return status;
 }
@@ -127,15 +138,17 @@ enum status engine_host_funcs(struct engine *engine, const struct host_func_decl
         return status;
     }
     for (u32 i = 0; i < count; i++) {
-        ASSERT(decls[i].code != NULL);
+        bool is_direct = decls[i].direct != NULL;
+        CHECK(is_direct ? can_be_direct(&decls[i].type) : decls[i].code != NULL);
         u32 type_id = batch->funcs[i].type_id;
-        const void *thunk = type_registry_host_thunk(&engine->types, type_id);
+        const void *thunk =
+            is_direct ? engine->direct_thunk : type_registry_host_thunk(&engine->types, type_id);
         batch->funcs[i] = (struct func_ref){
             .code = thunk,
             .cross_code = thunk,
             .type_id = type_id,
             .func_index = NO_FUNC,
-            .host_code = (const void *)decls[i].code,
+            .host_code = is_direct ? (const void *)decls[i].direct : (const void *)decls[i].code,
             .host_context = decls[i].context,
         };
         out[i] = &batch->funcs[i];

@@ -1,7 +1,7 @@
-// Thunks, emitted: one for each type of host functions, and two for calls from one instance into
-// another, whatever the type. All are entered with the struct func_ref in rax and the caller's
-// instance in r15, keep a frame like any function, and change no register that generated code
-// relies on.
+// Thunks, emitted: one for each type of host functions, one for all that are called directly, and
+// two for calls from one instance into another, whatever the type. All are entered with the struct
+// func_ref in rax and the caller's instance in r15, keep a frame like any function, and change no
+// register that generated code relies on.
 //
 // Scratch registers: r10 and r11 carry neither parameters nor results. A frame that may be more
 // than STACK_SLACK_BYTES checks the stack limit as a prologue does; a smaller one lives in the
@@ -151,6 +151,18 @@ static void emit_load_results(struct assembler *a, const struct func_type *type,
     }
 }
 
+// Goes back to `goes_on` when the host function's trap, eax, is none that ends the program.
+static void emit_pause(struct assembler *a, struct label *goes_on) {
+    struct label ended = {0};
+    asm_alu_ri(a, ALU_CMP, W32, RAX, TRAP_PAUSED);
+    asm_jcc(a, COND_NE, &ended);
+    asm_load(a, W64, R10, mem_at(R15, INSTANCE_HELPERS));
+    asm_call_m(a, helper_at(R10, HELPER_PAUSE));
+    asm_test_rr(a, W32, RAX, RAX);
+    asm_jcc(a, COND_E, goes_on);
+    asm_bind(a, &ended);
+}
+
 //     push rbp
 //     mov rbp, rsp
 //     check the stack, if the values are many
@@ -167,6 +179,13 @@ static void emit_load_results(struct assembler *a, const struct func_type *type,
 //     pop rbp
 //     ret 8 * parameter slots
 // trapped:
+//     cmp eax, TRAP_PAUSED
+//     jne ended
+//     mov r10, [r15 + INSTANCE_HELPERS]
+//     call [r10 + 8 * HELPER_PAUSE]
+//     test eax, eax
+//     je goes_on                                 behind the other jne
+// ended:
 //     mov [r14 + THREAD_PENDING_TRAP], eax
 //     ud2
 //
@@ -175,6 +194,7 @@ static void emit_load_results(struct assembler *a, const struct func_type *type,
 static void emit_host_thunk(struct code_unit *unit, const struct func_type *type) {
     struct assembler *a = &unit->code;
     struct label trapped = {0};
+    struct label goes_on = {0};
     struct label overflow = {0};
     u32 frame_bytes = (u32)align_up(8ull * func_type_slots(type), 16);
     bool is_large = frame_bytes > STACK_SLACK_BYTES;
@@ -196,6 +216,7 @@ static void emit_host_thunk(struct code_unit *unit, const struct func_type *type
     asm_call_m(a, mem_at(RAX, FUNC_REF_HOST_CODE));
     asm_test_rr(a, W32, RAX, RAX);
     asm_jcc(a, COND_NE, &trapped);
+    asm_bind(a, &goes_on);
     emit_load_results(a, type, &cc);
     if (frame_bytes != 0)
         asm_alu_ri(a, ALU_ADD, W64, RSP, (i32)frame_bytes);
@@ -203,11 +224,72 @@ static void emit_host_thunk(struct code_unit *unit, const struct func_type *type
     emit_ret(a, callconv_param_slots(type));
 
     asm_bind(a, &trapped);
+    emit_pause(a, &goes_on);
     asm_store(a, W32, mem_at(R14, THREAD_PENDING_TRAP), RAX);
     code_unit_site(unit, a->len, 0, TRAP_DYNAMIC);
     asm_ud2(a);
     if (is_large)
         emit_overflow(unit, &overflow);
+}
+
+// As emit_pause, of the trap in edx; the result in rax is kept.
+static void emit_direct_pause(struct assembler *a, struct label *goes_on) {
+    struct label ended = {0};
+    asm_alu_ri(a, ALU_CMP, W32, RDX, TRAP_PAUSED);
+    asm_jcc(a, COND_NE, &ended);
+    asm_push(a, RAX);
+    asm_push(a, RAX);
+    asm_load(a, W64, R10, mem_at(R15, INSTANCE_HELPERS));
+    asm_call_m(a, helper_at(R10, HELPER_PAUSE));
+    asm_mov_rr(a, W32, RDX, RAX);
+    asm_pop(a, RAX);
+    asm_pop(a, RAX);
+    asm_test_rr(a, W32, RDX, RDX);
+    asm_jcc(a, COND_E, goes_on);
+    asm_bind(a, &ended);
+}
+
+// For what is called directly, of whatever type: the arguments are where they are to be.
+//     push rbp
+//     mov rbp, rsp
+//     call [rax + FUNC_REF_HOST_CODE]
+//     test edx, edx
+//     jne trapped
+// goes_on:
+//     mov eax, eax
+//     leave
+//     ret
+// trapped:
+//     cmp edx, TRAP_PAUSED
+//     jne ended
+//     push rax                                   twice, for the alignment
+//     mov r10, [r15 + INSTANCE_HELPERS]
+//     call [r10 + 8 * HELPER_PAUSE]
+//     mov edx, eax
+//     pop rax                                    twice
+//     test edx, edx
+//     je goes_on
+// ended:
+//     mov [r14 + THREAD_PENDING_TRAP], edx
+//     ud2
+static void emit_direct_thunk(struct code_unit *unit) {
+    struct assembler *a = &unit->code;
+    struct label trapped = {0};
+    struct label goes_on = {0};
+    STATIC_ASSERT(HOST_DIRECT_PARAMS <= CALLCONV_GPRS, "all in registers");
+    emit_frame(a);
+    asm_call_m(a, mem_at(RAX, FUNC_REF_HOST_CODE));
+    asm_test_rr(a, W32, RDX, RDX);
+    asm_jcc(a, COND_NE, &trapped);
+    asm_bind(a, &goes_on);
+    asm_mov_rr(a, W32, RAX, RAX);
+    emit_return(a, 0);
+
+    asm_bind(a, &trapped);
+    emit_direct_pause(a, &goes_on);
+    asm_store(a, W32, mem_at(R14, THREAD_PENDING_TRAP), RDX);
+    code_unit_site(unit, a->len, 0, TRAP_DYNAMIC);
+    asm_ud2(a);
 }
 
 // -- Other instances' functions ------------------------------------------------------------------
@@ -417,20 +499,24 @@ static enum status publish(struct engine *engine, const struct code_unit *unit,
     return image_publish(&image, engine, out);
 }
 
-enum status thunks_make_cross(struct engine *engine) {
+enum status thunks_make_common(struct engine *engine) {
     struct code_unit unit;
     code_unit_init(&unit);
     emit_cross_plain(&unit.code);
     asm_align(&unit.code, 16);
     u32 stacked = unit.code.len;
     emit_cross_stacked(&unit);
-    enum status status = publish(engine, &unit, &engine->cross_code);
+    asm_align(&unit.code, 16);
+    u32 direct = unit.code.len;
+    emit_direct_thunk(&unit);
+    enum status status = publish(engine, &unit, &engine->common_code);
     code_unit_fini(&unit);
     if (status != OK)
         return status;
-    u64 address = engine->cross_code->address;
+    u64 address = engine->common_code->address;
     engine->cross_thunks.plain = (const void *)address;
     engine->cross_thunks.stacked = (const void *)(address + stacked);
+    engine->direct_thunk = (const void *)(address + direct);
     return OK;
 }
 

@@ -96,15 +96,31 @@ static void note_outcome(struct thread_block *thread, enum trap trap) {
     report->frames_total = 0;
 }
 
-static enum trap call_host(struct thread_block *thread, struct func_ref *func,
-                           const struct func_type *type, u64 *values) {
+static enum trap call_direct(const struct func_ref *func, const struct func_type *type,
+                             u64 *values) {
+    u64 args[HOST_DIRECT_PARAMS] = {0};
+    for (u32 i = 0; i < type->param_count; i++)
+        args[i] = values[i];
+    host_direct code = (host_direct)func->host_code;
+    struct helper_result result = code(args[0], args[1], args[2], args[3], args[4], args[5]);
+    values[0] = (u32)result.value;
+    return (enum trap)result.trap;
+}
+
+static enum trap call_host(struct engine *engine, struct thread_block *thread,
+                           struct func_ref *func, const struct func_type *type, u64 *values) {
     u32 slot = 0;
     for (u32 i = 0; i < type->param_count; i++) {
         values[slot] = normalised(type->types[i], values[slot]);
         slot += value_type_slots(type->types[i]);
     }
-    host_func code = (host_func)func->host_code;
-    enum trap trap = code(func->instance, values, func->host_context);
+    enum trap trap;
+    if (host_is_direct(engine, func))
+        trap = call_direct(func, type, values);
+    else
+        trap = ((host_func)func->host_code)(func->instance, values, func->host_context);
+    if (trap == TRAP_PAUSED)
+        trap = host_pause();
     note_outcome(thread, trap);
     return trap;
 }
@@ -113,7 +129,7 @@ enum trap func_call(struct engine *engine, struct thread_block *thread, struct f
                     u64 *values) {
     struct func_type type = type_registry_type(&engine->types, func->type_id);
     if (func->host_code != NULL)
-        return call_host(thread, func, &type, values);
+        return call_host(engine, thread, func, &type, values);
 
     u64 small_area[SMALL_AREA_SLOTS];
     u32 area_slots = callconv_area_slots(&type);

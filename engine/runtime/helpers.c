@@ -16,12 +16,9 @@ static u64 grow_failed(bool is64) {
 
 // Every helper that may be called in a loop ends with one of these two. A program that spends all
 // its time in helpers is hardly ever interrupted in its own code, where it could be redirected; so
-// it notices here that it is to end.
+// it notices here that it is to end, or to stand still for a while.
 static struct helper_result value(u64 result) {
-    return (struct helper_result){
-        .value = result,
-        .trap = host_is_stopping() ? TRAP_KILLED : TRAP_NONE,
-    };
+    return (struct helper_result){.value = result, .trap = host_pause()};
 }
 
 static struct helper_result outcome(enum trap trap) {
@@ -157,6 +154,7 @@ static const void *const helpers[HELPER_COUNT] = {
     [HELPER_NOTIFY] = helper_notify,
     [HELPER_THROW] = entry_throw,
     [HELPER_THROW_REF] = entry_throw_ref,
+    [HELPER_PAUSE] = host_pause,
 };
 
 const void *const *helper_table(void) {

@@ -6,7 +6,7 @@
 #include "engine/runtime/code.h"
 #include "engine/runtime/types.h"
 
-// Entries of the thunks for calls of another instance's functions, in engine->cross_code: `plain`
+// Entries of the thunks for calls of another instance's functions, in engine->common_code: `plain`
 // for types that pass nothing on the stack, `stacked` for all others.
 struct cross_thunks {
     const void *plain;
@@ -19,11 +19,17 @@ struct engine {
     struct code_registry codes;
     u32 cpu; // enum cpu_feature bits
 
-    struct code_object *cross_code;
+    struct code_object *common_code;
     struct cross_thunks cross_thunks;
+    const void *direct_thunk; // likewise: of all host functions that are called directly
 
     struct host_batch *host_batches; // under the registry lock; freed with the engine
 };
+
+// Which of the two kinds a host function is.
+static inline bool host_is_direct(const struct engine *engine, const struct func_ref *func) {
+    return func->code == engine->direct_thunk;
+}
 
 // A compiled module. Immutable but for the count, and what the host keeps with it.
 struct module {

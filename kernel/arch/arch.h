@@ -64,8 +64,12 @@ struct boot_info {
 
 // -- Early and last resort ----------------------------------------------------------------------
 
-// Writes to the machine's consoles (serial and framebuffer). Any context.
-void arch_console_write(const char *text, usize len);
+// Writes to the machine's consoles (serial and framebuffer). False: a program has the line that
+// people look at (see arch_ports_claim), and nothing was shown there. Any context.
+bool arch_console_write(const char *text, usize len);
+
+// Whether arch_console_write would say so. Any context.
+bool arch_console_is_lent(void);
 
 // Takes one byte typed at the machine's consoles; false when there is none. Any context.
 MUST_USE bool arch_console_read(u8 *out);
@@ -166,6 +170,15 @@ MUST_USE enum status arch_map(struct arch_aspace *as, struct virt_addr va, struc
 // borrowed ones. Where nothing is mapped, no other CPU is asked for anything.
 void arch_unmap(struct arch_aspace *as, struct virt_addr va, u64 pages,
                 void (*visit)(void *context, struct phys_addr frame), void *context);
+
+// The same for a large run that nobody uses any more, in pieces: whatever page tables are for it
+// alone are out of every CPU's reach when this returns, with one invalidation, so that arch_unmap
+// of the pieces need not ask for more. Nothing else is done with the run until all of it is
+// unmapped.
+void arch_unmap_prepare(struct arch_aspace *as, struct virt_addr va, u64 pages);
+
+// How many pages from `va` on have no page table, so that there is nothing to unmap.
+u64 arch_unmapped_pages(struct arch_aspace *as, struct virt_addr va);
 
 // Changes the rights of a mapped run, with invalidation.
 void arch_protect(struct arch_aspace *as, struct virt_addr va, u64 pages, enum page_rights rights);
@@ -378,8 +391,10 @@ u32 arch_port_read(u32 port, u32 width);
 MUST_USE enum status arch_port_write(u32 port, u32 width, u32 value);
 
 // Has upcall_device called with *number, from now on, when the interrupt line is raised; one below
-// 16 is an ISA interrupt. Where *is_level, it is masked first. ERR_INVALID: there is no such line.
-// ERR_BUSY: somebody has it. ERR_NO_ACCESS: the port needs it. ERR_NO_SPACE.
+// 16 is an ISA interrupt. Where *is_level, it is masked first, and several can have the line: all
+// are told, and it comes again when one of them has unmasked it and some device still asks.
+// ERR_INVALID: there is no such line. ERR_BUSY: somebody has it. ERR_NO_ACCESS: the port needs it.
+// ERR_NO_SPACE.
 #define ARCH_INTERRUPTS_MAX 96
 MUST_USE enum status arch_interrupt_claim(u32 line, u32 *number, bool *is_level);
 
@@ -512,7 +527,8 @@ static inline u64 arch_ticks_quick(void) {
 #endif
 
 // The same for a single word of four or eight bytes: arch_try_load(value, at, label) and
-// arch_try_store(at, value, label), where `at` is a number, go to the label when that fails.
+// arch_try_store(at, value, label), where `at` is a number, go to the label when that fails; and so
+// does arch_try_copy(to, from, len, label), between program memories.
 #ifndef ARCH_HAS_TRY
 #define arch_try_load(value, at, fail)                                                             \
     do {                                                                                           \
@@ -523,6 +539,11 @@ static inline u64 arch_ticks_quick(void) {
     do {                                                                                           \
         typeof(value) stored_ = (value);                                                           \
         if (arch_copy_to((struct virt_addr){at}, &stored_, sizeof stored_) != OK)                  \
+            goto fail;                                                                             \
+    } while (false)
+#define arch_try_copy(to, from, len, fail)                                                         \
+    do {                                                                                           \
+        if (arch_copy_between((struct virt_addr){to}, (struct virt_addr){from}, (len)) != OK)      \
             goto fail;                                                                             \
     } while (false)
 #endif

@@ -8,9 +8,11 @@
 #include "kernel/init/log.h"
 #include "kernel/init/say.h"
 #include "kernel/ipc/device.h"
+#include "kernel/ipc/messages.h"
 #include "kernel/ipc/stream.h"
 #include "kernel/mm/heap.h"
 #include "kernel/proc/process_object.h"
+#include "kernel/wasi/wasi.h"
 
 #define INIT_PATH     "bin/init.wasm"
 #define HANDLES_OWNED (STANDARD_HANDLES + 4u)
@@ -54,9 +56,11 @@ static enum status spawn(const struct boot_state *boot, struct module *module,
                          struct module_error *error, struct process **out) {
     struct handle handles[HANDLES_OWNED];
     u32 count = STANDARD_HANDLES;
-    struct object *console = console_device();
+    struct object *messages = messages_stream();
     struct string_list args = {.count = 0};
-    program_streams(console, console, console, handles);
+    program_streams(console_device(), messages, messages, handles);
+    for (u32 i = 0; i < STANDARD_HANDLES; i++) // what is shown goes to the device, too, or is read
+        handles[i].rights = wasi_stream_rights(true, true);
     enum status status = string_list_add(&args, bytes_of("init"));
     if (status == OK)
         status = add_directory(boot->root, "/boot", handles, &count);
@@ -72,7 +76,7 @@ static enum status spawn(const struct boot_state *boot, struct module *module,
         .args = args,
         .handles = handles,
         .handle_count = count,
-        .error_stream = console,
+        .error_stream = messages,
     };
     if (status == OK)
         status = process_spawn(&config, error, out);

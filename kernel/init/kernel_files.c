@@ -7,6 +7,7 @@
 #include "base/fmt.h"
 #include "base/math.h"
 #include "kernel/init/log.h"
+#include "kernel/ipc/handle.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/reclaim.h"
@@ -37,28 +38,37 @@ static void PRINTF_LIKE(2, 3) put(struct writer *to, const char *format, ...) {
 
 static void put_process(struct process *process, void *context) {
     struct process_usage usage = process_usage(process);
-    put(context, "%5u  %6u  %5u  %7u  %10lu  %10llu  %10llu  %7u  %9lu  %9lu  0x%08x  %s\n",
+    put(context, "%5u  %6u  %5u  %7u  %10lu  %10llu  %10llu  %7u  %9lu  %9lu  0x%08x  %5s  %s\n",
         process->id, process->parent == NULL ? 0 : process->parent->id, process->share_value,
         __atomic_load_n(&process->share.threads, __ATOMIC_RELAXED), usage.cpu_ns / 1000,
         __atomic_load_n(&process->account.committed, __ATOMIC_RELAXED) / KIB,
         __atomic_load_n(&process->account.charged, __ATOMIC_RELAXED) / KIB,
         handle_count(&process->handles), usage.messages.calls, usage.messages.served,
-        process->affinity & sched_online(), process->name);
+        process->affinity & sched_online(),
+        process_state(process) == PROCESS_IS_STOPPED ? "T" : "-", process->name);
 }
 
 static void write_processes(struct writer *to) {
     put(to, "   id  parent  share  threads      cpu_us  memory_kib     may_kib  handles      calls"
-            "     served        cpus  name\n");
+            "     served        cpus  state  name\n");
     process_for_each(put_process, to);
 }
 
 static void write_cpus(struct writer *to) {
     struct cpu_stats stats;
-    put(to, "cpu     busy_us     idle_us  switches   taken      calls     served  ready  runs\n");
-    for (u32 cpu = 0; sched_cpu_stats(cpu, &stats); cpu++)
-        put(to, "%3u  %10lu  %10lu  %8lu  %6lu  %9lu  %9lu  %5u  %s\n", cpu, stats.busy_ns / 1000,
+    struct frame_cpu_stats frames;
+    put(to, "cpu     busy_us     idle_us  switches   taken      calls     served  ready"
+            "     got_kib   freed_kib  kept_kib     opened     closed  runs\n");
+    for (u32 cpu = 0; sched_cpu_stats(cpu, &stats); cpu++) {
+        frame_cpu_stats(cpu, &frames);
+        struct handle_cpu_stats handles = handle_cpu_stats(cpu);
+        put(to, "%3u  %10lu  %10lu  %8lu  %6lu  %9lu  %9lu  %5u", cpu, stats.busy_ns / 1000,
             stats.idle_ns / 1000, stats.switches, stats.taken, stats.messages.calls,
-            stats.messages.served, stats.ready, stats.running);
+            stats.messages.served, stats.ready);
+        put(to, "  %10llu  %10llu  %8llu  %9lu  %9lu  %s\n", frames.taken * PAGE_SIZE / KIB,
+            frames.freed * PAGE_SIZE / KIB, frames.kept * PAGE_SIZE / KIB, handles.opened,
+            handles.closed, stats.running);
+    }
 }
 
 static void write_memory(struct writer *to) {

@@ -8,6 +8,7 @@
 #include "base/fmt.h"
 #include "base/math.h"
 #include "kernel/ipc/link.h"
+#include "kernel/ipc/messages.h"
 #include "kernel/ipc/ring.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sync/spinlock.h"
@@ -104,11 +105,13 @@ void log_write(enum log_level level, const char *format, ...) {
         klog.sent = klog.ring.tail;
     ring_put(&klog.ring, line, (u32)len);
     if ((i32)level <= klog.console_level)
-        arch_console_write(line, len);
+        messages_say(line, len);
     spin_unlock(&klog.lock);
     // With interrupts off the caller may be a handler or hold a lock.
-    if (arch_irq_enabled())
+    if (arch_irq_enabled()) {
         flush(try_send);
+        messages_wake();
+    }
 }
 
 void log_flush_to_link(void) {

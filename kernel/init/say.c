@@ -4,13 +4,14 @@
 
 #include "base/fmt.h"
 #include "kernel/init/kernel_files.h"
+#include "kernel/ipc/messages.h"
 #include "kernel/ipc/stream.h"
 
 #define TEXT_BYTES 256u
 
 static void say_sink(void *context, const char *text, usize len) {
     (void)context;
-    arch_console_write(text, len);
+    messages_say(text, len);
 }
 
 // In one piece where it fits, so that what programs print does not get into the middle of it.
@@ -21,12 +22,14 @@ void say(const char *format, ...) {
     usize len = fmt_string_va(text, sizeof text, format, args);
     va_end(args);
     if (len < sizeof text) {
-        arch_console_write(text, len);
-        return;
+        messages_say(text, len);
+    } else {
+        va_start(args, format);
+        fmt_write(say_sink, NULL, format, args);
+        va_end(args);
     }
-    va_start(args, format);
-    fmt_write(say_sink, NULL, format, args);
-    va_end(args);
+    if (arch_irq_enabled())
+        messages_wake();
 }
 
 void say_outcome(const struct process *process) {

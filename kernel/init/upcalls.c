@@ -133,21 +133,30 @@ void upcall_device(u32 number) {
     interrupt_raise(number);
 }
 
-// Whether the running thread is to end, and is in code that can be redirected.
-static bool is_to_end(const struct thread *thread, u64 pc) {
-    return thread != NULL && thread_is_killed(thread) && thread->block != NULL &&
+// Whether the running thread is asked to end, or to stand still, and is in code where it can.
+static bool is_asked(const struct thread *thread, u64 pc) {
+    return thread != NULL && thread_asked_of(thread) != 0 && thread->block != NULL &&
            engine_owns_pc(process_engine(), pc);
 }
 
 bool upcall_wants_reschedule(u64 pc) {
-    return is_to_end(thread_current(), pc) || sched_wants_switch();
+    return is_asked(thread_current(), pc) || sched_wants_switch();
+}
+
+// Interrupts were on in the code; they are meanwhile, and then in the kernel's own, which does not
+// come here again.
+static enum trap pause(void) {
+    arch_irq_enable();
+    enum trap trap = process_pause();
+    arch_irq_disable();
+    return trap;
 }
 
 u64 upcall_interrupt_return(u64 pc, u64 fp) {
     sched_preempt();
-    // Read after the switch: the kill may have come while the thread was not running.
+    // Read after the switch: the request may have come while the thread was not running.
     struct thread *thread = thread_current();
-    if (is_to_end(thread, pc))
+    if (is_asked(thread, pc) && pause() == TRAP_KILLED)
         return engine_interrupt(process_engine(), thread->block, TRAP_KILLED, pc, fp);
     return pc;
 }

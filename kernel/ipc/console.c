@@ -1,4 +1,5 @@
-// The console as a stream: output goes straight to the port, input through a line discipline.
+// The console as a stream: output goes to the port with all that is said there (messages.h), input
+// comes through a line discipline.
 //
 // Typed characters are edited (backspace, Ctrl-U) and echoed in `line`, and become readable when
 // the line ends or at Ctrl-D (on an empty line: end of file, once; for good where the input ends).
@@ -6,8 +7,10 @@
 // would from any terminal.
 //
 // When a program takes the console as a device, all this is that program's business: it reads what
-// is typed byte by byte as it comes.
+// is typed byte by byte as it comes, and what it writes is shown, or refused while a driver has the
+// line.
 
+#include "kernel/ipc/messages.h"
 #include "kernel/ipc/ring.h"
 #include "kernel/ipc/stream.h"
 #include "kernel/sched/wait.h"
@@ -136,19 +139,24 @@ static enum status console_write(struct object *object, u64 offset, const void *
                                  usize *put) {
     (void)object;
     (void)offset;
-    // In pieces, lines where there are such: the port writes each with interrupts off.
-    for (usize at = 0; at < len;) {
-        usize piece = 0;
-        usize most = min_u64(len - at, WRITTEN_AT_ONCE);
-        const char *text = (const char *)from + at;
-        while (piece < most && text[piece] != '\n')
-            piece++;
-        piece += piece < most; // the newline with its line
-        arch_console_write(text, piece);
-        at += piece;
-    }
+    messages_say_lines(from, len);
     *put = len;
     return OK;
+}
+
+// In pieces: the port writes each with interrupts off.
+static enum status device_write(struct object *object, u64 offset, const void *from, usize len,
+                                usize *put) {
+    (void)object;
+    (void)offset;
+    usize done = 0;
+    for (usize piece = 0; done < len; done += piece) {
+        piece = min_u64(len - done, WRITTEN_AT_ONCE);
+        if (!arch_console_write((const char *)from + done, piece))
+            break;
+    }
+    *put = done;
+    return done != 0 || len == 0 ? OK : ERR_BUSY;
 }
 
 static enum status console_stat(struct object *object, struct object_stat *out) {
@@ -168,6 +176,11 @@ static u32 console_poll(struct object *object, u64 *available) {
     bool ended = console.ends != 0 || arch_console_ended();
     wait_unlock(&console.queue);
     return POLL_WRITABLE | (*available != 0 || ended ? POLL_READABLE : 0);
+}
+
+static u32 device_poll(struct object *object, u64 *available) {
+    u32 events = console_poll(object, available);
+    return arch_console_is_lent() ? events & ~(u32)POLL_WRITABLE : events;
 }
 
 static struct wait_queue *console_poll_queue(struct object *object) {
@@ -190,7 +203,23 @@ static struct object console_object = {
     .is_terminal = true,
 };
 
+static const struct object_ops device_ops = {
+    .read = console_read,
+    .write = device_write,
+    .stat = console_stat,
+    .poll = device_poll,
+    .poll_queue = console_poll_queue,
+};
+
+static struct object device_object = {
+    .ops = &device_ops,
+    .ref_count = 1, // the kernel's own: it never goes
+    .type = OBJECT_STREAM,
+    .is_terminal = true,
+};
+
 void console_init(void (*interrupt)(void)) {
+    messages_init();
     wait_queue_init(&console.queue);
     console.ready = (struct ring){.data = ready_memory, .size = READY_BYTES};
     console.interrupt = interrupt;
@@ -204,5 +233,10 @@ struct object *console_device(void) {
     wait_lock(&console.queue);
     console.is_device = true;
     wait_unlock(&console.queue);
-    return &console_object;
+    return &device_object;
+}
+
+void console_returned(void) {
+    messages_show();
+    console_interrupt(); // there may be something typed, and it can be written to
 }

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "base/fmt.h"
+#include "kernel/ipc/messages.h"
 #include "kernel/ipc/stream.h"
 #include "kernel/sched/thread.h"
 #include "tests/fake_arch.h"
@@ -18,12 +20,20 @@ static struct {
     usize echoed_len;
     u32 interrupts;
     bool is_ended; // after what is typed
+    bool is_lent;
 } console;
 
-void arch_console_write(const char *text, usize len) {
+bool arch_console_write(const char *text, usize len) {
+    if (console.is_lent)
+        return false;
     CHECK(console.echoed_len + len < sizeof console.echoed);
     memcpy(console.echoed + console.echoed_len, text, len);
     console.echoed_len += len;
+    return true;
+}
+
+bool arch_console_is_lent(void) {
+    return console.is_lent;
 }
 
 bool arch_console_read(u8 *out) {
@@ -122,6 +132,89 @@ static void check_end(void) {
     }
 }
 
+// -- While a driver has the line ------------------------------------------------------------------
+
+static void expect_shown(const char *text) {
+    CHECK(console.echoed_len == strlen(text));
+    CHECK(memcmp(console.echoed, text, console.echoed_len) == 0);
+    console.echoed_len = 0;
+}
+
+static void write_to(struct object *object, const char *text, enum status wanted) {
+    usize put = 0;
+    CHECK(object_write(object, 0, text, strlen(text), &put) == wanted);
+    CHECK(put == (wanted == OK ? strlen(text) : 0));
+}
+
+static void expect_kept(const char *text) {
+    char buffer[64];
+    usize got = 0;
+    u64 available;
+    CHECK((object_poll(messages_stream(), &available) & POLL_READABLE) != 0);
+    CHECK(available >= strlen(text));
+    CHECK(object_read(messages_stream(), 0, buffer, strlen(text), &got) == OK);
+    CHECK(got == strlen(text) && memcmp(buffer, text, got) == 0);
+}
+
+static void say_later(void) {
+    messages_say("later\n", 6);
+    messages_wake();
+}
+
+static void check_lent(void) {
+    u64 available;
+    struct object *device = console_device();
+    console.echoed_len = 0;
+    write_to(device, "device\n", OK);
+    write_to(messages_stream(), "said\n", OK);
+    expect_shown("device\nsaid\n");
+    CHECK(object_poll(messages_stream(), &available) == POLL_WRITABLE);
+
+    console.is_lent = true;
+    write_to(device, "refused", ERR_BUSY);
+    CHECK((object_poll(device, &available) & POLL_WRITABLE) == 0);
+    write_to(console_stream(), "one\n", OK);
+    messages_say("two\n", 4);
+    write_to(messages_stream(), "three\n", OK);
+    expect_kept("one\ntw");
+    expect_kept("o\n");
+
+    // Whoever waits for it gets what is said then, and what was not read is shown in the end,
+    // before what is said later.
+    expect_kept("three\n");
+    fake_interrupt_at(arch_clock_ns() + 1000000, say_later);
+    char first;
+    usize got;
+    CHECK(object_read(messages_stream(), 0, &first, 1, &got) == OK && first == 'l');
+    console.is_lent = false;
+    messages_say("last\n", 5);
+    expect_shown("");
+    console_returned();
+    expect_shown("ater\nlast\n");
+    write_to(device, "device\n", OK);
+    expect_shown("device\n");
+    CHECK((object_poll(device, &available) & POLL_WRITABLE) != 0);
+}
+
+// Of too much the end is kept.
+static void check_kept_end(void) {
+    char number[8];
+    console.is_lent = true;
+    for (u32 i = 0; i < 4000; i++) {
+        fmt_string(number, sizeof number, "%06u\n", i);
+        messages_say(number, 7);
+    }
+    u64 available;
+    CHECK(object_poll(messages_stream(), &available) != 0 && available == 16 * KIB);
+    for (u32 i = 0; i < 2341; i++) {
+        usize got;
+        CHECK(object_read(messages_stream(), 0, number, i == 0 ? 4 : 7, &got) == OK);
+    }
+    CHECK(memcmp(number, "003999\n", 7) == 0);
+    CHECK(object_poll(messages_stream(), &available) == POLL_WRITABLE && available == 0);
+    console.is_lent = false;
+}
+
 static void body(void *) {
     char buffer[2000];
     usize got;
@@ -153,6 +246,8 @@ static void body(void *) {
         total += got;
     CHECK(total == 4 * 900);
     check_end();
+    check_lent();
+    check_kept_end();
     ended = true;
     fake_sched_stop();
 }

@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/math.h"
 #include "kernel/arch/arch.h"
+#include "kernel/ipc/stream.h"
 #include "kernel/mm/heap.h"
 #include "kernel/sync/spinlock.h"
 
@@ -62,6 +63,7 @@ void device_release(struct device_claim *claim) {
     else
         arch_ports_release((u32)claim->first, (u32)claim->count);
     spin_unlock(&claims.lock);
+    console_returned();
 }
 
 static enum status device_stat(struct object *object, struct object_stat *out) {

@@ -10,6 +10,7 @@
 
 #include "kernel/ipc/device.h"
 #include "kernel/ipc/memory_object.h"
+#include "kernel/ipc/stream.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "kernel/sched/wait.h"
@@ -40,6 +41,7 @@ static int setup(void **state) {
     (void)state;
     fake_machine_start_simple(RAM_BYTES);
     fake_devices_start();
+    console_init(NULL);     // it hears of ranges and ports that are given back
     object_release(dma(1)); // so that the heap has what it needs
     memory_object_dma_reclaim();
     return 0;

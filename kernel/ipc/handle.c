@@ -9,7 +9,35 @@
 #include "base/math.h"
 #include "kernel/mm/heap.h"
 
-#define FIRST_CAPACITY 8u
+#define FIRST_CAPACITY 6u // the streams, preopened directories: each slot is cleared at a spawn
+
+// Atomic, written by the CPU itself, which a thread that writes does not leave meanwhile:
+static struct handle_counts {
+    alignas(64) struct handle_cpu_stats counts;
+} handle_counts[ARCH_CPUS_MAX];
+
+static inline void count_add(u64 *counter, u32 handles) {
+    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + handles,
+                     __ATOMIC_RELAXED);
+}
+
+// One handle. A lock is held.
+static inline void count_opened_locked(void) {
+    count_add(&handle_counts[arch_cpu_id()].counts.opened, 1);
+}
+
+static inline void count_closed_locked(void) {
+    count_add(&handle_counts[arch_cpu_id()].counts.closed, 1);
+}
+
+struct handle_cpu_stats handle_cpu_stats(u32 cpu) {
+    ASSERT(cpu < ARCH_CPUS_MAX);
+    const struct handle_cpu_stats *counts = &handle_counts[cpu].counts;
+    return (struct handle_cpu_stats){
+        .opened = __atomic_load_n(&counts->opened, __ATOMIC_RELAXED),
+        .closed = __atomic_load_n(&counts->closed, __ATOMIC_RELAXED),
+    };
+}
 
 void handle_drop(struct handle *handle) {
     if (handle->object == NULL)
@@ -59,10 +87,16 @@ void handle_table_fini(struct handle_table *table) {
     table->slots = NULL;
     __atomic_store_n(&table->capacity, 0, __ATOMIC_RELAXED);
     spin_unlock(&table->lock);
+    u32 closed = 0;
     for (u32 i = 0; i < capacity; i++) {
-        if (slots[i].object != NULL)
-            handle_release(&slots[i]);
+        if (slots[i].object == NULL)
+            continue;
+        handle_release(&slots[i]);
+        closed++;
     }
+    arch_irq_state irq = arch_irq_save();
+    count_add(&handle_counts[arch_cpu_id()].counts.closed, closed);
+    arch_irq_restore(irq);
     kfree(slots, capacity * sizeof *slots);
 }
 
@@ -103,6 +137,7 @@ enum status handle_insert(struct handle_table *table, const struct handle *handl
             if (table->slots[i].object != NULL)
                 continue;
             table->slots[i] = *handle;
+            count_opened_locked();
             spin_unlock(&table->lock);
             *out = i;
             return OK;
@@ -123,11 +158,17 @@ enum status handle_table_fill(struct handle_table *table, const struct handle *h
         if (status != OK)
             return status;
     }
+    u32 opened = 0;
     for (u32 i = 0; i < count; i++) {
         ASSERT(table->slots[i].object == NULL);
-        if (handles[i].object != NULL)
-            table->slots[i] = handles[i];
+        if (handles[i].object == NULL)
+            continue;
+        table->slots[i] = handles[i];
+        opened++;
     }
+    arch_irq_state irq = arch_irq_save();
+    count_add(&handle_counts[arch_cpu_id()].counts.opened, opened);
+    arch_irq_restore(irq);
     return OK;
 }
 
@@ -139,8 +180,10 @@ enum status handle_insert_at(struct handle_table *table, const struct handle *ha
         status = table_grow_locked(table, number);
     if (status == OK && table->slots[number].object != NULL)
         status = ERR_EXISTS;
-    if (status == OK)
+    if (status == OK) {
         table->slots[number] = *handle;
+        count_opened_locked();
+    }
     spin_unlock(&table->lock);
     return status;
 }
@@ -206,6 +249,7 @@ enum status handle_close(struct handle_table *table, u32 number) {
     if (slot != NULL) {
         closed = *slot;
         *slot = (struct handle){.object = NULL};
+        count_closed_locked();
     }
     spin_unlock(&table->lock);
     if (closed.object == NULL)
@@ -225,6 +269,7 @@ enum status handle_renumber(struct handle_table *table, u32 from, u32 to) {
         closed = *target;
         *target = *source;
         *source = (struct handle){.object = NULL};
+        count_closed_locked();
     }
     spin_unlock(&table->lock);
     if (!both_open)

@@ -65,6 +65,14 @@ MUST_USE enum status handle_insert_at(struct handle_table *table, const struct h
 // How many are open.
 u32 handle_count(struct handle_table *table);
 
+// How many a CPU has opened and closed, in all tables, since the start. What one opened another may
+// close; the sum over all CPUs of opened - closed is what is open.
+struct handle_cpu_stats {
+    u64 opened;
+    u64 closed;
+};
+struct handle_cpu_stats handle_cpu_stats(u32 cpu);
+
 // What a handle names, for a call to use: with a new reference to its object (release it), and
 // without `file` and the preopen name, which lives only as long as the slot is open.
 // ERR_BAD_HANDLE.

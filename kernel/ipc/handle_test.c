@@ -53,6 +53,47 @@ static void finish(u32 expected_destroyed) {
     assert_int_equal(stats.bytes_used, 0);
 }
 
+// What all CPUs have opened and not closed, in all tables.
+static u64 open_by_cpus(void) {
+    u64 open = 0;
+    for (u32 cpu = 0; cpu < ARCH_CPUS_MAX; cpu++) {
+        struct handle_cpu_stats counts = handle_cpu_stats(cpu);
+        open += counts.opened - counts.closed;
+    }
+    return open;
+}
+
+static void cpus_count_what_they_open_and_close(void **) {
+    start(100);
+    u64 before = open_by_cpus();
+    u64 opened = handle_cpu_stats(2).opened;
+    fake_cpu_set(2);
+    for (u32 i = 0; i < 9; i++)
+        insert();
+    assert_int_equal(handle_cpu_stats(2).opened - opened, 9);
+    fake_cpu_set(1);
+    u64 closed = handle_cpu_stats(1).closed;
+    assert_int_equal(handle_close(&table, 3), OK);
+    assert_int_equal(handle_close(&table, 3), ERR_BAD_HANDLE);
+    assert_int_equal(handle_renumber(&table, 4, 4), OK);
+    assert_int_equal(handle_renumber(&table, 4, 5), OK);
+    assert_int_equal(handle_cpu_stats(1).closed - closed, 2);
+    struct handle handle = make_handle();
+    assert_int_equal(handle_insert_at(&table, &handle, 5), ERR_EXISTS);
+    assert_int_equal(open_by_cpus() - before, handle_count(&table));
+    assert_int_equal(handle_insert_at(&table, &handle, 50), OK);
+    assert_int_equal(open_by_cpus() - before, handle_count(&table));
+    finish(10);
+    assert_int_equal(open_by_cpus(), before);
+    struct handle given[3] = {make_handle(), {.object = NULL}, make_handle()};
+    assert_int_equal(handle_table_init(&table, 100), OK);
+    assert_int_equal(handle_table_fill(&table, given, COUNT_OF(given)), OK);
+    assert_int_equal(open_by_cpus() - before, 2);
+    finish(12);
+    assert_int_equal(open_by_cpus(), before);
+    fake_cpu_set(0);
+}
+
 static void the_lowest_free_number_is_given(void **) {
     start(100);
     for (u32 i = 0; i < 20; i++)
@@ -366,6 +407,7 @@ static void a_table_that_goes_is_empty_to_who_looks(void **) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cpus_count_what_they_open_and_close),
         cmocka_unit_test(the_lowest_free_number_is_given),
         cmocka_unit_test(the_limit_is_kept),
         cmocka_unit_test(closed_and_wild_numbers_are_refused),

@@ -27,7 +27,7 @@ void scheme_release(struct scheme *scheme) {
     if (before != 1)
         return;
     ASSERT(list_is_empty(&scheme->pending) && list_is_empty(&scheme->closed));
-    ASSERT(list_is_empty(&scheme->receivers));
+    ASSERT(scheme->receivers == NULL);
     for (u32 i = 0; i < scheme->chunk_count; i++)
         kfree(scheme->chunks[i], sizeof *scheme->chunks[i]);
     ready_release(scheme->root_ready);
@@ -156,7 +156,6 @@ enum status scheme_create(struct bytes name, struct object **server) {
     memcpy(scheme->name, name.data, name.len);
     wait_queue_init(&scheme->queue);
     scheme->epoch = 1;
-    list_init(&scheme->receivers);
     list_init(&scheme->pending);
     list_init(&scheme->closed);
     object_init(&end->object, &server_end_ops, OBJECT_PLAIN);
@@ -172,14 +171,22 @@ enum status scheme_create(struct bytes name, struct object **server) {
 // that cannot be claimed is awake, and about to look for itself.
 static struct receiver *receiver_claim_locked(struct scheme *scheme,
                                               const struct serving *serving) {
-    LIST_FOR_EACH(node, &scheme->receivers) {
-        struct receiver *receiver = container_of(node, struct receiver, link);
+    for (struct receiver **link = &scheme->receivers; *link != NULL; link = &(*link)->next) {
+        struct receiver *receiver = *link;
         if ((serving == NULL || receiver->serving == serving) && park_claim(receiver->thread)) {
-            list_remove(&receiver->link);
+            *link = receiver->next;
             return receiver;
         }
     }
     return NULL;
+}
+
+void receiver_leave_locked(struct scheme *scheme, const struct receiver *receiver) {
+    struct receiver **link = &scheme->receivers;
+    while (*link != NULL && *link != receiver)
+        link = &(*link)->next;
+    if (*link != NULL)
+        *link = receiver->next;
 }
 
 void receiver_tell_locked(struct scheme *scheme, const struct serving *serving) {

@@ -97,14 +97,15 @@ struct scheme_call {
     bool is_finishing;      // done when the last pin goes
     bool is_done;           // nobody but the caller knows it any more
     u32 pins;               // copies under way
+    u32 mapped_count;       // atomic: what servers have mapped of the grants;
+    struct list mapped;     // under the scheme's lock: that, if it is not 0
     struct list link;       // in the scheme's pending calls
-    struct list mapped;     // under the scheme's lock: what servers have mapped of the grants,
-    u32 mapped_count;       // if that is not 0; atomic
     struct call_slot *slot; // once received
     u64 value;              // the channel's
     u64 epoch;
     u64 reply_at; // where the caller has its struct kwast_call, for who answers in the quick way;
                   // or 0
+    u64 bytes_at; // and its inline bytes, while it makes the call in the quick way
 };
 
 // Operations below SCHEME_FIRST_OPERATION are the kernel's.

@@ -31,8 +31,8 @@ struct serving;
 struct call_slot {
     struct scheme_call *call; // NULL: taken back
     struct serving *serving;  // who received it; NULL: free, or a receiver's
-    u32 index;
-    u32 generation; // counts its uses, so that numbers do not come again soon
+    u64 number; // of the call towards the server: index + 1, and above that a count of the slot's
+                // uses, so that numbers do not come again soon
     struct call_slot *next_free;
     struct list told_link; // in serving.cancelled
 };
@@ -46,7 +46,7 @@ struct slot_chunk {
 
 // A thread that receives, in memory that it lends (thread_lend).
 struct receiver {
-    struct list link; // in scheme.receivers
+    struct receiver *next; // in scheme.receivers
     struct thread *thread;
     struct serving *serving;
     struct call_slot *slot;   // for the call that comes; NULL: none yet, or used
@@ -54,6 +54,8 @@ struct receiver {
     u32 caller_id;            // for the trace; 0: no call
     u64 request_at;           // where a request may be stored, in the thread's memory; 0: nowhere,
                               // or it has been
+    u64 bytes_at;             // and its inline bytes
+    u64 bytes_len;
     struct scheme_request request;
 };
 
@@ -64,13 +66,15 @@ struct scheme {
     struct ready *root_ready; // atomic, set once: what poll knows of the root; NULL: always ready
 
     // Under queue.lock:
-    u64 epoch;             // counts parties that went; from 1
-    struct list receivers; // the latest first
-    struct list pending;   // calls, first come first
-    struct list closed;    // channels without a holder that the server has not been told of
+    u64 epoch;                  // counts parties that went; from 1
+    struct receiver *receivers; // the latest first
+    struct list pending;        // calls, first come first
+    struct list closed;         // channels without a holder that the server has not been told of
     struct call_slot *free;
-    struct serving *last;     // that was received for, as a guess; or NULL
-    struct call_slot *recent; // that a call came into last, as a guess; or NULL
+    struct serving *last; // that was received for, as a guess; or NULL
+    // That a call came into last in the quick way, and nothing that it lends has been mapped: what
+    // is in it, if it is still in use, can be answered in that way; or NULL.
+    struct call_slot *recent;
     // That came to receive last: a call that finds nobody lends to it; or NULL.
     struct thread *worker;
     bool has_news;       // `pending`, `closed` or a `cancelled` may not be empty
@@ -115,6 +119,15 @@ static inline struct scheme *scheme_of_server(struct object *server) {
     CHECK(scheme_is_server(server));
     return container_of(server, struct server_end, object)->scheme;
 }
+
+// A server's thread is about to wait; it does so no longer, if it still lay there.
+static inline void receiver_enter_locked(struct scheme *scheme, struct receiver *receiver) {
+    receiver->next = scheme->receivers;
+    scheme->receivers = receiver;
+}
+void receiver_leave_locked(struct scheme *scheme, const struct receiver *receiver);
+
+#define SLOT_USE (1ull << 32) // one more use, in a slot's number
 
 // Ends another thread's call that is in no list and no slot any more, now or when its last pin
 // goes. `call` may be gone on return.

@@ -92,6 +92,7 @@ static enum status enter_call(struct mapped *mapped, struct scheme_call *call) {
     if (!is_over) {
         if (call->mapped_count++ == 0)
             list_init(&call->mapped);
+        mapped->scheme->recent = NULL; // it is not answered in the quick way
         list_push_back(&call->mapped, &mapped->call_link);
     }
     wait_unlock(&mapped->scheme->queue);
@@ -109,6 +110,7 @@ static enum status map_lent(struct map_set *set, struct mapped *mapped, const st
     const struct mapping_frames frames = lent->object != NULL
                                              ? memory_object_frames(lent->object, lent->first)
                                              : (struct mapping_frames){.each = lent->frames};
+    mapped->object = lent->object; // before others find the mapping (find_object)
     mutex_lock(&set->lock);
     enum status status = map_set_add_locked(set, mapped, range, &frames, lent->rights);
     if (status != OK) {
@@ -116,7 +118,6 @@ static enum status map_lent(struct map_set *set, struct mapped *mapped, const st
     } else {
         if (lent->object != NULL)
             object_retain(lent->object);
-        mapped->object = lent->object;
         status = enter_call(mapped, call);
         if (status != OK)
             mapped_remove_locked(mapped);

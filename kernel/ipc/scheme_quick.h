@@ -1,8 +1,8 @@
 #pragma once
-// Calls in the quick way, inline for kernel/kwast: a call of words alone, to a server that waits in
-// the same address space, and the reply to it. The words go from one program's memory straight into
-// the other's, and the CPU from one thread straight to the other. A server that may not run on this
-// CPU is made ready on its own, and the caller sleeps.
+// Calls in the quick way, inline for kernel/kwast: a call without handles, to a server that waits
+// in the same address space, and the reply to it. Words and inline bytes go from one program's
+// memory straight into the other's, and the CPU from one thread straight to the other. A server
+// that may not run on this CPU is made ready on its own, and the caller sleeps.
 //
 // It is the same call in the same slot (scheme_internal.h), made in fewer steps: whatever is not as
 // plain as that changes nothing and is left to scheme_call and scheme_reply_receive; and whoever
@@ -11,11 +11,14 @@
 // What makes it sound to write into another thread's memory: the thread is claimed (park.h), so it
 // sleeps and touches nothing, and it said where to. It is its process's only one, so nobody else
 // unmaps that; and the process cannot end before it. A page that is missing all the same cannot be
-// made while interrupts are off: then the claimed thread is woken as if by mistake, which every
-// wait stands, and the call goes the other way.
+// made while interrupts are off: then the call goes the other way. What was stored until then, that
+// stores again, or something else in the same place.
 //
-// Without company (cpu->has_company) nobody else runs while interrupts are off, so the scheme's
-// lock need not be taken.
+// Without company (cpu->has_company) nobody else runs while interrupts are off: then the scheme's
+// lock need not be taken, nor the other thread claimed. Who has claimed one, and cannot go on,
+// wakes it as if by mistake, which every wait stands.
+//
+// Each step is there once, for both: has_company is a constant wherever this is used.
 
 #include "abi/kwast/calls.h"
 #include "kernel/ipc/scheme_internal.h"
@@ -28,14 +31,6 @@ enum quick {
     QUICK_WAITED // the call was sent, or the reply: who waits has to look how that ended
 };
 
-// Copies `words` words from `from` to `to`, both numbers.
-#define QUICK_COPY(to, from, words, fail)                                                          \
-    for (u32 word_ = 0; word_ < (words); word_++) {                                                \
-        u64 value_;                                                                                \
-        arch_try_load(value_, (from) + word_ * sizeof(u64), fail);                                 \
-        arch_try_store((to) + word_ * sizeof(u64), value_, fail);                                  \
-    }
-
 static inline void quick_lock(struct scheme *scheme, bool has_company) {
     if (has_company)
         spin_lock_masked(&scheme->queue.lock);
@@ -46,94 +41,154 @@ static inline void quick_unlock(struct scheme *scheme, bool has_company) {
         spin_unlock_masked(&scheme->queue.lock);
 }
 
-// Wakes a claimed thread that gets nothing.
-[[gnu::noinline]] static void quick_wake(struct thread *claimed) {
+// Wakes a thread with nothing, if it was claimed.
+[[gnu::noinline]] static void quick_give_up(struct thread *claimed, bool has_company) {
+    if (!has_company)
+        return;
     claimed->wake_status = ERR_WOULD_BLOCK;
     sched_wake(claimed);
 }
 
-static inline u64 quick_number(struct call_slot *slot) {
-    return (u64)slot->generation << 32 | (slot->index + 1u);
-}
+// Copies a word between program memories, both given as numbers.
+#define QUICK_COPY(to, from, fail)                                                                 \
+    do {                                                                                           \
+        u64 word_;                                                                                 \
+        arch_try_load(word_, from, fail);                                                          \
+        arch_try_store(to, word_, fail);                                                           \
+    } while (false)
+
+// The words are in the same places everywhere, from here on.
+#define QUICK_COPY_WORDS(to, from, fail)                                                           \
+    do {                                                                                           \
+        u64 words_to_ = (to), words_from_ = (from);                                                \
+        STATIC_ASSERT(KWAST_WORDS == 4, "each is copied");                                         \
+        QUICK_COPY(words_to_, words_from_, fail);                                                  \
+        QUICK_COPY(words_to_ + 8, words_from_ + 8, fail);                                          \
+        QUICK_COPY(words_to_ + 16, words_from_ + 16, fail);                                        \
+        QUICK_COPY(words_to_ + 24, words_from_ + 24, fail);                                        \
+    } while (false)
 
 // -- Calling -------------------------------------------------------------------------------------
 
-// Stores the request at `to`; false: a page is missing.
-__attribute__((always_inline)) static inline bool quick_request(u64 to, u64 number, u64 value,
-                                                                u32 operation, u64 call_at) {
-    arch_try_store(to + offsetof(struct kwast_request, number), number, missing);
-    arch_try_store(to + offsetof(struct kwast_request, value), value, missing);
-    QUICK_COPY(to + offsetof(struct kwast_request, words),
-               call_at + offsetof(struct kwast_call, words), KWAST_WORDS, missing);
-    STATIC_ASSERT(offsetof(struct kwast_request, bytes_len) ==
-                      offsetof(struct kwast_request, operation) + 4,
-                  "zero above the operation");
-    arch_try_store(to + offsetof(struct kwast_request, operation), (u64)operation, missing);
-    arch_try_store(to + offsetof(struct kwast_request, grant_count), (u64)0, missing);
+// How the running thread's call begins, in two words, checked. What else is needed is in the struct
+// scheme_call that the thread is to lend already: reply_at, its grants, bytes_at if it has inline
+// bytes.
+struct quick_call {
+    u64 operation_and_bytes_len;
+    u64 grant_count;
+};
+
+static inline struct scheme_call *quick_lent(struct thread *running) {
+    return (struct scheme_call *)running->lent;
+}
+
+// That a request begins, in two words, as a call does.
+STATIC_ASSERT(offsetof(struct kwast_call, operation) == 0 &&
+                  offsetof(struct kwast_call, bytes_len) == 4,
+              "one word");
+STATIC_ASSERT(offsetof(struct kwast_request, bytes_len) ==
+                  offsetof(struct kwast_request, operation) + 4,
+              "one word");
+STATIC_ASSERT(offsetof(struct kwast_call, grant_count) == 8 &&
+                  offsetof(struct kwast_call, handle_count) == 12,
+              "one word");
+STATIC_ASSERT(offsetof(struct kwast_request, handle_count) ==
+                  offsetof(struct kwast_request, grant_count) + 4,
+              "one word");
+
+// Stores what the running thread's call lends; false: a page is missing.
+[[gnu::noinline]] static bool quick_grants(u64 to, const struct scheme_call *call, u64 count) {
+    STATIC_ASSERT(sizeof((struct kwast_request){}.grants[0]) == sizeof(u64), "one word");
+    for (u64 i = 0; i < count; i++) {
+        u64 grant = call->grants[i].len | (u64)call->grants[i].access << 32;
+        arch_try_store(to + offsetof(struct kwast_request, grants) + i * sizeof grant, grant,
+                       missing);
+    }
     return true;
 missing:
     return false;
 }
 
-// The call is the receiver's: as receiver_take_locked, for one without anything attached.
-__attribute__((always_inline)) static inline void quick_enter(struct receiver *receiver,
-                                                              struct call_slot *slot,
+// What the next call in the slot is known by.
+static inline u64 quick_next_number(const struct call_slot *slot) {
+    return slot->number + SLOT_USE;
+}
+
+// Stores the request; false: a page is missing. The order is what needs least at a time.
+__attribute__((always_inline)) static inline bool quick_request(const struct receiver *receiver,
+                                                                struct thread *from,
+                                                                const struct channel *channel,
+                                                                const struct quick_call *what) {
+    const struct scheme_call *call = quick_lent(from);
+    u64 to = receiver->request_at;
+    arch_try_store(to + offsetof(struct kwast_request, operation), what->operation_and_bytes_len,
+                   missing);
+    arch_try_store(to + offsetof(struct kwast_request, grant_count), what->grant_count, missing);
+    if (__builtin_expect(what->grant_count != 0, 0) && !quick_grants(to, call, what->grant_count))
+        return false;
+    u64 bytes_len = what->operation_and_bytes_len >> 32;
+    if (__builtin_expect(bytes_len != 0, 0)) // as far as they fit
+        arch_try_copy(receiver->bytes_at, call->bytes_at, min_u64(bytes_len, receiver->bytes_len),
+                      missing);
+    QUICK_COPY_WORDS(to + offsetof(struct kwast_request, words),
+                     call->reply_at + offsetof(struct kwast_call, words), missing);
+    arch_try_store(to + offsetof(struct kwast_request, value), channel->value, missing);
+    arch_try_store(to + offsetof(struct kwast_request, number), quick_next_number(receiver->slot),
+                   missing);
+    return true;
+missing:
+    return false;
+}
+
+// The call is the receiver's: as receiver_take_locked, for one that is described to it already.
+__attribute__((always_inline)) static inline void quick_enter(struct scheme *scheme,
+                                                              struct receiver *receiver,
                                                               struct scheme_call *call,
-                                                              struct thread *from, u64 call_at) {
+                                                              struct thread *from) {
+    struct call_slot *slot = receiver->slot;
     call->caller = from;
     call->slot = slot;
-    call->reply_at = call_at;
     call->is_finishing = false;
     call->is_done = false;
     call->pins = 0;
     call->mapped_count = 0;
-    call->grant_count = 0;
-    call->handle_count = 0;
-    call->granted.object = NULL;
-    receiver->link.next->prev = receiver->link.prev; // it does not look at its link again
-    receiver->link.prev->next = receiver->link.next;
+    scheme->receivers = receiver->next;
     receiver->slot = NULL;
     receiver->request_at = 0;
-    slot->generation++;
+    slot->number += SLOT_USE;
     slot->serving = receiver->serving;
     slot->call = call;
+    scheme->recent = slot;
 }
 
-// The call that is at `call_at` in the running thread's memory, and has nothing but words.
-// `from` is that thread. Interrupts are off, and stay so.
+// The running thread, `from`, makes a call. Interrupts are off, and stay so.
 __attribute__((always_inline)) static inline enum quick call_quick(struct thread *from,
                                                                    const struct channel *channel,
-                                                                   u64 call_at, u32 operation,
+                                                                   const struct quick_call *what,
                                                                    bool has_company) {
-    struct scheme_call *call = (struct scheme_call *)from->lent;
-    struct cpu *cpu = __atomic_load_n(&from->cpu, __ATOMIC_RELAXED);
     struct scheme *scheme = channel->scheme;
     if (has_company && thread_is_killed(from))
         return QUICK_NO;
     quick_lock(scheme, has_company);
-    struct list *first = scheme->receivers.next;
-    struct receiver *receiver = container_of(first, struct receiver, link);
-    if (first == &scheme->receivers || receiver->request_at == 0 ||
+    struct receiver *receiver = scheme->receivers;
+    if (receiver == NULL || receiver->request_at == 0 ||
         (channel->epoch != 0 && channel->epoch != scheme->epoch))
         goto no;
     struct thread *to = receiver->thread;
-    enum hand_over how = hand_over_to(cpu, to, has_company);
-    if (how == HAND_NOT || !are_equals(from, to) || from->context.aspace != to->context.aspace ||
-        !hand_over_claim(to, has_company))
+    enum hand_over how = hand_over_to(from, to, has_company);
+    if (how == HAND_NOT || !are_equals(from, to) || !hand_over_claim(to, has_company))
         goto no;
-    struct call_slot *slot = receiver->slot;
-    u64 number = quick_number(slot) + (1ull << 32); // as quick_enter makes it
-    if (!quick_request(receiver->request_at, number, channel->value, operation, call_at)) {
-        quick_wake(to);
+    if (!quick_request(receiver, from, channel, what)) {
+        quick_give_up(to, has_company);
         goto no;
     }
-    quick_enter(receiver, slot, call, from, call_at);
-    scheme->recent = slot;
+    struct scheme_call *call = quick_lent(from);
+    quick_enter(scheme, receiver, call, from);
     quick_unlock(scheme, has_company);
     count_one(&from->messages.calls);
     count_one(&to->messages.served);
-    count_one(&cpu->messages.calls);
-    count_one(&cpu->messages.served);
+    struct cpu *cpu = cpu_of_running(from);
+    count_one(&cpu->quick_calls);
     hand_over_claimed(cpu, from, to, how, has_company);
     return call->reply_at == 0 ? QUICK_DONE : QUICK_WAITED;
 no:
@@ -143,69 +198,75 @@ no:
 
 // -- Replying, and receiving ---------------------------------------------------------------------
 
-// Stores a reply without a handle at `to`, a struct kwast_call; false: a page is missing.
-__attribute__((always_inline)) static inline bool quick_answer(u64 to, u64 reply_at) {
-    u32 answer;
-    arch_try_load(answer, reply_at + offsetof(struct kwast_reply, answer), missing);
-    QUICK_COPY(to + offsetof(struct kwast_call, words),
-               reply_at + offsetof(struct kwast_reply, words), KWAST_WORDS, missing);
-    arch_try_store(to + offsetof(struct kwast_call, answer), answer, missing);
-    arch_try_store(to + offsetof(struct kwast_call, handle), KWAST_NO_HANDLE, missing);
+// A reply as its server's memory has it, checked, and where the next call may be stored.
+struct quick_reply {
+    const struct scheme_party *party;
+    u64 at; // the struct kwast_reply
+    u64 number;
+    u64 answer_and_handle; // which is KWAST_NO_HANDLE
+    u64 request_at;
+    u64 bytes_at;
+    u64 bytes_len;
+};
+
+STATIC_ASSERT(offsetof(struct kwast_reply, handle) == offsetof(struct kwast_reply, answer) + 4,
+              "one word");
+STATIC_ASSERT(offsetof(struct kwast_call, handle) == offsetof(struct kwast_call, answer) + 4,
+              "one word");
+
+// Stores a reply at `to`, a struct kwast_call; false: a page is missing.
+__attribute__((always_inline)) static inline bool quick_answer(u64 to,
+                                                               const struct quick_reply *what) {
+    QUICK_COPY_WORDS(to + offsetof(struct kwast_call, words),
+                     what->at + offsetof(struct kwast_reply, words), missing);
+    arch_try_store(to + offsetof(struct kwast_call, answer), what->answer_and_handle, missing);
     return true;
 missing:
     return false;
 }
 
 // The running thread waits for the next call with the slot of the last one.
-__attribute__((always_inline)) static inline void quick_wait(struct scheme *scheme,
-                                                             struct receiver *receiver,
-                                                             struct call_slot *slot,
-                                                             struct thread *from, u64 request_at) {
+__attribute__((always_inline)) static inline void
+quick_wait(struct scheme *scheme, struct receiver *receiver, struct call_slot *slot,
+           struct thread *from, const struct quick_reply *what) {
     receiver->thread = from;
     receiver->serving = slot->serving;
     receiver->slot = slot;
-    receiver->call = NULL;
-    receiver->caller_id = 0;
-    receiver->request_at = request_at;
-    struct list *next = scheme->receivers.next;
-    receiver->link = (struct list){.next = next, .prev = &scheme->receivers};
-    next->prev = &receiver->link;
-    scheme->receivers.next = &receiver->link;
+    receiver->request_at = what->request_at;
+    receiver->bytes_at = what->bytes_at;
+    receiver->bytes_len = what->bytes_len;
+    receiver_enter_locked(scheme, receiver);
     slot->call = NULL;
     slot->serving = NULL;
     scheme->worker = from;
 }
 
-// Answers the call with this number as the struct kwast_reply at `reply_at` says, and waits for the
-// next one, which may be stored at `request_at`. `from` is the running thread. Interrupts are off,
-// and stay so.
+// The running thread, `from`, replies and waits for the next call. Interrupts are off, and stay so.
 __attribute__((always_inline)) static inline enum quick
-exchange_quick(struct thread *from, struct scheme *scheme, const struct scheme_party *party,
-               u64 number, u64 reply_at, u64 request_at, bool has_company) {
+exchange_quick(struct thread *from, struct scheme *scheme, const struct quick_reply *what,
+               bool has_company) {
     struct receiver *receiver = (struct receiver *)from->lent;
-    struct cpu *cpu = __atomic_load_n(&from->cpu, __ATOMIC_RELAXED);
     if (has_company && thread_is_killed(from))
         return QUICK_NO;
     quick_lock(scheme, has_company);
     struct call_slot *slot = scheme->recent;
-    if (slot == NULL || slot->call == NULL || quick_number(slot) != number ||
-        slot->serving->party != party || scheme->has_news)
+    if (slot == NULL || slot->number != what->number || slot->call == NULL ||
+        slot->serving->party != what->party || scheme->has_news)
         goto no;
     struct scheme_call *call = slot->call;
     struct thread *to = call->caller;
-    enum hand_over how = hand_over_to(cpu, to, has_company);
-    if (call->reply_at == 0 || how == HAND_NOT || !are_equals(from, to) ||
-        from->context.aspace != to->context.aspace || !hand_over_claim(to, has_company))
+    ASSERT(call->reply_at != 0 && call->pins == 0 && call->mapped_count == 0);
+    enum hand_over how = hand_over_to(from, to, has_company);
+    if (how == HAND_NOT || !are_equals(from, to) || !hand_over_claim(to, has_company))
         goto no;
-    if (!quick_answer(call->reply_at, reply_at)) {
-        quick_wake(to);
+    if (!quick_answer(call->reply_at, what)) {
+        quick_give_up(to, has_company);
         goto no;
     }
-    ASSERT(call->pins == 0 && call->mapped_count == 0 && !call->is_finishing);
     call->reply_at = 0;
-    quick_wait(scheme, receiver, slot, from, request_at);
+    quick_wait(scheme, receiver, slot, from, what);
     quick_unlock(scheme, has_company);
-    hand_over_claimed(cpu, from, to, how, has_company);
+    hand_over_claimed(cpu_of_running(from), from, to, how, has_company);
     return receiver->request_at == 0 ? QUICK_DONE : QUICK_WAITED;
 no:
     quick_unlock(scheme, has_company);

@@ -180,10 +180,6 @@ static enum status copy_run(const struct grant *to, u64 to_offset, const struct 
 
 // -- Received calls ------------------------------------------------------------------------------
 
-static u64 number_of(const struct call_slot *slot) {
-    return (u64)slot->generation << 32 | (slot->index + 1u);
-}
-
 // The slot of a call that the party received and has not answered.
 static struct call_slot *slot_find_locked(struct scheme *scheme, const struct scheme_party *party,
                                           u64 number) {
@@ -192,7 +188,7 @@ static struct call_slot *slot_find_locked(struct scheme *scheme, const struct sc
         return NULL;
     struct call_slot *slot = slot_at(scheme, index);
     bool is_its = slot->serving != NULL && slot->serving->party == party;
-    return is_its && number_of(slot) == number ? slot : NULL;
+    return is_its && slot->number == number ? slot : NULL;
 }
 
 void call_unpin(struct scheme *scheme, struct scheme_call *call) {
@@ -257,7 +253,7 @@ static enum status add_slots(struct scheme *scheme) {
     bool fits = scheme->chunk_count < CHUNKS_MAX;
     for (u32 i = SLOTS_IN_CHUNK; fits && i-- != 0;) { // so that they are taken in order
         struct call_slot *slot = &chunk->slots[i];
-        slot->index = scheme->chunk_count * SLOTS_IN_CHUNK + i;
+        slot->number = (u64)scheme->chunk_count * SLOTS_IN_CHUNK + i + 1;
         list_init(&slot->told_link);
         slot_put_locked(scheme, slot);
     }
@@ -274,7 +270,7 @@ static void take_cancelled_locked(struct serving *serving, struct scheme_request
     struct list *node = list_pop_front(&serving->cancelled);
     serving->scheme->cancelled_count--;
     const struct call_slot *slot = container_of(node, struct call_slot, told_link);
-    *out = (struct scheme_request){.number = number_of(slot), .operation = SCHEME_CANCELLED};
+    *out = (struct scheme_request){.number = slot->number, .operation = SCHEME_CANCELLED};
 }
 
 static void take_closed_locked(struct scheme *scheme, struct scheme_request *out, struct list *to) {
@@ -292,13 +288,15 @@ void receiver_take_locked(struct receiver *receiver, struct scheme_call *call) {
     if (__builtin_expect(priority_is_above(call->caller, receiver->thread), 0))
         priority_lend(call->caller, receiver->thread);
     receiver->slot = NULL;
-    receiver->serving->scheme->recent = slot;
-    slot->generation++;
+    struct scheme *scheme = receiver->serving->scheme;
+    if (scheme->recent == slot)
+        scheme->recent = NULL; // it is not answered in the quick way
+    slot->number += SLOT_USE;
     slot->serving = receiver->serving;
     slot->call = call;
     call->slot = slot;
     struct scheme_request *out = &receiver->request;
-    out->number = number_of(slot);
+    out->number = slot->number;
     out->value = call->value;
     words_copy(out->words, call->words);
     out->operation = call->operation;
@@ -309,10 +307,9 @@ void receiver_take_locked(struct receiver *receiver, struct scheme_call *call) {
         out->grants[i].len = call->grants[i].len;
         out->grants[i].access = call->grants[i].access;
     }
-    if (call->bytes.len == 0 && call->handle_count == 0)
-        return;
-    call->pins = 1;
-    receiver->call = call;
+    bool is_all = call->bytes.len == 0 && call->handle_count == 0;
+    call->pins = is_all ? 0 : 1;
+    receiver->call = is_all ? NULL : call;
 }
 
 // Moves what comes with a call over: inline bytes, and handles into the party's table.
@@ -374,8 +371,7 @@ static struct thread *answer_locked(struct scheme *scheme, struct call_slot *slo
         trace(TRACE_REPLY, call->caller->id, 0, 0);
         call->answer = answer;
         words_copy(call->words, words);
-        if (handle != NULL)
-            call->granted = *handle;
+        call->granted = handle != NULL ? *handle : (struct handle){.object = NULL};
         caller = call_finish_claim_locked(call, OK);
     }
     slot_clear_locked(scheme, slot);
@@ -403,6 +399,8 @@ static void request_copy(struct scheme_request *to, const struct scheme_request 
 static enum status take_locked(struct scheme *scheme, struct receiver *receiver,
                                struct list *closed) {
     struct serving *serving = receiver->serving;
+    receiver->call = NULL;
+    receiver->caller_id = 0;
     if (!list_is_empty(&serving->cancelled)) {
         take_cancelled_locked(serving, &receiver->request);
     } else if (!list_is_empty(&scheme->closed)) {
@@ -425,14 +423,13 @@ static enum status take_locked(struct scheme *scheme, struct receiver *receiver,
 // is not NULL, is run. The scheme's lock is let go of while it waits, and not taken again on OK.
 static enum status wait_locked_for_call(struct scheme *scheme, struct receiver *receiver,
                                         u64 deadline_ns, struct thread *next) {
-    list_push_front(&scheme->receivers, &receiver->link);
+    receiver_enter_locked(scheme, receiver);
     spin_unlock_masked(&scheme->queue.lock);
     enum status status = next != NULL ? park_and_run(next, deadline_ns) : park(deadline_ns);
     if (status == OK && receiver->slot == NULL)
         return OK;
     wait_lock(&scheme->queue);
-    if (!list_is_empty(&receiver->link))
-        list_remove(&receiver->link);
+    receiver_leave_locked(scheme, receiver);
     return status == OK ? ERR_WOULD_BLOCK : status;
 }
 
@@ -495,10 +492,7 @@ static struct receiver *receiver_begin(void) {
     struct receiver *receiver = thread_lend(sizeof *receiver);
     receiver->thread = thread_current();
     receiver->slot = NULL;
-    receiver->call = NULL;
-    receiver->caller_id = 0;
     receiver->request_at = 0;
-    list_init(&receiver->link);
     return receiver;
 }
 
@@ -605,6 +599,8 @@ enum status scheme_reply_receive(struct object *server, struct scheme_party *par
     ASSERT((served->bytes.access & GRANT_WRITE) != 0);
     struct receiver *receiver = receiver_begin();
     receiver->request_at = served->request_at;
+    receiver->bytes_at = served->bytes.memory.base.value + served->bytes.start.value;
+    receiver->bytes_len = served->bytes.len;
     enum status status = exchange(scheme_of_server(server), party, served, receiver);
     return served_end(receiver, status, served);
 }
@@ -620,8 +616,7 @@ enum status scheme_receive_resume(struct object *server, struct scheme_party *pa
             return served_end(receiver, OK, served);
     } else {
         wait_lock(&scheme->queue);
-        if (!list_is_empty(&receiver->link))
-            list_remove(&receiver->link);
+        receiver_leave_locked(scheme, receiver);
         if (receiver->slot != NULL)
             slot_put_locked(scheme, receiver->slot);
         receiver->slot = NULL;

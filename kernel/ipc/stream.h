@@ -9,9 +9,13 @@ void console_init(void (*interrupt)(void));
 // The console, as one object for reading and writing; not a new reference. It lives for good.
 struct object *console_stream(void);
 
-// The same, from now on as a device for a program that is the terminal: typed bytes are read as
-// they come, without echo, and Ctrl-C is one of them.
+// The console, from now on as a device for a program that is the terminal: typed bytes are read as
+// they come, without echo, and Ctrl-C is one of them. While a driver has the console's line,
+// writing is ERR_BUSY, and it is not writable to poll. Not a new reference.
 struct object *console_device(void);
+
+// A program has given back ranges or ports: they may have been the console's. Thread context.
+void console_returned(void);
 
 // The port's interrupt: something was typed. Any context.
 void console_interrupt(void);

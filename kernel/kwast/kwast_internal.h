@@ -14,17 +14,18 @@ typedef enum status (*kwast_func)(struct process *process, const u64 *args);
 #include "kernel/kwast/calls.def"
 #undef KWAST_CALL
 
-// The entry that all calls share, and those of some that try the quick way first (quick.c).
-enum trap kwast_entry(struct instance *caller, u64 *values, void *context);
-enum trap kwast_call_entry(struct instance *caller, u64 *values, void *context);
-enum trap kwast_exchange_entry(struct instance *caller, u64 *values, void *context);
+// The entries of those calls that try the quick way first (quick.c); all others share one.
+struct helper_result kwast_call_entry(u64 number, u64 address, u64 timeout, u64, u64, u64);
+struct helper_result kwast_exchange_entry(u64 number, u64 reply, u64 request, u64 bytes, u64 len,
+                                          u64 timeout);
 u32 kwast_error_number(enum status status);
 bool kwast_is_plain(const struct process *process);
 
 // What remains of a call, or of a reply and the next request, whose wait in the quick way ended
-// with `status`. The thread lends `call` or `receiver`; the latter is given back.
+// with `status`. The call is that at `address`; `args` are request, bytes, len. The thread lends
+// `call` or `receiver`; the latter is given back.
 struct receiver;
-MUST_USE enum status kwast_call_resume(struct process *process, const u64 *args,
+MUST_USE enum status kwast_call_resume(struct process *process, u64 address,
                                        struct scheme_call *call, enum status status);
 MUST_USE enum status kwast_exchange_resume(struct process *process, const u64 *args,
                                            struct receiver *receiver, enum status status);
@@ -76,6 +77,17 @@ MUST_USE enum status kwast_put(struct process *process, u64 to, const void *from
 MUST_USE static inline enum status kwast_check(struct process *process, u64 address, u64 len) {
     struct guest_memory memory = process_memory(process);
     return guest_range_ok(&memory, (struct guest_addr){address}, len) ? OK : ERR_FAULT;
+}
+
+// A run of the process's memory, to be lent.
+static inline struct grant kwast_own_memory(const struct process *process, u64 address, u64 len,
+                                            enum grant_access access) {
+    return (struct grant){
+        .memory = process_memory(process),
+        .start = {address},
+        .len = len,
+        .access = access,
+    };
 }
 
 // Copies a string of 1 to `max` bytes in.

@@ -63,6 +63,8 @@ enum status kwast_memory_map(struct process *process, const u64 *args) {
     status = is_aligned(args[1], PAGE_SIZE) ? OK : ERR_INVALID;
     if (status == OK)
         status = get_range(process, args[2], args[3], &range, &maps);
+    if (process_is_single(process))
+        handle_hints_clear(&process->handles); // it may be a device
     if (status == OK)
         status = map_set_map(maps, memory, args[1] >> PAGE_SHIFT, &range, page_rights);
     object_release(memory);

@@ -373,6 +373,8 @@ static enum status put_status(struct process *process, struct process *of, u64 t
         status.status = of->outcome == PROCESS_EXITED    ? of->exit_status
                         : of->outcome == PROCESS_TRAPPED ? of->trap
                                                          : 0;
+    } else if (process_state(of) == PROCESS_IS_STOPPED) {
+        status.outcome = KWAST_STOPPED;
     }
     return kwast_put(process, to, &status, sizeof status);
 }
@@ -399,6 +401,23 @@ enum status kwast_process_wait(struct process *process, const u64 *args) {
     status = process_wait(of, kwast_deadline(args[1]));
     if (status == OK)
         status = put_status(process, of, args[2]);
+    object_release(object);
+    return status;
+}
+
+// (process, known, timeout, out)
+enum status kwast_process_wait_change(struct process *process, const u64 *args) {
+    struct object *object;
+    if (args[1] != KWAST_RUNNING && args[1] != KWAST_STOPPED)
+        return ERR_INVALID;
+    enum status status = get_process(process, args[0], args[3], &object);
+    if (status != OK)
+        return status;
+    struct process *of = process_object_process(object);
+    enum process_state known = args[1] == KWAST_STOPPED ? PROCESS_IS_STOPPED : PROCESS_IS_RUNNING;
+    status = process_wait_change(of, known, kwast_deadline(args[2]));
+    if (status == OK)
+        status = put_status(process, of, args[3]);
     object_release(object);
     return status;
 }
@@ -433,6 +452,28 @@ enum status kwast_process_kill(struct process *process, const u64 *args) {
 // (process)
 enum status kwast_process_kill_tree(struct process *process, const u64 *args) {
     return kill(process, args[0], process_kill_tree);
+}
+
+static enum status set_stop(struct process *process, const u64 *args,
+                            void (*how)(struct process *of, bool tree)) {
+    struct object *object;
+    enum status status =
+        kwast_object(process, args[0], process_object_is, KWAST_RIGHT_KILL, &object);
+    if (status != OK)
+        return status;
+    how(process_object_process(object), args[1] != 0);
+    object_release(object);
+    return OK;
+}
+
+// (process, tree)
+enum status kwast_process_stop(struct process *process, const u64 *args) {
+    return set_stop(process, args, process_stop);
+}
+
+// (process, tree)
+enum status kwast_process_continue(struct process *process, const u64 *args) {
+    return set_stop(process, args, process_continue);
 }
 
 // (from, id, out)

@@ -12,7 +12,7 @@ struct kwast_call_entry {
     kwast_func func;
 };
 
-enum trap kwast_entry(struct instance *caller, u64 *values, void *context) {
+static enum trap kwast_entry(struct instance *caller, u64 *values, void *context) {
     const struct kwast_call_entry *call = context;
     enum status status = call->func(process_of(caller), values);
     values[0] = status == OK ? 0 : wasi_error_number(status);
@@ -29,11 +29,11 @@ static const struct kwast_call_entry calls[] = {
 #undef KWAST_CALL
 };
 
-// Some have an entry of their own before the one that all share.
-static host_func entry_of(const struct kwast_call_entry *call) {
+// Some have an entry of their own instead of the one that all share.
+static host_direct direct_entry_of(const struct kwast_call_entry *call) {
     return call->func == kwast_scheme_call            ? kwast_call_entry
            : call->func == kwast_scheme_reply_receive ? kwast_exchange_entry
-                                                      : kwast_entry;
+                                                      : NULL;
 }
 
 static struct host_import imports[COUNT_OF(calls)];
@@ -50,7 +50,8 @@ enum status kwast_register(void) {
             .module = "kwast",
             .name = calls[i].name,
             .signature = calls[i].signature,
-            .code = entry_of(&calls[i]),
+            .code = kwast_entry,
+            .direct = direct_entry_of(&calls[i]),
             .context = (void *)(uptr)&calls[i],
         };
     return process_register_imports(imports, COUNT_OF(imports));

@@ -10,20 +10,11 @@ STATIC_ASSERT(KWAST_WORDS == SCHEME_WORDS, "abi");
 STATIC_ASSERT(KWAST_BYTES_MAX == SCHEME_BYTES_MAX, "abi");
 STATIC_ASSERT(KWAST_GRANTS_MAX == SCHEME_GRANTS_MAX, "abi");
 STATIC_ASSERT(KWAST_HANDLES_MAX == SCHEME_HANDLES_MAX, "abi");
+STATIC_ASSERT(KWAST_RECEIVED_MAX == SCHEME_RECEIVED_MAX, "abi");
 STATIC_ASSERT(KWAST_CANCELLED == (u32)SCHEME_CANCELLED && KWAST_CLOSED == (u32)SCHEME_CLOSED,
               "abi");
 STATIC_ASSERT(KWAST_FIRST_OPERATION == (u32)SCHEME_FIRST_OPERATION, "abi");
 STATIC_ASSERT(KWAST_READ == (u32)GRANT_READ && KWAST_WRITE == (u32)GRANT_WRITE, "abi");
-
-static struct grant own_memory(struct process *process, u64 address, u64 len,
-                               enum grant_access access) {
-    return (struct grant){
-        .memory = process_memory(process),
-        .start = {address},
-        .len = len,
-        .access = access,
-    };
-}
 
 // -- Making schemes and channels ----------------------------------------------------------------
 
@@ -171,7 +162,7 @@ static enum status get_grants(struct process *process, const struct kwast_call *
             return ERR_INVALID;
         status = kwast_check(process, grant->address, grant->len);
         to->grants[i] =
-            own_memory(process, grant->address, grant->len, (enum grant_access)grant->access);
+            kwast_own_memory(process, grant->address, grant->len, (enum grant_access)grant->access);
     }
     return status;
 }
@@ -202,7 +193,7 @@ static enum status get_attached(struct process *process, const struct kwast_call
     if (from->bytes_len > KWAST_BYTES_MAX)
         return ERR_INVALID;
     enum status status = kwast_check(process, from->bytes, from->bytes_len);
-    to->bytes = own_memory(process, from->bytes, from->bytes_len, GRANT_READ);
+    to->bytes = kwast_own_memory(process, from->bytes, from->bytes_len, GRANT_READ);
     if (status == OK)
         status = get_grants(process, from, to);
     return status == OK ? get_handles(process, from, to) : status;
@@ -228,8 +219,9 @@ static enum status get_call(struct process *process, u64 address, struct kwast_c
 }
 
 // The part of the call that is stored, in words.
-#define STORED_START (offsetof(struct kwast_call, answer) & ~(sizeof(u64) - 1))
+#define STORED_START offsetof(struct kwast_call, words)
 #define STORED_WORDS ((sizeof(struct kwast_call) - STORED_START) / sizeof(u64))
+STATIC_ASSERT(STORED_START % sizeof(u64) == 0, "copied in words");
 
 static enum status put_reply(struct process *process, u64 address, struct kwast_call *to,
                              struct scheme_call *from) {
@@ -271,12 +263,12 @@ enum status kwast_scheme_call(struct process *process, const u64 *args) {
     return status;
 }
 
-enum status kwast_call_resume(struct process *process, const u64 *args, struct scheme_call *call,
+enum status kwast_call_resume(struct process *process, u64 address, struct scheme_call *call,
                               enum status status) {
     struct kwast_call stored = {0};
     struct object *channel = process->handles.hints[HINT_CALL].object; // it has not been closed
     status = scheme_call_resume(channel, call, status);
-    return status == OK ? put_reply(process, args[1], &stored, call) : status;
+    return status == OK ? put_reply(process, address, &stored, call) : status;
 }
 
 // -- Serving ------------------------------------------------------------------------------------
@@ -328,7 +320,7 @@ static enum status check_receive(struct process *process, const u64 *args) {
 }
 
 static enum status receive(struct process *process, struct object *server, const u64 *args) {
-    struct grant bytes = own_memory(process, args[1], (u32)args[2], GRANT_WRITE);
+    struct grant bytes = kwast_own_memory(process, args[1], (u32)args[2], GRANT_WRITE);
     struct scheme_request request;
     enum status status = check_receive(process, args);
     if (status == OK)
@@ -373,7 +365,7 @@ static enum status exchange(struct process *process, struct object *server, u64 
     served.number = given->number;
     served.answer = given->answer;
     served.words = given->words;
-    served.bytes = own_memory(process, args[1], (u32)args[2], GRANT_WRITE);
+    served.bytes = kwast_own_memory(process, args[1], (u32)args[2], GRANT_WRITE);
     served.deadline_ns = kwast_deadline(args[3]);
     served.request_at = 0;
     if (kwast_is_plain(process)) {
@@ -388,11 +380,11 @@ enum status kwast_exchange_resume(struct process *process, const u64 *args,
                                   struct receiver *receiver, enum status status) {
     struct scheme_served served;
     struct object *server = process->handles.hints[HINT_SERVE].object; // it has not been closed
-    served.bytes = own_memory(process, args[3], (u32)args[4], GRANT_WRITE);
+    served.bytes = kwast_own_memory(process, args[1], args[2], GRANT_WRITE);
     served.deadline_ns = WAIT_FOREVER;
-    served.request_at = process->memory->base + args[2];
+    served.request_at = process->memory->base + args[0];
     status = scheme_receive_resume(server, &process->party, receiver, status, &served);
-    return status == OK ? put_served(process, args[2], &served) : status;
+    return status == OK ? put_served(process, args[0], &served) : status;
 }
 
 static enum status server_borrow(struct process *process, u64 number, struct lent_object *out) {
@@ -458,7 +450,7 @@ static enum status copy_grant(struct process *process, const u64 *args, enum gra
     enum status status = server_borrow(process, args[0], &server);
     if (status != OK)
         return status;
-    struct grant local = own_memory(process, args[4], args[5], access);
+    struct grant local = kwast_own_memory(process, args[4], args[5], access);
     status = kwast_check(process, args[4], args[5]);
     if (status == OK)
         status =

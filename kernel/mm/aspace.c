@@ -37,6 +37,9 @@ STATIC_ASSERT(1u << RUN_ORDER_MAX == ARCH_WINDOW_PAGES, "a run is cleared throug
 // How much is unmapped under one hold of the lock.
 #define UNMAP_BYTES (2 * MIB)
 
+// As many contiguous frames are freed at once, not one by one.
+#define RUN_AT_ONCE 8u
+
 static struct aspace shared_aspace;
 
 static struct {
@@ -256,27 +259,54 @@ static bool is_unmapped_locked(const struct aspace *as, u64 start, u64 bytes) {
     return true;
 }
 
+// Frames that were unmapped, gathered into runs as contiguous as they are.
 struct unmap_visit {
-    u64 frames;
+    u64 frames; // all in all
+    struct phys_addr run;
+    u64 run_pages; // that are not free yet
 };
+
+// A few frames are for this CPU's magazine; many go to the allocator as blocks.
+static void unmapped_run_free(struct unmap_visit *visit) {
+    if (visit->run_pages >= RUN_AT_ONCE)
+        frame_free_run(visit->run, visit->run_pages);
+    else
+        for (u64 i = 0; i < visit->run_pages; i++)
+            frame_free((struct phys_addr){visit->run.value + i * PAGE_SIZE}, 0);
+    visit->frames += visit->run_pages;
+    visit->run_pages = 0;
+}
 
 static void unmapped_frame_free(void *context, struct phys_addr frame) {
     struct unmap_visit *visit = context;
-    visit->frames++;
-    frame_free(frame, 0);
+    if (visit->run_pages != 0 && frame.value != visit->run.value + visit->run_pages * PAGE_SIZE)
+        unmapped_run_free(visit);
+    if (visit->run_pages == 0)
+        visit->run = frame;
+    visit->run_pages++;
 }
 
-// Unmaps and frees what is there in [start, end), in pieces; returns how many bytes that was.
+// Unmaps and frees what is there in [start, end), which nobody uses any more, in pieces between
+// which others have their turn; returns how many bytes that was.
 static u64 range_uncommit(struct aspace *as, u64 start, u64 end) {
     struct unmap_visit visit = {0};
-    while (start < end) {
-        u64 next = min_u64(end, align_down(start, UNMAP_BYTES) + UNMAP_BYTES);
+    if (end - start > UNMAP_BYTES) {
         spin_lock(&as->lock);
-        arch_unmap(as->arch, (struct virt_addr){start}, (next - start) >> PAGE_SHIFT,
-                   unmapped_frame_free, &visit);
+        arch_unmap_prepare(as->arch, (struct virt_addr){start}, (end - start) >> PAGE_SHIFT);
+        spin_unlock(&as->lock);
+    }
+    while (start < end) {
+        spin_lock(&as->lock);
+        u64 skipped = arch_unmapped_pages(as->arch, (struct virt_addr){start});
+        u64 next = skipped != 0 ? min_u64(end, start + skipped * PAGE_SIZE)
+                                : min_u64(end, align_down(start, UNMAP_BYTES) + UNMAP_BYTES);
+        if (skipped == 0)
+            arch_unmap(as->arch, (struct virt_addr){start}, (next - start) >> PAGE_SHIFT,
+                       unmapped_frame_free, &visit);
         spin_unlock(&as->lock);
         start = next;
     }
+    unmapped_run_free(&visit);
     return visit.frames * PAGE_SIZE;
 }
 

@@ -338,11 +338,15 @@ static bool alloc(enum zone zone, u32 order, u32 *number) {
         state_change(*number, FRAME_IN_MAGAZINE, FRAME_USED);
         return true;
     }
-    if (order != 0 && take(zone, order, number))
-        return true;
-    // What the magazines keep may be what is missing, or keeps blocks from joining.
-    frame_magazines_drain();
-    return take(zone, order, number);
+    bool found = order != 0 && take(zone, order, number);
+    if (!found) {
+        // What the magazines keep may be what is missing, or keeps blocks from joining.
+        frame_magazines_drain();
+        found = take(zone, order, number);
+    }
+    if (found)
+        frame_count_taken(1ull << order);
+    return found;
 }
 
 enum status frame_alloc(enum zone zone, u32 order, struct phys_addr *out) {
@@ -401,10 +405,12 @@ void frame_free(struct phys_addr frame, u32 order) {
         return;
     }
     spin_lock(&frames.lock);
+    const struct frame *first = frame_at(number); // the others follow, as in run_set_state
     for (u32 i = 0; i < 1u << order; i++)
-        CHECK(frame_at(number + i)->state == FRAME_USED);
+        CHECK(first[i].state == FRAME_USED);
     release_locked(number, order);
     spin_unlock(&frames.lock);
+    frame_count_freed(1ull << order);
 }
 
 void frame_free_run(struct phys_addr frame, u64 pages) {

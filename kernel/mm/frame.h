@@ -32,6 +32,15 @@ struct frame_stats {
 };
 void frame_stats(struct frame_stats *out);
 
+// What a CPU has done, in frames, since the start. What one took another may free; the sum over all
+// CPUs of taken - freed is what is not free.
+struct frame_cpu_stats {
+    u64 taken;
+    u64 freed;
+    u64 kept; // free, and at hand for this CPU
+};
+void frame_cpu_stats(u32 cpu, struct frame_cpu_stats *out);
+
 // Asserts every invariant, with the CPUs' magazines emptied; O(frames), under the lock. Others may
 // allocate and free meanwhile.
 void frame_check(void);

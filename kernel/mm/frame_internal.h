@@ -15,6 +15,10 @@ void frame_magazines_init(void);
 MUST_USE bool frame_magazine_take(enum zone zone, u32 *number);
 void frame_magazine_put(enum zone zone, u32 number);
 
+// Single frames are counted there; these are for blocks. By this CPU.
+void frame_count_taken(u64 frames);
+void frame_count_freed(u64 frames);
+
 // Gives everything in all magazines back.
 void frame_magazines_drain(void);
 void frame_magazines_count(u64 free[ZONE_COUNT]); // adds what they hold

@@ -20,17 +20,49 @@ struct magazine {
     // Atomic, changed under lock:
     u32 count;
 
+    // Atomic, written by the CPU itself with interrupts off. The first one has the blocks, too:
+    u64 taken;
+    u64 freed;
+
     // Under lock:
     u32 numbers[MAGAZINE_FRAMES];
 };
 
 static struct magazine magazines[ARCH_CPUS_MAX][ZONE_COUNT];
 
+static inline void count_add(u64 *counter, u64 frames) {
+    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + frames,
+                     __ATOMIC_RELAXED);
+}
+
+void frame_count_taken(u64 frames) {
+    arch_irq_state irq = arch_irq_save(); // stays on this CPU
+    count_add(&magazines[arch_cpu_id()][0].taken, frames);
+    arch_irq_restore(irq);
+}
+
+void frame_count_freed(u64 frames) {
+    arch_irq_state irq = arch_irq_save();
+    count_add(&magazines[arch_cpu_id()][0].freed, frames);
+    arch_irq_restore(irq);
+}
+
+void frame_cpu_stats(u32 cpu, struct frame_cpu_stats *out) {
+    ASSERT(cpu < ARCH_CPUS_MAX);
+    *out = (struct frame_cpu_stats){0};
+    for (u32 zone = 0; zone < ZONE_COUNT; zone++) {
+        const struct magazine *magazine = &magazines[cpu][zone];
+        out->taken += __atomic_load_n(&magazine->taken, __ATOMIC_RELAXED);
+        out->freed += __atomic_load_n(&magazine->freed, __ATOMIC_RELAXED);
+        out->kept += __atomic_load_n(&magazine->count, __ATOMIC_RELAXED);
+    }
+}
+
 void frame_magazines_init(void) {
+    memset(magazines, 0, sizeof magazines); // a test boots more than once
     for (u32 cpu = 0; cpu < ARCH_CPUS_MAX; cpu++) {
         for (u32 zone = 0; zone < ZONE_COUNT; zone++) {
             spin_init(&magazines[cpu][zone].lock, LOCK_FRAME_MAGAZINE, "frame magazine");
-            magazines[cpu][zone].count = 0;
         }
     }
 }
@@ -47,8 +79,10 @@ bool frame_magazine_take(enum zone zone, u32 *number) {
     if (count == 0)
         count = frame_take_many(zone, BATCH_FRAMES, magazine->numbers);
     bool found = count != 0;
-    if (found)
+    if (found) {
         *number = magazine->numbers[--count];
+        count_add(&magazine->taken, 1);
+    }
     count_set_locked(magazine, count);
     spin_unlock(&magazine->lock);
     arch_irq_restore(irq);
@@ -68,6 +102,7 @@ void frame_magazine_put(enum zone zone, u32 number) {
                 count * sizeof *magazine->numbers);
     }
     magazine->numbers[count++] = number;
+    count_add(&magazine->freed, 1);
     count_set_locked(magazine, count);
     spin_unlock(&magazine->lock);
     arch_irq_restore(irq);

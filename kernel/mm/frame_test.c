@@ -25,6 +25,22 @@ static u64 free_frames(void) {
     return now.free[ZONE_KERNEL] + now.free[ZONE_PROGRAM];
 }
 
+// What all CPUs have taken and not freed is what is not free.
+static void check_cpus(void) {
+    struct frame_stats now = stats();
+    u64 total = now.total[ZONE_KERNEL] + now.total[ZONE_PROGRAM];
+    u64 used = 0;
+    u64 kept = 0;
+    for (u32 cpu = 0; cpu < ARCH_CPUS_MAX; cpu++) {
+        struct frame_cpu_stats counts;
+        frame_cpu_stats(cpu, &counts);
+        used += counts.taken - counts.freed;
+        kept += counts.kept;
+    }
+    assert_int_equal(used, total - free_frames());
+    assert_true(kept <= free_frames());
+}
+
 static u64 take(enum zone zone, u32 order) {
     struct phys_addr frame;
     assert_int_equal(frame_alloc(zone, order, &frame), OK);
@@ -304,6 +320,7 @@ static void random_sequences_keep_the_invariants(void **) {
         fake_machine_start_simple(32 * MIB);
         struct frame_stats start = stats();
         for (u32 step = 0; step < 1500; step++) {
+            fake_cpu_set((u32)(fake_random(&random) % 3));
             if (count < COUNT_OF(holdings) && fake_random(&random) % 5 < 3) {
                 struct holding *h = &holdings[count];
                 h->zone = (enum zone)(fake_random(&random) % ZONE_COUNT);
@@ -322,6 +339,7 @@ static void random_sequences_keep_the_invariants(void **) {
                 used += 1u << holdings[i].order;
             assert_int_equal(free_frames() + used,
                              start.free[ZONE_KERNEL] + start.free[ZONE_PROGRAM]);
+            check_cpus();
             if (step % 8 == 0)
                 frame_check();
         }
@@ -329,6 +347,8 @@ static void random_sequences_keep_the_invariants(void **) {
             count--;
             frame_free(holdings[count].frame, holdings[count].order);
         }
+        fake_cpu_set(0);
+        check_cpus();
         frame_check();
         assert_int_equal(free_frames(), start.free[ZONE_KERNEL] + start.free[ZONE_PROGRAM]);
     }

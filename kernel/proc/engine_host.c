@@ -227,6 +227,10 @@ bool host_is_stopping(void) {
     return thread_is_killed(thread_current());
 }
 
+enum trap host_pause(void) {
+    return process_pause();
+}
+
 void host_segment_base_set(u64 base) {
     arch_segment_base_set(&thread_current()->context, base);
 }

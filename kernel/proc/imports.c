@@ -78,6 +78,7 @@ static enum status make_known_locked(struct import_table *table) {
             const struct host_import *import = &table->imports[i];
             parse_signature(import->signature, signatures[i].types, &decls[i].type);
             decls[i].code = import->code;
+            decls[i].direct = import->direct;
             decls[i].context = import->context;
         }
         status = engine_host_funcs(known.engine, decls, count, table->funcs);

@@ -49,6 +49,9 @@ void process_threads_wait(struct process *process);
 // this that decided.
 bool process_end(struct process *process, enum trap trap, u32 exit_status);
 
+// Has the threads of a process that is not ending stand still, or go on.
+void process_set_stop(struct process *process, enum process_stop stop);
+
 // Tells people why the process ended.
 void process_report_trap(const struct process_thread *thread, enum trap trap);
 

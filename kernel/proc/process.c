@@ -103,22 +103,35 @@ static void set_parent_locked(struct process *process, struct process *parent) {
         list_push_back(&parent->children, &process->child_link);
 }
 
+static enum process_stop stop_of(struct process *process) {
+    spin_lock(&process->lock);
+    enum process_stop stop = process->stop;
+    spin_unlock(&process->lock);
+    return stop;
+}
+
 static void enter_table(struct process *process, struct process *parent) {
     spin_lock(&table.lock);
     process->id = table.next_id++;
     list_push_back(&table.processes, &process->table_link);
     set_parent_locked(process, parent);
+    if (parent != NULL && stop_of(parent) == PROCESS_TREE_STOPPED)
+        process_set_stop(process, PROCESS_TREE_STOPPED);
     spin_unlock(&table.lock);
 }
 
-// Its children become init's; those of init itself the kernel's.
+// Its children become init's; those of init itself the kernel's. If they stood still, they go on:
+// nobody might know that they do.
 static void leave_table(struct process *process) {
     spin_lock(&table.lock);
     if (process == table.init)
         table.init = NULL;
     list_remove(&process->table_link);
-    for (struct list *node; (node = list_pop_front(&process->children)) != NULL;)
-        set_parent_locked(container_of(node, struct process, child_link), table.init);
+    for (struct list *node; (node = list_pop_front(&process->children)) != NULL;) {
+        struct process *child = container_of(node, struct process, child_link);
+        set_parent_locked(child, table.init);
+        process_set_stop(child, PROCESS_GOING);
+    }
     if (process->parent != NULL)
         list_remove(&process->child_link);
     process->parent = NULL;
@@ -358,6 +371,7 @@ static void init_process(struct process *process, const struct process_config *c
     spin_init(&process->lock, LOCK_PROCESS, "process");
     wait_queue_init(&process->gone);
     wait_queue_init(&process->ended);
+    wait_queue_init(&process->resumed);
     list_init(&process->threads);
     list_init(&process->spares);
     list_init(&process->table_link);
@@ -473,6 +487,30 @@ enum status process_wait(struct process *process, u64 deadline_ns) {
     return has_ended ? OK : status;
 }
 
+static enum process_state state_locked(const struct process *process) {
+    return process->has_ended               ? PROCESS_HAS_ENDED
+           : process->stop == PROCESS_GOING ? PROCESS_IS_RUNNING
+                                            : PROCESS_IS_STOPPED;
+}
+
+enum process_state process_state(struct process *process) {
+    wait_lock(&process->ended);
+    enum process_state state = state_locked(process);
+    wait_unlock(&process->ended);
+    return state;
+}
+
+enum status process_wait_change(struct process *process, enum process_state known,
+                                u64 deadline_ns) {
+    enum status status = OK;
+    wait_lock(&process->ended);
+    while (state_locked(process) == known && status == OK)
+        status = wait_locked(&process->ended, deadline_ns);
+    bool has_changed = state_locked(process) != known;
+    wait_unlock(&process->ended);
+    return has_changed ? OK : status;
+}
+
 bool process_has_ended(struct process *process) {
     wait_lock(&process->ended);
     bool has_ended = process->has_ended;
@@ -559,4 +597,26 @@ void process_kill_tree(struct process *root) {
          process = next_in_tree_locked(process, root))
         process_kill(process);
     spin_unlock(&table.lock);
+}
+
+static void set_stop_of_tree(struct process *root, enum process_stop stop) {
+    spin_lock(&table.lock);
+    for (struct process *process = root; process != NULL;
+         process = next_in_tree_locked(process, root))
+        process_set_stop(process, stop);
+    spin_unlock(&table.lock);
+}
+
+void process_stop(struct process *process, bool tree) {
+    if (tree)
+        set_stop_of_tree(process, PROCESS_TREE_STOPPED);
+    else
+        process_set_stop(process, PROCESS_STOPPED);
+}
+
+void process_continue(struct process *process, bool tree) {
+    if (tree)
+        set_stop_of_tree(process, PROCESS_GOING);
+    else
+        process_set_stop(process, PROCESS_GOING);
 }

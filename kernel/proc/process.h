@@ -10,6 +10,17 @@
 #include "kernel/sched/thread.h"
 #include "kernel/sched/wait.h"
 
+// Whether a process stands still. Its threads wait where their programs would go on: in host calls
+// at the end of the call.
+enum process_stop : u8 {
+    PROCESS_GOING,
+    PROCESS_STOPPED,
+    PROCESS_TREE_STOPPED, // and what it starts does, too
+};
+
+// How it goes on with a process.
+enum process_state : u8 { PROCESS_IS_RUNNING, PROCESS_IS_STOPPED, PROCESS_HAS_ENDED };
+
 // How a process ended.
 enum process_outcome : u8 { PROCESS_EXITED, PROCESS_TRAPPED, PROCESS_KILLED };
 
@@ -94,6 +105,10 @@ struct process {
     enum trap trap;
     u32 exit_status;
 
+    enum process_stop stop; // changed under ended.lock, too
+
+    struct wait_queue resumed; // where threads stand still
+
     struct wait_queue gone; // the first thread waits here until it is the last
     u32 thread_count;       // atomic, changed under gone.lock by threads of the process
 
@@ -161,6 +176,23 @@ void process_kill(struct process *process);
 
 // The same with all that descend from it: who is killed has no more children.
 void process_kill_tree(struct process *process);
+
+// Has a process stand still, and go on; nothing happens to one that does, or is ending. With `tree`
+// all that descend from it, too, and when it is stopped what it starts. What it is in goes on as
+// far as it is the kernel's: a wait ends, a call is answered, but its program sees it afterwards.
+// One whose parent ends goes on.
+void process_stop(struct process *process, bool tree);
+void process_continue(struct process *process, bool tree);
+
+enum process_state process_state(struct process *process);
+
+// Waits until its state is not `known`. OK, ERR_KILLED when the waiter is, ERR_TIMED_OUT.
+MUST_USE enum status process_wait_change(struct process *process, enum process_state known,
+                                         u64 deadline_ns);
+
+// The running thread, where its program would go on, stands still while it is asked to.
+// TRAP_KILLED: it is to end.
+MUST_USE enum trap process_pause(void);
 
 // The live process `id`, with a reference, if it is `root` or descends from it (NULL: wherever it
 // comes from). NULL: there is none.
@@ -231,15 +263,17 @@ struct host_import {
     const char *name;
     const char *signature; // as in wasm_ops.def: "iiI:i"
     host_func code;
+    host_direct direct; // instead, if not NULL: it knows the process by process_current
     void *context;
 };
 // The table must live for good.
 MUST_USE enum status process_register_imports(const struct host_import *imports, u32 count);
 
-STATIC_ASSERT(TRAP_KILLED == THREAD_KILLED && TRAP_NONE == 0, "as thread_killed has them");
+STATIC_ASSERT(TRAP_KILLED == THREAD_KILLED && TRAP_PAUSED == THREAD_STOPPED && TRAP_NONE == 0,
+              "as thread_asked has them");
 
-// How every host function ends that does not end the process: a kill that came during the call
-// takes effect before the program goes on.
+// How every host function ends that does not end the process: a kill or a stop that came during the
+// call takes effect before the program goes on.
 static inline enum trap process_call_end(void) {
-    return (enum trap)thread_killed();
+    return (enum trap)thread_asked();
 }

@@ -73,6 +73,54 @@ enum trap process_exit(struct process *process, u32 status) {
     return TRAP_EXIT;
 }
 
+// -- Standing still -----------------------------------------------------------------------------
+// A thread that is asked to (thread_stop) finds out where its program would go on: at the end of a
+// host call or helper (TRAP_PAUSED, host_pause), or in an interrupt of its code (upcalls.c). There
+// it waits, holding nothing. Whoever takes the request back wakes it after that, and it looks at
+// the request under the lock of the queue; a kill replaces the request and ends the wait.
+
+static void stand_still(struct process *process) {
+    enum status status = OK;
+    wait_lock(&process->resumed);
+    while (thread_asked() == THREAD_STOPPED && status == OK)
+        status = wait_locked(&process->resumed, WAIT_FOREVER);
+    wait_unlock(&process->resumed);
+}
+
+enum trap process_pause(void) {
+    u32 asked;
+    while ((asked = thread_asked()) == THREAD_STOPPED)
+        stand_still(thread_current()->owner);
+    return (enum trap)asked;
+}
+
+static void ask_locked(struct process *process, struct thread *thread) {
+    if (process->stop != PROCESS_GOING)
+        thread_stop(thread);
+    else
+        thread_continue(thread);
+}
+
+static void set_stop_locked(struct process *process, enum process_stop stop) {
+    wait_lock(&process->ended);
+    process->stop = stop;
+    wake_all_locked(&process->ended);
+    wait_unlock(&process->ended);
+    LIST_FOR_EACH(node, &process->threads)
+    ask_locked(process, container_of(node, struct process_thread, link)->thread);
+    if (stop == PROCESS_GOING)
+        wake_all(&process->resumed);
+}
+
+void process_set_stop(struct process *process, enum process_stop stop) {
+    spin_lock(&process->lock);
+    if (!process->is_ending && process->stop != stop)
+        set_stop_locked(process, stop);
+    spin_unlock(&process->lock);
+}
+
+// -- Finishing ----------------------------------------------------------------------------------
+
 static bool is_accident(enum trap trap) {
     return trap != TRAP_NONE && trap != TRAP_EXIT && trap != TRAP_KILLED;
 }
@@ -218,10 +266,11 @@ void process_thread_enter(struct process_thread *thread) {
 }
 
 enum trap process_thread_begin(struct process_thread *thread) {
-    if (thread_is_killed(thread_current()))
-        return TRAP_KILLED;
-    if (thread->trap != TRAP_NONE)
-        return thread->trap;
+    enum trap trap = process_pause();
+    if (trap == TRAP_NONE)
+        trap = thread->trap;
+    if (trap != TRAP_NONE)
+        return trap;
     struct func_ref *start = instance_start_func(thread->instance);
     u64 none[1] = {0};
     return start == NULL ? TRAP_NONE : func_call(process_engine(), &thread->block, start, none);
@@ -316,6 +365,7 @@ static enum status join_process(struct process_thread *thread) {
     if (status == OK) {
         thread->id = new_id_locked(process);
         list_push_back(&process->threads, &thread->link);
+        ask_locked(process, thread->thread); // a spare may remember something else
     }
     spin_unlock(&process->lock);
     return status;

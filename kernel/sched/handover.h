@@ -35,33 +35,47 @@ static inline bool fall_asleep_alone(struct thread *thread) {
     return true;
 }
 
+// The CPU of the running thread, which cannot move: interrupts or preemption are off.
+static inline struct cpu *cpu_of_running(const struct thread *running) {
+    return __atomic_load_n(&running->cpu, __ATOMIC_RELAXED);
+}
+
 // Whether nothing stands against going from one to the other in a quick way, as long as `to` can be
-// claimed: neither lends or borrows priority.
+// claimed: they run in one address space, with the same priority, and neither lends or borrows.
 static inline bool are_equals(const struct thread *from, const struct thread *to) {
-    return !priority_is_lent(to) && !priority_is_borrowed(from) &&
-           __atomic_load_n(&from->priority, __ATOMIC_RELAXED) ==
-               __atomic_load_n(&to->priority, __ATOMIC_RELAXED);
+    u32 standing = __atomic_load_n(&from->standing, __ATOMIC_RELAXED);
+    return standing < PRIORITY_COUNT &&
+           standing == __atomic_load_n(&to->standing, __ATOMIC_RELAXED) &&
+           from->context.aspace == to->context.aspace;
 }
 
 // Where `to` goes on: here (hand_over_quick); on its own CPU, for it may not run here
 // (hand_across); or it has to be fetched first, which is not quick. It is published, so it stays on
-// its CPU.
+// its CPU. Without company there is only this one.
 enum hand_over { HAND_HERE, HAND_ACROSS, HAND_NOT };
-static inline enum hand_over hand_over_to(const struct cpu *cpu, const struct thread *to,
+static inline enum hand_over hand_over_to(const struct thread *from, const struct thread *to,
                                           bool has_company) {
+    if (!has_company)
+        return HAND_HERE;
+    const struct cpu *cpu = cpu_of_running(from);
     if (__builtin_expect(__atomic_load_n(&to->cpu, __ATOMIC_RELAXED) == cpu, 1))
         return HAND_HERE;
-    return has_company && (to->affinity >> cpu->id & 1) == 0 ? HAND_ACROSS : HAND_NOT;
+    return (to->affinity >> cpu->id & 1) == 0 ? HAND_ACROSS : HAND_NOT;
 }
 
-// As park_claim; without company nobody else claims meanwhile.
+// As park_claim. Without company nobody else claims as long as interrupts are off, so it is enough
+// that the thread could be, and there is nothing to undo.
 static inline bool hand_over_claim(struct thread *to, bool has_company) {
-    if (has_company)
-        return park_claim(to);
-    if (__atomic_load_n(&to->park, __ATOMIC_RELAXED) != PARK_ASLEEP)
-        return false;
-    __atomic_store_n(&to->park, PARK_CALLED, __ATOMIC_RELAXED);
-    return true;
+    return has_company ? park_claim(to)
+                       : __atomic_load_n(&to->park, __ATOMIC_RELAXED) == PARK_ASLEEP;
+}
+
+// Somebody wanted the running thread: it does not sleep.
+[[gnu::noinline]] static void hand_over_not(struct thread *from, struct thread *to) {
+    from->wake_status = ERR_WOULD_BLOCK;
+    __atomic_store_n(&to->park, PARK_CALLED, __ATOMIC_RELAXED); // claimed, either way
+    sched_wake(to);
+    sched_preempt();
 }
 
 // As park_and_run without a deadline, where they are equals, on one CPU, and `to` is claimed.
@@ -72,19 +86,17 @@ hand_over_quick(struct cpu *cpu, struct thread *from, struct thread *to, bool ha
     ASSERT(!arch_irq_enabled() && from->preempt_count == 0 && from->waiting_on == NULL);
     ASSERT(to->state == THREAD_BLOCKED);
     to->wake_status = OK;
-    from->wake_status = ERR_WOULD_BLOCK;
     if (has_company)
         spin_lock_masked(&cpu->runq.lock);
     if (__builtin_expect(has_company ? fall_asleep(from) : fall_asleep_alone(from), 1)) {
         switch_begin(to);
         to->state = THREAD_RUNNING;
         threads_swap_slices(from, to);
-        switch_quick(cpu, from, to, has_company);
+        switch_quick_near(cpu, from, to, has_company);
     } else {
         if (has_company)
             spin_unlock_masked(&cpu->runq.lock);
-        sched_wake(to);
-        sched_preempt();
+        hand_over_not(from, to);
     }
     __atomic_store_n(&from->park, PARK_AWAKE, __ATOMIC_RELAXED);
 }

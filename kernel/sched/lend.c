@@ -31,7 +31,9 @@ static enum thread_priority entitled(const struct thread *thread) {
 
 static void link_set(struct thread *from, struct thread *to, bool is_lent) {
     __atomic_store_n(&from->borrower, is_lent ? to : NULL, __ATOMIC_RELAXED);
+    __atomic_store_n(&from->is_lender, is_lent, __ATOMIC_RELAXED);
     __atomic_store_n(&to->lender, is_lent ? from : NULL, __ATOMIC_RELAXED);
+    __atomic_store_n(&to->is_borrower, is_lent, __ATOMIC_RELAXED);
 }
 
 static void tell_chain(struct thread *first) {

@@ -592,7 +592,7 @@ u32 thread_yield(void) {
     else
         yield_slow();
     arch_irq_enable();
-    return thread_killed();
+    return thread_asked();
 }
 
 // -- Waking --------------------------------------------------------------------------------------
@@ -737,9 +737,9 @@ bool sched_cpu_stats(u32 id, struct cpu_stats *out) {
         .ready = __atomic_load_n(&cpu->runq.count, __ATOMIC_RELAXED),
         .messages = counts_now(&cpu_messages[id].counts),
     };
-    struct message_counts quick = counts_now(&cpu->messages);
-    out->messages.calls += quick.calls;
-    out->messages.served += quick.served;
+    u64 quick_calls = __atomic_load_n(&cpu->quick_calls, __ATOMIC_RELAXED);
+    out->messages.calls += quick_calls;
+    out->messages.served += quick_calls;
     // The thread cannot end while it is current, and its name outlives it.
     spin_lock(&cpu->runq.lock);
     fmt_string(out->running, sizeof out->running, "%s", cpu->current->name);

@@ -94,7 +94,7 @@ struct cpu {
     u64 charged_ticks; // the current thread has been charged up to then
     u64 switches;
     u64 taken;
-    struct message_counts messages; // those that went the quick way; the others are in cpu_messages
+    u64 quick_calls; // made and received in one; the others are in cpu_messages
 
     // Fixed after sched_init:
     u64 started_ticks;

@@ -52,20 +52,34 @@ static inline void switch_begin(const struct thread *to) {
     arch_context_expect(&to->context);
 }
 
+// What both of the following begin with. Returns what is passed.
+__attribute__((always_inline)) static inline void *
+switch_quick_enter(struct cpu *cpu, struct thread *from, struct thread *to, bool is_locked) {
+    ASSERT(is_locked ? spin_is_held(&cpu->runq.lock) : !cpu->has_company);
+    ASSERT(from->preempt_count == 0);
+    ASSERT(from != to && cpu->dead == NULL);
+    __atomic_store_n(&cpu->current, to, __ATOMIC_RELAXED);
+    count_one(&cpu->switches);
+    arch_current_set(to);
+    return is_locked ? cpu : NULL;
+}
+
 // The same as switch_to_locked where cpu->attention is 0, or at most has_company, and `from` does
 // not die. Without company nobody else looks at what the lock protects while interrupts are off, so
 // it need not be taken: `is_locked` says whether it is. After switch_begin.
 __attribute__((always_inline)) static inline void switch_quick(struct cpu *cpu, struct thread *from,
                                                                struct thread *to, bool is_locked) {
-    ASSERT(is_locked ? spin_is_held(&cpu->runq.lock) : !cpu->has_company);
-    ASSERT(from->preempt_count == 0);
-    ASSERT(from != to && cpu->dead == NULL);
-    void *passed = is_locked ? cpu : NULL;
-    __atomic_store_n(&cpu->current, to, __ATOMIC_RELAXED);
-    count_one(&cpu->switches);
-    arch_current_set(to);
+    void *passed = switch_quick_enter(cpu, from, to, is_locked);
     if (__builtin_expect(from->context.aspace == to->context.aspace, 1))
         finish_switch(arch_context_switch_near(&from->context, &to->context, passed));
     else
         finish_switch(arch_context_switch(&from->context, &to->context, passed));
+}
+
+// And where both run in one address space.
+__attribute__((always_inline)) static inline void
+switch_quick_near(struct cpu *cpu, struct thread *from, struct thread *to, bool is_locked) {
+    ASSERT(from->context.aspace == to->context.aspace);
+    void *passed = switch_quick_enter(cpu, from, to, is_locked);
+    finish_switch(arch_context_switch_near(&from->context, &to->context, passed));
 }

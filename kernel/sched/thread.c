@@ -245,14 +245,28 @@ void thread_reaper_start(void) {
     thread_start(thread);
 }
 
-// -- Killing, sleeping --------------------------------------------------------------------------
+// -- Killing, stopping, sleeping
+// --------------------------------------------------------------------------
 
 void thread_kill(struct thread *thread) {
     // Before the look at the wait. Pairs with the load in wait.c: whichever comes second under the
     // sleepers lock sees the other.
-    __atomic_store_n(&thread->killed, THREAD_KILLED, __ATOMIC_RELEASE);
+    __atomic_store_n(&thread->asked, THREAD_KILLED, __ATOMIC_RELEASE);
     wait_cancel(thread);
     sched_interrupt(thread);
+}
+
+void thread_stop(struct thread *thread) {
+    u32 nothing = 0;
+    if (__atomic_compare_exchange_n(&thread->asked, &nothing, THREAD_STOPPED, false,
+                                    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        sched_interrupt(thread);
+}
+
+void thread_continue(struct thread *thread) {
+    u32 stopped = THREAD_STOPPED;
+    (void)__atomic_compare_exchange_n(&thread->asked, &stopped, 0, false, __ATOMIC_RELEASE,
+                                      __ATOMIC_RELAXED);
 }
 
 enum status thread_sleep_until(u64 deadline_ns) {

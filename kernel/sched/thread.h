@@ -11,7 +11,10 @@
 #include "kernel/sched/timer.h"
 
 #define THREAD_LENT_BYTES 896u
-#define THREAD_KILLED     18u // TRAP_KILLED, so that host functions can end with it as it stands
+// What a thread can be asked: TRAP_KILLED and TRAP_PAUSED, so that host functions can end with it
+// as it stands.
+#define THREAD_KILLED  18u // to end
+#define THREAD_STOPPED 20u // to stand still where its program would go on
 
 enum thread_state : u8 {
     THREAD_READY,
@@ -66,7 +69,18 @@ struct thread {
 
     // Under the run queue's lock:
     struct thread *ready_next;
-    enum thread_priority priority; // its own, or a higher one that is lent to it (lend.h)
+
+    // Atomic. What counts when one thread hands over to another, looked at as a whole, too: one
+    // that neither lends nor borrows stands where its priority says.
+    union {
+        u32 standing;
+        struct {
+            // Under the run queue's lock: its own, or a higher one that is lent to it (lend.h).
+            enum thread_priority priority;
+            bool is_lender; // changed under the lock of lend.c: whether there is a borrower
+            bool is_borrower;
+        };
+    };
 
     // Atomic, changed under the lock of lend.c:
     struct thread *lender;
@@ -88,8 +102,8 @@ struct thread {
     struct timer timer;            // armed while that wait has a deadline
 
     // Atomic:
-    u32 killed; // 0, or THREAD_KILLED: the thread is to end
-    u32 park;   // enum park_state
+    u32 asked; // 0, THREAD_STOPPED, or THREAD_KILLED, which stays
+    u32 park;  // enum park_state
 
     // Owned by the CPU that runs it, with interrupts off; in arch_ticks:
     u64 used_ticks;  // CPU time up to the last switch; written atomically, for others to read
@@ -183,7 +197,7 @@ static inline bool is_for_all(const void *pointer) {
     return (uptr)pointer - slots.start.value >= slots.bytes;
 }
 
-// Lets others have their turn first. Returns what thread_killed says then.
+// Lets others have their turn first. Returns what thread_asked says then.
 u32 thread_yield(void);
 
 // Sleeps until `deadline_ns`. OK, or ERR_KILLED.
@@ -203,12 +217,22 @@ void thread_kill(struct thread *thread);
 
 static inline bool thread_is_killed(const struct thread *thread) {
     // Pairs with the store in thread_kill.
-    return __atomic_load_n(&thread->killed, __ATOMIC_ACQUIRE) != 0;
+    return __atomic_load_n(&thread->asked, __ATOMIC_ACQUIRE) == THREAD_KILLED;
 }
 
-// The same as a number.
-static inline u32 thread_killed(void) {
-    return __atomic_load_n(&thread_current()->killed, __ATOMIC_ACQUIRE);
+// Asks a thread to stand still, unless it is to end, and takes that back: who stands still by then
+// is the caller's to wake. As thread_kill; but waits go on.
+void thread_stop(struct thread *thread);
+void thread_continue(struct thread *thread);
+
+// What a thread is asked.
+static inline u32 thread_asked_of(const struct thread *thread) {
+    // Pairs with the stores in thread.c.
+    return __atomic_load_n(&thread->asked, __ATOMIC_ACQUIRE);
+}
+
+static inline u32 thread_asked(void) {
+    return thread_asked_of(thread_current());
 }
 
 // One more message, by the running thread on this CPU. Preemption off.

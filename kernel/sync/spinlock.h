@@ -35,6 +35,7 @@ enum lock_rank : u8 {
     LOCK_FRAME_MAGAZINE = 105,
     LOCK_FRAMES = 110,
     LOCK_LOG = 120,
+    LOCK_MESSAGES = 125,
 };
 
 struct spinlock {

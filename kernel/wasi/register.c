@@ -42,13 +42,13 @@ static const struct wasi_call old_calls[] = {
 };
 
 static const struct host_import apart[] = {
-    {PREVIEW1, "proc_exit", "i:", wasi_proc_exit, NULL},
-    {PREVIEW1, "proc_raise", "i:i", wasi_proc_raise, NULL},
-    {PREVIEW1, "sched_yield", ":i", wasi_sched_yield, NULL},
-    {PREVIEW0, "proc_exit", "i:", wasi_proc_exit, NULL},
-    {PREVIEW0, "proc_raise", "i:i", wasi_proc_raise, NULL},
-    {PREVIEW0, "sched_yield", ":i", wasi_sched_yield, NULL},
-    {"wasi", "thread-spawn", "i:i", wasi_thread_spawn, NULL},
+    {.module = PREVIEW1, .name = "proc_exit", .signature = "i:", .code = wasi_proc_exit},
+    {.module = PREVIEW1, .name = "proc_raise", .signature = "i:i", .code = wasi_proc_raise},
+    {.module = PREVIEW1, .name = "sched_yield", .signature = ":i", .code = wasi_sched_yield},
+    {.module = PREVIEW0, .name = "proc_exit", .signature = "i:", .code = wasi_proc_exit},
+    {.module = PREVIEW0, .name = "proc_raise", .signature = "i:i", .code = wasi_proc_raise},
+    {.module = PREVIEW0, .name = "sched_yield", .signature = ":i", .code = wasi_sched_yield},
+    {.module = "wasi", .name = "thread-spawn", .signature = "i:i", .code = wasi_thread_spawn},
 };
 
 #define IMPORTS_MAX (COUNT_OF(calls) + COUNT_OF(apart))

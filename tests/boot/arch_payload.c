@@ -310,6 +310,59 @@ static void mapping_tests(void) {
         upcall_frame_free((struct phys_addr){frames.value + i * PAGE_SIZE});
 }
 
+// Unmaps a run as large ones are: prepared, in pieces. Returns how many frames were there.
+static u64 unmap_large(struct arch_aspace *as, u64 start, u64 end) {
+    u64 visited = 0;
+    while (start < end) {
+        u64 pages = arch_unmapped_pages(as, (struct virt_addr){start});
+        u64 next = start + (pages == 0 ? 2 * MIB - start % (2 * MIB) : pages * PAGE_SIZE);
+        if (pages == 0)
+            arch_unmap(as, (struct virt_addr){start},
+                       ((next < end ? next : end) - start) / PAGE_SIZE, count_frame, &visited);
+        start = next;
+    }
+    return visited;
+}
+
+static void large_unmap_tests(void) {
+    struct arch_aspace *as = arch_aspace_kernel();
+    u64 base = arch_slots_region().start.value;
+    u64 start = base + 7 * GIB + MIB;
+    u64 end = base + 9 * GIB + 5 * MIB + 2 * PAGE_SIZE;
+    // In tables that others use, in whole ones, and in a whole directory.
+    const u64 pages[] = {start, base + 7 * GIB + 3 * MIB, base + 8 * GIB + 512 * MIB,
+                         base + 9 * GIB + MIB, end - PAGE_SIZE};
+    const u64 beside[] = {start - PAGE_SIZE, end};
+    i64 before = test.in_use;
+    struct phys_addr frame = new_frame();
+    bool mapped = true;
+    for (u32 i = 0; i < COUNT_OF(pages); i++)
+        mapped = mapped && arch_map(as, (struct virt_addr){pages[i]}, frame, 1, PAGE_READ) == OK &&
+                 !payload_read_faults(pages[i]);
+    for (u32 i = 0; i < COUNT_OF(beside); i++)
+        mapped = mapped && arch_map(as, (struct virt_addr){beside[i]}, frame, 1, PAGE_READ) == OK;
+    payload_check(mapped, "pages of a large run are mapped, and two beside it");
+
+    arch_unmap_prepare(as, (struct virt_addr){start}, (end - start) / PAGE_SIZE);
+    bool hidden = true;
+    for (u32 i = 1; i + 1 < COUNT_OF(pages); i++)
+        hidden = hidden && payload_read_faults(pages[i]) &&
+                 !arch_translate(as, (struct virt_addr){pages[i]}, &(struct phys_addr){0});
+    payload_check(hidden, "what is prepared for unmapping is out of reach");
+    payload_check(unmap_large(as, start, end) == COUNT_OF(pages) && payload_read_faults(pages[0]) &&
+                      payload_read_faults(pages[COUNT_OF(pages) - 1]),
+                  "and each frame of it is visited");
+    payload_check(!payload_read_faults(beside[0]) && !payload_read_faults(beside[1]),
+                  "what lies beside it stays");
+    payload_check(arch_map(as, (struct virt_addr){pages[2]}, frame, 1, PAGE_READ) == OK &&
+                      !payload_read_faults(pages[2]),
+                  "the place can be used again");
+    payload_check(unmap_large(as, start - PAGE_SIZE, end + PAGE_SIZE) == 3 &&
+                      test.in_use == before + 1,
+                  "all tables are given back");
+    upcall_frame_free(frame);
+}
+
 static void out_of_memory_tests(void) {
     struct arch_aspace *as = arch_aspace_kernel();
     struct virt_addr page = {arch_slots_region().start.value + 3 * GIB - PAGE_SIZE};
@@ -718,6 +771,7 @@ void kernel_main(const struct boot_info *boot) {
 
     boot_info_tests();
     mapping_tests();
+    large_unmap_tests();
     out_of_memory_tests();
     image_tests();
     zone_tests();

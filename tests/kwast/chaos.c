@@ -589,6 +589,12 @@ static void run_parent(u32 count) {
             continue;
         if (one_in(2))
             CHECK(kwast_process_kill(child) == 0);
+        if (one_in(4))
+            CHECK(kwast_process_stop(child, one_in(2)) == 0);
+        if (one_in(2))
+            ALLOW(kwast_process_wait_change(child, KWAST_STOPPED, below(100000), &status),
+                  ETIMEDOUT);
+        CHECK(kwast_process_continue(child, true) == 0);
         if (one_in(2))
             ALLOW(kwast_process_wait(child, random_timeout(false), &status), ETIMEDOUT);
         ALLOW(kwast_process_status(child, &status), 0);
@@ -669,7 +675,7 @@ static void child_end(struct child *child) {
 // All choices are made here and do not depend on what came of earlier ones.
 static void round_run(void) {
     struct child *child = &children[below(CHILDREN)];
-    switch (below(12)) {
+    switch (below(16)) {
     case 0:
         service_end(&services[0]);
         service_begin(&services[0]);
@@ -687,6 +693,16 @@ static void round_run(void) {
     case 5: // killed, and waited for later
         if (child->process != 0)
             CHECK(kwast_process_kill(child->process) == 0);
+        break;
+    case 6: // with all that it has started; one that stands still may be killed
+    case 7:
+        if (child->process != 0)
+            CHECK(kwast_process_stop(child->process, one_in(2)) == 0);
+        break;
+    case 8:
+    case 9:
+        if (child->process != 0)
+            CHECK(kwast_process_continue(child->process, one_in(2)) == 0);
         break;
     default:
         child_end(child);

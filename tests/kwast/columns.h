@@ -9,9 +9,9 @@
 
 #define COLUMNS_LINE 512
 
-// A column of the row of `file` that begins with the number `row`, found by the names in the first
-// line; 0 where there is none. Hexadecimal numbers begin with 0x.
-static inline unsigned long long column_of(const char *file, u32 row, const char *column) {
+// The sum of a column, found by the names in the first line, over the row of `file` that begins
+// with the number *row, or over all rows; 0 where there is none. Hexadecimal numbers begin with 0x.
+static inline unsigned long long column_add(const char *file, const u32 *row, const char *column) {
     char line[COLUMNS_LINE];
     unsigned long long found = 0;
     int at = -1;
@@ -28,10 +28,18 @@ static inline unsigned long long column_of(const char *file, u32 row, const char
                 at = i;
             if (!is_first && i == 0)
                 number = (u32)atoi(word);
-            if (!is_first && number == row && i == at)
-                found = strtoull(word, NULL, word[1] == 'x' ? 16 : 10);
+            if (!is_first && (row == NULL || number == *row) && i == at)
+                found += strtoull(word, NULL, word[1] == 'x' ? 16 : 10);
         }
     }
     fclose(text);
     return found;
+}
+
+static inline unsigned long long column_of(const char *file, u32 row, const char *column) {
+    return column_add(file, &row, column);
+}
+
+static inline unsigned long long column_sum(const char *file, const char *column) {
+    return column_add(file, NULL, column);
 }

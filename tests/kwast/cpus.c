@@ -1,6 +1,7 @@
 // Processes that may run on some CPUs only. Prints what is wrong, or at the end "all right".
 //
 //   cpus place     children that compute are kept to their CPUs, and theirs, too
+//   cpus counts    what CPUs have opened, closed, taken and freed is what processes have
 //   cpus call N    N calls from a client on CPU 0 to a server on CPU 1, and to one on any CPU
 //   cpus across N  on two CPUs a client of a server on the other one each, of which one is killed
 //                  at some moment, N times
@@ -174,6 +175,29 @@ static void place(void) {
     kept_to(1u << 1 | 1u << 2, "spin");
 }
 
+// How many handles CPUs have opened and not closed; `looks` comes from having looked at both.
+static unsigned long long open_by_cpus(void) {
+    unsigned long long opened = column_sum("/kernel/cpus", "opened");
+    unsigned long long closed = column_sum("/kernel/cpus", "closed");
+    const unsigned long long looks = 1; // the file of the first look is closed at the second
+    return opened + looks - closed;
+}
+
+// A process may be waited for before all that it had is gone, so this waits for the equality.
+static void counts(void) {
+    for (u32 cpu = 0; cpu < 4; cpu++) {
+        kwast_handle child = child_on(1u << cpu, "exit");
+        struct kwast_status status = {.status = 99};
+        CHECK(kwast_process_wait(child, -1, &status) == 0 && status.status == 7);
+        close((int)child);
+        while (open_by_cpus() != column_sum("/kernel/processes", "handles"))
+            usleep(1000);
+    }
+    unsigned long long freed = column_sum("/kernel/cpus", "freed_kib");
+    unsigned long long got = column_sum("/kernel/cpus", "got_kib");
+    CHECK(got > freed + column_sum("/kernel/processes", "memory_kib")); // and the kernel has some
+}
+
 // -- Calls between CPUs ---------------------------------------------------------------------------
 
 static bool add(void *context, const struct kwast_request *request, const void *bytes,
@@ -324,6 +348,8 @@ int main(int argc, char **argv) {
         return call_for_ever();
     if (strcmp(role, "place") == 0)
         place();
+    if (strcmp(role, "counts") == 0)
+        counts();
     for (u32 i = 0; strcmp(role, "across") == 0 && i < strtoul(argv[2], NULL, 10); i++)
         call_and_kill(i);
     if (strcmp(role, "call") == 0) { // with a count

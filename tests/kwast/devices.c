@@ -4,7 +4,7 @@
 //   devices none     without: tries every call with every number
 //
 // It prints what is wrong, and "all right" at the end. While it has the serial line it prints by
-// the line's own ports.
+// the line's own ports, and what is printed otherwise is kept.
 
 #include <errno.h>
 #include <poll.h>
@@ -319,13 +319,26 @@ static void type_by_hand(kwast_handle serial, const char *text) {
     }
 }
 
-// The kernel's console is silent while somebody else has the line, and back afterwards.
+// What was printed meanwhile can be read, by whoever shows it instead of the kernel.
+static void what_was_said_is_read(void) {
+    char text[16] = {0};
+    EXPECT_TRUE(write(1, "nobody sees this\n", 17) == 17);
+    EXPECT_TRUE(read(2, text, 11) == 11 && strcmp(text, "nobody sees") == 0);
+    EXPECT_TRUE(read(2, text, 6) == 6 && memcmp(text, " this\n", 6) == 0);
+    EXPECT_TRUE(write(0, "refused", 7) < 0 && errno == EBUSY);
+}
+
+// The kernel's console is silent while somebody else has the line, or some of its ports, and back
+// afterwards.
 static void the_console_yields(void) {
     kwast_handle serial;
+    kwast_handle scratch;
     kwast_handle interrupt;
-    EXPECT(kwast_device_ports(MACHINE, SERIAL_PORT, 8, &serial), 0);
+    EXPECT(kwast_device_ports(MACHINE, SERIAL_PORT, 7, &serial), 0);
+    EXPECT(kwast_device_ports(MACHINE, SERIAL_PORT + 7, 1, &scratch), 0);
     EXPECT(kwast_device_interrupt(MACHINE, SERIAL_LINE, &interrupt), 0);
-    puts("nobody sees this");
+    what_was_said_is_read();
+    puts("said meanwhile");
     fflush(stdout);
     type_by_hand(serial, "by hand\r\n");
     // An answer typed now is the program's, and the interrupt says so.
@@ -336,9 +349,11 @@ static void the_console_yields(void) {
     EXPECT(kwast_interrupt_take(interrupt, -1, &count), 0);
     EXPECT(kwast_port_in(serial, 0, 1, &value), 0);
     type_by_hand(serial, value == '!' ? "that was it\r\n" : "wrong: that was not it\r\n");
+    close((int)scratch);
+    type_by_hand(serial, "still ours\r\n");
     close((int)serial);
     close((int)interrupt);
-    puts("back");
+    EXPECT_TRUE(write(0, "back\n", 5) == 5);
     char line[8];
     EXPECT_TRUE(read(0, line, sizeof line) >= 1 && line[0] == '?');
 }

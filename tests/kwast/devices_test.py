@@ -27,7 +27,7 @@ def test_who_has_the_machine_reaches_devices_and_nothing_else(cpus):
         machine.expect("type something")
         machine.type("!")
         machine.expect("that was it")
-        machine.expect("back$")
+        machine.expect("still ours\nsaid meanwhile\nback$")
         machine.type("?")
         machine.expect("^(not )?all right$")
         assert "wrong" not in machine.text and "nobody sees this" not in machine.text

@@ -23,7 +23,7 @@ def build():
 def run(machine, name, tmp_path, *args, options=()):
     """Runs a program with all of them in a directory /bin of its own."""
     for module in (BUILD / "programs").glob("*.wasm"):
-        if module.stem in (name, "names"):
+        if module.stem in (name, "names", "threads"):
             (tmp_path / module.name).write_bytes(module.read_bytes())
     return subprocess.run([BUILD / "kwast", "run", *options, "--machine", machine, "--dir", f"{tmp_path}::/bin",
                            BUILD / "programs" / f"{name}.wasm", *args],
@@ -51,7 +51,27 @@ def test_program_finds_nothing_wrong_across_domains(machine, cpus, name, tmp_pat
 
 
 @pytest.mark.parametrize("machine", ["qemu", "hosted"])
-@pytest.mark.parametrize("command", ["place", "call 1000", "across 24"])
+@pytest.mark.parametrize("cpus", ["1", "4"])
+@pytest.mark.parametrize("isolation", ["sip", "domain"])
+def test_processes_stop_and_go_on(machine, cpus, isolation, tmp_path):
+    options = ["--env", f"ISOLATION={isolation}", "--cpus", cpus]
+    done = run(machine, "stop", tmp_path, options=options)
+    assert done.stdout.endswith("all right\n") and "wrong" not in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("machine", ["qemu", "hosted"])
+@pytest.mark.parametrize("options", ["--cpus 1", "--cpus 3", "--cpus 1 --trace {}/trace.json",
+                                     "--cpus 2 --isolation domain --env ISOLATION=domain"])
+def test_quick_calls_at_their_edges(machine, options, tmp_path):
+    """Alone, with company, where somebody looks on, and where no call is quick."""
+    done = run(machine, "quick", tmp_path, options=options.format(tmp_path).split())
+    assert done.stdout.endswith("all right\n") and "wrong" not in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("machine", ["qemu", "hosted"])
+@pytest.mark.parametrize("command", ["place", "counts", "call 1000", "across 24"])
 def test_processes_stay_on_their_cpus(machine, command, tmp_path):
     done = run(machine, "cpus", tmp_path, *command.split(), options=["--cpus", "4", "--kernel-files"])
     assert done.stdout.endswith("all right\n") and "wrong" not in done.stdout, done.stdout + done.stderr
@@ -72,14 +92,15 @@ def test_kernel_tells_about_itself_in_files(start):
         number = machine.expect(r"started as process (\d+)$").group(1)
         machine.expect("spinning")
         machine.type("run kernel /kernel\n")
-        machine.expect(r"-- /kernel/cpus\ncpu +busy_us +idle_us +switches +taken +calls +served +ready +runs$")
+        machine.expect(r"-- /kernel/cpus\ncpu +busy_us +idle_us +switches +taken +calls +served +ready +"
+                       r"got_kib +freed_kib +kept_kib +opened +closed +runs$")
         machine.expect(r"^ +0 +\d+ +\d+ +\d+")
         machine.expect(r"-- /kernel/log\n")
         machine.expect(r"-- /kernel/memory\nkernel +\d+ of +\d+ KiB free\nprograms .*\nheap ")
         machine.expect(r"-- /kernel/processes\n +id +parent +share +threads +cpu_us +memory_kib +may_kib +handles +calls "
-                       r"+served +cpus +name$")
+                       r"+served +cpus +state +name$")
         # 5 handles: the streams, the archive, /kernel
-        machine.expect(rf"^ +{number} +0 +100 +1 +\d+ +\d+ +\d+ +5 +0 +0  0x[0-9a-f]{{8}}  spin.wasm$")
+        machine.expect(rf"^ +{number} +0 +100 +1 +\d+ +\d+ +\d+ +5 +0 +0  0x[0-9a-f]{{8}}  +-  spin.wasm$")
 
 
 @pytest.mark.parametrize("shares", [(100, 50), (100, 100), (20, 80)])

@@ -263,6 +263,24 @@ void machine_work(u32 rounds) {
         arch_irq_restore(arch_irq_save());
 }
 
+// -- The console: there is none -----------------------------------------------------------------
+
+bool arch_console_write(const char *, usize) {
+    return true;
+}
+
+bool arch_console_is_lent(void) {
+    return false;
+}
+
+bool arch_console_read(u8 *) {
+    return false;
+}
+
+bool arch_console_ended(void) {
+    return false;
+}
+
 // -- Memory -------------------------------------------------------------------------------------
 
 void *arch_frame_pointer(struct phys_addr frame) {
@@ -290,15 +308,20 @@ void *arch_frame_window_open(struct phys_addr frame, u32 pages) {
 void arch_frame_window_close(void *) {
 }
 
+static struct arch_aspace kernel_aspace; // the only one
+
 struct arch_aspace *arch_aspace_kernel(void) {
-    return NULL;
+    return &kernel_aspace;
+}
+
+bool arch_aspaces_are_apart(void) {
+    return false;
 }
 
 struct arch_aspace *arch_aspace_current(void) {
-    return NULL;
+    return &kernel_aspace;
 }
 
-// There is one.
 enum status arch_aspace_create(struct arch_aspace *) {
     return ERR_NO_MEMORY;
 }
@@ -346,6 +369,13 @@ void arch_mapped_for_each(struct arch_aspace *, struct virt_range range,
         if (entry != 0)
             visit(&(struct mapped_run){{va}, frame, 1, entry % PAGE_SIZE}, context);
     }
+}
+
+void arch_unmap_prepare(struct arch_aspace *, struct virt_addr, u64) {
+}
+
+u64 arch_unmapped_pages(struct arch_aspace *, struct virt_addr) {
+    return 0;
 }
 
 void arch_unmap(struct arch_aspace *, struct virt_addr va, u64 pages,

@@ -5,14 +5,16 @@ Run from the root: pytest tests/system/drivers_test.py; it builds what it needs.
 
 import hashlib
 import os
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, ROOT, Machine  # noqa: E402
+from machine import BUILD, LIMIT_SECONDS, ROOT, Machine  # noqa: E402
 
 SECTOR = 512
 
@@ -111,3 +113,84 @@ def test_the_pci_service_answers_whatever_it_is_asked():
     files = {"bin/init.wasm": BUILD / "programs/pci_misuse.wasm", "bin/pci.wasm": BUILD / "programs/pci.wasm"}
     with Machine.pvh(files, args=["-device", "virtio-rng-pci"]) as machine:
         assert machine.expect(r"^(all right|wrong.*)$").group(1) == "all right", machine.text
+
+
+EDU = """
+service pci
+    run      /boot/bin/pci.wasm $pci $machine $init
+    serves   pci
+    machine  machine
+    uses     init
+service edu
+    run      /boot/bin/edu.wasm $devices
+    pci      devices 1234:11e8
+"""
+
+
+# By a plain message, and by the line that the firmware has routed: the i440fx has other wires than the q35.
+@pytest.mark.parametrize("machine", ["pc", "q35"])
+def test_interrupts_by_messages_and_by_lines(machine, tmp_path):
+    (tmp_path / "init.conf").write_text(EDU)
+    files = {"etc/init.conf": tmp_path / "init.conf",
+             **{f"bin/{name}.wasm": BUILD / f"programs/{name}.wasm" for name in ("init", "pci", "edu")}}
+    with Machine.pvh(files, args=["-device", "edu"], machine=machine) as booted:
+        assert booted.expect(r"^((not )?all right|wrong.*)$").group(1) == "all right", booted.text
+
+
+@pytest.mark.parametrize("machine, cpus", [("pc", 3), ("q35", 1)])
+def test_devices_share_a_line(machine, cpus, image, tmp_path):
+    """Two interrupts for three devices without messages, in two drivers."""
+    second = tmp_path / "second.img"
+    second.write_bytes(hashlib.shake_128(b"second").digest(1 << 20))
+    args = [arg + ",vectors=0" if arg.startswith("virtio") else arg
+            for arg in (*disk(image, 0), *disk(second, 1), "-device", "virtio-rng-pci")]
+    with System(*args, machine=machine, cpus=cpus) as booted:
+        booted.run("head -c 100000 /dev/hwrng >/tmp/r & sha256sum /dev/blk/0 >/tmp/0 & sha256sum /dev/blk/1 >/tmp/1; wait")
+        assert hashlib.sha256(image.read_bytes()).hexdigest() in booted.run("cat /tmp/0")
+        assert hashlib.sha256(second.read_bytes()).hexdigest() in booted.run("cat /tmp/1")
+        assert booted.run("wc -c </tmp/r").split()[-1] == "100000"
+
+
+def test_the_host_is_reached_by_a_console(tmp_path):
+    """The first such device is the kernel's link."""
+    args = []
+    for i in range(2):
+        args += ["-device", f"virtio-serial-pci,id=bus{i}", "-chardev",
+                 f"socket,id=host{i},path={tmp_path}/host{i},server=on,wait=off",
+                 "-device", f"virtconsole,bus=bus{i}.0,chardev=host{i}"]
+    data = hashlib.shake_128(b"console").digest(1 << 20)
+    with System(*args, cpus=2) as booted:
+        host = socket.socket(socket.AF_UNIX)
+        host.settimeout(LIMIT_SECONDS)
+        host.connect(str(tmp_path / "host1"))
+        assert booted.run("echo /dev/hvc/*").split()[-1] == "/dev/hvc/0"
+        sender = threading.Thread(target=host.sendall, args=(data,), daemon=True)
+        sender.start()
+        assert hashlib.sha256(data).hexdigest() in booted.run(f"head -c {len(data)} /dev/hvc/0 | sha256sum")
+        sender.join()
+        told = booted.run(f"head -c {len(data)} /dev/urandom >/tmp/out; sha256sum </tmp/out; (cat /tmp/out >/dev/hvc/0 &)")
+        got = b""
+        while len(got) < len(data) and (some := host.recv(65536)):
+            got += some
+        assert hashlib.sha256(got).hexdigest() in told
+        # Killed with a write under way to a host that does not read: the next one begins afresh.
+        booted.run("(cat /dev/zero >/dev/hvc/0 &); sleep 0.3")
+        booted.run("set -- $(ps | grep ' virtio_console$'); kill $1")
+        booted.run("until ps | grep -q ' virtio_console$'; do sleep 0.1; done")
+        booted.run("(printf '\\nend\\n' >/dev/hvc/0 &)")
+        got = b""
+        while not got.endswith(b"\nend\n") and (some := host.recv(65536)):
+            got = (got + some)[-10:]
+        host.sendall(b"line\n")
+        assert booted.run("read x </dev/hvc/0; echo \"<$x>\"").split()[-1] == "<line>"
+
+
+def test_the_clock_is_read_and_set():
+    with System("-rtc", "base=2031-02-03T04:05:06") as booted:
+        assert booted.run("cat /dev/rtc").split()[-2:][0] == "2031-02-03"
+        assert booted.run("date -u +%F").split()[-1] == "2031-02-03"
+        booted.run("echo '2024-02-29 23:59:40' >/dev/rtc")
+        assert booted.run("cat /dev/rtc").split()[-2] in ("2024-02-29", "2024-03-01")
+        for wrong in ("2023-02-29 00:00:00", "2024-01-01 24:00:00", "2024-01-01", "yesterday", "2024-01-01 00:00:00 and more"):
+            assert "Invalid" in booted.run(f"echo '{wrong}' | dd of=/dev/rtc 2>&1 || true"), wrong
+        assert booted.run("cat /dev/rtc").split()[-2].startswith("2024-0")

@@ -85,6 +85,14 @@ def test_a_service_that_cannot_be_started_does_not_stop_others(boot):
         machine.expect(r"first program at \d+ us$")
 
 
+def test_what_nobody_will_ever_serve_is_no_reason_to_wait(boot):
+    manifest = ("service missing\n  run /boot/bin/nothing.wasm\n  serves gone\n"
+                "service user\n  run /boot/bin/sh.wasm -c pwd</gone/x\n  sees gone\n")
+    with boot(manifest, "init", "sh") as machine:
+        machine.expect("init: missing: /boot/bin/nothing.wasm: No such file or directory")
+        machine.expect(r"init: user ended with status \d+$")
+
+
 POLLS = """
 service console
     run      /boot/bin/console.wasm $console

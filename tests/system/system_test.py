@@ -245,7 +245,7 @@ def cpus(machine, count):
     """What each CPU has done and runs: (switches, name) by number. The command checks the run
     queues as well."""
     machine.type("cpus\n")
-    row = r" +\d+ +\d+ +(\d+) +\d+ +\d+ +\d+ +\d+  (\S+)$"  # busy, idle, switches, taken, calls, served, ready, runs
+    row = r" +\d+ +\d+ +(\d+)(?: +\d+){9}  (\S+)$"  # busy, idle, switches, nine more, runs
     rows = [machine.expect(rf"^ *{cpu}{row}") for cpu in range(count)]
     return {cpu: (int(row[1]), row[2]) for cpu, row in enumerate(rows)}
 

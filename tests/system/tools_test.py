@@ -56,7 +56,7 @@ def test_ps_and_kill(system):
     system.type("sleep 1000 &\n")
     number = system.expect(r"^\[\d+\] (\d+)$").group(1)
     lines = output(system, "ps")
-    assert lines.startswith("    ID PARENT  THR       TIME       KIB  NAME\n     1      0 ")
+    assert lines.startswith("    ID PARENT S  THR       TIME       KIB  NAME\n     1      0 - ")
     assert re.search(rf"^ +{number} .*  sleep$", lines, re.MULTILINE)
     assert re.search(rf"^ +{number} .*  sleep$", output(system, "ps -l"), re.MULTILINE)
     assert output(system, f"kill -0 {number}; echo $?") == "0\n"
@@ -84,6 +84,23 @@ def test_ctrl_c_ends_what_a_program_has_started(system):
     system.type("\x03")
     system.expect(r"/ \$ ")
     assert not re.search("^not", system.text, re.MULTILINE)
+
+
+def test_who_writes_to_nobody_ends_without_a_word(system):
+    assert output(system, "yes | head -n 1") == "y\n"
+    assert output(system, "top -d 0 | head -n 1").startswith("up ")
+    assert output(system, "seq 1000000 | sed 2q") == "1\n2\n"
+
+
+def test_top_refuses_what_is_no_number(system):
+    for number in ("x", "1x", "0", "''"):
+        assert output(system, f"top -b -n {number}; echo $?").endswith("\n2\n")
+
+
+def test_files_take_what_they_are_long(system):
+    system.type("dd if=/dev/zero of=/tmp/long bs=1024 count=100 2>/dev/null\n")
+    assert output(system, "du /tmp/long; ls -s /tmp/long; stat -c %b /tmp/long") == (
+        "100\t/tmp/long\n   100 /tmp/long\n200\n")
 
 
 def test_timeout(system):

@@ -45,6 +45,13 @@ def test_program_finds_nothing_wrong(machine, cpus, test, tmp_path):
 
 
 @machines
+def test_threads_map_what_others_lend(machine, cpus, tmp_path):
+    for seed in ("1", "2"):  # ends in the middle of it; at the end
+        done = run(machine, cpus, tmp_path, "lending", seed)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "all right\n", "")
+
+
+@machines
 def test_lines_of_threads_stay_whole(machine, cpus, tmp_path):
     done = run(machine, cpus, tmp_path, "threads", "output")
     lines = done.stdout.splitlines()

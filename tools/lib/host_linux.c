@@ -471,6 +471,10 @@ void host_linux_stop_nth(u64 nth) {
     stop_at = nth;
 }
 
+enum trap host_pause(void) {
+    return host_is_stopping() ? TRAP_KILLED : TRAP_NONE;
+}
+
 bool host_is_stopping(void) {
     // Else the whole process ends at once.
     if (stop_at > 1)

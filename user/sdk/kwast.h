@@ -74,6 +74,11 @@ KWAST_IMPORT(process_status)
 u32 kwast_process_status(kwast_handle process, struct kwast_status *out);
 KWAST_IMPORT(process_kill) u32 kwast_process_kill(kwast_handle process);
 KWAST_IMPORT(process_kill_tree) u32 kwast_process_kill_tree(kwast_handle process);
+KWAST_IMPORT(process_stop) u32 kwast_process_stop(kwast_handle process, bool tree);
+KWAST_IMPORT(process_continue) u32 kwast_process_continue(kwast_handle process, bool tree);
+KWAST_IMPORT(process_wait_change)
+u32 kwast_process_wait_change(kwast_handle process, u32 known, i64 timeout_ns,
+                              struct kwast_status *out);
 KWAST_IMPORT(process_open) u32 kwast_process_open(kwast_handle from, u32 id, kwast_handle *out);
 
 KWAST_IMPORT(device_describe)
@@ -97,12 +102,22 @@ KWAST_IMPORT(dma_done) u32 kwast_dma_done(kwast_handle memory);
 KWAST_IMPORT(dma_reclaim) u32 kwast_dma_reclaim(kwast_handle machine);
 
 // A call of words alone, to be set by the caller. The rest of the structure is left as it is, for
-// then nobody reads it: so such a call costs what it has, and goes the quick way.
+// then nobody reads it: so such a call costs what it has.
 static inline void kwast_call_begin(struct kwast_call *call, u32 operation) {
     call->operation = operation;
     call->bytes_len = 0;
     call->grant_count = 0;
     call->handle_count = 0;
+}
+
+// The same with inline bytes.
+static inline void kwast_call_begin_bytes(struct kwast_call *call, u32 operation, const void *bytes,
+                                          usize len) {
+    call->operation = operation;
+    call->bytes_len = (u32)len;
+    call->grant_count = 0;
+    call->handle_count = 0;
+    call->bytes = (u32)(uptr)bytes;
 }
 
 // A service: what it does with each operation. `reply` is all zeros but for its number and
@@ -114,11 +129,13 @@ typedef bool (*kwast_serve_func)(void *context, const struct kwast_request *requ
 // Serves for ever; returns only with an error number. News without a number (KWAST_CLOSED) comes to
 // `serve` too, and what it returns then is ignored.
 static inline u32 kwast_serve(kwast_handle server, kwast_serve_func serve, void *context) {
-    struct kwast_request request;
-    static u8 bytes[KWAST_BYTES_MAX];
+    // Not on the stack: at fixed addresses they cost less.
+    static _Thread_local u8 bytes[KWAST_BYTES_MAX];
+    static _Thread_local struct kwast_request request;
+    static _Thread_local struct kwast_reply reply;
     u32 error = kwast_scheme_receive(server, &request, bytes, sizeof bytes, -1);
     while (error == 0) {
-        struct kwast_reply reply = {.number = request.number, .handle = KWAST_NO_HANDLE};
+        reply = (struct kwast_reply){.number = request.number, .handle = KWAST_NO_HANDLE};
         bool is_due = serve(context, &request, bytes, &reply) && request.number != 0;
         error = is_due
                     ? kwast_scheme_reply_receive(server, &reply, &request, bytes, sizeof bytes, -1)

@@ -24,7 +24,12 @@
 #define GENERATION_ROUNDS 1000u
 #define ALLOCATION_MAX    (64u << 20)
 
-enum region_kind : u8 { REGION_COMMON = 1, REGION_NOTIFY = 2, REGION_CONFIG = 4 };
+enum region_kind : u8 {
+    REGION_COMMON = 1,
+    REGION_NOTIFY = 2,
+    REGION_INTERRUPT = 3, // why the line was raised; reading it lowers the line
+    REGION_CONFIG = 4,
+};
 
 enum device_status : u8 {
     STATUS_ACKNOWLEDGE = 1,
@@ -139,8 +144,10 @@ static enum status take_region(struct virtio *device, const u8 *config, u32 at) 
     volatile u8 *mapped;
     bool is_needed = (kind == REGION_COMMON && device->common == NULL) ||
                      (kind == REGION_NOTIFY && device->notify == NULL) ||
+                     (kind == REGION_INTERRUPT && device->cause == NULL) ||
                      (kind == REGION_CONFIG && device->config == NULL);
     if (!is_needed || (kind == REGION_COMMON && len < sizeof(struct virtio_common)) ||
+        (kind == REGION_INTERRUPT && len == 0) ||
         (kind == REGION_NOTIFY && at + NOTIFY_MULTIPLIER + 4 > PCI_CONFIG_BYTES))
         return OK; // the first that will do, is it
     enum status status =
@@ -153,6 +160,8 @@ static enum status take_region(struct virtio *device, const u8 *config, u32 at) 
         device->notify = mapped;
         device->notify_bytes = len;
         device->notify_multiplier = field32(config, at + NOTIFY_MULTIPLIER);
+    } else if (kind == REGION_INTERRUPT) {
+        device->cause = mapped;
     } else {
         device->config = mapped;
         device->config_bytes = len;
@@ -327,13 +336,20 @@ static enum status find_doorbell(struct virtio_queue *queue) {
     return OK;
 }
 
-// Each queue has a message of its own.
+// Each queue has a message of its own; or all have the device's line.
 static enum status take_interrupt(struct virtio_queue *queue) {
+    struct virtio *device = queue->device;
     struct kwast_call call = {.operation = PCI_INTERRUPT, .words = {queue->index}};
-    enum status status = ask(queue->device->function, &call, &queue->interrupt);
-    if (status == OK && call.words[0] == 0)
-        return ERR_UNSUPPORTED; // a line: devices of version 1 have messages
-    return status;
+    if (device->has_line) {
+        queue->interrupt = device->line;
+        return OK;
+    }
+    enum status status = ask(device->function, &call, &queue->interrupt);
+    if (status != OK || call.words[0] != 0)
+        return status;
+    device->has_line = true;
+    device->line = queue->interrupt;
+    return device->cause != NULL ? OK : ERR_UNSUPPORTED;
 }
 
 enum status virtio_queue_open(struct virtio *device, u16 index, u16 size_max,
@@ -358,8 +374,9 @@ enum status virtio_queue_open(struct virtio *device, u16 index, u16 size_max,
     if (status != OK)
         return status;
     common->queue_size = size;
-    common->queue_vector = index;
-    if (common->queue_vector != index)
+    u16 vector = device->has_line ? NO_VECTOR : index;
+    common->queue_vector = vector;
+    if (common->queue_vector != vector)
         return ERR_IO;
     write_address(common->queue_descriptors, queue->ring.descriptors_address);
     write_address(common->queue_available, queue->ring.available_address);
@@ -377,8 +394,26 @@ void virtio_queue_notify(struct virtio_queue *queue) {
     *queue->doorbell = queue->index;
 }
 
+// Whoever finds it without having waited lowers the line all the same, which others may share.
 enum status virtio_queue_take(struct virtio_queue *queue, u16 *token, u32 *written) {
-    return virtio_ring_take(&queue->ring, token, written);
+    enum status status = virtio_ring_take(&queue->ring, token, written);
+    if (status == OK && queue->device->has_line)
+        (void)*queue->device->cause;
+    return status;
+}
+
+// A line is lowered by reading why it was raised, and unmasked by asking for it when it has not
+// come.
+enum status virtio_queue_listen(struct virtio_queue *queue) {
+    const struct virtio *device = queue->device;
+    u64 count;
+    u32 error;
+    while ((error = kwast_interrupt_take(queue->interrupt, 0, &count)) == 0) {
+        if (!device->has_line)
+            return OK;
+        (void)*device->cause;
+    }
+    return error == __WASI_ERRNO_TIMEDOUT ? OK : status_of(error);
 }
 
 enum status virtio_queue_wait(struct virtio_queue *queue, i64 timeout_ns) {
@@ -387,7 +422,6 @@ enum status virtio_queue_wait(struct virtio_queue *queue, i64 timeout_ns) {
         {.fd = (int)queue->device->function, .events = POLLRDNORM},
     };
     i64 timeout_ms = timeout_ns < 0 ? -1 : (timeout_ns + 999999) / 1000000;
-    u64 count;
     int ready =
         poll(events, COUNT_OF(events), timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms);
     if (ready < 0)
@@ -396,5 +430,5 @@ enum status virtio_queue_wait(struct virtio_queue *queue, i64 timeout_ns) {
         return ERR_TIMED_OUT;
     if (events[1].revents != 0)
         return ERR_PEER_DIED;
-    return status_of(kwast_interrupt_take(queue->interrupt, 0, &count));
+    return virtio_queue_listen(queue);
 }

@@ -44,15 +44,18 @@ struct virtio {
     volatile u8 *notify;
     u64 notify_bytes;
     u32 notify_multiplier;
+    volatile u8 *cause;
     volatile u8 *config;
     u64 config_bytes;
+    bool has_line; // instead of messages: all queues have the same interrupt
+    kwast_handle line;
 };
 
 struct virtio_queue {
     struct virtio *device;
     struct virtio_ring ring;
     struct virtio_memory memory; // of the ring
-    kwast_handle interrupt;      // to poll; virtio_queue_wait takes it
+    kwast_handle interrupt;      // to poll, after virtio_queue_listen
     volatile u16 *doorbell;
     u16 index;
 };
@@ -90,6 +93,10 @@ void virtio_queue_notify(struct virtio_queue *queue);
 // A chain that the device is done with, and how many bytes it has written. ERR_NOT_FOUND: there is
 // none now. ERR_MALFORMED: the device is broken.
 enum status virtio_queue_take(struct virtio_queue *queue, u16 *token, u32 *written);
+
+// Takes the queue's interrupt, if it has come: poll finds the next one. What came before is in the
+// queue by then.
+enum status virtio_queue_listen(struct virtio_queue *queue);
 
 // Waits for the queue's interrupt, and takes it. It may have come without anything to take.
 // ERR_TIMED_OUT; ERR_PEER_DIED: the PCI service has gone.

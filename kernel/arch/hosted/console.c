@@ -25,7 +25,7 @@ static struct {
     struct termios own;
 } console_state;
 
-void arch_console_write(const char *text, usize len) {
+bool arch_console_write(const char *text, usize len) {
     int keep = errno;
     while (len != 0) {
         ssize_t done = write(STDERR_FILENO, text, len);
@@ -37,6 +37,11 @@ void arch_console_write(const char *text, usize len) {
         len -= (usize)done;
     }
     errno = keep;
+    return true;
+}
+
+bool arch_console_is_lent(void) {
+    return false;
 }
 
 static void console_sink(UNUSED void *context, const char *text, usize len) {

@@ -199,3 +199,16 @@ static inline __attribute__((always_inline)) enum status arch_copy_words(u64 to,
                  : "m"(*(typeof(value) *)(uptr)(at)), "r"(value)                                   \
                  : "rax", "memory"                                                                 \
                  : fail)
+
+// Copies `len` bytes, likewise. Where it fails, a part may have been.
+#define arch_try_copy(to, from, len, fail)                                                         \
+    do {                                                                                           \
+        u64 to_ = (to), from_ = (from), len_ = (len), words_ = len_ / sizeof(u64);                 \
+        __asm__ goto("1: rep movsq\n\t"                                                            \
+                     "movl %k3, %%ecx\n\t"                                                         \
+                     "rep movsb" ARCH_TRY_FIXUP(fail)                                              \
+                     : "+D"(to_), "+S"(from_), "+c"(words_)                                        \
+                     : "r"(len_ % sizeof(u64))                                                     \
+                     : "rax", "memory", "cc"                                                       \
+                     : fail);                                                                      \
+    } while (false)

@@ -297,6 +297,14 @@ void arch_unmap(struct arch_aspace *as, struct virt_addr va, u64 pages,
         madvise(entries, PAGE_SIZE, MADV_DONTNEED);
 }
 
+// Linux asks the CPUs for itself.
+void arch_unmap_prepare(struct arch_aspace *, struct virt_addr, u64) {
+}
+
+u64 arch_unmapped_pages(struct arch_aspace *, struct virt_addr) {
+    return 0;
+}
+
 void arch_protect(struct arch_aspace *as, struct virt_addr va, u64 pages, enum page_rights rights) {
     const struct region *region = region_of(as, va.value, pages * PAGE_SIZE);
     u64 before = boundaries(region, va.value, pages);

@@ -4,9 +4,15 @@
 #include "kernel/arch/x86_64/devices.h"
 #include "kernel/arch/x86_64/early.h"
 
-void arch_console_write(const char *text, usize len) {
-    serial_write(text, len);
+// People look at the line, and at the screen where there is none.
+bool arch_console_write(const char *text, usize len) {
+    bool is_shown = serial_write(text, len);
     framebuffer_write(text, len);
+    return serial_is_present() ? is_shown : !framebuffer_is_yielded();
+}
+
+bool arch_console_is_lent(void) {
+    return serial_is_present() ? serial_is_yielded() : framebuffer_is_yielded();
 }
 
 bool arch_console_read(u8 *out) {

@@ -9,13 +9,15 @@
 // -- Serial line (16550 at I/O port 0x3f8), serial.c ----------------------------------------------
 
 void serial_init(void); // output works afterwards; callable before anything else
-void serial_write(const char *text, usize len);
-void serial_drain(void);            // waits until all of it has been sent
-MUST_USE bool serial_read(u8 *out); // false: nothing typed
-void serial_interrupt_start(void);  // input by interrupt: upcall_console
+bool serial_is_present(void);
+bool serial_write(const char *text, usize len); // false: nothing was shown
+void serial_drain(void);                        // waits until all of it has been sent
+MUST_USE bool serial_read(u8 *out);             // false: nothing typed
+void serial_interrupt_start(void);              // input by interrupt: upcall_console
 
-// Leaves the line to a program, all but a panic, or takes it back. Line 4 may be the program's only
-// as long as the ports are.
+// Leaves the line to one more program, all but a panic, or takes it back when the last one gives
+// back its ports. Line 4 may be a program's only as long as some of the ports are. What was typed
+// and nobody has read stays in the device.
 #define SERIAL_PORTS_FIRST 0x3f8u
 #define SERIAL_PORTS_COUNT 8u
 #define SERIAL_LINE        4u
@@ -55,6 +57,7 @@ void framebuffer_size(u32 *columns, u32 *rows);      // 0 x 0 without a screen
 
 // Leaves the screen to a program, all but a panic, or takes it back and draws all of it again.
 void framebuffer_yield(bool to_program);
+bool framebuffer_is_yielded(void);
 const struct framebuffer_info *framebuffer_info(void); // kind FRAMEBUFFER_NONE without a screen
 
 // -- PCI and the link, pci.c and virtio_console.c -------------------------------------------------

@@ -403,6 +403,10 @@ void framebuffer_yield(bool to_program) {
     screen_unlock(irq);
 }
 
+bool framebuffer_is_yielded(void) {
+    return __atomic_load_n(&screen.is_yielded, __ATOMIC_RELAXED); // what it guards has a lock
+}
+
 // -- Start ----------------------------------------------------------------------------------------
 
 // Places the top `bits` of an 8-bit intensity at `position`.

@@ -96,6 +96,11 @@ struct walk {
     u32 level; // the lowest with an entry
 };
 
+// An entry that points to a table, or did before arch_unmap_prepare hid it from the CPUs.
+static bool has_table(u64 entry) {
+    return (entry & ENTRY_ADDRESS) != 0;
+}
+
 static void walk_start(struct walk *walk, u64 root_phys, u64 va) {
     walk->level = LEVELS - 1;
     walk->entries[LEVELS - 1] = &table_at(root_phys)[index_of(va, LEVELS - 1)];
@@ -116,6 +121,24 @@ static void walk_find(struct walk *walk, u64 root_phys, u64 va) {
             return;
         walk_step(walk, va);
     }
+}
+
+// The same through tables that are hidden.
+static void walk_find_hidden(struct walk *walk, u64 root_phys, u64 va) {
+    walk_start(walk, root_phys, va);
+    while (walk->level > 0 && has_table(*walk->entries[walk->level])) {
+        CHECK((*walk->entries[walk->level] & ENTRY_LARGE) == 0);
+        walk_step(walk, va);
+    }
+}
+
+// Whether CPUs can come to the table below the walk's entry at `level`.
+static bool is_visible(const struct walk *walk, u32 level) {
+    for (; level < LEVELS; level++) {
+        if ((*walk->entries[level] & ENTRY_PRESENT) == 0)
+            return false;
+    }
+    return true;
 }
 
 // Counts `count` more entries in use in the table that the walk reached at `level`.
@@ -158,19 +181,22 @@ static bool walk_create(struct walk *walk, u64 root_phys, u64 va, u32 level) {
 #define TAKEN_LEAF 1u // in the low bit: a table of pages, hidden but still there
 struct taken {
     u32 count;
+    bool was_visible; // one of them, to the CPUs
     u64 tables[TAKEN_RUN * (LEVELS - 1)];
 };
 
-static void take_table(struct taken *taken, u64 *entry, u64 flag) {
+static void take_table(struct taken *taken, struct walk *walk, u32 level, u64 flag) {
+    u64 *entry = walk->entries[level];
     CHECK(taken->count < COUNT_OF(taken->tables));
     taken->tables[taken->count++] = (*entry & ENTRY_ADDRESS) | flag;
+    taken->was_visible |= is_visible(walk, level);
     *entry = 0;
 }
 
 // Takes out the empty tables above the walk's place.
 static void take_empty(struct walk *walk, u32 level, struct taken *taken) {
     for (; level < LEVELS && (*walk->entries[level] & ENTRY_COUNT) == 0; level++) {
-        take_table(taken, walk->entries[level], 0);
+        take_table(taken, walk, level, 0);
         count_sub(walk, level, 1);
     }
 }
@@ -262,7 +288,7 @@ static void run_for_each(u64 root_phys, u64 va, u64 pages,
     u64 left = pages;
     while (left != 0) {
         struct walk walk;
-        walk_find(&walk, root_phys, va);
+        walk_find_hidden(&walk, root_phys, va);
         if (walk.level == 0) {
             struct table_part part = {&walk, va, pages_in_table(va, left)};
             visit(&part, context);
@@ -270,7 +296,6 @@ static void run_for_each(u64 root_phys, u64 va, u64 pages,
             left -= part.count;
             continue;
         }
-        CHECK((*walk.entries[walk.level] & ENTRY_LARGE) == 0);
         u64 skipped = (next_of(va, walk.level) - va) / PAGE_SIZE;
         if (skipped >= left)
             return;
@@ -283,8 +308,9 @@ struct unmap {
     void (*visit)(void *context, struct phys_addr frame);
     void *context;
     struct taken taken;
-    u64 start; // of what is hidden
-    u64 end;   // 0: nothing is
+    bool has_found;
+    u64 start; // of what is hidden now
+    u64 end;   // 0: nothing is, or it was before
 };
 
 // Hides the pages from the CPUs; entries keep their frames, so that every frame is reported only
@@ -293,18 +319,21 @@ static void part_hide(const struct table_part *part, void *context) {
     struct unmap *unmap = context;
     struct walk *walk = part->walk;
     u64 hidden = 0;
+    bool was_visible = is_visible(walk, 1);
     for (u64 i = 0; i < part->count; i++) {
         if (walk->entries[0][i] == 0)
             continue;
         walk->entries[0][i] &= ~ENTRY_PRESENT;
         hidden++;
         u64 va = part->va + i * PAGE_SIZE;
-        if (unmap->end == 0)
+        if (was_visible && unmap->end == 0)
             unmap->start = va;
-        unmap->end = va + PAGE_SIZE;
+        if (was_visible)
+            unmap->end = va + PAGE_SIZE;
     }
+    unmap->has_found |= hidden != 0;
     if ((*walk->entries[1] & ENTRY_COUNT) == hidden * ENTRY_COUNT_ONE) {
-        take_table(&unmap->taken, walk->entries[1], TAKEN_LEAF);
+        take_table(&unmap->taken, walk, 1, TAKEN_LEAF);
         count_sub(walk, 1, 1);
         take_empty(walk, 2, &unmap->taken);
     }
@@ -332,12 +361,17 @@ static void part_clear(const struct table_part *part, void *context) {
 // Unmaps a run that lies in at most TAKEN_RUN tables, with one invalidation.
 static void unmap_run(struct arch_aspace *as, u64 va, u64 pages, struct unmap *unmap) {
     unmap->taken.count = 0;
+    unmap->taken.was_visible = false;
+    unmap->has_found = false;
+    unmap->start = va;
     unmap->end = 0;
     run_for_each(as->root, va, pages, part_hide, unmap);
-    if (unmap->end == 0)
+    if (!unmap->has_found)
         return;
-    invalidate(as, &(struct invalidation){unmap->start, (unmap->end - unmap->start) / PAGE_SIZE,
-                                          PAGE_SIZE, unmap->taken.count != 0});
+    u64 hidden = unmap->end == 0 ? 0 : (unmap->end - unmap->start) / PAGE_SIZE;
+    if (hidden != 0 || unmap->taken.was_visible)
+        invalidate(as, &(struct invalidation){unmap->start, max_u64(hidden, 1), PAGE_SIZE,
+                                              unmap->taken.count != 0});
     for (u32 i = 0; i < unmap->taken.count; i++) {
         if ((unmap->taken.tables[i] & TAKEN_LEAF) != 0)
             entries_clear(table_at(unmap->taken.tables[i] & ENTRY_ADDRESS), TABLE_ENTRIES, unmap);
@@ -357,6 +391,35 @@ void arch_unmap(struct arch_aspace *as, struct virt_addr va, u64 pages,
         unmap_run(as, at, (next - at) / PAGE_SIZE, &unmap);
         at = next;
     }
+}
+
+// Hides whole tables, from the highest level that is the run's alone; what they have stays.
+void arch_unmap_prepare(struct arch_aspace *as, struct virt_addr va, u64 pages) {
+    u64 end = va.value + pages * PAGE_SIZE;
+    bool has_hidden = false;
+    for (u64 at = align_up(va.value, LARGE_BYTES), next; at < end; at = next) {
+        struct walk walk;
+        bool is_whole;
+        walk_start(&walk, as->root, at);
+        for (;; walk_step(&walk, at)) {
+            next = next_of(at, walk.level);
+            is_whole = is_aligned(at, 1ull << level_shift(walk.level)) && next <= end;
+            if (is_whole || walk.level == 1 || !has_table(*walk.entries[walk.level]))
+                break;
+        }
+        if (is_whole && has_table(*walk.entries[walk.level])) {
+            *walk.entries[walk.level] &= ~ENTRY_PRESENT;
+            has_hidden = true;
+        }
+    }
+    if (has_hidden)
+        invalidate(as, &(struct invalidation){va.value, pages, PAGE_SIZE, true});
+}
+
+u64 arch_unmapped_pages(struct arch_aspace *as, struct virt_addr va) {
+    struct walk walk;
+    walk_find_hidden(&walk, as->root, va.value);
+    return walk.level == 0 ? 0 : (next_of(va.value, walk.level) - va.value) / PAGE_SIZE;
 }
 
 static void part_protect(const struct table_part *part, void *context) {

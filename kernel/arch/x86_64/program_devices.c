@@ -7,7 +7,7 @@
 //
 // Interrupts of programs have vectors of their own and go to the boot CPU. A line that is
 // level-triggered is masked before the kernel hears of it, since the device asks until a program
-// has answered it.
+// has answered it; several devices may share one.
 //
 // Locks: vectors.lock, then the I/O APICs'. The kernel is called without.
 
@@ -236,8 +236,12 @@ enum status arch_port_write(u32 port, u32 width, u32 value) {
 
 // -- Interrupts -----------------------------------------------------------------------------------
 
+// A line that is level-triggered can have several holders, and comes to all of them. One vector is
+// the line's, as long as it has a holder, though that of its first one may have gone: an I/O APIC
+// must not be told of another while it waits for the end of an interrupt.
 struct program_vector {
     bool is_taken;
+    bool is_held; // somebody is told; if not, it is a line's vector for other holders
     bool is_line;
     struct ioapic_input input; // of a line
 };
@@ -261,25 +265,38 @@ static struct program_vector *free_slot_locked(u32 *number) {
     return NULL;
 }
 
-static bool has_input_locked(u32 gsi) {
+static bool is_of_line(const struct program_vector *slot, u32 gsi) {
+    return slot->is_taken && slot->is_line && slot->input.gsi == gsi;
+}
+
+static bool line_has_vector_locked(u32 gsi) {
     for (u32 i = 0; i < ARCH_INTERRUPTS_MAX; i++) {
-        const struct program_vector *slot = &vectors.slots[i];
-        if (slot->is_taken && slot->is_line && slot->input.gsi == gsi)
+        if (is_of_line(&vectors.slots[i], gsi))
+            return true;
+    }
+    return false;
+}
+
+static bool line_is_held_locked(u32 gsi) {
+    for (u32 i = 0; i < ARCH_INTERRUPTS_MAX; i++) {
+        if (is_of_line(&vectors.slots[i], gsi) && vectors.slots[i].is_held)
             return true;
     }
     return false;
 }
 
 static enum status claim_line_locked(const struct ioapic_input *input, u32 *number) {
-    if (has_input_locked(input->gsi))
+    bool is_shared = line_has_vector_locked(input->gsi);
+    if (is_shared && !input->level)
         return ERR_BUSY;
     struct program_vector *slot = free_slot_locked(number);
     if (slot == NULL)
         return ERR_NO_SPACE;
-    *slot = (struct program_vector){.is_taken = true, .is_line = true, .input = *input};
-    if (ioapic_route(input, (u8)(VECTOR_PROGRAM_FIRST + *number)))
+    *slot = (struct program_vector){
+        .is_taken = true, .is_held = true, .is_line = true, .input = *input};
+    if (is_shared || ioapic_route(input, (u8)(VECTOR_PROGRAM_FIRST + *number)))
         return OK;
-    slot->is_taken = false;
+    *slot = (struct program_vector){};
     return ERR_INVALID;
 }
 
@@ -306,7 +323,7 @@ enum status arch_message_claim(u32 *number, u64 *address, u32 *data) {
     arch_irq_state irq = port_lock(&vectors.lock);
     struct program_vector *slot = free_slot_locked(number);
     if (slot != NULL)
-        *slot = (struct program_vector){.is_taken = true};
+        *slot = (struct program_vector){.is_taken = true, .is_held = true};
     port_unlock(&vectors.lock, irq);
     if (slot == NULL)
         return ERR_NO_SPACE;
@@ -316,15 +333,30 @@ enum status arch_message_claim(u32 *number, u64 *address, u32 *data) {
     return OK;
 }
 
+// A holder of a line has gone; returns whether it was the last one.
+static bool release_line_locked(struct program_vector *slot) {
+    u32 gsi = slot->input.gsi;
+    slot->is_held = false;
+    if (line_is_held_locked(gsi))
+        return false;
+    ioapic_mask(gsi, true);
+    for (u32 i = 0; i < ARCH_INTERRUPTS_MAX; i++) {
+        if (is_of_line(&vectors.slots[i], gsi))
+            vectors.slots[i] = (struct program_vector){};
+    }
+    return true;
+}
+
 void arch_interrupt_release(u32 number) {
     ASSERT(number < ARCH_INTERRUPTS_MAX);
     struct program_vector *slot = &vectors.slots[number];
     arch_irq_state irq = port_lock(&vectors.lock);
-    CHECK(slot->is_taken);
-    if (slot->is_line)
-        ioapic_mask(slot->input.gsi, true);
+    CHECK(slot->is_held);
     bool is_serial = slot->is_line && slot->input.gsi == ioapic_isa_input(SERIAL_LINE).gsi;
-    *slot = (struct program_vector){};
+    if (slot->is_line)
+        is_serial &= release_line_locked(slot);
+    else
+        *slot = (struct program_vector){};
     port_unlock(&vectors.lock, irq);
     if (is_serial && !serial_is_yielded())
         serial_interrupt_start(); // the ports came back first
@@ -334,18 +366,35 @@ void arch_interrupt_unmask(u32 number) {
     ASSERT(number < ARCH_INTERRUPTS_MAX);
     const struct program_vector *slot = &vectors.slots[number];
     arch_irq_state irq = port_lock(&vectors.lock);
-    if (slot->is_taken && slot->is_line)
+    if (slot->is_held && slot->is_line)
         ioapic_mask(slot->input.gsi, false);
     port_unlock(&vectors.lock, irq);
 }
 
-void program_interrupt(u32 number) {
+#define NUMBER_WORDS ((ARCH_INTERRUPTS_MAX + 63) / 64)
+
+// Whom the interrupt of a vector is told.
+static void holders_locked(u32 number, u64 told[NUMBER_WORDS]) {
     const struct program_vector *slot = &vectors.slots[number];
+    bool is_level = slot->is_taken && slot->is_line && slot->input.level;
+    if (slot->is_held)
+        told[number / 64] |= 1ull << number % 64;
+    if (!is_level)
+        return;
+    ioapic_mask(slot->input.gsi, true);
+    for (u32 i = 0; i < ARCH_INTERRUPTS_MAX; i++) {
+        if (is_of_line(&vectors.slots[i], slot->input.gsi) && vectors.slots[i].is_held)
+            told[i / 64] |= 1ull << i % 64;
+    }
+}
+
+void program_interrupt(u32 number) {
+    u64 told[NUMBER_WORDS] = {};
     arch_irq_state irq = port_lock(&vectors.lock);
-    bool is_taken = slot->is_taken;
-    if (is_taken && slot->is_line && slot->input.level)
-        ioapic_mask(slot->input.gsi, true);
+    holders_locked(number, told);
     port_unlock(&vectors.lock, irq);
-    if (is_taken)
-        upcall_device(number);
+    for (u32 i = 0; i < NUMBER_WORDS; i++) {
+        for (; told[i] != 0; told[i] &= told[i] - 1)
+            upcall_device(64 * i + (u32)__builtin_ctzll(told[i]));
+    }
 }

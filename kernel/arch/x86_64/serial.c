@@ -20,7 +20,8 @@
 
 #define LINE_8N1             0x03
 #define LINE_DIVISOR         0x80
-#define FIFO_ENABLE_CLEAR    0x07
+#define FIFO_ENABLE          0x01
+#define FIFO_CLEAR           0x06 // both directions
 #define FIFO_BYTES           16
 #define MODEM_DTR_RTS_OUT2   0x0b // OUT2 lets the interrupt through
 #define STATUS_RECEIVED      0x01
@@ -31,31 +32,61 @@
 #define LOCK_ROUNDS          10000000u
 
 static struct {
-    u32 lock; // atomic
-    bool present;
-    bool is_yielded; // atomic: a program has it
+    u32 lock;        // atomic
+    bool present;    // fixed after serial_init
+    bool is_yielded; // atomic: a program has it. Changed under lock
 
     // Under lock:
     bool stuck;
-    u32 room; // bytes that the transmit FIFO surely takes
+    u32 room;    // bytes that the transmit FIFO surely takes
+    u32 holders; // programs that have some of the ports
 } serial;
 
-void serial_init(void) {
-    io_write8(REG_SCRATCH, 0xa5);
-    serial.present = io_read8(REG_SCRATCH) == 0xa5;
-    if (!serial.present)
-        return;
+// Whatever was done to it before. Received bytes stay, unless `fifo` says otherwise.
+static void set_up(u8 fifo) {
     io_write8(REG_INTERRUPT_ENABLE, 0);
     io_write8(REG_LINE_CONTROL, LINE_DIVISOR | LINE_8N1);
     io_write8(REG_DATA, 1); // divisor 1: 115200
     io_write8(REG_INTERRUPT_ENABLE, 0);
     io_write8(REG_LINE_CONTROL, LINE_8N1);
-    io_write8(REG_FIFO_CONTROL, FIFO_ENABLE_CLEAR);
+    io_write8(REG_FIFO_CONTROL, fifo);
     io_write8(REG_MODEM_CONTROL, MODEM_DTR_RTS_OUT2);
+}
+
+void serial_init(void) {
+    io_write8(REG_SCRATCH, 0xa5);
+    serial.present = io_read8(REG_SCRATCH) == 0xa5;
+    if (serial.present)
+        set_up(FIFO_ENABLE | FIFO_CLEAR);
+}
+
+bool serial_is_present(void) {
+    return serial.present;
+}
+
+bool serial_is_yielded(void) {
+    return __atomic_load_n(&serial.is_yielded, __ATOMIC_ACQUIRE); // pairs with serial_yield
 }
 
 static bool is_ours(void) {
     return serial.present && (!serial_is_yielded() || cpus_are_stopping());
+}
+
+// Who holds the lock may be a CPU that was stopped, or what panics here: then a garbled line beats
+// a silent one.
+static arch_irq_state lock(void) {
+    arch_irq_state irq = arch_irq_save();
+    for (u32 round = 0; round < LOCK_ROUNDS; round++) {
+        if (__atomic_exchange_n(&serial.lock, 1, __ATOMIC_ACQUIRE) == 0)
+            break;
+        arch_cpu_relax();
+    }
+    return irq;
+}
+
+static void unlock(arch_irq_state irq) {
+    __atomic_store_n(&serial.lock, 0, __ATOMIC_RELEASE); // pairs with the exchange
+    arch_irq_restore(irq);
 }
 
 static bool wait_for_room(void) {
@@ -81,24 +112,18 @@ static void put(u8 byte) {
     io_write8(REG_DATA, byte);
 }
 
-void serial_write(const char *text, usize len) {
-    if (!is_ours())
-        return;
-    // Who holds the lock may be a CPU that was stopped, or what panics here: then a garbled line
-    // beats a silent one.
-    arch_irq_state irq = arch_irq_save();
-    for (u32 round = 0; round < LOCK_ROUNDS; round++) {
-        if (__atomic_exchange_n(&serial.lock, 1, __ATOMIC_ACQUIRE) == 0)
-            break;
-        arch_cpu_relax();
-    }
-    for (usize i = 0; i < len; i++) {
+bool serial_write(const char *text, usize len) {
+    if (!serial.present)
+        return false;
+    arch_irq_state irq = lock();
+    bool is_shown = is_ours();
+    for (usize i = 0; is_shown && i < len; i++) {
         if (text[i] == '\n')
             put('\r');
         put((u8)text[i]);
     }
-    __atomic_store_n(&serial.lock, 0, __ATOMIC_RELEASE); // pairs with the exchange
-    arch_irq_restore(irq);
+    unlock(irq);
+    return is_shown;
 }
 
 static void wait_until_sent(void) {
@@ -125,25 +150,39 @@ void serial_interrupt_start(void) {
     const struct ioapic_input input = ioapic_isa_input(SERIAL_LINE);
     if (!serial.present || !ioapic_route(&input, VECTOR_SERIAL))
         return;
+    // Off first: what came while nobody listened asks once more.
+    io_write8(REG_INTERRUPT_ENABLE, 0);
     io_write8(REG_INTERRUPT_ENABLE, INTERRUPT_RECEIVED);
 }
 
 // -- For a program --------------------------------------------------------------------------------
 
-bool serial_is_yielded(void) {
-    return __atomic_load_n(&serial.is_yielded, __ATOMIC_ACQUIRE); // pairs with serial_yield
+static void lend_locked(void) {
+    if (serial.present) {
+        wait_until_sent(); // who comes next may empty the FIFO
+        io_write8(REG_INTERRUPT_ENABLE, 0);
+        ioapic_mask(ioapic_isa_input(SERIAL_LINE).gsi, true);
+    }
+    serial.room = 0; // for a panic
+    __atomic_store_n(&serial.is_yielded, true, __ATOMIC_RELEASE);
+}
+
+static void take_back_locked(void) {
+    if (serial.present) {
+        wait_until_sent();
+        set_up(FIFO_ENABLE);
+    }
+    serial.room = 0;
+    serial.stuck = false;
+    __atomic_store_n(&serial.is_yielded, false, __ATOMIC_RELEASE);
+    serial_interrupt_start();
 }
 
 void serial_yield(bool to_program) {
-    if (serial.present)
-        wait_until_sent(); // who comes next may empty the FIFO
-    if (to_program) {
-        io_write8(REG_INTERRUPT_ENABLE, 0);
-        ioapic_mask(ioapic_isa_input(SERIAL_LINE).gsi, true);
-    } else {
-        serial_init(); // whatever was done to it
-    }
-    __atomic_store_n(&serial.is_yielded, to_program, __ATOMIC_RELEASE);
-    if (!to_program)
-        serial_interrupt_start();
+    arch_irq_state irq = lock();
+    if (to_program && serial.holders++ == 0)
+        lend_locked();
+    else if (!to_program && --serial.holders == 0)
+        take_back_locked();
+    unlock(irq);
 }

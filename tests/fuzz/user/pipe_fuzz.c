@@ -38,6 +38,6 @@ int LLVMFuzzerTestOneInput(const u8 *data, usize len) {
     fake_begin();
     server = FAKE_SERVER;
     fake_run(&service, &input);
-    MUST(fake_heap_clear() == 0);
+    MUST(waiting_count == 0 && fake_heap_clear() == 0);
     return 0;
 }

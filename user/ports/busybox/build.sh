@@ -55,7 +55,7 @@ xargs -P "$(nproc)" -I FILE sh -c '
 llvm-ar-19 rcs "$work/busybox.a" "$work"/obj/*.o
 clang-19 $target -Wl,--strip-debug -Wl,--gc-sections -Wl,-z,stack-size=262144 \
     -Wl,--wrap=stat,--wrap=lstat,--wrap=fstat,--wrap=fstatat,--wrap=utimensat,--wrap=futimens \
-    -Wl,--wrap=close,--wrap=dup2,--wrap=exit,--wrap=_exit \
+    -Wl,--wrap=close,--wrap=dup2,--wrap=exit,--wrap=_exit,--wrap=write,--wrap=writev \
     "$work/obj/libbb_appletlib.c.o" "$work"/*.c.o "$work/busybox.a" "$sdk" \
     -lwasi-emulated-signal -lwasi-emulated-process-clocks -lwasi-emulated-getpid -lm -o "$out"
 sed -n 's/^"\([^"]*\)" "\\0"$/\1/p' include/applet_tables.h >"${out%.wasm}.applets"

@@ -3,10 +3,12 @@
 // on where that is harmless, and ENOSYS otherwise.
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "abi/kwast/terminal.h"
@@ -26,6 +28,7 @@
 #define NAME_TRIES  1000u
 #define PATH_BYTES  4096u
 #define BLOCK_BYTES 1024u
+#define STAT_BLOCK  512 // of st_blocks
 
 static int not_here(void) {
     errno = ENOSYS;
@@ -50,7 +53,8 @@ int chroot(const char *path) {
 
 // -- Files ----------------------------------------------------------------------------------------
 
-// Files have no modes: what one may do is what one was given. Archives want some all the same.
+// Files have no modes: what one may do is what one was given. Archives want some all the same. How
+// much of the disk a file takes nobody tells, so it takes what it is long.
 static int with_mode(int result, struct stat *info) {
     if (result != 0)
         return result;
@@ -62,6 +66,8 @@ static int with_mode(int result, struct stat *info) {
         info->st_mode |= 0644;
     if ((info->st_mode & S_IFMT) == 0)
         info->st_mode |= S_IFIFO;
+    info->st_blksize = 8 * STAT_BLOCK;
+    info->st_blocks = S_ISREG(info->st_mode) ? (info->st_size + STAT_BLOCK - 1) / STAT_BLOCK : 0;
     return 0;
 }
 
@@ -358,6 +364,27 @@ int munmap(void *at, size_t len) {
 
 // -- Descriptors ----------------------------------------------------------------------------------
 
+// Who writes to a pipe that nobody reads any more ends, without a word, unless SIGPIPE is ignored.
+static ssize_t written(ssize_t result) {
+    if (result >= 0 || errno != EPIPE)
+        return result;
+    if (signal(SIGPIPE, SIG_IGN) != SIG_IGN)
+        _exit(128 + SIGPIPE);
+    errno = EPIPE;
+    return result;
+}
+
+ssize_t __real_write(int fd, const void *from, size_t len);
+ssize_t __real_writev(int fd, const struct iovec *parts, int count);
+
+ssize_t __wrap_write(int fd, const void *from, size_t len) {
+    return written(__real_write(fd, from, len));
+}
+
+ssize_t __wrap_writev(int fd, const struct iovec *parts, int count) {
+    return written(__real_writev(fd, parts, count));
+}
+
 int dup(int fd) {
     __wasi_fdstat_t stat;
     kwast_handle copy;
@@ -383,6 +410,10 @@ int dup2(int fd, int to) {
     if (copy > to) {
         errno = __wasi_fd_renumber(copy, to);
         copy = errno == 0 ? to : -1;
+    } else if (copy >= 0 && copy != to) { // too far away
+        close(copy);
+        errno = EBADF;
+        copy = -1;
     }
     for (u32 i = 0; i < count; i++)
         close(copies[i]);

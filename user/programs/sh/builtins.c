@@ -22,6 +22,8 @@ static int number(const char *text, int otherwise) {
 // -- Leaving --------------------------------------------------------------------------------------
 
 static int run_exit(u32 count, char **arguments) {
+    if (!jobs_let_go())
+        return 1;
     shell.status = count > 1 ? number(arguments[1], STATUS_MISUSE) & 0xff : shell.status;
     shell.flow = FLOW_EXIT;
     return shell.status;
@@ -455,16 +457,14 @@ static int run_jobs(u32 count, char **arguments) {
 
 static int run_wait(u32 count, char **arguments) {
     int status = 0;
-    struct job *job;
     if (count == 1) {
-        while ((job = job_take("%")) != NULL)
-            job_wait(job, true);
-        return 0;
+        const char *name;
+        while (shell.flow == FLOW_NONE && (name = job_any_running()) != NULL)
+            job_await(name);
+        return shell.flow == FLOW_NONE ? 0 : shell.status;
     }
-    for (u32 i = 1; i < count; i++) {
-        job = job_take(arguments[i]);
-        status = job == NULL ? STATUS_NOT_FOUND : job_wait(job, true);
-    }
+    for (u32 i = 1; i < count && shell.flow == FLOW_NONE; i++)
+        status = job_await(arguments[i]);
     return status;
 }
 
@@ -478,8 +478,19 @@ static int run_fg(u32 count, char **arguments) {
     return job_wait(job, true);
 }
 
+static int run_bg(u32 count, char **arguments) {
+    int status = 0;
+    for (u32 i = 1; i < count || i == 1; i++) {
+        if (job_resume(count > 1 ? arguments[i] : ""))
+            continue;
+        say("bg: there is no such job");
+        status = 1;
+    }
+    return status;
+}
+
 // A process that is none of ours, by the table of all of them.
-static u32 kill_process(const char *text, bool only_asks) {
+static u32 kill_process(const char *text, enum job_action action) {
     char *end;
     kwast_handle process;
     unsigned long id = strtoul(text, &end, 10);
@@ -490,26 +501,51 @@ static u32 kill_process(const char *text, bool only_asks) {
     u32 error = kwast_process_open(shell.processes, (u32)id, &process);
     if (error != 0)
         return error == __WASI_ERRNO_NOENT ? __WASI_ERRNO_SRCH : error;
-    if (!only_asks)
-        error = kwast_process_kill(process);
+    error = process_act(process, action, false);
     close((int)process);
     return error;
 }
 
+// What a signal comes to here: it stops, lets go on, or ends. False: there is no such signal.
+static bool find_action(const char *name, enum job_action *out) {
+    static const struct {
+        const char *name;
+        const char *number;
+        enum job_action action;
+    } signals[] = {
+        {"0", "0", ACTION_ASK},      {"HUP", "1", ACTION_KILL},       {"INT", "2", ACTION_KILL},
+        {"QUIT", "3", ACTION_KILL},  {"ABRT", "6", ACTION_KILL},      {"KILL", "9", ACTION_KILL},
+        {"TERM", "15", ACTION_KILL}, {"CONT", "18", ACTION_CONTINUE}, {"STOP", "19", ACTION_STOP},
+        {"TSTP", "20", ACTION_STOP}, {"TTIN", "21", ACTION_STOP},     {"TTOU", "22", ACTION_STOP},
+    };
+    if (strncmp(name, "SIG", 3) == 0)
+        name += 3;
+    for (u32 i = 0; i < COUNT_OF(signals); i++) {
+        *out = signals[i].action;
+        if (strcmp(name, signals[i].name) == 0 || strcmp(name, signals[i].number) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int run_kill(u32 count, char **arguments) {
     bool has_option = count > 1 && arguments[1][0] == '-';
-    bool only_asks = has_option && strcmp(arguments[1], "-0") == 0;
     bool has_word = has_option && strcmp(arguments[1], "-s") == 0;
     u32 first = 1 + has_option + has_word;
+    enum job_action action = ACTION_KILL;
     int status = 0;
     if (first >= count) {
-        say("usage: kill {%%JOB | PROCESS}... (there is one signal only, which ends it)");
+        say("usage: kill [-STOP | -CONT | -SIGNAL] {%%JOB | PROCESS}... (others end it at once)");
+        return STATUS_MISUSE;
+    }
+    if (has_option && !find_action(has_word ? arguments[2] : arguments[1] + 1, &action)) {
+        say("kill: %s: there is no such signal", has_word ? arguments[2] : arguments[1] + 1);
         return STATUS_MISUSE;
     }
     for (u32 i = first; i < count; i++) {
-        if (!only_asks && job_kill(arguments[i]))
+        if (job_act(arguments[i], action))
             continue;
-        u32 error = kill_process(arguments[i], only_asks);
+        u32 error = kill_process(arguments[i], action);
         if (error == 0)
             continue;
         say("kill: %s: %s", arguments[i], strerror((int)error));
@@ -542,6 +578,7 @@ static const struct {
     {":", run_true, "nothing"},
     {"[", test_run, "EXPRESSION ]: as test"},
     {"alias", run_alias, "[NAME[=VALUE]...]: a command's name for something else"},
+    {"bg", run_bg, "[%JOB...]: lets one that stands still go on in the background"},
     {"break", run_break, "[N]: out of loops"},
     {"cd", run_cd, "[DIRECTORY | -]: go there"},
     {"command", run_own, "[-v] NAME [ARGUMENT...]: no function of that name; -v: what it is"},
@@ -552,12 +589,13 @@ static const struct {
     {"exit", run_exit, "[STATUS]"},
     {"export", run_export, "[NAME[=VALUE]...]: programs get it"},
     {"false", run_false, "fails"},
-    {"fg", run_fg, "[%JOB]: waits for it, and Ctrl-C is for it"},
+    {"fg", run_fg, "[%JOB]: in the foreground: Ctrl-C ends it, Ctrl-Z stops it"},
     {"getopts", run_getopts, "OPTIONS NAME [ARGUMENT...]: the next option, as $NAME and $OPTARG"},
     {"help", run_help, "this"},
     {"history", run_history, "what was typed"},
-    {"jobs", run_jobs, "what runs in the background"},
-    {"kill", run_kill, "{%JOB | PROCESS}...: ends them (ps tells the numbers)"},
+    {"jobs", run_jobs, "what runs in the background, or stands still"},
+    {"kill", run_kill,
+     "[-STOP | -CONT | -SIGNAL] {%JOB | PROCESS}...: others end it (ps tells the numbers)"},
     {"local", run_local, "NAME[=VALUE]...: for this function"},
     {"poweroff", run_poweroff, "stops the machine"},
     {"printf", run_printf, "FORMAT [ARGUMENT...]"},

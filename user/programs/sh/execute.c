@@ -126,8 +126,9 @@ static void give_usual(struct start *start) {
     __wasi_fdstat_t stat;
     fflush(NULL);
     for (u32 fd = 0; fd < 3; fd++) {
+        bool is_terminal = fd == 0 && job_input() != KWAST_NO_HANDLE && isatty(0);
         if (__wasi_fd_fdstat_get((int)fd, &stat) == 0)
-            start_handle(start, fd, fd);
+            start_handle(start, is_terminal ? job_input() : fd, fd);
     }
     start_our_directories(start);
     start_here(start);
@@ -141,7 +142,10 @@ static void give_channels(struct start *start) {
         const char *option;
         kwast_handle handle;
     } channels[] = {
-        {"--init", shell.init}, {"--terminal", shell.terminal}, {"--processes", shell.processes}};
+        {"--init", shell.init},
+        {"--terminal", job_input() != KWAST_NO_HANDLE ? job_input() : shell.terminal},
+        {"--processes", shell.processes},
+    };
     for (u32 i = 0; i < COUNT_OF(channels); i++) {
         char text[16];
         if (channels[i].handle == KWAST_NO_HANDLE)
@@ -355,14 +359,27 @@ static void trace(const struct fields *fields) {
     text_free(&text);
 }
 
+// With the words as the text that people see.
+static struct job *create_job(const struct fields *fields) {
+    struct text text = {0};
+    for (u32 i = 0; i < fields->count; i++) {
+        if (i != 0)
+            text_add_char(&text, ' ');
+        text_add_string(&text, fields->at[i]);
+    }
+    struct job *job = job_create(text_of(&text), text.len);
+    text_free(&text);
+    return job;
+}
+
 int run_command(struct fields *fields, bool replaces) {
     kwast_handle child;
+    struct job *job = create_job(fields);
     int status = start_program(fields, &child);
-    if (status == 0) {
-        struct job *job = job_create(fields->at[0], strlen(fields->at[0]));
+    if (status == 0)
         job_add(job, child, fields->at[0]);
-        status = job_wait(job, true);
-    }
+    int result = job_wait(job, status == 0);
+    status = status == 0 ? result : status;
     if (replaces) {
         shell.flow = FLOW_EXIT;
         shell.status = status;
@@ -505,7 +522,10 @@ static int execute_pipeline(struct node *node) {
 }
 
 static int execute_background(const struct node *node) {
-    struct job *job = job_create(node->source, node->source_len);
+    usize len = node->source_len;
+    while (len != 0 && strchr(" \t&", node->source[len - 1]) != NULL)
+        len--;
+    struct job *job = job_create(node->source, len);
     const struct node *command = node->a;
     kwast_handle child;
     int status = 0;

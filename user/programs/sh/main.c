@@ -117,16 +117,20 @@ static bool is_whole(const char *text) {
 static void converse(void) {
     struct text text = {0};
     shell.is_interactive = true;
+    terminal_take();
     while (shell.flow != FLOW_EXIT) {
         bool interrupted = false;
         bool is_first = text.len == 0;
         if (is_first)
             jobs_report(false);
-        if (!ask(&text, &interrupted)) {
-            if (is_first)
+        bool has_ended = !ask(&text, &interrupted);
+        shell.line_count++;
+        if (has_ended && is_first) {
+            if (jobs_let_go())
                 break;
-            interrupted = true;
+            continue;
         }
+        interrupted |= has_ended;
         if (interrupted) {
             text_free(&text);
             continue;
@@ -264,6 +268,7 @@ int main(int argc, char **argv) {
         shell.pipes = start_pipes();
     run(&options, argc, argv);
     trap_run_exit();
+    jobs_end();
     fflush(stdout);
     return shell.status & 0xff;
 }

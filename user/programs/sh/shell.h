@@ -14,6 +14,7 @@
 #define STATUS_INTERRUPTED 130
 #define STATUS_TRAPPED     134
 #define STATUS_KILLED      143
+#define STATUS_STOPPED     148
 
 // -- Variables (variables.c) ----------------------------------------------------------------------
 
@@ -69,6 +70,7 @@ struct shell {
     bool checks_unset;      // set -u
     bool has_no_globs;      // set -f
     bool keeps_files;       // set -C
+    u32 line_count;         // that were typed
     u32 line;               // of the command that is executed
     const char *file;       // that it is in; NULL: what is called `name`
     u32 condition_depth;    // in the condition of if, while, && ...: set -e does not apply
@@ -133,29 +135,53 @@ bool pipe_create(int ends[2]);
 
 struct job {
     struct job *next;
+    struct job *outer; // that was being started when this one was created
     u32 number;
     char *text;
     kwast_handle processes[16];
     u32 ids[16];
     const char *names[16];
     u32 count;
+    kwast_handle input; // the terminal, as this job's own channel to it; KWAST_NO_HANDLE: none
+    u64 input_name;     // what the terminal calls that
+    bool was_stopped;   // in the foreground, and the terminal's mode was this then:
+    u64 mode;
 };
 
-// Waits for all of it, in the foreground; the status of the last. Frees it.
+// Waits for all of it, in the foreground; the status of the last. Frees it. One that was stopped
+// goes on. If it is stopped there, it is kept as a job, and the rest of the line is left.
 int job_wait(struct job *job, bool in_foreground);
+// A job to be: what is started until the next one gets the terminal through it.
 struct job *job_create(const char *text, usize len);
+kwast_handle job_input(void); // what that is for the job created last; KWAST_NO_HANDLE: as it is
 bool job_add(struct job *job, kwast_handle process, const char *name);
 void job_to_background(struct job *job);
+
+// What is typed is for the shell from now on.
+void terminal_take(void);
 
 // Whether Ctrl-C was pressed since this was asked last, at a terminal.
 bool interrupt_take(void);
 
 // Jobs in the background by name: "%3", "%" or "%%" for the last, or a process's number.
 struct job *job_take(const char *name); // out of the list
-bool job_kill(const char *name);        // with all that it has started
+
+// What `kill` can do.
+enum job_action { ACTION_ASK, ACTION_KILL, ACTION_STOP, ACTION_CONTINUE };
+u32 process_act(kwast_handle process, enum job_action action, bool tree); // an error number
+bool job_act(const char *name, enum job_action action); // with all that it has started
+
+// Waits for one in the background; interactively until Ctrl-C at most, or until it stands still.
+int job_await(const char *name);
+const char *job_any_running(void); // its name; NULL: there is none
+
+bool job_resume(const char *name); // in the background; "": the last that stands still
 
 void jobs_report(bool all); // those that have ended, or all
-bool jobs_any(void);
+void jobs_end(void);        // those that stand still
+
+// Whether the shell may end; said the first time that it may not, for jobs stand still.
+bool jobs_let_go(void);
 
 // -- The shell's own commands (builtins.c) --------------------------------------------------------
 

@@ -33,7 +33,7 @@ static const struct tool {
     {"top", run_top,
      "[-b] [-d SECONDS] [-n TIMES]\n\nShows what the processes and the CPUs do, again and "
      "again.\n\n"
-     "  -b  as text, one after the other, not as a picture of the terminal\n"
+     "  -b  as text, one after the other, as it always is elsewhere than on a terminal\n"
      "  -d  how long one picture stays (1)\n"
      "  -n  how many there are\n\n"
      "Keys: q ends it, space shows the next picture at once, c sorts by CPU time, m by memory,\n"

@@ -7,9 +7,10 @@
 
 static void print_row(const struct table *table, u32 row) {
     u64 centiseconds = table_number(table, row, "cpu_us") / 10000;
-    printf("%6s %6s %4s %4llu:%02llu.%02llu %9llu  %s\n", table_text(table, row, "id"),
-           table_text(table, row, "parent"), table_text(table, row, "threads"), centiseconds / 6000,
-           centiseconds / 100 % 60, centiseconds % 100, table_number(table, row, "memory_kib"),
+    printf("%6s %6s %c %4s %4llu:%02llu.%02llu %9llu  %s\n", table_text(table, row, "id"),
+           table_text(table, row, "parent"), *table_text(table, row, "state"),
+           table_text(table, row, "threads"), centiseconds / 6000, centiseconds / 100 % 60,
+           centiseconds % 100, table_number(table, row, "memory_kib"),
            table_text(table, row, "name"));
 }
 
@@ -31,7 +32,7 @@ int run_ps(int argc, char **argv) {
     }
     bool done = table_read("processes", &table);
     if (done) {
-        printf("%6s %6s %4s %10s %9s  %s\n", "ID", "PARENT", "THR", "TIME", "KIB", "NAME");
+        printf("%6s %6s %c %4s %10s %9s  %s\n", "ID", "PARENT", 'S', "THR", "TIME", "KIB", "NAME");
         for (u32 i = 0; i < table.row_count; i++)
             print_row(&table, i);
     }

@@ -200,7 +200,7 @@ static bool draw(struct top *top) {
     top->cpus_then = top->cpus;
     top->processes_then = top->processes;
     top->then_ns = now_ns;
-    return done;
+    return done && !ferror(stdout); // a pipe that nobody reads any more
 }
 
 // -- Keys -----------------------------------------------------------------------------------------
@@ -222,18 +222,23 @@ static bool rest(struct top *top, double seconds) {
     return found < 1 || take_key(top);
 }
 
+static bool parse_times(const char *text, u64 *out) {
+    char *end;
+    *out = strtoull(text, &end, 10);
+    return end != text && *end == 0 && *out != 0;
+}
+
 int run_top(int argc, char **argv) {
     static struct top top;
     double seconds = 1;
     u64 times = UINT64_MAX;
+    top.is_text = !isatty(STDOUT_FILENO);
     for (int option; (option = getopt(argc, argv, "bd:n:")) != -1;) {
         if (option == 'b')
             top.is_text = true;
         else if (option == 'd' && atof(optarg) >= 0 && atof(optarg) < 1e6)
             seconds = atof(optarg);
-        else if (option == 'n')
-            times = strtoull(optarg, NULL, 10);
-        else
+        else if (option != 'n' || !parse_times(optarg, &times))
             return misused();
     }
     top.has_keys = !top.is_text && isatty(STDIN_FILENO);

@@ -107,20 +107,25 @@ static void edit(struct line *line, u8 byte) {
 
 // -- Typing ---------------------------------------------------------------------------------------
 
-static void interrupt(struct line *line) {
-    show_byte(line, CONTROL('C'));
+// What was typed of a line goes. False: it is no such key.
+static bool signal(struct line *line, u8 byte) {
+    if (byte != CONTROL('C') && byte != CONTROL('Z'))
+        return false;
+    show_byte(line, byte);
     echo(line, "\n", 1);
     line->edited_len = 0;
-    line->interrupt(line->context);
+    if (byte == CONTROL('C'))
+        line->interrupt(line->context);
+    else
+        line->stop(line->context);
+    return true;
 }
 
 void line_type(struct line *line, u8 byte) {
     bool is_literal = line->is_literal;
     line->is_literal = false;
-    if (!is_literal && byte == CONTROL('C') && (line->mode & TERMINAL_SIGNALS) != 0) {
-        interrupt(line);
+    if (!is_literal && (line->mode & TERMINAL_SIGNALS) != 0 && signal(line, byte))
         return;
-    }
     if (!is_literal && byte == '\r' && (line->mode & TERMINAL_RETURNS) != 0)
         byte = '\n';
     if ((line->mode & TERMINAL_LINES) == 0) {

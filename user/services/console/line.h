@@ -11,6 +11,7 @@ struct line {
     u64 mode; // enum terminal_mode
     void (*echo)(void *context, const char *text, usize len);
     void (*interrupt)(void *context); // Ctrl-C
+    void (*stop)(void *context);      // Ctrl-Z
     void *context;
 
     u8 edited[LINE_BYTES]; // not ended yet

@@ -3,7 +3,7 @@
 //   console [--screen SCREEN] [--input INPUT] [--init INIT] SERVER...
 //
 // Each SERVER is the server end of a scheme, whose root is a terminal, whoever opens it: up to
-// eight. The first one is on the console as a device, descriptors 0 and 1: what is typed there, on
+// eight. The first one is on the console as a device (device.h): what is typed there, on
 // a serial line mostly, and what it shows, too. Where there is a screen (the range of a frame
 // buffer) and an emulator for it, all are on it, one at a time: Alt-F1 shows the first one, and so
 // on. INPUT is the server end by which keyboard and mouse come (abi/kwast/input.h). When number N
@@ -19,6 +19,7 @@
 #include "abi/kwast/input.h"
 #include "base/math.h"
 #include "base/status.h"
+#include "user/services/console/device.h"
 #include "user/services/console/display.h"
 #include "user/services/console/screen.h"
 #include "user/services/console/terminal.h"
@@ -26,10 +27,9 @@
 #define CONSOLES_MAX 8u
 #define COLUMNS      80u // of the device, which cannot tell
 #define ROWS         25u
-#define DEVICE_IN    0
-#define DEVICE_OUT   1
 #define NS_PER_MS    1000000ull
 #define FRAME_NS     (16 * NS_PER_MS) // a screen is drawn that often at most
+#define SERVED_MAX   64u              // requests in a row, before somebody else's turn
 
 struct console {
     struct terminal terminal;
@@ -43,7 +43,7 @@ static struct {
     u32 shown; // which one is on the screen
     struct display display;
     bool has_display;
-    bool has_device_ended;
+    bool has_hung_up; // nothing will be typed on the device any more
     kwast_handle input;
     kwast_handle init;
     u64 drawn_ns; // when
@@ -56,32 +56,30 @@ static u64 now_ns(void) {
 
 // -- Showing and typing ---------------------------------------------------------------------------
 
-static void show_on_device(const char *text, usize len) {
-    while (len != 0) {
-        ssize_t put = write(DEVICE_OUT, text, len);
-        if (put <= 0)
-            return; // there is nobody to tell
-        text += put;
-        len -= (usize)put;
-    }
-}
-
 static void show(void *context, const char *text, usize len) {
     struct console *console = context;
     if (console->is_on_device)
-        show_on_device(text, len);
+        device_show(text, len);
     if (console->screen != NULL)
         screen_write(console->screen, text, len);
 }
 
 static void take_typed(struct console *console) {
     char typed[256];
-    ssize_t got = read(DEVICE_IN, typed, sizeof typed);
-    self.has_device_ended = got <= 0;
-    if (got > 0)
-        terminal_type(&console->terminal, SOURCE_LINE, typed, (usize)got);
-    else
+    usize got;
+    bool has_ended = false;
+    while ((got = device_read(typed, sizeof typed, &has_ended)) != 0)
+        terminal_type(&console->terminal, SOURCE_LINE, typed, got);
+    if (has_ended && !self.has_hung_up)
         terminal_hang_up(&console->terminal);
+    self.has_hung_up = has_ended;
+}
+
+// What the kernel and services say is shown with the first console's own.
+static void show_said(struct console *console) {
+    char text[256];
+    for (usize got; (got = device_read_said(text, sizeof text)) != 0;)
+        show(console, text, got);
 }
 
 // What the emulator sends: keys, and answers to questions of programs. Of a console that is on the
@@ -184,13 +182,25 @@ static void take_motion(const u64 words[KWAST_WORDS]) {
     screen_point(screen, display->pointer_row, display->pointer_column, (u32)words[2], (i32)wheel);
 }
 
+// What was typed before the driver had the line comes first, and so does what was said.
+static void use_line(kwast_handle line) {
+    take_typed(&self.consoles[0]);
+    device_use_line(line);
+    show_said(&self.consoles[0]);
+}
+
 static void serve_input(const struct kwast_request *request) {
     struct kwast_reply reply = {.number = request->number, .handle = KWAST_NO_HANDLE};
-    for (u32 i = 0; i < request->handle_count; i++)
+    bool is_line = request->operation == INPUT_LINE && request->handle_count == 1;
+    if (is_line)
+        use_line(request->handles[0]);
+    for (u32 i = is_line; i < request->handle_count; i++)
         close((int)request->handles[i]);
     if (request->number == 0)
         return; // a driver has gone
-    if (!self.has_display)
+    if (is_line)
+        reply.answer = OK;
+    else if (!self.has_display)
         reply.answer = ERR_UNSUPPORTED;
     else if (request->operation == INPUT_KEY)
         take_key((u32)request->words[0], (u32)request->words[1]);
@@ -203,11 +213,13 @@ static void serve_input(const struct kwast_request *request) {
 
 // -- The loop -------------------------------------------------------------------------------------
 
-// Serves all that has come; `console` is NULL for input.
+// Serves what has come, and not for ever: there are others, and keys. `console` is NULL for input.
 static void serve_all(kwast_handle server, struct console *console) {
     struct kwast_request request;
     static u8 bytes[KWAST_BYTES_MAX];
-    while (kwast_scheme_receive(server, &request, bytes, sizeof bytes, 0) == 0) {
+    for (u32 i = 0; i < SERVED_MAX; i++) {
+        if (kwast_scheme_receive(server, &request, bytes, sizeof bytes, 0) != 0)
+            return;
         if (console == NULL)
             serve_input(&request);
         else
@@ -217,22 +229,20 @@ static void serve_all(kwast_handle server, struct console *console) {
 }
 
 static void run(void) {
-    struct pollfd events[CONSOLES_MAX + 2];
-    nfds_t count = 0;
+    struct pollfd events[CONSOLES_MAX + 1 + DEVICE_EVENTS_MAX];
+    nfds_t own_count = 0;
     for (u32 i = 0; i < self.count; i++)
-        events[count++] =
+        events[own_count++] =
             (struct pollfd){.fd = (int)self.consoles[i].terminal.server, .events = POLLRDNORM};
     if (self.input != KWAST_NO_HANDLE)
-        events[count++] = (struct pollfd){.fd = (int)self.input, .events = POLLRDNORM};
-    struct pollfd *device = &events[count];
-    *device = (struct pollfd){.fd = DEVICE_IN, .events = POLLRDNORM};
-    while (poll(events, count + !self.has_device_ended, draw()) >= 0) {
+        events[own_count++] = (struct pollfd){.fd = (int)self.input, .events = POLLRDNORM};
+    while (poll(events, own_count + device_events(events + own_count), draw()) >= 0) {
         for (u32 i = 0; i < self.count; i++)
             serve_all(self.consoles[i].terminal.server, &self.consoles[i]);
         if (self.input != KWAST_NO_HANDLE)
             serve_all(self.input, NULL);
-        if (!self.has_device_ended && device->revents != 0)
-            take_typed(&self.consoles[0]);
+        show_said(&self.consoles[0]);
+        take_typed(&self.consoles[0]);
     }
 }
 
@@ -288,6 +298,7 @@ int main(int, char **argv) {
                 "usage: console [--screen SCREEN] [--input INPUT] [--init INIT] SERVER...\n");
         return 2;
     }
+    device_init();
     open_screen(screen);
     run();
     perror("console");

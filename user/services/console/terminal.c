@@ -1,7 +1,7 @@
 // A terminal's requests: reading, writing, mode, size, foreground.
 //
-// A read waits until something was typed for it; reads are answered in the order in which they
-// came.
+// A read waits until its channel is the one that reads, and something was typed; reads are answered
+// in the order in which they came.
 
 #include "user/services/console/terminal.h"
 
@@ -17,15 +17,33 @@
 
 // -- Reading and writing --------------------------------------------------------------------------
 
-// Says what a read would find now: before any answer after which that may be something else.
-static void tell(struct terminal *terminal) {
-    u32 events = KWAST_WRITABLE | (line_is_ready(&terminal->line) ? KWAST_READABLE : 0);
-    u64 available = line_available(&terminal->line);
-    if (events == terminal->events && available == terminal->available)
+// Who reads by the root is whoever reads at the time: the shell, or a program by its standard
+// output.
+static u64 reader_of(const struct terminal *terminal, u64 value) {
+    return value == 0 ? terminal->reader : value;
+}
+
+static bool can_read(const struct terminal *terminal, u64 reader) {
+    return reader == terminal->reader && line_is_ready(&terminal->line);
+}
+
+static void tell_channel(const struct terminal *terminal, struct channel *channel) {
+    bool is_readable = can_read(terminal, reader_of(terminal, channel->value));
+    u32 events = KWAST_WRITABLE | (is_readable ? KWAST_READABLE : 0);
+    u64 available = is_readable ? line_available(&terminal->line) : 0;
+    if (events == channel->events && available == channel->available)
         return;
-    terminal->events = events;
-    terminal->available = available;
-    kwast_ready_set(terminal->ready, events, available);
+    channel->events = events;
+    channel->available = available;
+    kwast_ready_set(channel->ready, events, available);
+}
+
+// Says what reads would find now: before any answer after which that may be something else.
+static void tell(struct terminal *terminal) {
+    for (u32 i = 0; i < CHANNELS_MAX; i++) {
+        if (terminal->channels[i].is_open)
+            tell_channel(terminal, &terminal->channels[i]);
+    }
 }
 
 // Answers a read with what is ready.
@@ -40,23 +58,43 @@ static void answer_read(struct terminal *terminal, const struct read *read,
     reply->words[2] = len;
 }
 
+static void remove_read(struct terminal *terminal, u32 index) {
+    terminal->read_count--;
+    memmove(terminal->reads + index, terminal->reads + index + 1,
+            (terminal->read_count - index) * sizeof terminal->reads[0]);
+}
+
 static void answer_waiting(struct terminal *terminal) {
-    while (terminal->read_count != 0 && line_is_ready(&terminal->line)) {
-        const struct read read = terminal->reads[0];
+    for (u32 i = 0; i < terminal->read_count;) {
+        const struct read read = terminal->reads[i];
         struct kwast_reply reply = {.number = read.number, .handle = KWAST_NO_HANDLE};
+        if (!can_read(terminal, read.reader)) {
+            i++;
+            continue;
+        }
         answer_read(terminal, &read, &reply);
-        terminal->read_count--;
-        memmove(terminal->reads, terminal->reads + 1, terminal->read_count * sizeof read);
+        remove_read(terminal, i);
         tell(terminal);
         kwast_scheme_reply(terminal->server, &reply); // a client that has gone needs none
     }
 }
 
+static bool has_reader(const struct terminal *terminal, u64 reader) {
+    for (u32 i = 0; i < terminal->read_count; i++) {
+        if (terminal->reads[i].reader == reader)
+            return true;
+    }
+    return false;
+}
+
 static bool serve_read(struct terminal *terminal, const struct kwast_request *request,
                        struct kwast_reply *reply) {
-    const struct read read = {request->number,
-                              request->grant_count == 0 ? 0 : request->grants[0].len};
-    if (terminal->read_count == 0 && line_is_ready(&terminal->line)) {
+    const struct read read = {
+        .number = request->number,
+        .reader = reader_of(terminal, request->value),
+        .room = request->grant_count == 0 ? 0 : request->grants[0].len,
+    };
+    if (can_read(terminal, read.reader) && !has_reader(terminal, read.reader)) {
         answer_read(terminal, &read, reply);
         return true;
     }
@@ -73,9 +111,7 @@ static bool serve_cancelled(struct terminal *terminal, u64 number) {
     for (u32 i = 0; i < terminal->read_count; i++) {
         if (terminal->reads[i].number != number)
             continue;
-        terminal->read_count--;
-        memmove(terminal->reads + i, terminal->reads + i + 1,
-                (terminal->read_count - i) * sizeof terminal->reads[0]);
+        remove_read(terminal, i);
         return true;
     }
     return false;
@@ -112,14 +148,66 @@ static void kill_foreground(void *context) {
         kwast_process_kill_tree(terminal->foreground[i]);
 }
 
+static void stop_foreground(void *context) {
+    struct terminal *terminal = context;
+    terminal->stops_next = terminal->foreground_count == 0;
+    for (u32 i = 0; i < terminal->foreground_count; i++)
+        kwast_process_stop(terminal->foreground[i], true);
+}
+
 // Takes the handles over.
 static void set_foreground(struct terminal *terminal, const struct kwast_request *request) {
+    terminal->reader = request->words[0] != 0 ? request->words[0] : request->value;
     for (u32 i = 0; i < terminal->foreground_count; i++)
         close((int)terminal->foreground[i]);
     memcpy(terminal->foreground, request->handles, sizeof terminal->foreground);
     terminal->foreground_count = request->handle_count;
     if (terminal->is_interrupted && terminal->foreground_count != 0)
         kill_foreground(terminal);
+    if (terminal->stops_next && terminal->foreground_count != 0)
+        stop_foreground(terminal);
+    answer_waiting(terminal);
+}
+
+static u32 find_channel(const struct terminal *terminal, u64 value) {
+    u32 i = 0;
+    while (i < CHANNELS_MAX &&
+           !(terminal->channels[i].is_open && terminal->channels[i].value == value))
+        i++;
+    return i;
+}
+
+static void add_channel(struct terminal *terminal, struct kwast_reply *reply) {
+    u32 i = 0;
+    while (i < CHANNELS_MAX && terminal->channels[i].is_open)
+        i++;
+    if (i == CHANNELS_MAX) {
+        reply->answer = ERR_LIMIT;
+        return;
+    }
+    struct channel *channel = &terminal->channels[i];
+    *channel = (struct channel){.value = terminal->last_value + 1};
+    if (kwast_scheme_pollable(terminal->server, channel->value, KWAST_KIND_TERMINAL, &reply->handle,
+                              &channel->ready) != 0) {
+        reply->handle = KWAST_NO_HANDLE;
+        reply->answer = ERR_NO_MEMORY;
+        return;
+    }
+    channel->is_open = true;
+    terminal->last_value++;
+    reply->words[0] = channel->value;
+}
+
+// Nobody has the channel any more.
+static void close_channel(struct terminal *terminal, u64 value) {
+    u32 i = find_channel(terminal, value);
+    if (i == 0 || i == CHANNELS_MAX)
+        return;
+    close((int)terminal->channels[i].ready);
+    terminal->channels[i].is_open = false;
+    if (terminal->reader == value)
+        terminal->reader = 0; // until somebody says who reads
+    answer_waiting(terminal);
 }
 
 static void set_mode(struct terminal *terminal, u64 mode) {
@@ -156,6 +244,13 @@ static void serve_own(struct terminal *terminal, const struct kwast_request *req
     case TERMINAL_TAKE_INTERRUPT:
         reply->words[0] = terminal->is_interrupted;
         terminal->is_interrupted = false;
+        terminal->stops_next = false;
+        break;
+    case TERMINAL_ADD_CHANNEL:
+        add_channel(terminal, reply);
+        break;
+    case TERMINAL_STOP:
+        stop_foreground(terminal);
         break;
     default:
         reply->answer = ERR_UNSUPPORTED;
@@ -176,6 +271,7 @@ static bool serve(struct terminal *terminal, const struct kwast_request *request
     case KWAST_CANCELLED:
         return serve_cancelled(terminal, request->number);
     case KWAST_CLOSED:
+        close_channel(terminal, request->value);
         return false;
     case KWAST_FILE_OPERATION + FILE_READ:
         return serve_read(terminal, request, reply);
@@ -211,9 +307,12 @@ u32 terminal_init(struct terminal *terminal) {
         .mode = TERMINAL_COOKED,
         .echo = echo,
         .interrupt = kill_foreground,
+        .stop = stop_foreground,
         .context = terminal,
     };
-    u32 error = kwast_scheme_root_ready(terminal->server, &terminal->ready);
+    struct channel *root = &terminal->channels[0];
+    u32 error = kwast_scheme_root_ready(terminal->server, &root->ready);
+    root->is_open = true;
     if (error == 0)
         tell(terminal);
     return error;

@@ -5,11 +5,22 @@
 #include "user/sdk/kwast.h"
 #include "user/services/console/line.h"
 
-#define READS_MAX 64u
+#define READS_MAX    64u
+#define CHANNELS_MAX 32u
 
 struct read {
     u64 number;
+    u64 reader; // the channel by which it came
     u32 room;
+};
+
+// A way to the terminal that somebody has, and what poll knows of it.
+struct channel {
+    u64 value; // 0: the root
+    bool is_open;
+    kwast_handle ready;
+    u32 events; // as was told last
+    u64 available;
 };
 
 // Where keys come from: the size is that of the side on which somebody typed last.
@@ -27,9 +38,9 @@ struct terminal {
     struct terminal_size sizes[SOURCE_COUNT];
     enum source source;
 
-    kwast_handle ready; // what poll knows, with what was told last
-    u32 events;
-    u64 available;
+    struct channel channels[CHANNELS_MAX]; // the first one is the root
+    u64 last_value;
+    u64 reader; // the channel whose reads are answered
 
     struct line line;
     struct read reads[READS_MAX]; // that wait, in order
@@ -37,6 +48,7 @@ struct terminal {
     kwast_handle foreground[KWAST_HANDLES_MAX];
     u32 foreground_count;
     bool is_interrupted; // by Ctrl-C, and nobody has asked since
+    bool stops_next;     // Ctrl-Z was pressed, and nobody was in the foreground
 };
 
 // The fields of the first group are set already. Returns an error number of WASI, or 0.

@@ -3,6 +3,8 @@
 
 #include "user/services/init/machine.h"
 
+#include <errno.h>
+
 #define DESCRIPTORS_MAX 16u // that the kernel starts us with
 
 static kwast_handle machine = KWAST_NO_HANDLE;
@@ -53,6 +55,8 @@ u32 machine_claim(const struct claim *claim, kwast_handle pci, kwast_handle *out
         break;
     case CLAIM_INTERRUPT:
         error = kwast_device_interrupt(machine, claim->first, out);
+        if (error == EINVAL)
+            return 0; // nobody knows where it comes
         break;
     case CLAIM_SCREEN:
         error = claim_screen(out);

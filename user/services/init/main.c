@@ -24,7 +24,11 @@
 #define MANIFEST_PATH  "/boot/etc/init.conf"
 #define MANIFEST_BYTES 65536u
 #define DEVICE         0
-#define SHOWN          2 // for what we and services say
+#define SHOWN          2 // for what we and services say; who has the device reads it there
+#define SAYING                                                                                     \
+    (__WASI_RIGHTS_FD_WRITE | __WASI_RIGHTS_FD_SYNC | __WASI_RIGHTS_FD_DATASYNC |                  \
+     __WASI_RIGHTS_FD_FDSTAT_SET_FLAGS | __WASI_RIGHTS_FD_FILESTAT_GET |                           \
+     __WASI_RIGHTS_POLL_FD_READWRITE)
 #define NS_PER_MS      1000000ull
 #define PAUSE_FIRST_NS (100 * NS_PER_MS)
 #define PAUSE_LAST_NS  (10000 * NS_PER_MS)
@@ -33,6 +37,7 @@
 #define SYNC_WORD      "--sync"
 #define OWN_MODULE     "/boot/bin/init.wasm"
 #define NOT_SCHEDULED  UINT64_MAX
+#define SERVED_MAX     64u   // requests in a row, before somebody else's turn
 #define PCI_NAME       "pci" // the scheme of the service that has the PCI functions
 
 // Something that a service can be given by name.
@@ -170,28 +175,39 @@ static bool is_pci_driver(const struct service *service) {
 
 // Whether the service is started with the others: where there is what it is for.
 static bool starts_at_boot(const struct service_config *config) {
-    return config->start == START_BOOT || (config->start == START_SCREEN && machine_has_screen());
+    switch (config->start) {
+    case START_BOOT:
+        return true;
+    case START_SCREEN:
+        return machine_has_screen();
+    case START_MACHINE:
+        return machine_is_there();
+    default:
+        return false;
+    }
 }
 
 // Whether nobody serves it, for there is no such device.
 static bool is_absent(const struct named *named) {
     const struct service *owner = named->owner;
-    bool has_device =
-        !is_pci_driver(owner) &&
-        (owner == NULL || owner->config->start != START_SCREEN || machine_has_screen());
-    return !has_device && owner->started_ns == 0;
+    if (owner == NULL || owner->started_ns != 0)
+        return false;
+    bool is_for_device =
+        owner->config->start == START_SCREEN || owner->config->start == START_MACHINE;
+    return is_pci_driver(owner) || (is_for_device && !starts_at_boot(owner->config));
 }
 
 static bool give_streams(struct start *start, const struct service_config *config) {
     struct named *terminal;
     switch (config->streams) {
     case STREAMS_LOG:
-        start_handle(start, SHOWN, 1);
-        start_handle(start, SHOWN, 2);
+        start_handle_with(start, SHOWN, 1, SAYING);
+        start_handle_with(start, SHOWN, 2, SAYING);
         return true;
     case STREAMS_DEVICE:
-        for (u32 i = 0; i < 3; i++)
-            start_handle(start, DEVICE, i);
+        start_handle(start, DEVICE, 0);
+        start_handle(start, DEVICE, 1);
+        start_handle(start, SHOWN, 2);
         return true;
     case STREAMS_TERMINAL:
         if (!need(config, config->terminal, &terminal))
@@ -337,6 +353,16 @@ static void schedule(struct service *service, bool failed) {
         service->pause_ns < PAUSE_LAST_NS / 2 ? 2 * service->pause_ns : PAUSE_LAST_NS;
 }
 
+// It will not come back: whoever calls what it served is told so.
+static void abandon(const struct service *service) {
+    for (u32 i = 0; i < name_count; i++) {
+        if (names[i].owner != service || names[i].server == KWAST_NO_HANDLE)
+            continue;
+        close((int)names[i].server);
+        names[i].server = KWAST_NO_HANDLE;
+    }
+}
+
 static bool serves_pci(const struct service *service) {
     const struct named *pci = find_name(PCI_NAME);
     return pci != NULL && pci->owner == service;
@@ -364,6 +390,8 @@ static void start_service(struct service *service) {
     }
     if (claimed.is_busy)
         schedule(service, true);
+    if (service->process == KWAST_NO_HANDLE && service->start_at_ns == NOT_SCHEDULED)
+        abandon(service);
     for (u32 i = 0; i < claimed.count; i++)
         close((int)claimed.handles[i]);
     start_fini(&start);
@@ -438,16 +466,6 @@ static void report_end(const struct service *service, const struct kwast_status 
         fprintf(stderr, "init: %s was killed\n", name);
     else if (status->status != 0)
         fprintf(stderr, "init: %s ended with status %u\n", name, status->status);
-}
-
-// It will not come back: whoever calls what it served is told so.
-static void abandon(const struct service *service) {
-    for (u32 i = 0; i < name_count; i++) {
-        if (names[i].owner != service || names[i].server == KWAST_NO_HANDLE)
-            continue;
-        close((int)names[i].server);
-        names[i].server = KWAST_NO_HANDLE;
-    }
 }
 
 static void watch(struct service *service) {
@@ -555,7 +573,9 @@ static bool serve(void *context, const struct kwast_request *request, const void
 static void serve_all(void) {
     struct kwast_request request;
     static u8 bytes[KWAST_BYTES_MAX];
-    while (kwast_scheme_receive(own_server, &request, bytes, sizeof bytes, 0) == 0) {
+    for (u32 i = 0; i < SERVED_MAX; i++) {
+        if (kwast_scheme_receive(own_server, &request, bytes, sizeof bytes, 0) != 0)
+            return;
         struct kwast_reply reply = {.number = request.number, .handle = KWAST_NO_HANDLE};
         bool is_due = serve(NULL, &request, bytes, &reply) && request.number != 0;
         bool has_gone = is_due && kwast_scheme_reply(own_server, &reply) != 0;

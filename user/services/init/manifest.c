@@ -326,7 +326,7 @@ static bool parse_like(struct manifest *manifest, struct service_config *service
 
 static bool parse_start(struct manifest *manifest, struct service_config *service,
                         const struct words *words) {
-    static const char *const times[] = {"boot", "wanted", "screen"};
+    static const char *const times[] = {"boot", "wanted", "screen", "machine"};
     u32 time;
     if (!pick(manifest, words->at[1], times, COUNT_OF(times), &time))
         return false;

@@ -28,8 +28,9 @@ enum restart { RESTART_NEVER, RESTART_ON_FAILURE, RESTART_ALWAYS };
 
 enum start_time {
     START_BOOT,
-    START_WANTED, // when somebody wants it (INIT_START)
-    START_SCREEN, // at boot, where there is a screen
+    START_WANTED,  // when somebody wants it (INIT_START)
+    START_SCREEN,  // at boot, where there is a screen
+    START_MACHINE, // at boot, where there are devices
 };
 
 // What descriptors 0 to 2 are.

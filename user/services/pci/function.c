@@ -110,33 +110,6 @@ static bool is_for_drivers(const struct function *function) {
     return !function->is_own && function->class >> 16 != CLASS_BRIDGE;
 }
 
-u32 functions_init(kwast_handle machine) {
-    functions.machine = machine;
-    u32 error = kwast_device_describe(machine, &functions.description);
-    if (error == 0)
-        error = config_init(machine);
-    if (error != 0)
-        return error;
-    config_enumerate(add);
-    for (u32 i = 0; i < functions.count; i++) {
-        struct function *function = functions.all[i];
-        bool is_master = (config_read(function->place, CONFIG_COMMAND, 2) & COMMAND_MASTER) != 0;
-        if (is_master && is_for_drivers(function))
-            function_reset(function);
-    }
-    return kwast_dma_reclaim(machine); // what drivers of an earlier service had
-}
-
-u32 functions_count(void) {
-    return functions.count;
-}
-
-struct function *function_at(u32 index) {
-    return functions.all[index];
-}
-
-// -- Resetting ------------------------------------------------------------------------------------
-
 static void command_change(const struct function *function, u32 clear, u32 set) {
     u32 command = config_read(function->place, CONFIG_COMMAND, 2);
     config_write(function->place, CONFIG_COMMAND, 2, (command & ~clear) | set);
@@ -156,6 +129,36 @@ static void interrupts_off(const struct function *function) {
         config_write(function->place, at + MSI_CONTROL, 2, control & ~ways[i].enable);
     }
 }
+
+u32 functions_init(kwast_handle machine) {
+    functions.machine = machine;
+    u32 error = kwast_device_describe(machine, &functions.description);
+    if (error == 0)
+        error = config_init(machine);
+    if (error != 0)
+        return error;
+    config_enumerate(add);
+    for (u32 i = 0; i < functions.count; i++) {
+        struct function *function = functions.all[i];
+        bool is_master = (config_read(function->place, CONFIG_COMMAND, 2) & COMMAND_MASTER) != 0;
+        if (!is_for_drivers(function))
+            continue;
+        interrupts_off(function); // a line that nobody answers would be a nuisance to others
+        if (is_master)
+            function_reset(function);
+    }
+    return kwast_dma_reclaim(machine); // what drivers of an earlier service had
+}
+
+u32 functions_count(void) {
+    return functions.count;
+}
+
+struct function *function_at(u32 index) {
+    return functions.all[index];
+}
+
+// -- Resetting ------------------------------------------------------------------------------------
 
 // What it still has on its way to memory arrives before a reset.
 static void wait_for_pending(const struct function *function, u32 express) {
@@ -372,10 +375,10 @@ static enum status line_give(struct function *function, kwast_handle *out) {
     return status;
 }
 
-enum status function_interrupt(struct function *function, u64 index, kwast_handle *out,
-                               u64 *count) {
-    u32 msix = config_capability(function->place, CAPABILITY_MSIX);
-    u32 msi = config_capability(function->place, CAPABILITY_MSI);
+enum status function_interrupt(struct function *function, u64 index, bool wants_line,
+                               kwast_handle *out, u64 *count) {
+    u32 msix = wants_line ? 0 : config_capability(function->place, CAPABILITY_MSIX);
+    u32 msi = wants_line ? 0 : config_capability(function->place, CAPABILITY_MSI);
     *count = 0;
     if (msix != 0)
         *count = min_u64((config_read(function->place, msix + MSIX_CONTROL, 2) & MSIX_SIZE) + 1,

@@ -50,7 +50,8 @@ void function_release(struct function *function);
 // A handle for the driver, and two words: what abi/kwast/pci.h says.
 enum status function_resource(struct function *function, u32 index, enum bar_kind kind,
                               kwast_handle *out, u64 words[2]);
-enum status function_interrupt(struct function *function, u64 index, kwast_handle *out, u64 *count);
+enum status function_interrupt(struct function *function, u64 index, bool wants_line,
+                               kwast_handle *out, u64 *count);
 enum status function_memory(struct function *function, u64 bytes, kwast_handle *out, u64 *address);
 void function_start(struct function *function);
 void function_reset(struct function *function);

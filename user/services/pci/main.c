@@ -25,7 +25,7 @@ static kwast_handle server;
 // -- Claiming -------------------------------------------------------------------------------------
 
 static bool matches(const struct function *function, u64 match) {
-    return pci_match_has(match, function->vendor, function->device);
+    return !function->is_own && pci_match_has(match, function->vendor, function->device);
 }
 
 // The n-th function that matches; NULL: there are not so many.
@@ -89,7 +89,8 @@ static enum status answer_driver(struct function *function, const struct kwast_r
     case PCI_PORTS:
         return function_resource(function, index, BAR_PORTS, &reply->handle, reply->words);
     case PCI_INTERRUPT:
-        return function_interrupt(function, request->words[0], &reply->handle, &reply->words[0]);
+        return function_interrupt(function, request->words[0], request->words[1] == PCI_LINE,
+                                  &reply->handle, &reply->words[0]);
     case PCI_DMA:
         return function_memory(function, request->words[0], &reply->handle, &reply->words[0]);
     case PCI_START:

@@ -23,6 +23,7 @@
 #define PIPE_BYTES  65536u
 #define PIPES_MAX   1024u
 #define WAITING_MAX 64u
+#define WAITING_ALL (KWAST_RECEIVED_MAX - 64) // of all pipes: with more, no call could be received
 
 // A read or a write that waits.
 struct waiting {
@@ -56,6 +57,7 @@ struct pipe {
 
 static kwast_handle server;
 static struct pipe *pipes[PIPES_MAX];
+static u32 waiting_count; // in all lists
 
 // Values: 0 is the service; a pipe's ends are twice its index, and one more for writing.
 #define FIRST_INDEX 1u
@@ -200,6 +202,7 @@ typedef bool (*attempt)(struct pipe *pipe, const struct waiting *request,
                         struct kwast_reply *reply);
 
 static void drop(struct waiting_list *list, u32 index) {
+    waiting_count--;
     list->count--;
     memmove(list->items + index, list->items + index + 1,
             (list->count - index) * sizeof list->items[0]);
@@ -236,10 +239,11 @@ static bool attempt_or_wait(struct pipe *pipe, struct waiting_list *list, attemp
                                   request->grant_count == 0 ? 0 : request->grants[0].len};
     if (list->count == 0 && attempt(pipe, &asked, reply))
         return true;
-    if (list->count == WAITING_MAX) {
+    if (list->count == WAITING_MAX || waiting_count == WAITING_ALL) {
         reply->answer = ERR_LIMIT;
         return true;
     }
+    waiting_count++;
     list->items[list->count++] = asked;
     return false;
 }

@@ -29,6 +29,7 @@
 #define TEXT_BYTES  FILE_DATA_MAX
 #define READS_MAX   16u
 #define MOTIONS_MAX 64u
+#define SERVED_MAX  64u // requests in a row, before somebody else's turn
 
 static struct {
     struct controller controller;
@@ -272,7 +273,9 @@ static bool serve_mouse(const struct kwast_request *request, struct kwast_reply 
 static void serve_all(kwast_handle server) {
     struct kwast_request request;
     static u8 bytes[KWAST_BYTES_MAX];
-    while (kwast_scheme_receive(server, &request, bytes, sizeof bytes, 0) == 0) {
+    for (u32 served = 0; served < SERVED_MAX; served++) {
+        if (kwast_scheme_receive(server, &request, bytes, sizeof bytes, 0) != 0)
+            return;
         struct kwast_reply reply = {.number = request.number, .handle = KWAST_NO_HANDLE};
         for (u32 i = 0; i < request.handle_count; i++)
             close((int)request.handles[i]);

@@ -1,0 +1,38 @@
+"""Protection domains until there are no more (domains.c): an error, after which all that there was can be
+had again. Hosted, 128 are all, and a domain has room for some thirty memories. (In QEMU memory ends first.)
+
+Run from the root, after `make`: pytest tests/kwast/domains_test.py
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from machine import BUILD, LIMIT_SECONDS, ROOT, Machine  # noqa: E402
+
+AT_LEAST = {"domains": 120, "memories": 25}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def build():
+    subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "hosted", "test-programs"], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("what", ["domains", "memories"])
+def test_hosted_no_more_is_an_error_and_what_was_there_comes_back(what):
+    files = {f"bin/{name}.wasm": BUILD / f"programs/{name}.wasm" for name in ("domains", "sleeper")}
+    with Machine.hosted(files, cpus=1) as machine:
+        machine.expect("^kwast> ")
+        machine.type(f"run domains {what}\n")
+        found = machine.expect(r"^domains: (\d+), then (\d+)$|^wrong: .*$", LIMIT_SECONDS)
+        assert found.group(1), found.group()
+        first, second = map(int, found.groups())
+        assert first >= AT_LEAST[what] and second >= first - 2
+        machine.expect("^all right$")
+        machine.expect("^kwast> ")
+        machine.type("check\n")
+        machine.expect("^(all invariants hold; 0 domains|check: no such command)")
