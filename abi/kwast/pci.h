@@ -60,7 +60,9 @@ enum pci_function_op : u32 {
     PCI_START,
 
     // The function is as after power-on, as far as it can do that to itself: it does not master the
-    // bus until PCI_START, and has no interrupts. Ranges and memory stay.
+    // bus until PCI_START, and has no interrupts until it is asked for them again. Ranges and
+    // memory
+    // stay.
     PCI_RESET,
 };
 

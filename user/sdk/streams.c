@@ -71,8 +71,8 @@ static bool try_write(struct stream *stream, struct stream_wait *write, struct k
     static u8 bytes[STREAM_SENT_AT_ONCE];
     while (write->done < write->len) {
         u32 piece = (u32)min_u64(write->len - write->done, sizeof bytes);
-        if (kwast_grant_read(stream->set->server, write->number, 0, write->done, bytes,
-                             piece) != 0) {
+        if (kwast_grant_read(stream->set->server, write->number, 0, write->done, bytes, piece) !=
+            0) {
             reply->answer = write->done == 0 ? ERR_FAULT : OK;
             break;
         }
@@ -329,8 +329,8 @@ u32 stream_set_add(struct stream_set *set, struct stream *stream) {
     stream->set = set;
     stream->node = (struct node){1, FILE_TYPE_CHARACTER_DEVICE};
     stream->lent.ready = KWAST_NO_HANDLE;
-    u32 error = kwast_scheme_pollable(set->server, STREAM_FLAG | set->count,
-                                      KWAST_KIND_STREAM, &stream->channel, &stream->end.ready);
+    u32 error = kwast_scheme_pollable(set->server, STREAM_FLAG | set->count, KWAST_KIND_STREAM,
+                                      &stream->channel, &stream->end.ready);
     if (error != 0) {
         free(stream->received);
         return error;

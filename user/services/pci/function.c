@@ -210,6 +210,8 @@ static void restore(const struct function *function, const struct kept *kept) {
 
 void function_reset(struct function *function) {
     struct kept kept;
+    interrupts_off(function); // whoever goes on with it asks for them anew
+    memset(function->is_interrupt_given, 0, sizeof function->is_interrupt_given);
     command_change(function, COMMAND_MASTER, 0);
     keep(function, &kept);
     if (!reset_itself(function))
@@ -238,7 +240,6 @@ enum status function_claim(struct function *function, kwast_handle ready) {
 }
 
 void function_release(struct function *function) {
-    interrupts_off(function);
     function_reset(function);
     for (u32 i = 0; i < function->dma_count; i++) {
         kwast_dma_done(function->dma[i].memory);
@@ -256,7 +257,6 @@ void function_release(struct function *function) {
         if (function->resources[i] != KWAST_NO_HANDLE)
             close((int)function->resources[i]);
     }
-    memset(function->is_interrupt_given, 0, sizeof function->is_interrupt_given);
     close((int)function->ready);
     function->is_claimed = false;
 }
