@@ -18,6 +18,11 @@
 // lock need not be taken, nor the other thread claimed. Who has claimed one, and cannot go on,
 // wakes it as if by mistake, which every wait stands.
 //
+// A kill that found the thread awake has left word in its `park`, which the end of the last park
+// may overwrite. So it is looked for behind the scheme's lock, which orders that store before the
+// look: a kill that is not seen there comes to `park` later, and claims the thread or keeps it
+// awake.
+//
 // Each step is there once, for both: has_company is a constant wherever this is used.
 
 #include "abi/kwast/calls.h"
@@ -167,9 +172,9 @@ __attribute__((always_inline)) static inline enum quick call_quick(struct thread
                                                                    const struct quick_call *what,
                                                                    bool has_company) {
     struct scheme *scheme = channel->scheme;
-    if (has_company && thread_is_killed(from))
-        return QUICK_NO;
     quick_lock(scheme, has_company);
+    if (has_company && thread_is_killed(from)) // see above
+        goto no;
     struct receiver *receiver = scheme->receivers;
     if (receiver == NULL || receiver->request_at == 0 ||
         (channel->epoch != 0 && channel->epoch != scheme->epoch))
@@ -246,9 +251,9 @@ __attribute__((always_inline)) static inline enum quick
 exchange_quick(struct thread *from, struct scheme *scheme, const struct quick_reply *what,
                bool has_company) {
     struct receiver *receiver = (struct receiver *)from->lent;
-    if (has_company && thread_is_killed(from))
-        return QUICK_NO;
     quick_lock(scheme, has_company);
+    if (has_company && thread_is_killed(from)) // see above
+        goto no;
     struct call_slot *slot = scheme->recent;
     if (slot == NULL || slot->number != what->number || slot->call == NULL ||
         slot->serving->party != what->party || scheme->has_news)

@@ -194,3 +194,24 @@ def test_the_clock_is_read_and_set():
         for wrong in ("2023-02-29 00:00:00", "2024-01-01 24:00:00", "2024-01-01", "yesterday", "2024-01-01 00:00:00 and more"):
             assert "Invalid" in booted.run(f"echo '{wrong}' | dd of=/dev/rtc 2>&1 || true"), wrong
         assert booted.run("cat /dev/rtc").split()[-2].startswith("2024-0")
+
+
+# -- The mouse ---------------------------------------------------------------------------------------
+
+
+def test_the_mouse_is_ready_when_it_has_moved():
+    folder = BUILD / "system"
+    files = {str(path.relative_to(folder)): path
+             for path in folder.rglob("*") if path.is_file() or path.is_symlink()}
+    files["bin/mouse.wasm"] = BUILD / "programs/mouse.wasm"
+    # The driver is for a machine with a screen, which this one has not.
+    manifest = files["etc/init.conf"].read_text().replace("start      screen", "start      machine")
+    files["etc/init.conf"] = manifest.encode()
+    with Machine.pvh(files, qmp=True) as machine:
+        machine.expect(r"'help' tells")
+        machine.type("mouse\n")
+        machine.expect("^mouse: move it$")
+        machine.monitor("input-send-event", events=[{"type": "rel", "data": {"axis": "x", "value": 5}},
+                                                    {"type": "rel", "data": {"axis": "y", "value": 3}}])
+        found = machine.expect("^mouse: ready .*$").group(0)
+        assert found == "mouse: ready 0, 1, 0; 8 bytes, 5 3"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, ROOT, Machine  # noqa: E402
+from machine import BUILD, ROOT, Machine, until  # noqa: E402
 
 COUNT = int(os.environ.get("KWAST_PESTER_COUNT", "3000"))
 SEED = int(os.environ.get("KWAST_PESTER_SEED", "1"))
@@ -143,4 +143,73 @@ def test_files_of_holes_take_no_memory():
         machine.expect(r"^1099511627776$")
         machine.expect(r"^text$")
         machine.expect(r"^end$")
+        assert "trapped" not in machine.text
+
+
+# -- Processes ---------------------------------------------------------------------------------------
+# There is no table of processes that could be full, only memory and the handles of whoever spawns: so a
+# shell with few handles starts children until it has no handle left, twice.
+
+FILL = r"""
+fill() {
+    last=0 count=0 children=
+    while sleep 100000 & [ "$!" != "$last" ]; do
+        last=$! count=$((count + 1)) children="$children $!"
+    done
+}
+while [ ! -e /tmp/start ]; do sleep 0.1; done
+fill
+first=$count
+sleep 0
+echo "full: $count children, status $?"
+while [ ! -e /tmp/release ]; do :; done
+kill $children
+wait $children
+sleep 0
+echo "free: status $?"
+fill
+echo "again: $((count - first)) more children"
+kill $children
+wait $children
+echo "fill ends"
+"""
+
+FILLER = """
+service fill
+    run      /boot/bin/sh.wasm --pipes $pipe /boot/etc/fill
+    sees     root:/ boot
+    uses     pipe
+    env      PATH=/boot/bin
+    handles  48
+"""
+
+
+def free_memory(machine):
+    machine.type("cat /kernel/memory\n")
+    return sum(int(machine.expect(rf"^{zone} +(\d+) of +\d+ KiB free$").group(1))
+               for zone in ("kernel", "programs"))
+
+
+@pytest.mark.parametrize("start", [Machine.hosted, Machine.pvh], ids=["hosted", "qemu"])
+def test_who_spawns_without_end_is_told_and_others_go_on(start):
+    files = system_files()
+    files["etc/fill"] = FILL.encode()
+    files["etc/init.conf"] = files["etc/init.conf"].read_bytes() + FILLER.encode()
+    with start(files) as machine:
+        machine.expect(r"/ \$ ")
+        machine.type("true | cat; rm -f /tmp/x; touch /tmp/y; echo rea''dy\n")  # what is made once
+        machine.expect("^ready$")
+        before = free_memory(machine)
+        machine.type(">/tmp/start\n")
+        machine.expect(r"^.*fill:\d+: .*sleep.wasm: No file descriptors available.*$")
+        count = int(machine.expect(r"full: (\d+) children, status 126$").group(1))
+        assert 16 <= count < 48
+        machine.type("echo ali''ve >/tmp/x; cat /tmp/x | cat; ps | grep -c sleep.*; rm /tmp/x; >/tmp/release\n")
+        machine.expect("^alive$")
+        assert int(machine.expect(r"^(\d+)$").group(1)) >= count
+        machine.expect("free: status 0$")
+        machine.expect("again: 0 more children$")
+        machine.expect("fill ends$")
+        # Not all of it at once, and now and then a few pages are more in use: the children took megabytes.
+        until(lambda: free_memory(machine), lambda after: before - after <= 256)
         assert "trapped" not in machine.text

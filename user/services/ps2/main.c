@@ -43,6 +43,7 @@ static struct {
     kwast_handle input;
     kwast_handle keyboard_server;
     kwast_handle mouse_server;
+    kwast_handle mouse_ready;
     struct input_motion motions[MOTIONS_MAX]; // that nobody has read yet, the newest ones
     u32 motion_count;
     struct read {
@@ -213,6 +214,12 @@ static bool serve_keyboard(const struct kwast_request *request, struct kwast_rep
     }
 }
 
+// What poll knows: after all that changed the movements, and before whoever read some goes on.
+static void tell_motions(void) {
+    u64 bytes = self.motion_count * sizeof self.motions[0];
+    kwast_ready_set(self.mouse_ready, bytes == 0 ? 0 : KWAST_READABLE, bytes);
+}
+
 static void answer_motions(void) {
     while (self.read_count != 0 && self.motion_count != 0) {
         const struct read read = self.reads[0];
@@ -227,6 +234,7 @@ static void answer_motions(void) {
         memmove(self.motions, self.motions + count, self.motion_count * sizeof self.motions[0]);
         self.read_count--;
         memmove(self.reads, self.reads + 1, self.read_count * sizeof read);
+        tell_motions();
         kwast_scheme_reply(self.mouse_server, &reply); // a client that has gone needs none
     }
 }
@@ -305,6 +313,7 @@ static void run(void) {
         serve_all(self.keyboard_server);
         serve_all(self.mouse_server);
         answer_motions();
+        tell_motions();
     } while (poll(events, COUNT_OF(events), -1) >= 0);
 }
 
@@ -334,6 +343,11 @@ int main(int argc, char **argv) {
         return 0; // there is nothing to drive
     self.scancodes.is_set2 = !self.controller.translates;
     self.mouse.has_wheel = self.controller.has_wheel;
+    u32 error = kwast_scheme_root_ready(self.mouse_server, &self.mouse_ready);
+    if (error != 0) {
+        fprintf(stderr, "ps2: mouse: %s\n", strerror((int)error));
+        return 1;
+    }
     use_named_layout(argc > 8 ? argv[8] : LAYOUT_NAME);
     run();
     perror("ps2");
