@@ -18,6 +18,8 @@ static struct {
     const char *typed;
     char echoed[4096];
     usize echoed_len;
+    u32 pieces;
+    usize last_piece;
     u32 interrupts;
     bool is_ended; // after what is typed
     bool is_lent;
@@ -29,6 +31,8 @@ bool arch_console_write(const char *text, usize len) {
     CHECK(console.echoed_len + len < sizeof console.echoed);
     memcpy(console.echoed + console.echoed_len, text, len);
     console.echoed_len += len;
+    console.pieces++;
+    console.last_piece = len;
     return true;
 }
 
@@ -129,6 +133,29 @@ static void check_end(void) {
         CHECK((object_poll(console_stream(), &available) & POLL_READABLE) != 0);
         CHECK(object_read(console_stream(), 0, buffer, sizeof buffer, &got) == OK);
         CHECK(got == 0);
+    }
+}
+
+// The port writes with interrupts off: no more at once than a piece, and of more than that whole
+// lines, where there are such.
+static void check_pieces(void) {
+    static const struct {
+        u32 len, line; // of lines so long
+        u32 pieces, last;
+    } texts[] = {
+        {0, 1, 0, 0},   {1, 1, 1, 1},      {128, 1, 1, 128},  {128, 50, 1, 128}, {129, 50, 2, 29},
+        {129, 1, 2, 1}, {300, 50, 3, 100}, {300, 128, 3, 44}, {300, 129, 4, 43}, {300, 400, 3, 44},
+    };
+    for (u32 i = 0; i < COUNT_OF(texts); i++) {
+        char text[300];
+        for (u32 at = 0; at < texts[i].len; at++)
+            text[at] = (at + 1) % texts[i].line == 0 ? '\n' : (char)('a' + at % 26);
+        console.echoed_len = console.pieces = 0;
+        console.last_piece = 0;
+        messages_say_lines(text, texts[i].len);
+        CHECK(console.echoed_len == texts[i].len);
+        CHECK(memcmp(console.echoed, text, texts[i].len) == 0);
+        CHECK(console.pieces == texts[i].pieces && console.last_piece == texts[i].last);
     }
 }
 
@@ -246,6 +273,7 @@ static void body(void *) {
         total += got;
     CHECK(total == 4 * 900);
     check_end();
+    check_pieces();
     check_lent();
     check_kept_end();
     ended = true;

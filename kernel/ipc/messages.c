@@ -41,11 +41,18 @@ static void keep_locked(const char *text, usize len) {
     ring_put(&messages.kept, text, (u32)len);
 }
 
-void messages_say(const char *text, usize len) {
+// Returns whether anything is kept now.
+static bool say(const char *text, usize len) {
     spin_lock(&messages.lock);
     if (ring_used(&messages.kept) != 0 || !arch_console_write(text, len))
         keep_locked(text, len);
+    bool is_kept = ring_used(&messages.kept) != 0;
     spin_unlock(&messages.lock);
+    return is_kept;
+}
+
+void messages_say(const char *text, usize len) {
+    (void)say(text, len);
 }
 
 static u32 kept_bytes(void) {
@@ -63,18 +70,26 @@ void messages_wake(void) {
     wait_unlock(&messages.queue);
 }
 
+// How much of the text is the next piece: as many whole lines as it has room for.
+static usize piece_of(const char *text, usize len) {
+    if (len <= PIECE_BYTES)
+        return len;
+    usize piece = PIECE_BYTES;
+    while (piece != 0 && text[piece - 1] != '\n')
+        piece--;
+    return piece == 0 ? PIECE_BYTES : piece;
+}
+
 void messages_say_lines(const char *text, usize len) {
+    bool is_kept = false;
     while (len != 0) {
-        usize piece = 0;
-        usize most = min_u64(len, PIECE_BYTES);
-        while (piece < most && text[piece] != '\n')
-            piece++;
-        piece += piece < most; // the newline with its line
-        messages_say(text, piece);
+        usize piece = piece_of(text, len);
+        is_kept = say(text, piece);
         text += piece;
         len -= piece;
     }
-    messages_wake();
+    if (is_kept)
+        messages_wake();
 }
 
 void messages_show(void) {

@@ -10,7 +10,7 @@ void messages_init(void);
 void messages_say(const char *text, usize len);
 void messages_wake(void);
 
-// The same for any amount, in pieces, lines where there are such. Thread context.
+// The same for any amount, in pieces of whole lines where there are such. Thread context.
 void messages_say_lines(const char *text, usize len);
 
 // The console may have its line again: shows what was kept. Thread context.

@@ -92,6 +92,7 @@ static void *pages_alloc(usize bytes) {
 
 static void pages_free(void *memory, usize bytes) {
     CHECK(is_aligned((uptr)memory, PAGE_SIZE));
+    memory_allow((u8 *)memory + bytes, spare_bytes(bytes));
     if (bytes > HEAP_CONTIGUOUS_MAX)
         heap_large_free(memory, pages_for(bytes));
     else
@@ -137,7 +138,6 @@ void kfree(void *memory, usize bytes) {
     if (memory == NULL)
         return;
 
-    memory_allow((u8 *)memory + bytes, spare_bytes(bytes));
     struct slab_cache *class = class_for(bytes);
     if (class != NULL)
         slab_free(class, memory);

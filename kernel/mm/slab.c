@@ -237,7 +237,8 @@ static void unkeep(struct slab_cache *cache, void *object) {
     CHECK((__atomic_fetch_and(&slab->kept[index / 64], ~bit, __ATOMIC_RELAXED) & bit) != 0);
 }
 
-static void fill_locked(struct slab_cache *cache, struct magazine *magazine) {
+// Seldom called, as empty_locked is: not inline, so that their callers save fewer registers.
+[[gnu::noinline]] static void fill_locked(struct slab_cache *cache, struct magazine *magazine) {
     spin_lock(&cache->lock);
     while (magazine->count < BATCH_OBJECTS) {
         void *object = take_locked(cache);
@@ -252,7 +253,8 @@ static void fill_locked(struct slab_cache *cache, struct magazine *magazine) {
 }
 
 // Gives the `count` objects that have been there longest back.
-static void empty_locked(struct slab_cache *cache, struct magazine *magazine, u32 count) {
+[[gnu::noinline]] static void empty_locked(struct slab_cache *cache, struct magazine *magazine,
+                                           u32 count) {
     spin_lock(&cache->lock);
     for (u32 i = 0; i < count; i++) {
         unkeep(cache, magazine->objects[i]);
@@ -288,11 +290,11 @@ void slab_trim(struct slab_cache *cache) {
 static void *magazine_take(struct slab_cache *cache) {
     arch_irq_state irq = arch_irq_save(); // stays on this CPU
     struct magazine *magazine = &cache->magazines[arch_cpu_id()];
-    spin_lock(&magazine->lock);
+    spin_lock_masked(&magazine->lock);
     if (magazine->count == 0)
         fill_locked(cache, magazine);
     void *object = magazine->count == 0 ? NULL : magazine->objects[--magazine->count];
-    spin_unlock(&magazine->lock);
+    spin_unlock_masked(&magazine->lock);
     arch_irq_restore(irq);
     return object;
 }
@@ -328,11 +330,11 @@ void slab_free(struct slab_cache *cache, void *object) {
     keep(slab, index);
     arch_irq_state irq = arch_irq_save();
     struct magazine *magazine = &cache->magazines[arch_cpu_id()];
-    spin_lock(&magazine->lock);
+    spin_lock_masked(&magazine->lock);
     if (magazine->count == MAGAZINE_OBJECTS)
         empty_locked(cache, magazine, BATCH_OBJECTS);
     magazine->objects[magazine->count++] = object;
-    spin_unlock(&magazine->lock);
+    spin_unlock_masked(&magazine->lock);
     arch_irq_restore(irq);
 }
 
