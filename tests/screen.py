@@ -136,11 +136,11 @@ class Screen:
         until(press_and_look, is_good)
 
     def wake(self):
-        """Waits until the keyboard's driver works: presses a key until that is shown at the prompt."""
-        self.prompt()
+        """Waits until the keyboard's driver works: presses a key until that is shown, at a prompt which
+        messages may have come behind."""
+        self.expect(lambda picture: any(row.startswith("/ $") for row in picture.rows))
         self._press_until(("x",), lambda picture: last_row(picture).endswith("x"))
-        self.press("ctrl", "u")
-        self.prompt()
+        self.interrupt()
 
     def console(self, number, is_good=None):
         """Goes to a console, and waits until what is good is shown: the prompt, if nothing is said."""
