@@ -462,7 +462,8 @@ enum status scheme_call_resume(struct object *object, struct scheme_call *call,
     struct scheme *scheme = channel_of(object)->scheme;
     // It goes on waiting in the general way, so it is to be answered in that.
     wait_lock(&scheme->queue);
-    call->reply_at = 0;
+    if (scheme->recent == call->slot)
+        scheme->recent = NULL;
     wait_unlock(&scheme->queue);
-    return finish(channel_of(object)->scheme, call, WAIT_FOREVER, status);
+    return finish(scheme, call, WAIT_FOREVER, status);
 }

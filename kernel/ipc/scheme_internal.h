@@ -72,8 +72,9 @@ struct scheme {
     struct list closed;         // channels without a holder that the server has not been told of
     struct call_slot *free;
     struct serving *last; // that was received for, as a guess; or NULL
-    // That a call came into last in the quick way, and nothing that it lends has been mapped: what
-    // is in it, if it is still in use, can be answered in that way; or NULL.
+    // That a call came into last in the quick way, nothing that it lends has been mapped, and its
+    // caller waits as it did at first: what is in it, if it is still in use, can be answered in
+    // that way; or NULL.
     struct call_slot *recent;
     // That came to receive last: a call that finds nobody lends to it; or NULL.
     struct thread *worker;
