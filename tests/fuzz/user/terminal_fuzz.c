@@ -20,6 +20,8 @@ static const u32 operations[] = {
     TERMINAL_SET_SIZE,
     TERMINAL_SET_FOREGROUND,
     TERMINAL_TAKE_INTERRUPT,
+    TERMINAL_ADD_CHANNEL,
+    TERMINAL_STOP,
     KWAST_FIRST_OPERATION + 40,
 };
 static const u64 roots[] = {0};
@@ -28,6 +30,11 @@ static struct terminal terminal;
 static struct filter filter;
 
 u32 kwast_process_kill_tree(kwast_handle process) {
+    MUST(process > FAKE_SERVER);
+    return 0;
+}
+
+u32 kwast_process_stop(kwast_handle process, bool) {
     MUST(process > FAKE_SERVER);
     return 0;
 }
