@@ -18,6 +18,7 @@
 #include <unistd.h>
 #include <wasi/api.h>
 
+#include "tests/kwast/check.h"
 #include "tests/kwast/columns.h"
 #include "user/sdk/kwast.h"
 
@@ -28,17 +29,6 @@
 #define RIGHT_WRITE (1u << 6)
 #define RIGHT_OPEN  (1u << 13)
 #define ADD         KWAST_FIRST_OPERATION
-
-static int failures;
-
-static void check(bool is_right, const char *what, int line) {
-    if (is_right)
-        return;
-    printf("wrong: line %d: %s\n", line, what);
-    failures++;
-}
-
-#define CHECK(condition) check(condition, #condition, __LINE__)
 
 // -- Starting children ----------------------------------------------------------------------------
 

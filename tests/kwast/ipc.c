@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tests/kwast/check.h"
 #include "tests/kwast/isolation.h"
 #include "user/sdk/kwast.h"
 
@@ -29,17 +30,6 @@ enum operation {
     OP_TRAP,                        // the server ends
     OP_CLOSED_COUNT,                // how many channels the server was told of
 };
-
-static int failures;
-
-static void check(bool is_right, const char *what, int line) {
-    if (is_right)
-        return;
-    printf("wrong: line %d: %s\n", line, what);
-    failures++;
-}
-
-#define CHECK(condition) check(condition, #condition, __LINE__)
 
 // -- The server ----------------------------------------------------------------------------------
 

@@ -8,23 +8,14 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "tests/kwast/check.h"
 #include "tests/kwast/isolation.h"
 #include "user/sdk/kwast.h"
 
 #define ROUNDS      40
 #define RIGHT_WRITE (1u << 6)
 
-static int failures;
 static int module;
-
-static void check(bool is_right, const char *what, int line) {
-    if (is_right)
-        return;
-    printf("wrong: line %d: %s\n", line, what);
-    failures++;
-}
-
-#define CHECK(condition) check(condition, #condition, __LINE__)
 
 static kwast_handle spawn(const char *args, u32 args_len, u32 thread_limit, u64 memory_limit) {
     static const struct kwast_given output = {.handle = 1, .number = 1, .rights = RIGHT_WRITE};

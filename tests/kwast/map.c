@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/kwast/check.h"
 #include "user/sdk/kwast.h"
 
 #define MODULE_PATH   "/bin/map.wasm"
@@ -42,20 +43,9 @@ enum operation {
     OP_GIVE,                        // makes memory with words[0] in it, gives it away, and ends
 };
 
-static int failures;
 static enum kwast_isolation isolation;
 static _Alignas(PAGE) u8 window[PAGES * PAGE]; // where things are mapped
 static _Alignas(PAGE) u8 lent[PAGES * PAGE];   // what is lent
-
-static void check(bool is_right, const char *what, int line) {
-    if (is_right)
-        return;
-    printf("wrong: line %d: %s\n", line, what);
-    fflush(stdout);
-    failures++;
-}
-
-#define CHECK(condition) check(condition, #condition, __LINE__)
 
 // The compiler does not know that memory changes.
 static u8 at(const u8 *address) {

@@ -10,16 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int failures;
-
-static void check(bool is_right, const char *what, int line) {
-    if (is_right)
-        return;
-    printf("wrong: line %d: %s (%s)\n", line, what, strerror(errno));
-    failures++;
-}
-
-#define CHECK(condition) check(condition, #condition, __LINE__)
+#include "tests/kwast/check.h"
 
 static void test_reading(void) {
     char text[32] = "";

@@ -13,20 +13,10 @@
 
 #include "abi/kwast/pipe.h"
 #include "abi/kwast/terminal.h"
+#include "tests/kwast/check.h"
 #include "user/sdk/kwast.h"
 
 #define PIPE_BYTES 65536u
-
-static int failures;
-
-static void check(bool is_right, const char *what, int line) {
-    if (is_right)
-        return;
-    printf("wrong: line %d: %s\n", line, what);
-    failures++;
-}
-
-#define CHECK(condition) check(condition, #condition, __LINE__)
 
 // What poll finds within `wait_ms`; -1 is for ever.
 static int events_of(int fd, int wait_ms) {

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tests/kwast/check.h"
 #include "tests/kwast/isolation.h"
 #include "user/sdk/kwast.h"
 
@@ -40,17 +41,6 @@ enum operation {
     OP_DROP,     // answers the call that is held
     OP_EXIT,     // the server ends
 };
-
-static int failures;
-
-static void check(bool is_right, const char *what, int line) {
-    if (is_right)
-        return;
-    printf("wrong: line %d: %s\n", line, what);
-    failures++;
-}
-
-#define CHECK(condition) check(condition, #condition, __LINE__)
 
 // Tells apart what is in another order.
 static u64 sum_of(const u8 *bytes, u64 len) {

@@ -13,6 +13,7 @@
 
 #include "abi/kwast/file.h"
 #include "base/status.h"
+#include "tests/kwast/check.h"
 #include "user/sdk/start.h"
 
 #define MODULE_PATH "/bin/ready.wasm"
@@ -24,17 +25,6 @@ enum operation {
     OP_END,                          // of the pipe: nothing more is to come
     OP_TRAP,                         // the server ends
 };
-
-static int failures;
-
-static void check(bool is_right, const char *what, int line) {
-    if (is_right)
-        return;
-    printf("wrong: line %d: %s\n", line, what);
-    failures++;
-}
-
-#define CHECK(condition) check(condition, #condition, __LINE__)
 
 // -- The service: one pipe -----------------------------------------------------------------------
 

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/kwast/check.h"
 #include "tests/kwast/isolation.h"
 #include "user/sdk/kwast.h"
 
@@ -22,17 +23,6 @@
 #define RIGHT_WRITE   (1u << 6)
 #define RIGHT_OPEN    (1u << 13)
 #define STORM         60
-
-static int failures;
-
-static void check(bool is_right, const char *what, int line) {
-    if (is_right)
-        return;
-    printf("wrong: line %d: %s\n", line, what);
-    failures++;
-}
-
-#define CHECK(condition) check(condition, #condition, __LINE__)
 
 static int module;
 static char reason[KWAST_REASON_BYTES];

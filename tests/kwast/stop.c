@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/kwast/check.h"
 #include "tests/kwast/isolation.h"
 #include "user/sdk/kwast.h"
 
@@ -25,18 +26,6 @@
 #define ROUNDS        9
 #define MS            1000000
 #define BOTH          (KWAST_READ | KWAST_WRITE)
-
-static int failures;
-
-static void check(bool is_right, const char *what, int line) {
-    if (is_right)
-        return;
-    printf("wrong: line %d: %s (errno %d)\n", line, what, errno);
-    fflush(stdout);
-    failures++;
-}
-
-#define CHECK(condition) check(condition, #condition, __LINE__)
 
 // What parent and children share.
 static _Alignas(KWAST_PAGE_BYTES) struct {
