@@ -14,8 +14,7 @@
 //
 // A thread whose CPU idles is handed over instead of queued: `handed` of that CPU is one word.
 //   - The idle thread makes it HANDED_OPEN before it says that it idles and looks for work, and
-//   NULL
-//     before it runs anybody. So while it is HANDED_OPEN, the idle thread runs there.
+//     NULL before it runs anybody. So while it is HANDED_OPEN, the idle thread runs there.
 //   - Who makes a thread ready owns it: it took the thread off its wait queue, claimed it (park.h),
 //     or made it. It puts it in the place of HANDED_OPEN, and then it is the CPU's alone: one of
 //     several wakers succeeds, the others go to the queue, behind it.
