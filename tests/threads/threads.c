@@ -359,6 +359,14 @@ static void test_clocks(void) {
     EXPECT(thread > 0 && process > thread);
 }
 
+// Waits that nobody ends, of every length about as long as a CPU takes to go idle: none is slept
+// over.
+static void test_naps(void) {
+    static i32 nobody;
+    for (i64 ns = 0; ns < 20000; ns += 4)
+        EXPECT(__builtin_wasm_memory_atomic_wait32(&nobody, 0, ns) == 2);
+}
+
 // Nanoseconds, which are instructions where a nanosecond of guest time is one (QEMU's -icount).
 static void test_measure(void) {
     enum { WARM = 100, TIMES = 500 };
@@ -431,8 +439,9 @@ static const struct {
     {"wait", test_wait},       {"sequence", test_sequence}, {"storm", test_storm},
     {"limit", test_limit},     {"few", test_few},           {"poor", test_poor},
     {"grow", test_grow},       {"output", test_output},     {"position", test_position},
-    {"clocks", test_clocks},   {"measure", test_measure},   {"exit", test_exit},
-    {"trap", test_trap},       {"return", test_return},     {"forever", test_forever},
+    {"clocks", test_clocks},   {"naps", test_naps},         {"measure", test_measure},
+    {"exit", test_exit},       {"trap", test_trap},         {"return", test_return},
+    {"forever", test_forever},
 };
 
 void _start(void) {
