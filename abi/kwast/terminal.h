@@ -3,12 +3,12 @@
 // kind KWAST_KIND_TERMINAL. An answer is an enum status.
 //
 // A terminal reads lines: what is typed is echoed and can be edited until the line ends. Ctrl-C,
-// where it is a signal, drops the line and kills the processes in the foreground with all that they
-// have started; who comes to the foreground afterwards is killed, too, until somebody takes the
-// interrupt. Ctrl-Z likewise has them stand still; if nobody is in the foreground, then who comes
-// there next, unless the interrupt is taken before. Ctrl-D ends the line as it is; on an empty line
-// that is the end of the file. In raw mode, with all flags off, a program reads what is typed as it
-// comes.
+// where it is a signal, drops the line and gives KWAST_NOTE_INTERRUPT to the processes in the
+// foreground with all that they have started, which kills who does not take or ignore it; who comes
+// to the foreground afterwards is told, too, until somebody takes the interrupt. Ctrl-Z likewise
+// has them stand still; if nobody is in the foreground, then who comes there next, unless the
+// interrupt is taken before. Ctrl-D ends the line as it is; on an empty line that is the end of the
+// file. In raw mode, with all flags off, a program reads what is typed as it comes.
 
 // A shell asks for a channel for each job, and gives that to it as its input. Only reads
 // through the channel that is in the foreground are answered, the others wait: so what is typed is

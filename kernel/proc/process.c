@@ -103,11 +103,13 @@ static void set_parent_locked(struct process *process, struct process *parent) {
         list_push_back(&parent->children, &process->child_link);
 }
 
-static enum process_stop stop_of(struct process *process) {
-    spin_lock(&process->lock);
-    enum process_stop stop = process->stop;
-    spin_unlock(&process->lock);
-    return stop;
+// What a child has of its parent's state: nobody else knows of the child yet.
+static bool inherit(struct process *child, struct process *parent) {
+    spin_lock(&parent->lock);
+    bool stands_still = parent->stop == PROCESS_TREE_STOPPED;
+    child->notes.ignored = parent->notes.ignored;
+    spin_unlock(&parent->lock);
+    return stands_still;
 }
 
 static void enter_table(struct process *process, struct process *parent) {
@@ -115,7 +117,7 @@ static void enter_table(struct process *process, struct process *parent) {
     process->id = table.next_id++;
     list_push_back(&table.processes, &process->table_link);
     set_parent_locked(process, parent);
-    if (parent != NULL && stop_of(parent) == PROCESS_TREE_STOPPED)
+    if (parent != NULL && inherit(process, parent))
         process_set_stop(process, PROCESS_TREE_STOPPED);
     spin_unlock(&table.lock);
 }
@@ -597,6 +599,25 @@ void process_kill_tree(struct process *root) {
          process = next_in_tree_locked(process, root))
         process_kill(process);
     spin_unlock(&table.lock);
+}
+
+void process_note(struct process *root, u32 number, bool tree) {
+    if (!tree) {
+        process_note_one(root, number);
+        return;
+    }
+    spin_lock(&table.lock);
+    for (struct process *process = root; process != NULL;
+         process = next_in_tree_locked(process, root))
+        process_note_one(process, number);
+    spin_unlock(&table.lock);
+}
+
+u32 process_parent_id(struct process *process) {
+    spin_lock(&table.lock);
+    u32 id = process->parent == NULL ? 0 : process->parent->id;
+    spin_unlock(&table.lock);
+    return id;
 }
 
 static void set_stop_of_tree(struct process *root, enum process_stop stop) {

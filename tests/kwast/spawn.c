@@ -54,8 +54,9 @@ static void test_arguments_and_handles(void) {
     static const struct kwast_given given[] = {
         {.handle = 1, .number = 1, .rights = RIGHT_WRITE},
         {.handle = 1, .number = 9, .rights = 0},
+        {.handle = 1, .number = 3, .rights = RIGHT_WRITE, .name_len = KWAST_BY_NUMBER},
         {.handle = 3,
-         .number = 3,
+         .number = 4,
          .rights = RIGHT_OPEN,
          .inheriting = RIGHT_FD_READ,
          .name = (u32) "/here",
@@ -65,7 +66,7 @@ static void test_arguments_and_handles(void) {
     config.env = (u32) "A=1\0B=two";
     config.env_len = 10;
     config.given = (u32)given;
-    config.given_count = 3;
+    config.given_count = 4;
     kwast_handle child;
     CHECK(kwast_process_spawn(&config, &child) == 0);
     struct kwast_status status = finish(child);
@@ -78,9 +79,15 @@ static int look(int argc, char **argv) {
     CHECK(getenv("A") != NULL && strcmp(getenv("B"), "two") == 0 && getenv("PATH") == NULL);
     for (int fd = 0; fd < 64; fd++) {
         struct stat info;
-        bool is_given = fd == 1 || fd == 3 || fd == 9;
+        bool is_given = fd == 1 || fd == 3 || fd == 4 || fd == 9;
         CHECK((fstat(fd, &info) == 0 || errno != EBADF) == is_given);
     }
+    // The stream is known by its number, and libc finds the directory behind it.
+    usize len;
+    CHECK(kwast_given_as(1, &len) == KWAST_AS_OTHER && kwast_given_as(9, &len) == KWAST_AS_OTHER);
+    CHECK(kwast_given_as(3, &len) == KWAST_AS_STREAM && len == 0);
+    CHECK(kwast_given_as(4, &len) == KWAST_AS_DIRECTORY && len == 5);
+    CHECK(write(3, "", 0) == 0);
     CHECK(open("/here/spawn.wasm", O_RDONLY) >= 0);
     int both = open("/here/spawn.wasm", O_RDWR); // libc asks for what the directory allows
     CHECK(both < 0 || write(both, "x", 1) < 0);

@@ -145,7 +145,7 @@ static void kill_foreground(void *context) {
     struct terminal *terminal = context;
     terminal->is_interrupted = true;
     for (u32 i = 0; i < terminal->foreground_count; i++)
-        kwast_process_kill_tree(terminal->foreground[i]);
+        kwast_process_note(terminal->foreground[i], KWAST_NOTE_INTERRUPT, true);
 }
 
 static void stop_foreground(void *context) {
