@@ -451,17 +451,29 @@ static bool is_program(const struct node *node, struct fields *fields) {
     return false;
 }
 
+// Starts what a subshell does; ( ... ) is what one subshell does, and needs no other one around it.
+static int start_compound(const struct node *node, struct job *job) {
+    struct saved_streams saved;
+    kwast_handle child;
+    bool is_subshell = node->type == NODE_SUBSHELL;
+    if (is_subshell && !streams_redirect(node->redirections, &saved))
+        return 1;
+    bool done = start_node(is_subshell ? node->a : node, &child);
+    if (is_subshell)
+        streams_restore(&saved);
+    if (!done)
+        return STATUS_CANNOT_RUN;
+    return job_add(job, child, SELF) ? 0 : 1;
+}
+
 // Starts one command of a pipeline, with its streams in place, and adds it to the job.
 static int start_part(const struct node *node, struct job *job) {
     struct fields fields;
     struct saved_streams saved;
     kwast_handle child;
     int status;
-    if (!is_program(node, &fields)) {
-        if (!start_node(node, &child))
-            return STATUS_CANNOT_RUN;
-        return job_add(job, child, SELF) ? 0 : 1;
-    }
+    if (!is_program(node, &fields))
+        return start_compound(node, job);
     trace(&fields);
     status = streams_redirect(node->redirections, &saved) ? 0 : 1;
     if (status == 0) {
