@@ -19,7 +19,6 @@ struct helper_result kwast_call_entry(u64 number, u64 address, u64 timeout, u64,
 struct helper_result kwast_exchange_entry(u64 number, u64 reply, u64 request, u64 bytes, u64 len,
                                           u64 timeout);
 u32 kwast_error_number(enum status status);
-bool kwast_is_plain(const struct process *process);
 
 // What remains of a call, or of a reply and the next request, whose wait in the quick way ended
 // with `status`. The call is that at `address`; `args` are request, bytes, len. The thread lends
@@ -61,6 +60,11 @@ MUST_USE static inline enum status kwast_object_borrow(struct process *process, 
     out->object = handle->object;
     return out->object->scheme_end == end && (rights & ~handle->rights) == 0 ? OK : ERR_DENIED;
 }
+
+// Whether a hint (struct handle_hint) may name what a call has borrowed: the process is one that
+// plain calls can be for, and was at the beginning, for another thread may have closed the handle
+// and left since.
+bool kwast_may_hint(const struct process *process, const struct lent_object *lent);
 
 static inline void kwast_object_return(const struct lent_object *lent) {
     if (__builtin_expect(lent->is_retained, 0))

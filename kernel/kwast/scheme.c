@@ -253,7 +253,7 @@ enum status kwast_scheme_call(struct process *process, const u64 *args) {
     status = get_call(process, args[1], &given, call);
     if (status == OK)
         status = scheme_call(channel.object, call, kwast_deadline(args[2]));
-    if (kwast_is_plain(process))
+    if (kwast_may_hint(process, &channel))
         handle_hint_set(&process->handles, HINT_CALL, args[0], channel.object);
     release_handles(call);
     kwast_object_return(&channel);
@@ -359,7 +359,7 @@ static enum status put_served(struct process *process, u64 address,
 }
 
 // A reply without a handle, and the next call. `number` is the server's handle.
-static enum status exchange(struct process *process, struct object *server, u64 number,
+static enum status exchange(struct process *process, const struct lent_object *server, u64 number,
                             const struct kwast_reply *given, const u64 *args) {
     struct scheme_served served;
     served.number = given->number;
@@ -368,11 +368,11 @@ static enum status exchange(struct process *process, struct object *server, u64 
     served.bytes = kwast_own_memory(process, args[1], (u32)args[2], GRANT_WRITE);
     served.deadline_ns = kwast_deadline(args[3]);
     served.request_at = 0;
-    if (kwast_is_plain(process)) {
-        handle_hint_set(&process->handles, HINT_SERVE, number, server);
+    if (kwast_may_hint(process, server)) {
+        handle_hint_set(&process->handles, HINT_SERVE, number, server->object);
         served.request_at = process->memory->base + args[0];
     }
-    enum status status = scheme_reply_receive(server, &process->party, &served);
+    enum status status = scheme_reply_receive(server->object, &process->party, &served);
     return status == OK ? put_served(process, args[0], &served) : status_of_reply(status);
 }
 
@@ -432,7 +432,7 @@ enum status kwast_scheme_reply_receive(struct process *process, const u64 *args)
     if (status == OK)
         status = check_receive(process, args + 2);
     if (status == OK && given.handle == KWAST_NO_HANDLE) {
-        status = exchange(process, server.object, args[0], &given, args + 2);
+        status = exchange(process, &server, args[0], &given, args + 2);
     } else if (status == OK) {
         status = reply(process, server.object, &given);
         if (status == OK)

@@ -213,7 +213,8 @@ static inline struct process *process_of(struct instance *instance) {
 // Whether the running thread is the only one of its process. Then no other can use its handles
 // before it starts one.
 static inline bool process_is_single(const struct process *process) {
-    return __atomic_load_n(&process->thread_count, __ATOMIC_RELAXED) == 1;
+    // Pairs with the release in count_down: what the others did is done.
+    return __atomic_load_n(&process->thread_count, __ATOMIC_ACQUIRE) == 1;
 }
 
 struct process *process_current(void); // of the running thread, or NULL

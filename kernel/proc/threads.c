@@ -280,7 +280,8 @@ enum trap process_thread_begin(struct process_thread *thread) {
 // its reference.
 static void count_down(struct process *process) {
     wait_lock(&process->gone);
-    __atomic_store_n(&process->thread_count, process->thread_count - 1, __ATOMIC_RELAXED);
+    // Pairs with the acquire in process_is_single.
+    __atomic_store_n(&process->thread_count, process->thread_count - 1, __ATOMIC_RELEASE);
     if (process->thread_count == 1)
         wake_all_locked(&process->gone);
     wait_unlock(&process->gone);
