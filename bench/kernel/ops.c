@@ -242,18 +242,22 @@ static const struct {
     {"caller", use_given, do_call},
 };
 
+// The loop of whoever does something again and again: yielders do it both.
+[[gnu::noinline]] static void repeat(void (*run)(void), u64 count) {
+    for (u64 n = 0; n < count; n++)
+        run();
+}
+
 [[noreturn]] static void measure(const char *name, usize operation, u64 count, u64 batches) {
     static u64 picoseconds[BATCHES_MAX];
     void (*run)(void) = operations[operation].run;
     if (count == 0 || batches > BATCHES_MAX)
         fail("counts", EINVAL);
     operations[operation].prepare();
-    for (u64 n = 0; n < count; n++) // warms up
-        run();
+    repeat(run, count); // warms up
     for (u64 batch = 0; batch < batches; batch++) {
         u64 began = now_ns();
-        for (u64 n = 0; n < count; n++)
-            run();
+        repeat(run, count);
         picoseconds[batch] = (now_ns() - began) * 1000 / count;
     }
     printf("\n%s", name);
@@ -337,7 +341,7 @@ int main(int argc, char **argv) {
         return (int)kwast_serve(GIVEN, serve, NULL);
     if (argc == 2 && strcmp(argv[1], "yielder") == 0) {
         for (;;)
-            wasi_sched_yield();
+            repeat(do_yield, UINT64_MAX);
     }
     if (argc == 4 && strcmp(argv[1], "call-across") == 0) {
         call_across(argv[2], argv[3]);
