@@ -5,9 +5,8 @@
 //   ops NAME COUNT BATCHES  prints "NAME PICOSECONDS..."
 //   ops preempt             two processes see how they are preempted, and print that (gaps.h)
 //   ops call-across COUNT BATCHES   the caller is a child on CPU 0, the server one on CPU 1
-//   ops teardown MIB BATCHES        a child that has touched so much is killed; the time of one
-//   page ops server | yielder | watcher  children of its own: serve the scheme at descriptor 3;
-//   yield
+//   ops teardown MIB BATCHES        a child that has touched so much is killed; the time of a page
+//   ops server | yielder | watcher  children of its own: serve the scheme at descriptor 3; yield
 //                                   for ever; the second of `preempt`
 //   ops filler MIB                  that child: says at descriptor 3 when it has
 //   ops caller COUNT BATCHES        that of `call-across`: descriptor 3 is the channel
@@ -55,8 +54,7 @@ static u64 now_ns(void) {
     return (u64)now.tv_sec * 1000000000 + (u64)now.tv_nsec;
 }
 
-// -- Children
-// --------------------------------------------------------------------------------------
+// -- Children -------------------------------------------------------------------------------------
 
 static void serve_mapped(const struct kwast_request *request) {
     u32 len = request->grants[0].len;
@@ -116,8 +114,7 @@ static void serve_scheme(void) {
     spawn("/bin/ops.wasm", "server", server, KWAST_RIGHT_SERVE);
 }
 
-// -- Operations
-// ------------------------------------------------------------------------------------
+// -- Operations -----------------------------------------------------------------------------------
 
 static void nothing(void) {
 }
