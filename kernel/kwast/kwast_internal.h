@@ -75,6 +75,9 @@ static inline void kwast_object_return(const struct lent_object *lent) {
 // reference in either case.
 MUST_USE enum status kwast_give(struct process *process, const struct handle *handle, u64 out);
 
+// Closes a handle that the process may know of already: another thread may have closed it.
+void kwast_close(struct process *process, u32 number);
+
 // Copies out of and into the process's memory.
 MUST_USE enum status kwast_get(struct process *process, u64 from, void *to, u64 len);
 MUST_USE enum status kwast_put(struct process *process, u64 to, const void *from, u64 len);
