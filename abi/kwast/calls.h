@@ -312,7 +312,8 @@ struct kwast_status {
 //   it finds when it goes on; its clients wait for it, and can give up; killing it works at once.
 //   It is charged no CPU time. Unless `tree` is 0 all that descend from it do so, too, and so does
 //   what a call under way starts. Needs KWAST_RIGHT_KILL. Nothing happens to one that stands still
-//   or is ending. One whose parent ends goes on, for nobody may know of it.
+//   or is ending. One whose parent ends goes on, and so does what was stopped along with it, for
+//   nobody may know of it.
 // process_continue(process: i32, tree: i32)
 //   Has it go on, and unless `tree` is 0 all that descend from it. Needs KWAST_RIGHT_KILL.
 // process_wait_change(process: i32, known: i32, timeout: i64, out: *struct kwast_status)

@@ -180,7 +180,7 @@ void process_kill_tree(struct process *process);
 // Has a process stand still, and go on; nothing happens to one that does, or is ending. With `tree`
 // all that descend from it, too, and when it is stopped what it starts. What it is in goes on as
 // far as it is the kernel's: a wait ends, a call is answered, but its program sees it afterwards.
-// One whose parent ends goes on.
+// One whose parent ends goes on, and with it what was stopped with its tree.
 void process_stop(struct process *process, bool tree);
 void process_continue(struct process *process, bool tree);
 

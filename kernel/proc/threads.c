@@ -114,7 +114,8 @@ static void set_stop_locked(struct process *process, enum process_stop stop) {
 
 void process_set_stop(struct process *process, enum process_stop stop) {
     spin_lock(&process->lock);
-    if (!process->is_ending && process->stop != stop)
+    bool is_change = stop == PROCESS_GOING ? process->stop != stop : process->stop < stop;
+    if (!process->is_ending && is_change)
         set_stop_locked(process, stop);
     spin_unlock(&process->lock);
 }
