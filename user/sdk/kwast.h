@@ -147,8 +147,7 @@ static inline u32 kwast_serve(kwast_handle server, kwast_serve_func serve, void 
     return error;
 }
 
-// -- Spawning
-// --------------------------------------------------------------------------------------
+// -- Spawning -------------------------------------------------------------------------------------
 
 // What a process was given as descriptor `fd`, as far as that can be seen: a directory with a name,
 // or a stream that is known by its number. What else there may be, channels, is told by words.
