@@ -103,13 +103,21 @@ static void set_parent_locked(struct process *process, struct process *parent) {
         list_push_back(&parent->children, &process->child_link);
 }
 
-// What a child has of its parent's state: nobody else knows of the child yet.
-static bool inherit(struct process *child, struct process *parent) {
+static enum process_stop stop_of(struct process *process) {
+    spin_lock(&process->lock);
+    enum process_stop stop = process->stop;
+    spin_unlock(&process->lock);
+    return stop;
+}
+
+// What a child has of its parent's state; nobody else knows of the child yet. Returns how the
+// parent stands.
+static enum process_stop inherit(struct process *child, struct process *parent) {
     spin_lock(&parent->lock);
-    bool stands_still = parent->stop == PROCESS_TREE_STOPPED;
+    enum process_stop stop = parent->stop;
     child->notes.ignored = parent->notes.ignored;
     spin_unlock(&parent->lock);
-    return stands_still;
+    return stop;
 }
 
 static void enter_table(struct process *process, struct process *parent) {
@@ -117,7 +125,7 @@ static void enter_table(struct process *process, struct process *parent) {
     process->id = table.next_id++;
     list_push_back(&table.processes, &process->table_link);
     set_parent_locked(process, parent);
-    if (parent != NULL && inherit(process, parent))
+    if (parent != NULL && inherit(process, parent) == PROCESS_TREE_STOPPED)
         process_set_stop(process, PROCESS_TREE_STOPPED);
     spin_unlock(&table.lock);
 }
