@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 HOSTED = Path(os.environ.get("KWAST_HOSTED", BUILD / "kwast-hosted"))  # as for `kwast run`
-LIMIT_SECONDS = 30
+LIMIT_SECONDS = 300
 
 DRIP = os.environ.get("KWAST_TEST_DRIP", "0") != "0"
 

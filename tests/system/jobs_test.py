@@ -74,8 +74,9 @@ def test_what_is_typed_is_not_for_jobs_in_the_background(system):
     command(system, "cat >/tmp/typed &", r"^\[1\] \d+$")
     command(system, "echo for the sh''ell", "^for the shell$")
     command(system, "jobs", r"^\[1\]\+ Running  cat >/tmp/typed$")
-    system.type("fg\nfor the job\n" + END)
-    system.expect("^cat >/tmp/typed$")
+    system.type("fg\n")
+    system.expect("^cat >/tmp/typed$")  # only then, for it would be echoed before that
+    system.type("for the job\n" + END)
     system.expect(PROMPT)
     command(system, "cat /tmp/typed; echo do''ne", "^for the job\ndone$")
 
