@@ -268,7 +268,7 @@ u64 arch_ticks(void);
 u64 arch_ticks_to_ns(u64 ticks);
 u64 arch_ns_to_ticks(u64 ns);
 
-// Nanoseconds since 1970 (UTC) at which arch_clock_ns was zero.
+// Nanoseconds since 1970 (UTC) at which arch_clock_ns was zero, as the machine said at the start.
 u64 arch_wall_offset_ns(void);
 
 // How long the machine had been on when arch_clock_ns was zero: firmware and boot loader. As far as
