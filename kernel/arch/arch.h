@@ -372,8 +372,8 @@ struct arch_devices {
     struct arch_channel red;
     struct arch_channel green;
     struct arch_channel blue;
-    // PCI configuration space, 1 MiB for each bus from the first on, 4 KiB for each function. 0 bytes:
-    // it is reached by ports alone.
+    // PCI configuration space, 1 MiB for each bus from the first on, 4 KiB for each function. 0
+    // bytes: it is reached by ports alone.
     struct phys_range pci_config;
     u32 pci_first_bus;
     u32 own_count; // of PCI functions that the port drives itself, bus << 8 | slot << 3 | function

@@ -9,6 +9,7 @@
 
 #include "user/services/pci/space.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,7 +32,7 @@ static struct {
 
 // -- By ports -------------------------------------------------------------------------------------
 
-static void select(pci_place place, u32 at) {
+static void select_register(pci_place place, u32 at) {
     kwast_port_out(space.ports, 0, 4, ENABLE | (u32)place << 8 | (at & 0xfc));
 }
 
@@ -39,7 +40,7 @@ static u32 ports_read(pci_place place, u32 at, u32 width) {
     u32 value = NOTHING;
     if (at >= CONFIG_EXTENDED)
         return NOTHING >> (32 - 8 * width);
-    select(place, at);
+    select_register(place, at);
     kwast_port_in(space.ports, DATA + (at & 3), width, &value);
     return value;
 }
@@ -47,7 +48,7 @@ static u32 ports_read(pci_place place, u32 at, u32 width) {
 static void ports_write(pci_place place, u32 at, u32 width, u32 value) {
     if (at >= CONFIG_EXTENDED)
         return;
-    select(place, at);
+    select_register(place, at);
     kwast_port_out(space.ports, DATA + (at & 3), width, value);
 }
 
@@ -119,7 +120,7 @@ u32 space_init(kwast_handle machine, const struct kwast_machine *description) {
     if (error != 0)
         space.range = KWAST_NO_HANDLE;
     else if (!is_believable(first))
-        error = __WASI_ERRNO_IO;
+        error = EIO;
     if (error != 0) {
         fprintf(stderr,
                 "pci: no configuration space at %llx, as the firmware says: by ports alone\n",
