@@ -161,3 +161,79 @@ def test_configuration_space_is_found_where_it_is(machine, size, image):
         assert "pci:" not in booted.run("dmesg")
 
 
+@pytest.mark.parametrize("machine, cpus", [("pc", 3), ("q35", 1)])
+def test_devices_share_a_line(machine, cpus, image, tmp_path):
+    """Two interrupts for three devices without messages, in two drivers."""
+    second = tmp_path / "second.img"
+    second.write_bytes(hashlib.shake_128(b"second").digest(1 << 20))
+    args = [arg + ",vectors=0" if arg.startswith("virtio") else arg
+            for arg in (*disk(image, 0), *disk(second, 1), "-device", "virtio-rng-pci")]
+    with System(*args, machine=machine, cpus=cpus) as booted:
+        booted.run("head -c 100000 /dev/hwrng >/tmp/r & sha256sum /dev/blk/0 >/tmp/0 & sha256sum /dev/blk/1 >/tmp/1; wait")
+        assert hashlib.sha256(image.read_bytes()).hexdigest() in booted.run("cat /tmp/0")
+        assert hashlib.sha256(second.read_bytes()).hexdigest() in booted.run("cat /tmp/1")
+        assert booted.run("wc -c </tmp/r").split()[-1] == "100000"
+
+
+def test_the_host_is_reached_by_consoles(tmp_path):
+    """The first such device is the kernel's link. What is sent goes into a file, for QEMU drops what
+    the other end of a console's socket does not take at once."""
+    args = []
+    for i, host in enumerate(["null", f"socket,path={tmp_path}/socket,server=on,wait=off", f"file,path={tmp_path}/file"]):
+        kind, *rest = host.split(",", 1)
+        args += ["-device", f"virtio-serial-pci,id=bus{i}", "-chardev", ",".join([kind, f"id=host{i}", *rest]),
+                 "-device", f"virtconsole,bus=bus{i}.0,chardev=host{i}"]
+    data = hashlib.shake_128(b"console").digest(1 << 20)
+    with System(*args, cpus=2) as booted:
+        host = socket.socket(socket.AF_UNIX)
+        host.settimeout(LIMIT_SECONDS)
+        host.connect(str(tmp_path / "socket"))
+        assert booted.run("echo /dev/hvc/*").split()[-2:] == ["/dev/hvc/0", "/dev/hvc/1"]
+        sender = threading.Thread(target=host.sendall, args=(data,), daemon=True)
+        sender.start()
+        assert hashlib.sha256(data).hexdigest() in booted.run(f"head -c {len(data)} /dev/hvc/0 | sha256sum")
+        sender.join()
+        sent = (tmp_path / "file").read_bytes
+        told = booted.run(f"head -c {len(data)} /dev/urandom >/tmp/out; sha256sum </tmp/out; cat /tmp/out >/dev/hvc/1")
+        got = until(sent, lambda got: len(got) >= len(data))
+        assert hashlib.sha256(got).hexdigest() in told
+        # Killed with a write under way: the next driver begins afresh.
+        booted.run("(cat /dev/zero >/dev/hvc/1 &); sleep 0.3")
+        booted.run("set -- $(ps | grep ' virtio_console$'); old=$1; kill $old")
+        booted.run("until set -- $(ps | grep ' virtio_console$'); [ ${1:-$old} != $old ]; do sleep 0.1; done")
+        booted.run("until printf '\\nend\\n' >/dev/hvc/1; do sleep 0.1; done 2>/dev/null")
+        until(sent, lambda got: got.endswith(b"\nend\n"))
+        host.sendall(b"line\n")
+        assert booted.run("read x </dev/hvc/0; echo \"<$x>\"").split()[-1] == "<line>"
+
+
+def test_the_clock_is_read_and_set():
+    with System("-rtc", "base=2031-02-03T04:05:06") as booted:
+        assert booted.run("cat /dev/rtc").split()[-2:][0] == "2031-02-03"
+        assert booted.run("date -u +%F").split()[-1] == "2031-02-03"
+        booted.run("echo '2024-02-29 23:59:40' >/dev/rtc")
+        assert booted.run("cat /dev/rtc").split()[-2] in ("2024-02-29", "2024-03-01")
+        for wrong in ("2023-02-29 00:00:00", "2024-01-01 24:00:00", "2024-01-01", "yesterday", "2024-01-01 00:00:00 and more"):
+            assert "Invalid" in booted.run(f"echo '{wrong}' | dd of=/dev/rtc 2>&1 || true"), wrong
+        assert booted.run("cat /dev/rtc").split()[-2].startswith("2024-0")
+
+
+# -- The mouse ---------------------------------------------------------------------------------------
+
+
+def test_the_mouse_is_ready_when_it_has_moved():
+    folder = BUILD / "system"
+    files = {str(path.relative_to(folder)): path
+             for path in folder.rglob("*") if path.is_file() or path.is_symlink()}
+    files["bin/mouse.wasm"] = BUILD / "programs/mouse.wasm"
+    # The driver is for a machine with a screen, which this one has not.
+    manifest = files["etc/init.conf"].read_text().replace("start      screen", "start      machine")
+    files["etc/init.conf"] = manifest.encode()
+    with Machine.pvh(files, qmp=True) as machine:
+        machine.expect(r"'help' tells")
+        machine.type("mouse\n")
+        machine.expect("^mouse: move it$")
+        machine.monitor("input-send-event", events=[{"type": "rel", "data": {"axis": "x", "value": 5}},
+                                                    {"type": "rel", "data": {"axis": "y", "value": 3}}])
+        found = machine.expect("^mouse: ready .*$").group(0)
+        assert found == "mouse: ready 0, 1, 0; 8 bytes, 5 3"
