@@ -119,6 +119,12 @@ static char *directory_name(struct start *start, u32 fd) {
     return NULL;
 }
 
+void start_directory_to_read(struct start *start, kwast_handle handle, const char *name) {
+    struct kwast_given given = kwast_give(handle, start->next_number++, name);
+    given.inheriting &= ~__WASI_RIGHTS_FD_WRITE;
+    add_given(start, given);
+}
+
 void start_our_directories(struct start *start) {
     static char *names[KWAST_GIVEN_MAX]; // what we were given does not change
     static bool are_known;
