@@ -295,7 +295,7 @@ struct kwast_status {
     u32 id;
     u32 outcome; // enum kwast_outcome
     u32 status;  // of KWAST_EXITED; of KWAST_TRAPPED: the trap's number; of KWAST_KILLED: the
-                // note's, or 0 by process_kill
+                 // note's, or 0 by process_kill
     u32 padding;
     u64 memory_bytes; // charged now
     u64 cpu_ns;
@@ -335,7 +335,7 @@ struct kwast_notes {
 //   Tells it a number of 1 to KWAST_NOTES - 1, as Unix's signals have them, and unless `tree` is 0
 //   also all that descend from it. Who takes the number finds that it came (process_notes), and
 //   nothing is interrupted for that; who ignores it goes on; anyone else is killed. Needs
-//   KWAST_RIGHT_KILL. EINVAL: there is no such number.
+//   KWAST_RIGHT_KILL. EINVAL: there is no such number. ENOENT: it has ended, or is about to.
 // process_notes(taken: i32, ignored: i32, out: *struct kwast_notes)
 //   Says what the caller takes and what it ignores from now on, a bit 1 << number for each; what
 //   it starts ignores the same at first, and takes nothing. KWAST_NOTE_KILL can be neither. *out:

@@ -487,9 +487,9 @@ enum status kwast_process_note(struct process *process, const u64 *args) {
         kwast_object(process, args[0], process_object_is, KWAST_RIGHT_KILL, &object);
     if (status != OK)
         return status;
-    process_note(process_object_process(object), (u32)args[1], args[2] != 0);
+    bool lives = process_note(process_object_process(object), (u32)args[1], args[2] != 0);
     object_release(object);
-    return OK;
+    return lives ? OK : ERR_NOT_FOUND;
 }
 
 // (taken, ignored, out)

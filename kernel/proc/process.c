@@ -622,16 +622,16 @@ void process_kill_tree(struct process *root) {
     spin_unlock(&table.lock);
 }
 
-void process_note(struct process *root, u32 number, bool tree) {
-    if (!tree) {
-        process_note_one(root, number);
-        return;
-    }
+bool process_note(struct process *root, u32 number, bool tree) {
+    if (!tree)
+        return process_note_one(root, number);
+    bool lives = false;
     spin_lock(&table.lock);
     for (struct process *process = root; process != NULL;
          process = next_in_tree_locked(process, root))
-        process_note_one(process, number);
+        lives |= process_note_one(process, number) && process == root;
     spin_unlock(&table.lock);
+    return lives;
 }
 
 u32 process_parent_id(struct process *process) {

@@ -191,8 +191,8 @@ void process_stop(struct process *process, bool tree);
 void process_continue(struct process *process, bool tree);
 
 // Tells it (with `tree` all that descend from it, too) a number below 32: it is among those that
-// came for who takes it, nothing to who ignores it, and kills anyone else.
-void process_note(struct process *process, u32 number, bool tree);
+// came for who takes it, nothing to who ignores it, and kills anyone else. False: it is ending.
+bool process_note(struct process *process, u32 number, bool tree);
 
 // What it takes and ignores from now on. Returns how it was before; what came is taken.
 struct process_notes process_set_notes(struct process *process, u32 taken, u32 ignored);

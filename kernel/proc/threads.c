@@ -72,9 +72,10 @@ void process_kill(struct process *process) {
 // Whether a process takes a number is decided in one step with what the number does, so that a
 // process that says it takes it is not killed by it afterwards.
 
-void process_note_one(struct process *process, u32 number) {
+bool process_note_one(struct process *process, u32 number) {
     spin_lock(&process->lock);
     u32 bit = 1u << number;
+    bool lives = !process->is_ending;
     bool takes = (process->notes.taken & bit) != 0;
     bool kills = !takes && (process->notes.ignored & bit) == 0;
     if (takes)
@@ -85,6 +86,7 @@ void process_note_one(struct process *process, u32 number) {
         kill_all_locked(process, NULL);
     }
     spin_unlock(&process->lock);
+    return lives;
 }
 
 struct process_notes process_set_notes(struct process *process, u32 taken, u32 ignored) {

@@ -288,6 +288,8 @@ static void test_notes(void) {
     CHECK(kwast_process_note(weak, TAKEN, false) == ENOTCAPABLE);
     CHECK(close((int)weak) == 0);
     CHECK(kwast_process_note(child, TAKEN, true) == 0);
+    CHECK(kwast_process_wait(child, -1, &status) == 0);
+    CHECK(kwast_process_note(child, IGNORED, true) == ENOENT);
     status = finish(child);
     CHECK(status.outcome == KWAST_EXITED && status.status == own.id);
 

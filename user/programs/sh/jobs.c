@@ -217,22 +217,26 @@ static void wait_for(kwast_handle process, bool may_stop, struct kwast_status *s
         kwast_process_wait(process, -1, status);
 }
 
-// What a person did not do by a key should be said.
-static void tell_end(int status) {
-    if (status == (int)(STATUS_SIGNALLED + SIGNAL_KILL))
-        fprintf(stderr, "Killed\n");
-    else if (status == (int)(STATUS_SIGNALLED + SIGNAL_TERM))
-        fprintf(stderr, "Terminated\n");
+// The job's last process has ended so, in front of somebody who types.
+static void note_end(const struct job *job, const struct kwast_status *status) {
+    if (status->outcome != KWAST_KILLED)
+        return;
+    if (status->status != KWAST_NOTE_INTERRUPT) { // no key did that
+        fprintf(stderr, status->status == SIGNAL_TERM ? "Terminated\n" : "Killed\n");
+    } else if (job->number == 0 && !trap_takes_interrupt()) {
+        shell.status = STATUS_INTERRUPTED; // the whole line is meant, not one command of it
+        shell.flow = FLOW_INTERRUPT;
+    }
 }
 
 int job_wait(struct job *job, bool in_foreground) {
+    struct kwast_status status = {.outcome = KWAST_EXITED};
     int result = 0;
     bool is_stopped = false;
     bool may_stop = in_foreground && has_terminal();
     if (in_foreground)
         bring_to_foreground(job);
     for (u32 i = 0; i < job->count && !is_stopped; i++) {
-        struct kwast_status status = {.outcome = KWAST_KILLED};
         wait_for(job->processes[i], may_stop, &status);
         is_stopped = status.outcome == KWAST_STOPPED;
         result = is_stopped ? 0 : status_of(&status, job->names[i]);
@@ -242,13 +246,7 @@ int job_wait(struct job *job, bool in_foreground) {
     if (is_stopped)
         return stopped_in_foreground(job);
     if (in_foreground && shell.is_interactive)
-        tell_end(result);
-    // Who presses Ctrl-C means the whole line, not one command of it.
-    bool is_line = in_foreground && shell.is_interactive && job->number == 0;
-    if (is_line && result == STATUS_INTERRUPTED && !trap_takes_interrupt()) {
-        shell.status = result;
-        shell.flow = FLOW_INTERRUPT;
-    }
+        note_end(job, &status);
     job_free(job);
     return result;
 }
