@@ -302,7 +302,8 @@ static void end_slice(struct cpu *cpu, struct thread *thread) {
         runq_check_locked(&cpu->runq, cpu);
 #endif
     }
-    thread->slice_ticks = 0;
+    if (thread->slice_ticks > 0)
+        thread->slice_ticks = 0; // what it took too long is counted
     if (runq_has_rival(&cpu->runq, thread->priority))
         request_switch(cpu);
     else
