@@ -242,8 +242,9 @@ enum kwast_isolation : u32 {
     KWAST_ISOLATION_JOIN = 2,   // that of the process `join`
 };
 
-// How much of the CPUs a process gets while others want them as well: in proportion to their shares. It
-// is no cap, is not divided among children, and does not grow with the number of threads.
+// How much of the CPUs a process gets while others want them as well: in proportion to their
+// shares. It is no cap, is not divided among children, and does not grow with the number of
+// threads.
 #define KWAST_SHARE_USUAL 100u
 #define KWAST_SHARE_MAX   1000u
 
