@@ -370,6 +370,12 @@ struct kwast_machine {
     struct kwast_channel blue;
     u8 padding[2];
 
+    // PCI configuration space: a range of 1 MiB for each bus from the first on, and 4 KiB in it for
+    // each slot << 3 | function. 0 bytes: it is reached by ports 0xcf8 and 0xcfc alone.
+    u64 pci_config_address;
+    u64 pci_config_bytes;
+    u32 pci_first_bus;
+
     // PCI functions that the kernel drives itself, as bus << 8 | slot << 3 | function: nobody else
     // is to touch them.
     u32 own_count;

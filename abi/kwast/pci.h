@@ -30,7 +30,9 @@ enum pci_match_op : u32 {
 // -- On the channel of a function -----------------------------------------------------------------
 
 enum pci_function_op : u32 {
-    // Configuration space, PCI_CONFIG_BYTES of it, into grant 0.
+    // Configuration space, PCI_CONFIG_BYTES of it from words[0] on, which is a multiple of that,
+    // into grant 0. ERR_NOT_FOUND: so much there is not, or cannot be reached; PCI Express has
+    // 4 KiB.
     PCI_CONFIG = KWAST_FIRST_OPERATION + 16,
 
     // The memory behind BAR words[0]: answered with a handle of a range, for memory_map, of whole
