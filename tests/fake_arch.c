@@ -761,11 +761,11 @@ usize arch_random(void *out, usize len) {
 // -- Upcalls -----------------------------------------------------------------------------------
 
 [[gnu::weak]] bool upcall_frame_alloc(struct phys_addr *out) {
-    return frame_alloc_kernel_zeroed(1, out) == OK;
+    return frame_alloc_kernel_zeroed(FRAME_USUAL, 1, out) == OK;
 }
 
 [[gnu::weak]] bool upcall_frames_alloc(u32 pages, struct phys_addr *out) {
-    return frame_alloc_kernel_zeroed(pages, out) == OK;
+    return frame_alloc_kernel_zeroed(FRAME_USUAL, pages, out) == OK;
 }
 
 [[gnu::weak]] void upcall_frame_free(struct phys_addr frame) {
