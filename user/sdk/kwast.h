@@ -82,6 +82,7 @@ u32 kwast_process_wait_change(kwast_handle process, u32 known, i64 timeout_ns,
 KWAST_IMPORT(process_note) u32 kwast_process_note(kwast_handle process, u32 number, bool tree);
 KWAST_IMPORT(process_notes)
 u32 kwast_process_notes(u32 taken, u32 ignored, struct kwast_notes *out);
+KWAST_IMPORT(process_keep) u32 kwast_process_keep(bool keeps);
 KWAST_IMPORT(process_open) u32 kwast_process_open(kwast_handle from, u32 id, kwast_handle *out);
 
 KWAST_IMPORT(device_describe)
