@@ -27,6 +27,9 @@
 // Calls that the servers of one scheme have received and not answered.
 #define KWAST_RECEIVED_MAX 4096u
 
+// Channels that were closed, of which the servers of one scheme have not been told.
+#define KWAST_UNTOLD_MAX 4096u
+
 // Rights of handles that are no files; those of files are WASI's, below bit 32.
 enum kwast_right : u64 {
     KWAST_RIGHT_SERVE = 1ull << 32,   // receive and reply; make channels
@@ -65,7 +68,8 @@ enum kwast_kind : u32 {
 
 // scheme_channel(server: i32, value: i64, kind: i32, out: *u32)
 //   A client's end, for something that the server knows by `value`: to be given to a child or in a
-//   reply. It is of no use once the server has died.
+//   reply. It is of no use once the server has died. EMFILE: KWAST_UNTOLD_MAX channels were closed
+//   that no server has been told of, by scheme_receive.
 
 // scheme_root(server: i32, kind: i32, out: *u32)
 //   The same for the value 0, and for every later server, too.
