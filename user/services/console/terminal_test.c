@@ -64,6 +64,10 @@ u32 kwast_scheme_reply(kwast_handle, const struct kwast_reply *reply) {
     return 0;
 }
 
+u32 kwast_process_note(kwast_handle, u32, bool) {
+    return 0;
+}
+
 u32 kwast_process_kill_tree(kwast_handle) {
     return 0;
 }
