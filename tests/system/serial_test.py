@@ -78,6 +78,18 @@ def test_a_line_is_a_file(tmp_path, cpus):
         assert machine.run("read x </dev/serial/1; echo \"<$x>\"").split() == ["<first>"]
 
 
+def test_what_nobody_reads_waits(tmp_path):
+    """More than the driver holds: the rest stays with the device, and that with its host."""
+    with System("-serial", f"unix:{tmp_path}/line,server=on,wait=off") as machine:
+        line = Line(tmp_path / "line")
+        data = hashlib.shake_128(b"waits").digest(200000)
+        sender = line.send_later(data)
+        machine.run("sleep 1")
+        told = machine.run("head -c 200000 /dev/serial/1 | { sleep 1; sha256sum; }")
+        assert hashlib.sha256(data).hexdigest() in told
+        sender.join()
+
+
 def test_a_killed_driver_comes_back_and_the_session_goes_on():
     with System() as machine:
         for _ in range(4):
