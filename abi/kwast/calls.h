@@ -242,10 +242,18 @@ enum kwast_isolation : u32 {
     KWAST_ISOLATION_JOIN = 2,   // that of the process `join`
 };
 
-// How much of a CPU a process gets while others want it as well: in proportion to their shares. It
-// is no cap, is not divided among children, and does not grow with the number of threads.
+// How much of the CPUs a process gets while others want them as well: in proportion to their
+// shares. It is no cap, is not divided among children, and does not grow with the number of
+// threads.
 #define KWAST_SHARE_USUAL 100u
 #define KWAST_SHARE_MAX   1000u
+
+// When memory is short a service still gets some that is kept for such, and what memory.grow gives
+// it is kept for it: a page of it is there when it is touched, whatever others have taken. What
+// cannot be kept is refused by memory.grow, or spawning. Others are told ENOMEM in time as well as
+// can be, but a page that they touch for the first time may be the one that nobody has left: that
+// is the trap "out of memory".
+enum kwast_reserve : u32 { KWAST_RESERVE_NONE, KWAST_RESERVE_SERVICE };
 
 struct kwast_spawn {
     u32 module; // handle of a file; KWAST_NO_HANDLE: `bytes`
@@ -266,16 +274,17 @@ struct kwast_spawn {
     u32 cpu_share;    // 1 to KWAST_SHARE_MAX; 0: what the parent has
     u32 reason;       // where a refused module's reason goes, as text with a zero byte
     u32 reason_len;
-    u32 join; // of KWAST_ISOLATION_JOIN: a handle of a process, with KWAST_RIGHT_JOIN
-    u32 cpus; // a bit for each CPU that it may run on; 0: those of the parent
-    u32 padding;
+    u32 join;    // of KWAST_ISOLATION_JOIN: a handle of a process, with KWAST_RIGHT_JOIN
+    u32 cpus;    // a bit for each CPU that it may run on; 0: those of the parent
+    u32 reserve; // enum kwast_reserve
 };
 
 // process_spawn(spawn: *struct kwast_spawn, out: *u32)
 //   Makes and starts a process. ENOEXEC: the module was refused, or cannot be linked; the reason
-//   says why. No limit may exceed the parent's, nor may the child run where the parent may not
-//   (ENOTCAPABLE); of the CPUs that it may run on the machine must have one (EINVAL). ENOENT: the
-//   process to join has ended. The handle has all rights of its kind.
+//   says why. No limit may exceed the parent's, nor may the child run where the parent may not, or
+//   have the reserve if the parent has not (ENOTCAPABLE); of the CPUs that it may run on the
+//   machine must have one (EINVAL). ENOENT: the process to join has ended. ENOMEM: there is no
+//   memory, or it cannot be kept. The handle has all rights of its kind.
 
 enum kwast_outcome : u32 {
     KWAST_RUNNING,
@@ -315,6 +324,10 @@ struct kwast_status {
 // process_wait_change(process: i32, known: i32, timeout: i64, out: *struct kwast_status)
 //   Waits until its outcome is not `known`, which is KWAST_RUNNING or KWAST_STOPPED. As
 //   process_wait.
+// process_keep(keeps: i32)
+//   Whether what memory.grow gives the process from now on is kept for it, which is so at first:
+//   not (0) for pages that only serve to have something mapped over them. ENOTCAPABLE: it is no
+//   service.
 // process_open(from: i32, id: i32, out: *u32)
 //   A handle to the process with this number, which descends from the process `from` or is it, or
 //   to any process, where `from` is the table of processes (which init is given). It has the rights

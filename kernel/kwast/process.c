@@ -220,7 +220,12 @@ static enum status get_limits(struct spawn *spawn) {
         status = limit_of(given->cpu_share, spawn->parent->share_value, &share);
     if (status == OK)
         spawn->config.cpu_share = (u32)share;
-    return status;
+    if (status != OK || given->reserve == KWAST_RESERVE_NONE)
+        return status;
+    if (given->reserve != KWAST_RESERVE_SERVICE)
+        return ERR_INVALID;
+    spawn->config.is_service = true;
+    return spawn->parent->is_service ? OK : ERR_DENIED;
 }
 
 static enum status get_cpus(struct spawn *spawn) {
@@ -493,4 +498,12 @@ enum status kwast_process_open(struct process *process, const u64 *args) {
     process_release(found);
     const struct handle made = {.object = object, .rights = from.rights};
     return status == OK ? kwast_give(process, &made, args[2]) : status;
+}
+
+// (keeps)
+enum status kwast_process_keep(struct process *process, const u64 *args) {
+    if (!process->is_service)
+        return ERR_DENIED;
+    __atomic_store_n(&process->account.is_kept, args[0] != 0, __ATOMIC_RELAXED);
+    return OK;
 }

@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/fmt.h"
 #include "base/math.h"
+#include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/reclaim.h"
 #include "kernel/proc/proc_internal.h"
@@ -38,8 +39,16 @@ void process_early_init(void) {
     engine_host_init();
 }
 
+// The kernel's own threads are like those of services.
+static bool is_service_running(void) {
+    const struct thread *thread = thread_current();
+    const struct process *process = thread == NULL ? NULL : thread->owner;
+    return process == NULL || process->is_service;
+}
+
 void process_init(struct engine *engine) {
     table.engine = engine;
+    frame_reserve_set_services(is_service_running);
     table.next_id = 1;
     spin_init(&table.lock, LOCK_PROCESS_TABLE, "process table");
     list_init(&table.processes);
@@ -409,6 +418,8 @@ static void init_process(struct process *process, const struct process_config *c
     aspace_retain(process->aspace);
     process->account.limit =
         config->memory_limit == 0 ? PROCESS_MEMORY_DEFAULT : config->memory_limit;
+    process->is_service = config->is_service;
+    process->account.is_kept = config->is_service;
     process->share_value = config->cpu_share == 0 ? CPU_SHARE_USUAL : config->cpu_share;
     cpu_share_init(&process->share, process->share_value);
     process->affinity = config->affinity == 0 ? ANY_CPU : config->affinity;

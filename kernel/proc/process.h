@@ -81,6 +81,7 @@ struct process {
     struct handle_table handles;
     struct scheme_party party; // what it has received as a server
     struct memory_account account;
+    bool is_service; // it may use what is kept for such when memory is short (frame.h)
     struct cpu_share share;
     u32 share_value;  // 1 to CPU_SHARE_MAX
     u32 affinity;     // a bit for each CPU that its threads may run on
@@ -134,6 +135,7 @@ struct process_config {
     struct process *parent; // NULL: the kernel
     struct aspace *aspace;  // its domain; NULL: the kernel's, shared by `sip` processes
     u64 memory_limit;       // bytes, with stacks and module; 0: the default
+    bool is_service;        // it may use the reserve, and is promised what it is granted
     u64 stack_limit;        // bytes; 0: the default
     u32 handle_limit;       // 0: the default
     u32 thread_limit;       // 0: the default

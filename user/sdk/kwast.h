@@ -79,6 +79,7 @@ KWAST_IMPORT(process_continue) u32 kwast_process_continue(kwast_handle process, 
 KWAST_IMPORT(process_wait_change)
 u32 kwast_process_wait_change(kwast_handle process, u32 known, i64 timeout_ns,
                               struct kwast_status *out);
+KWAST_IMPORT(process_keep) u32 kwast_process_keep(bool keeps);
 KWAST_IMPORT(process_open) u32 kwast_process_open(kwast_handle from, u32 id, kwast_handle *out);
 
 KWAST_IMPORT(device_describe)
