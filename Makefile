@@ -273,7 +273,7 @@ port_host_c := $(addprefix kernel/arch/x86_64/,ranges.c multiboot2.c pvh.c boot_
                  framebuffer.c)
 # What of the services needs no kernel.
 user_host_c := user/sdk/virtio_ring.c $(addprefix user/services/console/,canvas.c filter.c keys.c line.c screen.c scrollback.c) \
-               user/services/serial/uart.c user/services/rtc/cmos.c $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c) \
+               user/services/serial/uart.c user/services/rtc/cmos.c user/services/pci/config.c $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c) \
                $(addprefix user/services/ninep/,p9.c nodes.c) \
                $(addprefix user/services/tmpfs/,contents.c directory.c stock.c tmpfs.c)
 define host_archives
@@ -430,7 +430,7 @@ user_fuzz_flags := $(fuzz_flags) -Itests/fuzz/user/host -Wno-ignored-attributes 
 user_fuzz_common := tests/fuzz/user/fake_kernel.c $(base_c)
 tmpfs_fuzz_c    := $(addprefix user/sdk/,files.c walk.c) $(addprefix user/services/tmpfs/,contents.c directory.c stock.c tmpfs.c)
 ninep_fuzz_c    := $(addprefix user/sdk/,files.c walk.c) $(addprefix user/services/ninep/,p9.c nodes.c)
-pci_fuzz_c      := $(addprefix user/sdk/,files.c walk.c) $(addprefix user/services/pci/,config.c function.c listing.c)
+pci_fuzz_c      := $(addprefix user/sdk/,files.c walk.c) $(addprefix user/services/pci/,config.c function.c listing.c space.c)
 pipe_fuzz_c     :=
 terminal_fuzz_c := $(addprefix user/services/console/,terminal.c line.c filter.c)
 manifest_fuzz_c := user/services/init/manifest.c

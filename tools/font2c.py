@@ -10,7 +10,7 @@ import gzip
 import struct
 import sys
 
-from psf2c import HEIGHT, WIDTH, read_font
+from psf2c import HEIGHT, WIDTH, read_font, write_glyphs
 
 TYPE_METRICS, TYPE_BITMAPS, TYPE_ENCODINGS = 4, 8, 32
 BIG_ENDIAN, BIG_BITS, COMPRESSED = 4, 8, 0x100
@@ -96,13 +96,8 @@ def runs(characters):
     return found
 
 
-def write_source(out, name, glyphs, characters):
-    print(f"// Made by tools/font2c.py from {name}.\n", file=out)
-    print('#include "user/services/console/font.h"\n', file=out)
-    print(f"const u8 font_glyphs[][FONT_HEIGHT] = {{ // {len(glyphs)} glyphs", file=out)
-    for glyph in glyphs:
-        print("    {" + ", ".join(f"0x{line:02x}" for line in glyph) + "},", file=out)
-    print("};\n", file=out)
+def write_source(out, path, glyphs, characters):
+    write_glyphs(out, "font2c.py", path, "user/services/console/font.h", glyphs)
     print("const struct font_run font_runs[] = {", file=out)
     for first, count, glyph in runs(characters):
         print(f"    {{0x{first:04x}, {count}, {glyph}}},", file=out)
@@ -116,7 +111,7 @@ def main():
     try:
         glyphs, characters = read_both(sys.argv[1], sys.argv[2])
         with open(sys.argv[3], "w", encoding="ascii") as out:
-            write_source(out, sys.argv[1].rsplit("/", 1)[-1], glyphs, characters)
+            write_source(out, sys.argv[1], glyphs, characters)
     except (OSError, ValueError, KeyError, struct.error) as error:
         sys.exit(f"font2c: {sys.argv[1]}: {error}")
 

@@ -68,13 +68,18 @@ def read_font(path):
     return [bitmap[at : at + HEIGHT] for at in range(0, len(bitmap), HEIGHT)], characters
 
 
-def write_source(out, font_name, glyphs, characters):
-    print(f"// Made by tools/psf2c.py from {font_name}.\n", file=out)
-    print('#include "kernel/arch/x86_64/font.h"\n', file=out)
+def write_glyphs(out, tool, path, header, glyphs):
+    """The beginning of a source: where it is from, and the bitmaps."""
+    print(f"// Made by tools/{tool} from {path.rsplit('/', 1)[-1]}.\n", file=out)
+    print(f'#include "{header}"\n', file=out)
     print(f"const u8 font_glyphs[][FONT_HEIGHT] = {{ // {len(glyphs)} glyphs", file=out)
     for glyph in glyphs:
         print("    {" + ", ".join(f"0x{line:02x}" for line in glyph) + "},", file=out)
     print("};\n", file=out)
+
+
+def write_source(out, path, glyphs, characters):
+    write_glyphs(out, "psf2c.py", path, "kernel/arch/x86_64/font.h", glyphs)
     print("const struct font_entry font_entries[] = {", file=out)
     for character, glyph in sorted(characters.items()):
         print(f"    {{0x{character:04x}, {glyph}}},", file=out)
@@ -88,7 +93,7 @@ def main():
     try:
         glyphs, characters = read_font(sys.argv[1])
         with open(sys.argv[2], "w", encoding="ascii") as out:
-            write_source(out, sys.argv[1].rsplit("/", 1)[-1], glyphs, characters)
+            write_source(out, sys.argv[1], glyphs, characters)
     except (OSError, ValueError, struct.error) as error:
         sys.exit(f"psf2c: {sys.argv[1]}: {error}")
 

@@ -79,6 +79,8 @@ def check_sizes(path, text, report):
     for number, line in enumerate(lines, 1):
         if len(line) > COLUMNS:
             report(path, number, f"is {len(line)} columns wide (limit {COLUMNS})")
+        if re.match(r"// -{6}", line): # the formatter breaks those that are too long
+            report(path, number, "is a heading in two lines")
     start = None
     for number, line in enumerate(lines, 1):
         if re.match(r"[a-zA-Z].*\)\s*\{$", line) or (line == "{" and start is None):

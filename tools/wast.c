@@ -77,8 +77,7 @@ static bool parse_options(int argc, char **argv, struct options *out) {
     return i < argc;
 }
 
-// -- Running here
-// -----------------------------------------------------------------------------------
+// -- Running here ---------------------------------------------------------------------------------
 
 struct script_thread {
     pthread_t thread;
@@ -144,8 +143,7 @@ static bool run_here(struct bytes blob, enum cpu_level cpu, struct wast_report *
     return status == OK;
 }
 
-// -- The command
-// ------------------------------------------------------------------------------------
+// -- The command ----------------------------------------------------------------------------------
 
 static bool find_all(int argc, char **argv, int first, struct wast_scripts *scripts) {
     for (int i = first; i < argc; i++) {

@@ -21,8 +21,7 @@ static bool complain(const struct converter *c, const char *why) {
     return false;
 }
 
-// -- Files
-// ------------------------------------------------------------------------------------------
+// -- Files ----------------------------------------------------------------------------------------
 
 // The whole file, NUL-terminated, or NULL.
 static char *read_file(const char *path, usize *len_out) {
@@ -56,8 +55,7 @@ static char *beside(const char *path, const char *name) {
     return joined;
 }
 
-// -- Writing
-// ----------------------------------------------------------------------------------------
+// -- Writing --------------------------------------------------------------------------------------
 
 static void put_number(FILE *out, u64 number, u32 bytes) {
     for (u32 i = 0; i < bytes; i++)
@@ -129,8 +127,7 @@ static bool put_module_file(const struct converter *c, const cJSON *command, boo
     return true;
 }
 
-// -- Values
-// -----------------------------------------------------------------------------------------
+// -- Values ---------------------------------------------------------------------------------------
 
 static bool put_value(const struct converter *c, enum script_value kind, u64 bits) {
     put_number(c->out, kind, 1);
@@ -269,8 +266,7 @@ static bool put_action(const struct converter *c, const cJSON *command) {
     return put_values(c, cJSON_GetObjectItemCaseSensitive(action, "args"));
 }
 
-// -- Commands
-// ---------------------------------------------------------------------------------------
+// -- Commands -------------------------------------------------------------------------------------
 
 static const struct {
     const char *type;

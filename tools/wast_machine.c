@@ -34,8 +34,7 @@ struct session {
     usize console_len;
 };
 
-// -- Lines
-// ------------------------------------------------------------------------------------------
+// -- Lines ----------------------------------------------------------------------------------------
 
 // The next word, which it ends.
 static char *take_word(char **line) {
@@ -103,8 +102,7 @@ static void take_output(struct session *session, struct bytes bytes) {
     }
 }
 
-// -- The machine
-// ------------------------------------------------------------------------------------
+// -- The machine ----------------------------------------------------------------------------------
 
 // Reads what is there. False when the other side has closed.
 static bool receive(struct session *session) {

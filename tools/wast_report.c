@@ -65,8 +65,7 @@ static int suite_len(const char *name) {
     return slash != NULL ? (int)(slash - name) : 0;
 }
 
-// -- Collecting
-// -------------------------------------------------------------------------------------
+// -- Collecting -----------------------------------------------------------------------------------
 
 static bool is_module(enum script_command command) {
     return command == SCRIPT_MODULE || command == SCRIPT_DEFINITION || command == SCRIPT_INSTANCE;
@@ -123,8 +122,7 @@ void wast_report_script(void *context, struct bytes script, const struct spec_co
     }
 }
 
-// -- The table
-// --------------------------------------------------------------------------------------
+// -- The table ------------------------------------------------------------------------------------
 
 static bool same_suite(const char *a, int a_len, const char *b, int b_len) {
     return a_len == b_len && memcmp(a, b, (usize)a_len) == 0;
@@ -176,8 +174,7 @@ static void print_table(const struct wast_report *report) {
     print_row("total", 5, report->script_count, &total);
 }
 
-// -- Exceptions, by name
-// ----------------------------------------------------------------------------
+// -- Exceptions, by name --------------------------------------------------------------------------
 
 static void print_lifted(const struct wast_report *report) {
     for (u32 i = 0; i < report->tally_count; i++) {

@@ -41,17 +41,15 @@ enum kwast_right : u64 {
     KWAST_RIGHT_DMA = 1ull << 40,     // memory that devices reach; saying that they do not
 };
 
-// -- Handles
-// ---------------------------------------------------------------------------------------
+// -- Handles --------------------------------------------------------------------------------------
 
 // handle_duplicate(handle: i32, rights: i64, inheriting: i64, out: *u32)
 //   A second handle to the same object, at the lowest free number, with these rights, all of which
 //   the first one has (ENOTCAPABLE).
 
-// -- Schemes
-// --------------------------------------------------------------------------------------- A scheme
-// is a service (kernel/ipc/scheme.h tells the whole story). One process makes it and has the server
-// end; clients have channels: the root, or something that the server opened for them.
+// -- Schemes --------------------------------------------------------------------------------------
+// A scheme is a service (kernel/ipc/scheme.h tells the whole story). One process makes it and has
+// the server end; clients have channels: the root, or something that the server opened for them.
 
 // What a channel is to its holder.
 enum kwast_kind : u32 {
@@ -175,11 +173,11 @@ struct kwast_reply {
 //   memory objects: that can be copied, but for the device. EEXIST: something is mapped over the
 //   caller's pages. ENOTSUP: the kernel made this call, as WASI's functions do.
 
-// -- Memory
-// --------------------------------------------------------------------------------- Memory that is
-// a handle: any number of processes can have it in their own memories at a time. It is all zeros at
-// first, and there as a whole, so nobody who maps it finds a page missing for want of memory. It
-// counts against the limit of who made it, as long as a handle or a mapping refers to it.
+// -- Memory ---------------------------------------------------------------------------------------
+// Memory that is a handle: any number of processes can have it in their own memories at a time. It
+// is all zeros at first, and there as a whole, so nobody who maps it finds a page missing for want
+// of memory. It counts against the limit of who made it, as long as a handle or a mapping refers to
+// it.
 //
 // A program maps it over whole pages that are its own memory already (memory.grow makes room), so
 // every load and store reaches it. These pages keep what they held, and are back when the mapping
@@ -209,17 +207,15 @@ struct kwast_reply {
 //   Wakes up to `count` of those who wait there, the oldest first; *out is how many. Needs
 //   fd_write.
 
-// -- Notifications
-// --------------------------------------------------------------------------------- One word of
-// bits. Signals are or-ed, so any number of them takes no memory.
+// -- Notifications --------------------------------------------------------------------------------
+// One word of bits. Signals are or-ed, so any number of them takes no memory.
 
 // notification_create(out: *u32)
 // notification_signal(handle: i32, bits: i64)
 // notification_take(handle: i32, timeout: i64, out: *u64)
 //   Waits until some bit is set, and takes them all.
 
-// -- Processes
-// -------------------------------------------------------------------------------------
+// -- Processes ------------------------------------------------------------------------------------
 
 // A handle that a new process starts with: a copy of one of the parent's.
 struct kwast_given {
@@ -312,7 +308,8 @@ struct kwast_status {
 //   it finds when it goes on; its clients wait for it, and can give up; killing it works at once.
 //   It is charged no CPU time. Unless `tree` is 0 all that descend from it do so, too, and so does
 //   what a call under way starts. Needs KWAST_RIGHT_KILL. Nothing happens to one that stands still
-//   or is ending. One whose parent ends goes on, for nobody may know of it.
+//   or is ending. One whose parent ends goes on, and so does what was stopped along with it, for
+//   nobody may know of it.
 // process_continue(process: i32, tree: i32)
 //   Has it go on, and unless `tree` is 0 all that descend from it. Needs KWAST_RIGHT_KILL.
 // process_wait_change(process: i32, known: i32, timeout: i64, out: *struct kwast_status)
@@ -323,12 +320,12 @@ struct kwast_status {
 //   to any process, where `from` is the table of processes (which init is given). It has the rights
 //   that `from` has. ENOENT: there is no such process, or it has ended.
 
-// -- Devices
-// --------------------------------------------------------------------------------- What drivers
-// have. A machine with devices gives its first process a handle `machine`, from which all others
-// come; the machine `hosted` gives none. A physical range, a port and an interrupt line have one
-// holder at a time: as long as a handle or a mapping refers to them, nobody gets them a second time
-// (EBUSY). What the kernel itself needs, and memory that is RAM, nobody gets at all (EACCES).
+// -- Devices --------------------------------------------------------------------------------------
+// What drivers have. A machine with devices gives its first process a handle `machine`, from which
+// all others come; the machine `hosted` gives none. A physical range, a port and an interrupt line
+// have one holder at a time: as long as a handle or a mapping refers to them, nobody gets them a
+// second time (EBUSY). What the kernel itself needs, and memory that is RAM, nobody gets at all
+// (EACCES).
 //
 // A device that masters the bus can write any memory, unless something confines it: who holds
 // KWAST_RIGHT_DMA, or a device that can do so, is trusted (docs/CAVEATS.md).
@@ -360,6 +357,12 @@ struct kwast_machine {
     struct kwast_channel green;
     struct kwast_channel blue;
     u8 padding[2];
+
+    // PCI configuration space: a range of 1 MiB for each bus from the first on, and 4 KiB in it for
+    // each slot << 3 | function. 0 bytes: it is reached by ports 0xcf8 and 0xcfc alone.
+    u64 pci_config_address;
+    u64 pci_config_bytes;
+    u32 pci_first_bus;
 
     // PCI functions that the kernel drives itself, as bus << 8 | slot << 3 | function: nobody else
     // is to touch them.

@@ -17,8 +17,7 @@
 #define PCI_CONFIG_BYTES 256u
 #define PCI_BARS         6u
 
-// -- On the channel that the manifest gives
-// --------------------------------------------------------------------------------
+// -- On the channel that the manifest gives -------------------------------------------------------
 
 enum pci_match_op : u32 {
     // The function number words[0] of those that match, from 0 on, becomes the caller's: answered
@@ -28,11 +27,12 @@ enum pci_match_op : u32 {
     PCI_CLAIM = KWAST_FIRST_OPERATION,
 };
 
-// -- On the channel of a function
-// --------------------------------------------------------------------------------------
+// -- On the channel of a function -----------------------------------------------------------------
 
 enum pci_function_op : u32 {
-    // Configuration space, PCI_CONFIG_BYTES of it, into grant 0.
+    // Configuration space, PCI_CONFIG_BYTES of it from words[0] on, which is a multiple of that,
+    // into grant 0. ERR_NOT_FOUND: so much there is not, or cannot be reached; PCI Express has
+    // 4 KiB.
     PCI_CONFIG = KWAST_FIRST_OPERATION + 16,
 
     // The memory behind BAR words[0]: answered with a handle of a range, for memory_map, of whole
@@ -68,8 +68,7 @@ enum pci_function_op : u32 {
 #define PCI_LINE    1u
 #define PCI_DMA_MAX (32u << 20) // bytes for each function
 
-// -- Values of channels
-// --------------------------------------------------------------------------------
+// -- Values of channels ---------------------------------------------------------------------------
 // Init makes the channels that match; the value says what they match.
 
 #define PCI_MATCH_FLAG (1ull << 63)

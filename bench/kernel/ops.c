@@ -5,9 +5,8 @@
 //   ops NAME COUNT BATCHES  prints "NAME PICOSECONDS..."
 //   ops preempt             two processes see how they are preempted, and print that (gaps.h)
 //   ops call-across COUNT BATCHES   the caller is a child on CPU 0, the server one on CPU 1
-//   ops teardown MIB BATCHES        a child that has touched so much is killed; the time of one
-//   page ops server | yielder | watcher  children of its own: serve the scheme at descriptor 3;
-//   yield
+//   ops teardown MIB BATCHES        a child that has touched so much is killed; the time of a page
+//   ops server | yielder | watcher  children of its own: serve the scheme at descriptor 3; yield
 //                                   for ever; the second of `preempt`
 //   ops filler MIB                  that child: says at descriptor 3 when it has
 //   ops caller COUNT BATCHES        that of `call-across`: descriptor 3 is the channel
@@ -55,8 +54,7 @@ static u64 now_ns(void) {
     return (u64)now.tv_sec * 1000000000 + (u64)now.tv_nsec;
 }
 
-// -- Children
-// --------------------------------------------------------------------------------------
+// -- Children -------------------------------------------------------------------------------------
 
 static void serve_mapped(const struct kwast_request *request) {
     u32 len = request->grants[0].len;
@@ -116,8 +114,7 @@ static void serve_scheme(void) {
     spawn("/bin/ops.wasm", "server", server, KWAST_RIGHT_SERVE);
 }
 
-// -- Operations
-// ------------------------------------------------------------------------------------
+// -- Operations -----------------------------------------------------------------------------------
 
 static void nothing(void) {
 }
@@ -242,18 +239,22 @@ static const struct {
     {"caller", use_given, do_call},
 };
 
+// The loop of whoever does something again and again: yielders do it both.
+[[gnu::noinline]] static void repeat(void (*run)(void), u64 count) {
+    for (u64 n = 0; n < count; n++)
+        run();
+}
+
 [[noreturn]] static void measure(const char *name, usize operation, u64 count, u64 batches) {
     static u64 picoseconds[BATCHES_MAX];
     void (*run)(void) = operations[operation].run;
     if (count == 0 || batches > BATCHES_MAX)
         fail("counts", EINVAL);
     operations[operation].prepare();
-    for (u64 n = 0; n < count; n++) // warms up
-        run();
+    repeat(run, count); // warms up
     for (u64 batch = 0; batch < batches; batch++) {
         u64 began = now_ns();
-        for (u64 n = 0; n < count; n++)
-            run();
+        repeat(run, count);
         picoseconds[batch] = (now_ns() - began) * 1000 / count;
     }
     printf("\n%s", name);
@@ -337,7 +338,7 @@ int main(int argc, char **argv) {
         return (int)kwast_serve(GIVEN, serve, NULL);
     if (argc == 2 && strcmp(argv[1], "yielder") == 0) {
         for (;;)
-            wasi_sched_yield();
+            repeat(do_yield, UINT64_MAX);
     }
     if (argc == 4 && strcmp(argv[1], "call-across") == 0) {
         call_across(argv[2], argv[3]);

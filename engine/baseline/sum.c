@@ -72,8 +72,7 @@ void sum_write_home(struct baseline *c, struct operand *x) {
     asm_pop(c->a, borrowed);
 }
 
-// -- Looking ahead, at bytes that validation has yet to see
-// ----------------------------------------
+// -- Looking ahead, at bytes that validation has yet to see ---------------------------------------
 
 static bool next_sets_local(const struct baseline *c) {
     const struct reader *r = &c->validator.reader;

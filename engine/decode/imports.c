@@ -10,8 +10,7 @@
 #define COMPACT_ITEMS 0x7f // then a vector of names with descriptions
 #define COMPACT_NAMES 0x7e // then a description and a vector of names
 
-// -- One import
-// -------------------------------------------------------------------------------------
+// -- One import -----------------------------------------------------------------------------------
 
 // The arrays of the index spaces get room for all imports at first use of their kind; `count` is
 // how many there are.
@@ -106,8 +105,7 @@ static bool is_compact(u8 kind, struct bytes name) {
     return (kind == COMPACT_ITEMS || kind == COMPACT_NAMES) && name.len == 0;
 }
 
-// -- How many
-// ---------------------------------------------------------------------------------------
+// -- How many -------------------------------------------------------------------------------------
 
 // Reads a kind and what is behind it.
 static void skip_description(struct decoder *d) {
@@ -169,8 +167,7 @@ static u64 count_ahead(const struct decoder *d, u8 marker, u32 entries) {
     return total;
 }
 
-// -- The section
-// ------------------------------------------------------------------------------------
+// -- The section ----------------------------------------------------------------------------------
 
 // The imports under way: `done` of `total`, in arrays that have room for `total`.
 struct progress {

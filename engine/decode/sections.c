@@ -7,8 +7,7 @@
 
 #include "base/math.h"
 
-// -- Types
-// -----------------------------------------------------------------------------------------
+// -- Types ----------------------------------------------------------------------------------------
 
 #define TYPE_FORM_FUNC 0x60
 
@@ -55,8 +54,7 @@ void decode_types(struct decoder *d) {
     d->decl->type_count = count;
 }
 
-// -- Descriptions: what imports and own declarations have in common
-// ------------------------------------
+// -- Descriptions: what imports and own declarations have in common -------------------------------
 
 u32 read_type_index(struct decoder *d) {
     struct reader *r = &d->reader;
@@ -173,8 +171,7 @@ void check_table_count(struct decoder *d, const u8 *where, u64 count) {
         reader_require(&d->reader, where, d->decl->features, FEATURE_REFERENCE_TYPES);
 }
 
-// -- Own declarations
-// --------------------------------------------------------------------------------
+// -- Own declarations -----------------------------------------------------------------------------
 
 void decode_functions(struct decoder *d) {
     struct module_decl *decl = d->decl;
@@ -274,8 +271,7 @@ void decode_globals(struct decoder *d) {
     }
 }
 
-// -- Exports and start
-// ---------------------------------------------------------------------------------
+// -- Exports and start ----------------------------------------------------------------------------
 
 static void check_exported(struct decoder *d, const u8 *where, const struct export_decl *export) {
     const struct module_decl *decl = d->decl;

@@ -5,8 +5,7 @@
 
 #include "engine/decode/decode_internal.h"
 
-// -- Element segments
-// --------------------------------------------------------------------------------
+// -- Element segments -----------------------------------------------------------------------------
 
 #define ELEM_NOT_ACTIVE 1 // passive, or declared
 #define ELEM_EXPLICIT   2 // active: the table is given; not active: declared
@@ -101,8 +100,7 @@ void decode_elems(struct decoder *d) {
     d->decl->elem_count = count;
 }
 
-// -- Code
-// --------------------------------------------------------------------------------------------
+// -- Code -----------------------------------------------------------------------------------------
 
 void decode_code(struct decoder *d) {
     struct module_decl *decl = d->decl;
@@ -130,8 +128,7 @@ void decode_code(struct decoder *d) {
     d->code_count = count;
 }
 
-// -- Data segments
-// -----------------------------------------------------------------------------------
+// -- Data segments --------------------------------------------------------------------------------
 
 #define DATA_PASSIVE  1
 #define DATA_EXPLICIT 2

@@ -33,8 +33,7 @@ static int teardown(void **state) {
 
 #define RUN(cases) fixture_run(&f, cases, COUNT_OF(cases))
 
-// -- Addresses
-// --------------------------------------------------------------------------------------
+// -- Addresses ------------------------------------------------------------------------------------
 
 static void address_extension_lost_across_a_spill(void **state) {
     (void)state;
@@ -127,8 +126,7 @@ static void effective_address_overflow_with_a_large_static_offset(void **state) 
     RUN(wraps);
 }
 
-// -- Numbers
-// ------------------------------------------------------------------------------------------
+// -- Numbers --------------------------------------------------------------------------------------
 
 static void shifts_by_the_width_or_more(void **state) {
     (void)state;
@@ -239,8 +237,7 @@ static void select_and_br_table_with_many_targets(void **state) {
     RUN(cases);
 }
 
-// -- Values in their places
-// ---------------------------------------------------------------------------
+// -- Values in their places -----------------------------------------------------------------------
 
 static void stack_arguments_beyond_the_register_ones(void **state) {
     (void)state;
@@ -391,8 +388,7 @@ static void call_indirect_to_null_or_out_of_range_or_wrong_type(void **state) {
     RUN(cases);
 }
 
-// -- State
-// --------------------------------------------------------------------------------------------
+// -- State ----------------------------------------------------------------------------------------
 
 static void memory_grow_while_a_pointer_is_live(void **state) {
     (void)state;
@@ -513,8 +509,7 @@ static void a_catch_that_leaves_operands_behind(void **state) {
     }
 }
 
-// -- Size
-// ---------------------------------------------------------------------------------------------
+// -- Size -----------------------------------------------------------------------------------------
 
 // Compiles `module` and frees it: `status` comes of it.
 static void comes_to(struct builder module, enum status status) {

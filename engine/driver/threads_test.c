@@ -109,8 +109,7 @@ static void threads_do_not_disturb_each_other(void **state) {
     embedder_fini(&e);
 }
 
-// -- One memory
-// -------------------------------------------------------------------------------------------
+// -- One memory -----------------------------------------------------------------------------------
 
 static const u8 atomics_wasm[] = {
 #embed "wat/atomics.wasm"

@@ -249,7 +249,8 @@ static void emit_direct_pause(struct assembler *a, struct label *goes_on) {
     asm_bind(a, &ended);
 }
 
-// For what is called directly, of whatever type: the arguments are where they are to be.
+// For what is called directly, of whatever type: the arguments are where they are to be. Not by
+// `leave` either.
 //     push rbp
 //     mov rbp, rsp
 //     call [rax + FUNC_REF_HOST_CODE]
@@ -257,7 +258,7 @@ static void emit_direct_pause(struct assembler *a, struct label *goes_on) {
 //     jne trapped
 // goes_on:
 //     mov eax, eax
-//     leave
+//     pop rbp
 //     ret
 // trapped:
 //     cmp edx, TRAP_PAUSED
@@ -283,7 +284,8 @@ static void emit_direct_thunk(struct code_unit *unit) {
     asm_jcc(a, COND_NE, &trapped);
     asm_bind(a, &goes_on);
     asm_mov_rr(a, W32, RAX, RAX);
-    emit_return(a, 0);
+    asm_pop(a, RBP);
+    asm_ret(a);
 
     asm_bind(a, &trapped);
     emit_direct_pause(a, &goes_on);

@@ -5,8 +5,7 @@
 
 #include "engine/validate/validate_internal.h"
 
-// -- Control
-// -----------------------------------------------------------------------------------------
+// -- Control --------------------------------------------------------------------------------------
 
 struct control *find_label(struct validator *v, u32 label) {
     if (label >= v->control_count) {
@@ -139,8 +138,7 @@ static bool step_return(struct validator *v) {
     return pop_types(v, type->types + type->param_count, type->result_count) && step_unreachable(v);
 }
 
-// -- Calls
-// -------------------------------------------------------------------------------------------
+// -- Calls ----------------------------------------------------------------------------------------
 
 static bool apply_type(struct validator *v, const struct func_type *type) {
     return pop_types(v, type->types, type->param_count) &&
@@ -186,8 +184,7 @@ static bool step_call_indirect(struct validator *v, const struct insn *insn) {
     return insn->op == OP_RETURN_CALL_INDIRECT ? tail_call_type(v, type) : apply_type(v, type);
 }
 
-// -- Operands
-// ----------------------------------------------------------------------------------------
+// -- Operands -------------------------------------------------------------------------------------
 
 static bool step_select(struct validator *v) {
     enum value_type second;
@@ -242,8 +239,7 @@ static bool step_global(struct validator *v, const struct insn *insn) {
     return pop(v, global.type);
 }
 
-// -- References and tables
-// -----------------------------------------------------------------------------
+// -- References and tables ------------------------------------------------------------------------
 
 static bool step_ref_is_null(struct validator *v) {
     enum value_type type;

@@ -62,8 +62,7 @@ static bool step_throw_ref(struct validator *v) {
     return true;
 }
 
-// -- The older form
-// ---------------------------------------------------------------------------------
+// -- The older form -------------------------------------------------------------------------------
 
 static bool step_try(struct validator *v, const struct insn *insn) {
     const struct func_type *type = insn->block.type;

@@ -27,8 +27,7 @@ STATIC_ASSERT(LIMIT_PARAMS + LIMIT_RESULTS < LIMIT_OPERANDS, "operand counts do 
 STATIC_ASSERT(LIMIT_OPERANDS % OPERANDS_MIN == 0 && (LIMIT_OPERANDS & (LIMIT_OPERANDS - 1)) == 0,
               "doubling reaches the limit exactly");
 
-// -- The stacks
-// --------------------------------------------------------------------------------------
+// -- The stacks -----------------------------------------------------------------------------------
 
 void validator_fail(struct validator *v, enum status status, const char *why) {
     reader_fail_at(&v->reader, v->insn_at, status, why);
@@ -153,8 +152,7 @@ bool control_push(struct validator *v, enum wasm_op op, const struct func_type *
     return true;
 }
 
-// -- A function
-// ---------------------------------------------------------------------------------------
+// -- A function -----------------------------------------------------------------------------------
 
 static bool stacks_create(struct validator *v) {
     if (v->operands == NULL) {

@@ -268,7 +268,7 @@ u64 arch_ticks(void);
 u64 arch_ticks_to_ns(u64 ticks);
 u64 arch_ns_to_ticks(u64 ns);
 
-// Nanoseconds since 1970 (UTC) at which arch_clock_ns was zero.
+// Nanoseconds since 1970 (UTC) at which arch_clock_ns was zero, as the machine said at the start.
 u64 arch_wall_offset_ns(void);
 
 // How long the machine had been on when arch_clock_ns was zero: firmware and boot loader. As far as
@@ -372,6 +372,10 @@ struct arch_devices {
     struct arch_channel red;
     struct arch_channel green;
     struct arch_channel blue;
+    // PCI configuration space, 1 MiB for each bus from the first on, 4 KiB for each function. 0
+    // bytes: it is reached by ports alone.
+    struct phys_range pci_config;
+    u32 pci_first_bus;
     u32 own_count; // of PCI functions that the port drives itself, bus << 8 | slot << 3 | function
     u16 own_functions[ARCH_OWN_FUNCTIONS_MAX];
 };

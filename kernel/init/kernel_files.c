@@ -13,7 +13,10 @@
 #include "kernel/mm/reclaim.h"
 #include "kernel/proc/process.h"
 #include "kernel/sched/trace.h"
+#include "kernel/sched/wall.h"
 
+#define NS_PER_S    1000000000u
+#define NS_DIGITS   9u
 #define FIRST_BYTES 4096u
 #define MOST_BYTES  (16 * MIB)
 
@@ -97,16 +100,56 @@ static void write_trace(struct writer *to) {
     to->len += to->size > most && most != 0 ? trace_copy(to->data) : most;
 }
 
+static void write_clock(struct writer *to) {
+    u64 now = wall_now_ns();
+    put(to, "%lu.%09lu\n", now / NS_PER_S, now % NS_PER_S);
+}
+
+// SECONDS[.FRACTION], and perhaps a newline. A fraction has at most nine digits.
+static bool parse_time(struct bytes text, u64 *out) {
+    usize len = text.len != 0 && text.data[text.len - 1] == '\n' ? text.len - 1 : text.len;
+    u64 value = 0;
+    u32 digits = 0; // in a row
+    bool has_point = false;
+    for (usize i = 0; i < len; i++) {
+        u8 c = text.data[i];
+        if (c == '.' && !has_point && digits != 0) {
+            has_point = true;
+            digits = 0;
+            continue;
+        }
+        if (c < '0' || c > '9' || value > (WALL_LAST_NS - 9) / 10 ||
+            (has_point && digits == NS_DIGITS))
+            return false;
+        value = value * 10 + (c - '0');
+        digits++;
+    }
+    for (u32 missing = NS_DIGITS - (has_point ? digits : 0); missing != 0; missing--) {
+        if (value > WALL_LAST_NS / 10)
+            return false;
+        value *= 10;
+    }
+    *out = value;
+    return digits != 0;
+}
+
+static enum status set_clock(struct bytes text) {
+    u64 now;
+    return parse_time(text, &now) ? wall_set(now) : ERR_INVALID;
+}
+
 static const struct kernel_file {
     const char *name;
     void (*write)(struct writer *to);
-    usize (*bytes_most)(void); // NULL: nobody knows, but there are less than MOST_BYTES
+    usize (*bytes_most)(void);             // NULL: nobody knows, but there are less than MOST_BYTES
+    enum status (*set)(struct bytes text); // what writing it does; NULL: it is only read
 } files[] = {
-    {"cpus", write_cpus, NULL},
-    {"log", write_log, NULL},
-    {"memory", write_memory, NULL},
-    {"processes", write_processes, NULL},
-    {"trace", write_trace, trace_bytes_most},
+    {"clock", write_clock, NULL, set_clock},
+    {"cpus", write_cpus, NULL, NULL},
+    {"log", write_log, NULL, NULL},
+    {"memory", write_memory, NULL, NULL},
+    {"processes", write_processes, NULL, NULL},
+    {"trace", write_trace, trace_bytes_most, NULL},
 };
 
 static const struct kernel_file *find(struct bytes name) {
@@ -143,7 +186,7 @@ enum status kernel_file_text(struct bytes name, struct bytes *text, usize *size)
 
 struct snapshot {
     struct object object;
-    u64 inode;
+    const struct kernel_file *file;
     struct bytes text;
     usize size;
 };
@@ -173,17 +216,40 @@ static enum status snapshot_stat(struct object *object, struct object_stat *out)
     *out = (struct object_stat){
         .type = OBJECT_FILE,
         .device = 4,
-        .inode = snapshot->inode,
+        .inode = (u64)(snapshot->file - files) + 2,
         .link_count = 1,
         .size = snapshot->text.len,
-        .modified_ns = arch_wall_offset_ns() + arch_clock_ns(),
+        .modified_ns = wall_now_ns(),
     };
     return OK;
+}
+
+// Where in it does not matter: each write says all there is to say.
+static enum status settable_write(struct object *object, u64 offset, const void *from, usize len,
+                                  usize *put) {
+    (void)offset;
+    enum status status = snapshot_of(object)->file->set((struct bytes){from, len});
+    *put = status == OK ? len : 0;
+    return status;
+}
+
+// Opening it to be written anew, as shells do.
+static enum status settable_set_size(struct object *object, u64 bytes) {
+    (void)object;
+    return bytes == 0 ? OK : ERR_INVALID;
 }
 
 static const struct object_ops snapshot_ops = {
     .destroy = snapshot_destroy,
     .read = snapshot_read,
+    .stat = snapshot_stat,
+};
+
+static const struct object_ops settable_ops = {
+    .destroy = snapshot_destroy,
+    .read = snapshot_read,
+    .write = settable_write,
+    .set_size = settable_set_size,
     .stat = snapshot_stat,
 };
 
@@ -203,8 +269,9 @@ static enum status kernel_directory_lookup(struct object *object, struct bytes n
         kfree(snapshot, sizeof *snapshot);
         return status;
     }
-    object_init(&snapshot->object, &snapshot_ops, OBJECT_FILE);
-    snapshot->inode = (u64)(find(name) - files) + 2;
+    snapshot->file = find(name);
+    object_init(&snapshot->object, snapshot->file->set != NULL ? &settable_ops : &snapshot_ops,
+                OBJECT_FILE);
     *out = &snapshot->object;
     return OK;
 }

@@ -1,8 +1,11 @@
 #pragma once
-// What the kernel tells about itself, as a directory of files: processes, cpus, memory, log, trace.
+// What the kernel tells about itself, as a directory of files: clock, processes, cpus, memory, log,
+// trace.
 // A file is made when it is opened, and stays as it was then. Lines of columns; the first line
 // names them, each by one word. The trace is binary (abi/kwast/trace.h), and empty when there is
-// none.
+// none. The clock is a line "SECONDS.NANOSECONDS", since 1970; writing such a line, all of it at
+// once, sets the time of day. Who may: whoever can open it to be written, by the rights that the
+// directory's handle hands down.
 
 #include "kernel/ipc/object.h"
 

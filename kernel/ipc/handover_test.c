@@ -11,9 +11,8 @@
 #include "base/math.h"
 #include "kernel/ipc/scheme.h"
 #include "kernel/mm/heap.h"
-#include "kernel/sched/thread.h"
-#include "tests/fake_arch.h"
 #include "tests/fake_sched.h"
+#include "tests/fake_thread.h"
 
 #define MS           1000000ull
 #define US           1000ull
@@ -53,16 +52,7 @@ static struct {
 static const struct grant no_bytes = {.access = GRANT_WRITE};
 
 static struct thread *start(void (*entry)(void *), void *argument, enum thread_priority priority) {
-    const struct thread_config config = {
-        .name = "t",
-        .entry = entry,
-        .argument = argument,
-        .stack_bytes = 5 * PAGE_SIZE,
-        .stack_committed = 4 * PAGE_SIZE,
-        .priority = priority,
-    };
-    struct thread *thread;
-    CHECK(thread_create(&config, &thread) == OK);
+    struct thread *thread = fake_thread_make(entry, argument, priority, ANY_CPU);
     thread_start(thread);
     return thread;
 }

@@ -14,10 +14,9 @@
 #include "kernel/ipc/link_file.h"
 #include "kernel/ipc/path.h"
 #include "kernel/ipc/stream.h"
-#include "kernel/sched/thread.h"
 #include "kernel/sched/wait.h"
-#include "tests/fake_arch.h"
 #include "tests/fake_sched.h"
+#include "tests/fake_thread.h"
 
 #define MS        1000000ull
 #define SENT_MAX  (1024 * KIB)
@@ -151,16 +150,7 @@ static void sender(void *argument) {
 }
 
 static void a_killed_sender_leaves_whole_frames(void) {
-    const struct thread_config config = {
-        .name = "sender",
-        .entry = sender,
-        .stack_bytes = 5 * PAGE_SIZE,
-        .stack_committed = 4 * PAGE_SIZE,
-        .priority = PRIORITY_NORMAL,
-    };
-    struct thread *thread;
-    enum status status = thread_create(&config, &thread);
-    CHECK(status == OK);
+    struct thread *thread = fake_thread_make(sender, NULL, PRIORITY_NORMAL, ANY_CPU);
     port.sent_len = 0;
     port.window = 777;
     killed_status = OK;
@@ -375,23 +365,11 @@ static void waiter(void *root) {
 
 // Whatever the output ring holds, a handle can be closed; and a late answer finds nobody.
 static void a_killed_opener_closes_what_it_asked_for(void) {
-    const struct thread_config config = {
-        .name = "waiter",
-        .entry = waiter,
-        .argument = NULL,
-        .stack_bytes = 5 * PAGE_SIZE,
-        .stack_committed = 4 * PAGE_SIZE,
-        .priority = PRIORITY_NORMAL,
-    };
     struct object *root;
-    struct thread_config with_root = config;
     CHECK(link_directory_create(1, &root) == OK);
-    with_root.argument = root;
-    struct thread *thread;
     port.sent_len = 0;
     killed_status = OK;
-    CHECK(thread_create(&with_root, &thread) == OK);
-    thread_start(thread);
+    struct thread *thread = fake_thread_start(waiter, root);
     CHECK(thread_sleep_until(arch_clock_ns() + MS) == OK);
     requests_read();
     CHECK(files.opens == 1);

@@ -94,7 +94,8 @@ struct object_ops {
 
     enum status (*stat)(struct object *object, struct object_stat *out); // required
 
-    // What is done to names below a directory. [a tree that is read by lookup, and only read]
+    // What is done to names below a directory. [a tree that is walked by lookup and stays as it
+    // is; of its files, those with `write` can be written]
     const struct path_ops *paths;
 
     // Looks up one name, no slashes, "." and ".." excluded, in a directory. [ERR_NOT_DIRECTORY]

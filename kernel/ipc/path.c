@@ -1,5 +1,6 @@
 // Names below directories: the checks that all file systems share, and the file system of whoever
-// has no operations of its own for them: a tree that is walked by lookups and only read.
+// has no operations of its own for them: a tree that is walked by lookups and stays as it is. A
+// file of it can be written where it has that operation.
 //
 // An attempt to change such a tree is checked in the order in which a writable one would fail
 // (path, existence, kind), so that a program learns the truest reason, and ends in ERR_READ_ONLY.
@@ -65,7 +66,8 @@ static enum status check_found(u32 flags, const struct object *object) {
         return ERR_LOOP;
     if (object->type == OBJECT_DIRECTORY)
         return changes || creates ? ERR_IS_DIRECTORY : OK;
-    return changes && object->type == OBJECT_FILE ? ERR_READ_ONLY : OK;
+    bool is_fixed = object->type == OBJECT_FILE && object->ops->write == NULL;
+    return changes && is_fixed ? ERR_READ_ONLY : OK;
 }
 
 static enum status tree_open(const struct place *place, u32 flags, struct object **out) {
@@ -76,6 +78,8 @@ static enum status tree_open(const struct place *place, u32 flags, struct object
     if (status != OK)
         return status;
     status = check_found(flags, *out);
+    if (status == OK && (flags & OPEN_TRUNCATE) != 0 && (*out)->type == OBJECT_FILE)
+        status = object_set_size(*out, 0);
     if (status != OK)
         object_release(*out);
     return status;

@@ -13,9 +13,8 @@
 #include "kernel/ipc/scheme.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/reclaim.h"
-#include "kernel/sched/thread.h"
-#include "tests/fake_arch.h"
 #include "tests/fake_sched.h"
+#include "tests/fake_thread.h"
 
 #define MS          1000000ull
 #define CLIENTS_MAX 3u
@@ -73,16 +72,7 @@ static void client_main(void *argument) {
 
 static void client_start(struct client *client, u32 operation) {
     client->call.operation = operation;
-    const struct thread_config config = {
-        .name = "client",
-        .entry = client_main,
-        .argument = client,
-        .stack_bytes = 5 * PAGE_SIZE,
-        .stack_committed = 4 * PAGE_SIZE,
-        .priority = PRIORITY_NORMAL,
-    };
-    CHECK(thread_create(&config, &client->thread) == OK);
-    thread_start(client->thread);
+    client->thread = fake_thread_start(client_main, client);
 }
 
 static u8 received_bytes[64];
@@ -399,17 +389,7 @@ static void stat_main(void *file) {
 static void answer_that_was_not_written_shows_nothing(void) {
     struct object *file;
     CHECK(scheme_channel(it.server, 5, OBJECT_FILE, &file) == OK);
-    const struct thread_config config = {
-        .name = "stat",
-        .entry = stat_main,
-        .argument = file,
-        .stack_bytes = 9 * PAGE_SIZE,
-        .stack_committed = 8 * PAGE_SIZE,
-        .priority = PRIORITY_NORMAL,
-    };
-    struct thread *thread;
-    CHECK(thread_create(&config, &thread) == OK);
-    thread_start(thread);
+    fake_thread_start(stat_main, file);
     const struct scheme_request request = receive();
     CHECK(request.operation == SCHEME_FILE_OPERATION + FILE_STAT && request.grant_count == 1);
     const struct scheme_reply lie = {.words = {0, 0, request.grants[0].len}};

@@ -55,6 +55,9 @@ enum status kwast_device_describe(struct process *process, const u64 *args) {
         .red = channel_of(devices.red),
         .green = channel_of(devices.green),
         .blue = channel_of(devices.blue),
+        .pci_config_address = devices.pci_config.start.value,
+        .pci_config_bytes = devices.pci_config.bytes,
+        .pci_first_bus = devices.pci_first_bus,
         .own_count = devices.own_count,
     };
     for (u32 i = 0; i < devices.own_count; i++)

@@ -19,7 +19,6 @@ struct helper_result kwast_call_entry(u64 number, u64 address, u64 timeout, u64,
 struct helper_result kwast_exchange_entry(u64 number, u64 reply, u64 request, u64 bytes, u64 len,
                                           u64 timeout);
 u32 kwast_error_number(enum status status);
-bool kwast_is_plain(const struct process *process);
 
 // What remains of a call, or of a reply and the next request, whose wait in the quick way ended
 // with `status`. The call is that at `address`; `args` are request, bytes, len. The thread lends
@@ -62,6 +61,11 @@ MUST_USE static inline enum status kwast_object_borrow(struct process *process, 
     return out->object->scheme_end == end && (rights & ~handle->rights) == 0 ? OK : ERR_DENIED;
 }
 
+// Whether a hint (struct handle_hint) may name what a call has borrowed: the process is one that
+// plain calls can be for, and was at the beginning, for another thread may have closed the handle
+// and left since.
+bool kwast_may_hint(const struct process *process, const struct lent_object *lent);
+
 static inline void kwast_object_return(const struct lent_object *lent) {
     if (__builtin_expect(lent->is_retained, 0))
         object_release(lent->object);
@@ -70,6 +74,9 @@ static inline void kwast_object_return(const struct lent_object *lent) {
 // Puts a handle into the process's table and its number to `out`, or neither. Takes over the
 // reference in either case.
 MUST_USE enum status kwast_give(struct process *process, const struct handle *handle, u64 out);
+
+// Closes a handle that the process may know of already: another thread may have closed it.
+void kwast_close(struct process *process, u32 number);
 
 // Copies out of and into the process's memory.
 MUST_USE enum status kwast_get(struct process *process, u64 from, void *to, u64 len);

@@ -12,10 +12,9 @@
 
 #define NO_TIMEOUT UINT64_MAX
 
-// Whether the process is one that plain calls can be for; then hints may be set. A device that is
-// mapped ends them (kwast_memory_map), as a second thread does.
-bool kwast_is_plain(const struct process *process) {
-    return process_is_single(process) && process->memory != NULL && process->area != NULL &&
+// A device that is mapped ends hints (kwast_memory_map), as a second thread does.
+bool kwast_may_hint(const struct process *process, const struct lent_object *lent) {
+    return !lent->is_retained && process->memory != NULL && process->area != NULL &&
            __atomic_load_n(&process->area->device_count, __ATOMIC_RELAXED) == 0;
 }
 

@@ -93,11 +93,14 @@ enum status kwast_give(struct process *process, const struct handle *handle, u64
         return status;
     }
     status = kwast_put(process, out, &number, sizeof number);
-    if (status != OK) {
-        enum status closed = handle_close(&process->handles, number);
-        (void)closed; // another thread of the process may have closed it
-    }
+    if (status != OK)
+        kwast_close(process, number);
     return status;
+}
+
+void kwast_close(struct process *process, u32 number) {
+    enum status status = handle_close(&process->handles, number);
+    (void)status;
 }
 
 // (handle, rights, inheriting, out)
@@ -106,19 +109,13 @@ enum status kwast_handle_duplicate(struct process *process, const u64 *args) {
     enum status status = kwast_handle(process, args[0], NULL, args[1], &handle);
     if (status != OK)
         return status;
-    u32 number;
-    status = (args[2] & ~handle.rights_inheriting) != 0 ? ERR_DENIED : OK;
-    if (status == OK)
-        status = kwast_check(process, args[3], sizeof number);
+    if ((args[2] & ~handle.rights_inheriting) != 0) {
+        handle_drop(&handle);
+        return ERR_DENIED;
+    }
     handle.rights = args[1];
     handle.rights_inheriting = args[2];
-    if (status == OK)
-        status = handle_insert(&process->handles, &handle, &number);
-    if (status != OK) {
-        handle_drop(&handle);
-        return status;
-    }
-    return kwast_put(process, args[3], &number, sizeof number);
+    return kwast_give(process, &handle, args[3]);
 }
 
 // -- Memory -------------------------------------------------------------------------------------

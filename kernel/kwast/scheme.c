@@ -68,34 +68,32 @@ static enum status give_channel(struct process *process, u64 kind, struct handle
     return kwast_give(process, channel, at);
 }
 
-// (server, value, kind, out)
-enum status kwast_scheme_channel(struct process *process, const u64 *args) {
+// `value` is what the server knows it by; NULL: the root.
+static enum status make_channel(struct process *process, u64 number, const u64 *value, u64 kind,
+                                u64 out) {
     struct object *server;
     struct handle channel;
     enum status status =
-        kwast_object(process, args[0], scheme_is_server, KWAST_RIGHT_SERVE, &server);
+        kwast_object(process, number, scheme_is_server, KWAST_RIGHT_SERVE, &server);
     if (status != OK)
         return status;
-    status = channel_handle(args[2], &channel);
+    status = channel_handle(kind, &channel);
     if (status == OK)
-        status = scheme_channel(server, args[1], object_type_of(args[2]), &channel.object);
+        status = value == NULL
+                     ? scheme_root(server, object_type_of(kind), &channel.object)
+                     : scheme_channel(server, *value, object_type_of(kind), &channel.object);
     object_release(server);
-    return status == OK ? give_channel(process, args[2], &channel, args[3]) : status;
+    return status == OK ? give_channel(process, kind, &channel, out) : status;
+}
+
+// (server, value, kind, out)
+enum status kwast_scheme_channel(struct process *process, const u64 *args) {
+    return make_channel(process, args[0], &args[1], args[2], args[3]);
 }
 
 // (server, kind, out)
 enum status kwast_scheme_root(struct process *process, const u64 *args) {
-    struct object *server;
-    struct handle channel;
-    enum status status =
-        kwast_object(process, args[0], scheme_is_server, KWAST_RIGHT_SERVE, &server);
-    if (status != OK)
-        return status;
-    status = channel_handle(args[1], &channel);
-    if (status == OK)
-        status = scheme_root(server, object_type_of(args[1]), &channel.object);
-    object_release(server);
-    return status == OK ? give_channel(process, args[1], &channel, args[2]) : status;
+    return make_channel(process, args[0], NULL, args[1], args[2]);
 }
 
 // (server, value, kind, out, ready)
@@ -126,8 +124,7 @@ enum status kwast_scheme_pollable(struct process *process, const u64 *args) {
     status = give_channel(process, args[2], &channel, args[3]);
     if (status == OK)
         return kwast_put(process, args[4], &number, sizeof number);
-    enum status closed = handle_close(&process->handles, number);
-    (void)closed; // another thread of the process may have closed it
+    kwast_close(process, number);
     return status;
 }
 
@@ -237,8 +234,11 @@ static enum status put_reply(struct process *process, u64 address, struct kwast_
         }
     }
     struct guest_memory memory = process_memory(process);
-    return guest_write_words(&memory, (struct guest_addr){address + STORED_START},
-                             (const u8 *)to + STORED_START, STORED_WORDS);
+    enum status status = guest_write_words(&memory, (struct guest_addr){address + STORED_START},
+                                           (const u8 *)to + STORED_START, STORED_WORDS);
+    if (__builtin_expect(status != OK && to->handle != KWAST_NO_HANDLE, 0))
+        kwast_close(process, to->handle);
+    return status;
 }
 
 // (channel, call, timeout)
@@ -253,7 +253,7 @@ enum status kwast_scheme_call(struct process *process, const u64 *args) {
     status = get_call(process, args[1], &given, call);
     if (status == OK)
         status = scheme_call(channel.object, call, kwast_deadline(args[2]));
-    if (kwast_is_plain(process))
+    if (kwast_may_hint(process, &channel))
         handle_hint_set(&process->handles, HINT_CALL, args[0], channel.object);
     release_handles(call);
     kwast_object_return(&channel);
@@ -343,10 +343,8 @@ static enum status reply(struct process *process, struct object *server,
         status = handle_copy(&process->handles, given->handle, &reply.handle);
     if (status == OK)
         status = scheme_reply(server, &process->party, given->number, &reply);
-    if (status == OK && given->handle != KWAST_NO_HANDLE) {
-        enum status closed = handle_close(&process->handles, given->handle);
-        (void)closed; // another thread of the process may have closed it
-    }
+    if (status == OK && given->handle != KWAST_NO_HANDLE)
+        kwast_close(process, given->handle);
     if (status == OK)
         return OK;
     handle_drop(&reply.handle);
@@ -359,7 +357,7 @@ static enum status put_served(struct process *process, u64 address,
 }
 
 // A reply without a handle, and the next call. `number` is the server's handle.
-static enum status exchange(struct process *process, struct object *server, u64 number,
+static enum status exchange(struct process *process, const struct lent_object *server, u64 number,
                             const struct kwast_reply *given, const u64 *args) {
     struct scheme_served served;
     served.number = given->number;
@@ -368,11 +366,11 @@ static enum status exchange(struct process *process, struct object *server, u64 
     served.bytes = kwast_own_memory(process, args[1], (u32)args[2], GRANT_WRITE);
     served.deadline_ns = kwast_deadline(args[3]);
     served.request_at = 0;
-    if (kwast_is_plain(process)) {
-        handle_hint_set(&process->handles, HINT_SERVE, number, server);
+    if (kwast_may_hint(process, server)) {
+        handle_hint_set(&process->handles, HINT_SERVE, number, server->object);
         served.request_at = process->memory->base + args[0];
     }
-    enum status status = scheme_reply_receive(server, &process->party, &served);
+    enum status status = scheme_reply_receive(server->object, &process->party, &served);
     return status == OK ? put_served(process, args[0], &served) : status_of_reply(status);
 }
 
@@ -432,7 +430,7 @@ enum status kwast_scheme_reply_receive(struct process *process, const u64 *args)
     if (status == OK)
         status = check_receive(process, args + 2);
     if (status == OK && given.handle == KWAST_NO_HANDLE) {
-        status = exchange(process, server.object, args[0], &given, args + 2);
+        status = exchange(process, &server, args[0], &given, args + 2);
     } else if (status == OK) {
         status = reply(process, server.object, &given);
         if (status == OK)

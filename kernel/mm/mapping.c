@@ -10,8 +10,7 @@
 //   1. mappings of an area do not overlap, and are within what it has accessible;
 //   2. each page of a mapping below mapped_end is mapped, borrowed, with the mapping's rights;
 //   3. a page whose frame is set aside has nothing or a borrowed frame mapped, never a second one
-//   of
-//      its own.
+//      of its own.
 //
 // Locks: aspace.lock.
 

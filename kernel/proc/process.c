@@ -120,8 +120,35 @@ static void enter_table(struct process *process, struct process *parent) {
     spin_unlock(&table.lock);
 }
 
-// Its children become init's; those of init itself the kernel's. If they stood still, they go on:
-// nobody might know that they do.
+// The one after `process` in a walk over all that descend from `root`, parents first; NULL: it was
+// the last.
+static struct process *next_in_tree_locked(struct process *process, const struct process *root) {
+    if (!list_is_empty(&process->children))
+        return container_of(process->children.next, struct process, child_link);
+    while (process != root) {
+        struct list *node = process->child_link.next;
+        if (node != &process->parent->children)
+            return container_of(node, struct process, child_link);
+        process = process->parent;
+    }
+    return NULL;
+}
+
+static void set_stop_of_tree_locked(struct process *root, enum process_stop stop) {
+    for (struct process *process = root; process != NULL;
+         process = next_in_tree_locked(process, root))
+        process_set_stop(process, stop);
+}
+
+// Nobody might know any more that the process stands still, nor what was stopped along with it.
+static void go_on_locked(struct process *process) {
+    if (stop_of(process) == PROCESS_TREE_STOPPED)
+        set_stop_of_tree_locked(process, PROCESS_GOING);
+    else
+        process_set_stop(process, PROCESS_GOING);
+}
+
+// Its children become init's; those of init itself the kernel's.
 static void leave_table(struct process *process) {
     spin_lock(&table.lock);
     if (process == table.init)
@@ -130,7 +157,7 @@ static void leave_table(struct process *process) {
     for (struct list *node; (node = list_pop_front(&process->children)) != NULL;) {
         struct process *child = container_of(node, struct process, child_link);
         set_parent_locked(child, table.init);
-        process_set_stop(child, PROCESS_GOING);
+        go_on_locked(child);
     }
     if (process->parent != NULL)
         list_remove(&process->child_link);
@@ -577,20 +604,6 @@ struct process *process_find(u32 id, const struct process *root) {
     return find.found;
 }
 
-// The one after `process` in a walk over all that descend from `root`, parents first; NULL: it was
-// the last.
-static struct process *next_in_tree_locked(struct process *process, const struct process *root) {
-    if (!list_is_empty(&process->children))
-        return container_of(process->children.next, struct process, child_link);
-    while (process != root) {
-        struct list *node = process->child_link.next;
-        if (node != &process->parent->children)
-            return container_of(node, struct process, child_link);
-        process = process->parent;
-    }
-    return NULL;
-}
-
 void process_kill_tree(struct process *root) {
     spin_lock(&table.lock);
     for (struct process *process = root; process != NULL;
@@ -601,9 +614,7 @@ void process_kill_tree(struct process *root) {
 
 static void set_stop_of_tree(struct process *root, enum process_stop stop) {
     spin_lock(&table.lock);
-    for (struct process *process = root; process != NULL;
-         process = next_in_tree_locked(process, root))
-        process_set_stop(process, stop);
+    set_stop_of_tree_locked(root, stop);
     spin_unlock(&table.lock);
 }
 

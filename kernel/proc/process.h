@@ -180,7 +180,7 @@ void process_kill_tree(struct process *process);
 // Has a process stand still, and go on; nothing happens to one that does, or is ending. With `tree`
 // all that descend from it, too, and when it is stopped what it starts. What it is in goes on as
 // far as it is the kernel's: a wait ends, a call is answered, but its program sees it afterwards.
-// One whose parent ends goes on.
+// One whose parent ends goes on, and with it what was stopped with its tree.
 void process_stop(struct process *process, bool tree);
 void process_continue(struct process *process, bool tree);
 
@@ -213,7 +213,8 @@ static inline struct process *process_of(struct instance *instance) {
 // Whether the running thread is the only one of its process. Then no other can use its handles
 // before it starts one.
 static inline bool process_is_single(const struct process *process) {
-    return __atomic_load_n(&process->thread_count, __ATOMIC_RELAXED) == 1;
+    // Pairs with the release in count_down: what the others did is done.
+    return __atomic_load_n(&process->thread_count, __ATOMIC_ACQUIRE) == 1;
 }
 
 struct process *process_current(void); // of the running thread, or NULL

@@ -114,7 +114,8 @@ static void set_stop_locked(struct process *process, enum process_stop stop) {
 
 void process_set_stop(struct process *process, enum process_stop stop) {
     spin_lock(&process->lock);
-    if (!process->is_ending && process->stop != stop)
+    bool is_change = stop == PROCESS_GOING ? process->stop != stop : process->stop < stop;
+    if (!process->is_ending && is_change)
         set_stop_locked(process, stop);
     spin_unlock(&process->lock);
 }
@@ -280,7 +281,8 @@ enum trap process_thread_begin(struct process_thread *thread) {
 // its reference.
 static void count_down(struct process *process) {
     wait_lock(&process->gone);
-    __atomic_store_n(&process->thread_count, process->thread_count - 1, __ATOMIC_RELAXED);
+    // Pairs with the acquire in process_is_single.
+    __atomic_store_n(&process->thread_count, process->thread_count - 1, __ATOMIC_RELEASE);
     if (process->thread_count == 1)
         wake_all_locked(&process->gone);
     wait_unlock(&process->gone);

@@ -8,49 +8,18 @@
 
 #include <cmocka.h>
 
-#include "kernel/sched/sched_internal.h"
-#include "tests/fake_arch.h"
 #include "tests/fake_sched.h"
+#include "tests/fake_thread.h"
 
 #define CPUS 4u
 
 static void nothing(void *) {
 }
 
-static struct thread *make(u32 affinity) {
-    const struct thread_config config = {
-        .name = "t",
-        .entry = nothing,
-        .stack_bytes = 5 * PAGE_SIZE,
-        .stack_committed = 4 * PAGE_SIZE,
-        .priority = PRIORITY_NORMAL,
-        .affinity = affinity,
-    };
-    struct thread *thread;
-    CHECK(thread_create(&config, &thread) == OK);
-    return thread;
-}
-
 static struct thread *start(u32 affinity) {
-    struct thread *thread = make(affinity);
+    struct thread *thread = fake_thread_make(nothing, NULL, PRIORITY_NORMAL, affinity);
     thread_start(thread);
     return thread;
-}
-
-// Brings CPU 1 to CPUS - 1 up. All of them idle.
-static void bring_up(void) {
-    arch_irq_state irq = arch_irq_save();
-    void *self = arch_current();
-    sched_expect_company();
-    for (u32 id = 1; id < CPUS; id++) {
-        fake_cpu_set(id);
-        sched_init();
-        sched_idle_begin(cpu_at(id));
-    }
-    fake_cpu_set(0);
-    arch_current_set(self);
-    arch_irq_restore(irq);
-    assert_int_equal(sched_online(), (1u << CPUS) - 1);
 }
 
 static u32 woken(void) {
@@ -78,7 +47,7 @@ static void placement_body(void *) {
         {1u << 31 | 1u << 3, 3}, // the machine has no CPU 31
         {1u << 2 | 1u << 1, 1},  // CPU 2 has something to do already
     };
-    bring_up();
+    fake_cpus_bring_up(CPUS);
     for (u32 i = 0; i < COUNT_OF(cases); i++) {
         arch_irq_state irq = arch_irq_save(); // the thread is not to run
         u32 before = fake_cpu_woken(cases[i].cpu);
@@ -100,7 +69,7 @@ static void a_thread_begins_where_it_may_run(void **) {
 // -- Taking ---------------------------------------------------------------------------------------
 
 static void take_body(void *) {
-    bring_up();
+    fake_cpus_bring_up(CPUS);
     arch_irq_state irq = arch_irq_save();
     struct thread *pinned = start(1u << 0);
     struct thread *other = start(1u << 0 | 1u << 2);
@@ -123,7 +92,7 @@ static void a_cpu_takes_only_what_may_run_there(void **) {
 // -- Telling idle CPUs ----------------------------------------------------------------------------
 
 static void told_body(void *) {
-    bring_up();
+    fake_cpus_bring_up(CPUS);
     arch_irq_state irq = arch_irq_save();
     start(1u << 1); // CPU 1 is woken for its own thread, and idles no more
     CHECK(fake_cpu_woken(1) == 1 && (sched_idle() & 1u << 1) == 0);

@@ -9,9 +9,8 @@
 
 #include <cmocka.h>
 
-#include "kernel/sched/sched_internal.h"
-#include "tests/fake_arch.h"
 #include "tests/fake_sched.h"
+#include "tests/fake_thread.h"
 
 #define CPUS 3u
 
@@ -23,17 +22,7 @@ static void run_noted(void *) {
 }
 
 static struct thread *make(u32 affinity, enum thread_priority priority) {
-    const struct thread_config config = {
-        .name = "t",
-        .entry = run_noted,
-        .stack_bytes = 5 * PAGE_SIZE,
-        .stack_committed = 4 * PAGE_SIZE,
-        .priority = priority,
-        .affinity = affinity,
-    };
-    struct thread *thread;
-    CHECK(thread_create(&config, &thread) == OK);
-    return thread;
+    return fake_thread_make(run_noted, NULL, priority, affinity);
 }
 
 // Makes a thread ready that ran on that CPU last.
@@ -44,18 +33,10 @@ static struct thread *wake_on(u32 cpu, u32 affinity) {
     return thread;
 }
 
-// Brings the others up. All of them idle. Interrupts are off afterwards.
+// All but the first idle. Interrupts are off afterwards.
 static void bring_up(void) {
+    fake_cpus_bring_up(CPUS);
     arch_irq_save();
-    void *self = arch_current();
-    sched_expect_company();
-    for (u32 id = 1; id < CPUS; id++) {
-        fake_cpu_set(id);
-        sched_init();
-        sched_idle_begin(cpu_at(id));
-    }
-    fake_cpu_set(0);
-    arch_current_set(self);
 }
 
 static bool idles(u32 cpu) {

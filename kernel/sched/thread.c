@@ -245,8 +245,7 @@ void thread_reaper_start(void) {
     thread_start(thread);
 }
 
-// -- Killing, stopping, sleeping
-// --------------------------------------------------------------------------
+// -- Killing, stopping, sleeping ------------------------------------------------------------------
 
 void thread_kill(struct thread *thread) {
     // Before the look at the wait. Pairs with the load in wait.c: whichever comes second under the

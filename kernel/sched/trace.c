@@ -10,8 +10,7 @@
 //   2. so who copies slots, then reads head, knows that those of events up to head - count may be
 //      of two events, and that the others are whole. The fences on both sides see to the order;
 //   3. slots are there for good once they are there, so a writer that was late writes to memory
-//   that
-//      is its own.
+//      that is its own.
 //
 // An event has all that is to be known of it, the name of its thread too: there is no table that
 // could be incomplete when the oldest events are gone.

@@ -8,10 +8,9 @@
 #include <cmocka.h>
 
 #include "kernel/mm/heap.h"
-#include "kernel/sched/thread.h"
 #include "kernel/sched/wait.h"
-#include "tests/fake_arch.h"
 #include "tests/fake_sched.h"
+#include "tests/fake_thread.h"
 
 #define MS         1000000ull
 #define GATE_COUNT 3u
@@ -183,26 +182,11 @@ static void wake_one(void) {
     wait_unlock(&gates[0].queue);
 }
 
-static void start(void (*entry)(void *), void *argument) {
-    const struct thread_config config = {
-        .name = "thread",
-        .entry = entry,
-        .argument = argument,
-        .stack_bytes = 5 * PAGE_SIZE,
-        .stack_committed = 4 * PAGE_SIZE,
-        .priority = PRIORITY_NORMAL,
-    };
-    struct thread *thread;
-    enum status status = thread_create(&config, &thread);
-    CHECK(status == OK);
-    thread_start(thread);
-}
-
 static void one_body(void *) {
     gates_init();
     served = 0;
-    start(wait_for_any, (void *)(uptr)WAIT_FOREVER);
-    start(plain_waiter, NULL);
+    fake_thread_start(wait_for_any, (void *)(uptr)WAIT_FOREVER);
+    fake_thread_start(plain_waiter, NULL);
     fake_interrupt_at(2 * MS, wake_one);
 }
 

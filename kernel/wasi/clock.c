@@ -1,11 +1,12 @@
 // Clocks.
 
+#include "kernel/sched/wall.h"
 #include "kernel/wasi/wasi_internal.h"
 
 enum wasi_errno wasi_clock_now(struct process *process, u64 clock, u64 *out) {
     switch (clock) {
     case WASI_CLOCK_REALTIME:
-        *out = arch_wall_offset_ns() + arch_clock_ns();
+        *out = wall_now_ns();
         return WASI_ESUCCESS;
     case WASI_CLOCK_MONOTONIC:
         *out = arch_clock_ns();

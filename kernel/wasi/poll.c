@@ -2,11 +2,12 @@
 //
 // All subscriptions are copied in and resolved, and the queues of their objects are watched from
 // then on; the call looks at all of them, and sleeps until something may have changed, again and
-// again until there is at least one event.
+// again until there is at least one event. A time of day is something that changes, too: who waits
+// for one is woken when the clock has been set, and looks how long it is to then.
 
 #include "base/math.h"
 #include "kernel/mm/heap.h"
-#include "kernel/sched/wait.h"
+#include "kernel/sched/wall.h"
 #include "kernel/wasi/wasi_internal.h"
 
 #define SUBSCRIPTIONS_MAX 4096u
@@ -16,9 +17,10 @@ struct subject {
     u64 userdata;
     enum wasi_eventtype type;
     enum wasi_errno error; // why it cannot be waited for: an event of its own
-    u64 deadline_ns;       // of a clock
-    struct handle handle;  // of a descriptor; its object is NULL where there is none
-    u64 position;          // of a file
+    u64 deadline_ns;       // of a clock: of its own where is_wall, of arch_clock_ns otherwise
+    bool is_wall;
+    struct handle handle; // of a descriptor; its object is NULL where there is none
+    u64 position;         // of a file
     struct wait_watch watch;
     bool is_watched;
 };
@@ -32,7 +34,7 @@ struct poll {
     u32 event_count;
 
     struct wait_set set;
-    u64 deadline_ns; // the earliest
+    u64 deadline_ns; // the earliest, as of the last look
 };
 
 static bool poll_alloc(struct poll *poll) {
@@ -69,11 +71,13 @@ static void resolve_clock(struct poll *poll, const struct wasi_subscription *fro
     }
     if (!is_absolute)
         to->deadline_ns = timeout < WAIT_FOREVER - 1 - now ? now + timeout : WAIT_FOREVER - 1;
-    else if (id == WASI_CLOCK_REALTIME)
-        to->deadline_ns = timeout > arch_wall_offset_ns() ? timeout - arch_wall_offset_ns() : 0;
     else
         to->deadline_ns = timeout;
-    poll->deadline_ns = min_u64(poll->deadline_ns, to->deadline_ns);
+    to->is_wall = is_absolute && id == WASI_CLOCK_REALTIME;
+    if (to->is_wall) {
+        wait_set_watch(&poll->set, &to->watch, wall_queue());
+        to->is_watched = true;
+    }
 }
 
 static void resolve_fd(struct poll *poll, const struct wasi_subscription *from,
@@ -128,7 +132,20 @@ static bool fd_is_ready(const struct subject *subject, struct wasi_event *event)
     return true;
 }
 
-static bool is_ready(const struct subject *subject, u64 now, struct wasi_event *event) {
+// What the clocks say at one moment.
+struct moment {
+    u64 now;
+    u64 wall;
+};
+
+// How long it is to the subject's deadline; 0: it has come.
+static u64 time_left(const struct subject *subject, const struct moment *moment) {
+    u64 now = subject->is_wall ? moment->wall : moment->now;
+    return subject->deadline_ns > now ? subject->deadline_ns - now : 0;
+}
+
+static bool is_ready(const struct subject *subject, const struct moment *moment,
+                     struct wasi_event *event) {
     *event = (struct wasi_event){
         .userdata = subject->userdata,
         .error = subject->error,
@@ -137,16 +154,22 @@ static bool is_ready(const struct subject *subject, u64 now, struct wasi_event *
     if (subject->error != WASI_ESUCCESS)
         return true;
     if (subject->type == WASI_EVENT_CLOCK)
-        return now >= subject->deadline_ns;
+        return time_left(subject, moment) == 0;
     return fd_is_ready(subject, event);
 }
 
 static void look(struct poll *poll) {
-    u64 now = arch_clock_ns();
+    const struct moment moment = {arch_clock_ns(), wall_now_ns()};
     poll->event_count = 0;
+    poll->deadline_ns = WAIT_FOREVER;
     for (u32 i = 0; i < poll->count; i++) {
-        if (is_ready(&poll->subjects[i], now, &poll->events[poll->event_count]))
+        const struct subject *subject = &poll->subjects[i];
+        u64 deadline;
+        if (is_ready(subject, &moment, &poll->events[poll->event_count]))
             poll->event_count++;
+        else if (subject->type == WASI_EVENT_CLOCK &&
+                 add_u64(moment.now, time_left(subject, &moment), &deadline))
+            poll->deadline_ns = min_u64(poll->deadline_ns, deadline);
     }
 }
 
@@ -193,7 +216,6 @@ enum wasi_errno wasi_poll(struct process *process, const u64 *args, u32 bytes,
         return WASI_ENOMEM;
     poll->process = process;
     poll->count = (u32)args[2];
-    poll->deadline_ns = WAIT_FOREVER;
     wait_set_init(&poll->set);
     error = poll_alloc(poll) ? run(poll, args, bytes, take) : WASI_ENOMEM;
     poll_free(poll);

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "kernel/sched/wall.h"
 #include "kernel/wasi/wasi_test.h"
 
 #define AT_SUBSCRIPTIONS 16384u
@@ -54,8 +55,7 @@ static void poll_body(void) {
     CHECK(arch_clock_ns() - before >= 20000000 && arch_clock_ns() - before < 50000000);
 
     before = arch_clock_ns();
-    subscribe_clock(0, WASI_CLOCK_REALTIME, arch_wall_offset_ns() + before + 1000000,
-                    WASI_SUBCLOCK_ABSTIME);
+    subscribe_clock(0, WASI_CLOCK_REALTIME, wall_now_ns() + 1000000, WASI_SUBCLOCK_ABSTIME);
     EXPECT(poll(1), WASI_ESUCCESS);
     CHECK(arch_clock_ns() - before >= 1000000);
 
@@ -155,8 +155,80 @@ static void polling_sleeps_on_all_queues_at_once(void **) {
     assert_in_range(fake_timer_rang(), 0, 1); // nobody looked in between; a slice might have ended
 }
 
+#define DAY_NS    86400000000000ull
+#define JUMP_NS   20000000ull // when the clock is set
+#define SECOND_NS 1000000000ull
+
+static i64 jump_by;
+
+static void jump(void) {
+    CHECK(wall_set(wall_now_ns() + (u64)jump_by) == OK);
+}
+
+static void jumps_body(void) {
+    // Forward over the time that is waited for: it has come.
+    CHECK(wall_set(1000 * DAY_NS) == OK);
+    u64 before = arch_clock_ns();
+    jump_by = (i64)DAY_NS;
+    fake_interrupt_at(before + JUMP_NS, jump);
+    subscribe_clock(0, WASI_CLOCK_REALTIME, 1000 * DAY_NS + SECOND_NS, WASI_SUBCLOCK_ABSTIME);
+    EXPECT(poll(1), WASI_ESUCCESS);
+    CHECK(arch_clock_ns() - before >= JUMP_NS && arch_clock_ns() - before < SECOND_NS);
+    CHECK(wall_now_ns() >= 1001 * DAY_NS);
+
+    // Back: it takes longer by so much; by then it is that time, and no earlier.
+    CHECK(wall_set(1000 * DAY_NS) == OK);
+    before = arch_clock_ns();
+    jump_by = -(i64)(5 * JUMP_NS);
+    fake_interrupt_at(before + JUMP_NS, jump);
+    subscribe_clock(0, WASI_CLOCK_REALTIME, 1000 * DAY_NS + 2 * JUMP_NS, WASI_SUBCLOCK_ABSTIME);
+    EXPECT(poll(1), WASI_ESUCCESS);
+    CHECK(wall_now_ns() >= 1000 * DAY_NS + 2 * JUMP_NS);
+    CHECK(arch_clock_ns() - before >= 7 * JUMP_NS && arch_clock_ns() - before < SECOND_NS);
+
+    // Forward, but not so far: the rest is waited for.
+    CHECK(wall_set(1000 * DAY_NS) == OK);
+    before = arch_clock_ns();
+    jump_by = (i64)(SECOND_NS - 3 * JUMP_NS);
+    fake_interrupt_at(before + JUMP_NS, jump);
+    subscribe_clock(0, WASI_CLOCK_REALTIME, 1000 * DAY_NS + SECOND_NS, WASI_SUBCLOCK_ABSTIME);
+    EXPECT(poll(1), WASI_ESUCCESS);
+    CHECK(wall_now_ns() >= 1000 * DAY_NS + SECOND_NS);
+    CHECK(arch_clock_ns() - before >= 3 * JUMP_NS && arch_clock_ns() - before < SECOND_NS);
+
+    // Who waits for so long, or by the other clock, is not concerned.
+    for (u32 i = 0; i < 2; i++) {
+        before = arch_clock_ns();
+        jump_by = (i64)DAY_NS;
+        fake_interrupt_at(before + JUMP_NS, jump);
+        if (i == 0)
+            subscribe_clock(0, WASI_CLOCK_REALTIME, 3 * JUMP_NS, 0);
+        else
+            subscribe_clock(0, WASI_CLOCK_MONOTONIC, before + 3 * JUMP_NS, WASI_SUBCLOCK_ABSTIME);
+        EXPECT(poll(1), WASI_ESUCCESS);
+        CHECK(arch_clock_ns() - before >= 3 * JUMP_NS && arch_clock_ns() - before < SECOND_NS);
+    }
+
+    // A time that is past, and before the machine was on.
+    CHECK(wall_set(0) == OK);
+    subscribe_clock(0, WASI_CLOCK_REALTIME, 0, WASI_SUBCLOCK_ABSTIME);
+    EXPECT(poll(1), WASI_ESUCCESS);
+    // One that never comes is no reason not to wake for another.
+    before = arch_clock_ns();
+    subscribe_clock(0, WASI_CLOCK_REALTIME, UINT64_MAX, WASI_SUBCLOCK_ABSTIME);
+    subscribe_clock(1, WASI_CLOCK_MONOTONIC, JUMP_NS, 0);
+    EXPECT(poll(2), WASI_ESUCCESS);
+    CHECK(fake_peek_u32(AT_OUT) == 1 && event_at(0).userdata == 101);
+    CHECK(list_is_empty(&wall_queue()->watches));
+}
+
+static void a_time_of_day_follows_the_clock(void **) {
+    fake_process_run(jumps_body);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_time_of_day_follows_the_clock),
         cmocka_unit_test(polling_waits_for_the_first_event),
         cmocka_unit_test(polling_sleeps_on_all_queues_at_once),
     };

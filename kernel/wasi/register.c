@@ -44,10 +44,10 @@ static const struct wasi_call old_calls[] = {
 static const struct host_import apart[] = {
     {.module = PREVIEW1, .name = "proc_exit", .signature = "i:", .code = wasi_proc_exit},
     {.module = PREVIEW1, .name = "proc_raise", .signature = "i:i", .code = wasi_proc_raise},
-    {.module = PREVIEW1, .name = "sched_yield", .signature = ":i", .code = wasi_sched_yield},
+    {.module = PREVIEW1, .name = "sched_yield", .signature = ":i", .direct = wasi_sched_yield},
     {.module = PREVIEW0, .name = "proc_exit", .signature = "i:", .code = wasi_proc_exit},
     {.module = PREVIEW0, .name = "proc_raise", .signature = "i:i", .code = wasi_proc_raise},
-    {.module = PREVIEW0, .name = "sched_yield", .signature = ":i", .code = wasi_sched_yield},
+    {.module = PREVIEW0, .name = "sched_yield", .signature = ":i", .direct = wasi_sched_yield},
     {.module = "wasi", .name = "thread-spawn", .signature = "i:i", .code = wasi_thread_spawn},
 };
 

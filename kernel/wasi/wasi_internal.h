@@ -32,7 +32,7 @@ enum wasi_errno wasi0_poll_oneoff(struct process *process, const u64 *args);
 
 enum trap wasi_proc_exit(struct instance *caller, u64 *values, void *context);
 enum trap wasi_proc_raise(struct instance *caller, u64 *values, void *context);
-enum trap wasi_sched_yield(struct instance *caller, u64 *values, void *context);
+struct helper_result wasi_sched_yield(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f); // a host_direct
 enum trap wasi_thread_spawn(struct instance *caller, u64 *values, void *context);
 
 enum wasi_errno wasi_errno_of(enum status status);

@@ -1,9 +1,10 @@
 // Drives QEMU's device for education, which can do a little of what devices do: it computes
 // factorials, moves memory, and asks for interrupts, by messages or by its line.
 //
-//   edu DEVICES
+//   edu DEVICES [INPUT]
 //
-// with the channel DEVICES of the PCI service. Prints what is wrong, and "all right" at the end.
+// with the channel DEVICES of the PCI service; INPUT is an interrupt that its line comes to as
+// well. Prints what is wrong, and "all right" at the end.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,6 +125,14 @@ static void interrupts_come(kwast_handle interrupt, bool is_line) {
     *at(REG_STATUS) = 0;
 }
 
+static void come_to_input(kwast_handle input) {
+    u64 count = 0;
+    while (kwast_interrupt_take(input, 0, &count) == 0)
+        ; // those that were meant for the line
+    EXPECT(count != 0);
+    interrupts_come(input, true);
+}
+
 static void move(kwast_handle interrupt, u64 from, u64 to, u32 command) {
     *at(REG_FROM) = (u32)from;
     *at(REG_TO) = (u32)to;
@@ -158,6 +167,8 @@ int main(int argc, char **argv) {
         EXPECT(*at(REG_NOT) == ~0x12345678u);
         kwast_handle interrupt = open_interrupt(function, is_line != 0);
         interrupts_come(interrupt, is_line != 0);
+        if (is_line != 0 && argc > 2)
+            come_to_input((kwast_handle)atoi(argv[2]));
         memory_is_moved(function, interrupt);
         close((int)interrupt);
         EXPECT(kwast_memory_unmap(registers) == 0);

@@ -224,6 +224,31 @@ static void test_channels(kwast_handle root) {
     CHECK(call(root, &count) == 0 && count.words[0] == 1);
 }
 
+// The number of the next handle.
+static kwast_handle next_number(kwast_handle of) {
+    kwast_handle next;
+    CHECK(kwast_handle_duplicate(of, 0, 0, &next) == 0);
+    CHECK(close((int)next) == 0);
+    return next;
+}
+
+// Nobody would know of the handle that came with it.
+static void test_reply_that_cannot_be_stored(kwast_handle root) {
+    static _Alignas(KWAST_PAGE_BYTES) u8 page[KWAST_PAGE_BYTES];
+    struct kwast_call *call = (struct kwast_call *)(void *)page;
+    kwast_handle memory;
+    CHECK(kwast_memory_create(sizeof page, &memory) == 0);
+    CHECK(kwast_memory_map(memory, 0, page, sizeof page, KWAST_READ | KWAST_WRITE) == 0);
+    *call = (struct kwast_call){.operation = OP_OPEN};
+    CHECK(kwast_memory_unmap(page) == 0);
+    CHECK(kwast_memory_map(memory, 0, page, sizeof page, KWAST_READ) == 0);
+    kwast_handle before = next_number(root);
+    CHECK(kwast_scheme_call(root, call, -1) == EACCES);
+    CHECK(next_number(root) == before);
+    CHECK(kwast_memory_unmap(page) == 0);
+    CHECK(close((int)memory) == 0);
+}
+
 static void test_handles(kwast_handle root) {
     kwast_handle out = 1;
     fflush(stdout);
@@ -311,6 +336,7 @@ int main(int argc, char **argv) {
     test_words_over_and_over(root);
     test_grants(root);
     test_channels(root);
+    test_reply_that_cannot_be_stored(root);
     test_handles(root);
     test_timeout_and_death_of_a_client(root);
     test_notification();

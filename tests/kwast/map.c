@@ -3,8 +3,7 @@
 // the end "all right".
 //
 //   map            the test; a directory with map.wasm is preopened as /bin; with ISOLATION=domain
-//   in
-//                  the environment every child is in a protection domain of its own
+//                  in the environment every child is in a protection domain of its own
 //   map ROLE       what a child does: see `roles`
 
 #include <errno.h>

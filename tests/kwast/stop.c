@@ -106,10 +106,18 @@ static void start_others(void) {
     }
 }
 
-static void have_child(void) {
-    CHECK(spawn("compute", GIVEN_MODULE) != KWAST_NO_HANDLE);
+static void have(const char *role) {
+    CHECK(spawn(role, GIVEN_MODULE) != KWAST_NO_HANDLE);
     for (;;)
         usleep(1000000);
+}
+
+static void have_child(void) {
+    have("compute");
+}
+
+static void have_grandchild(void) {
+    have("parent");
 }
 
 static void end_soon(void) {
@@ -120,9 +128,11 @@ static const struct {
     const char *name;
     void (*run)(void);
 } roles[] = {
-    {"compute", compute},    {"yield", yield},       {"sleep", sleep_often},
-    {"call", call_often},    {"serve", serve},       {"grow", grow},
-    {"spawn", start_others}, {"parent", have_child}, {"end", end_soon},
+    {"compute", compute},    {"yield", yield},
+    {"sleep", sleep_often},  {"call", call_often},
+    {"serve", serve},        {"grow", grow},
+    {"spawn", start_others}, {"parent", have_child},
+    {"end", end_soon},       {"grandparent", have_grandchild},
 };
 
 static kwast_handle spawn(const char *role, u32 module) {
@@ -306,14 +316,14 @@ static void test_tree(void) {
 }
 
 static void test_orphan(void) {
-    kwast_handle child = spawn("parent", GIVEN_MODULE);
+    kwast_handle child = spawn("grandparent", GIVEN_MODULE);
     wait_until_it_counts();
     CHECK(kwast_process_stop(child, true) == 0);
     wait_until_it_is_quiet(KWAST_NO_HANDLE);
     struct kwast_status status;
     CHECK(kwast_process_kill(child) == 0);
     CHECK(kwast_process_wait(child, -1, &status) == 0 && status.outcome == KWAST_KILLED);
-    wait_until_it_counts(); // it goes on, for nobody would ever say so
+    wait_until_it_counts(); // all go on, for nobody would ever say so
     CHECK(close((int)child) == 0);
 }
 

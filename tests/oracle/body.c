@@ -12,8 +12,7 @@
 
 #define NESTING_MAX 10
 
-// -- The operand stack
-// --------------------------------------------------------------------------------
+// -- The operand stack ----------------------------------------------------------------------------
 
 static u64 op_counts[OP_COUNT]; // of this process, for the report
 
@@ -101,8 +100,7 @@ static void settle(struct body *b, const enum value_type *types, u32 count) {
         body_value(b, types[i]);
 }
 
-// -- Values
-// -------------------------------------------------------------------------------------------
+// -- Values ---------------------------------------------------------------------------------------
 
 // A local of the type, or UINT32_MAX.
 static u32 find_local(struct body *b, enum value_type type) {
@@ -424,8 +422,7 @@ void body_value(struct body *b, enum value_type type) {
     b->floor = floor;
 }
 
-// -- Calls
-// --------------------------------------------------------------------------------------------
+// -- Calls ----------------------------------------------------------------------------------------
 
 static void call_done(struct body *b, const struct plan_type *type) {
     body_pop(b, type->param_count);
@@ -546,8 +543,7 @@ static void tail_call(struct body *b) {
     body_become_dead(b);
 }
 
-// -- Branches
-// -----------------------------------------------------------------------------------------
+// -- Branches -------------------------------------------------------------------------------------
 
 u32 body_label(const struct body *b, u32 label, const enum value_type **types) {
     const struct body_frame *frame = &b->frames[b->depth - 1 - label];
@@ -653,8 +649,7 @@ static void deep_blocks(struct body *b) {
     }
 }
 
-// -- Statements
-// ---------------------------------------------------------------------------------------
+// -- Statements -----------------------------------------------------------------------------------
 
 static void assign(struct body *b) {
     enum value_type type = plan_value_type(b->plan, b->e);
@@ -730,8 +725,7 @@ void body_steps(struct body *b, u32 count) {
     }
 }
 
-// -- Functions
-// ----------------------------------------------------------------------------------------
+// -- Functions ------------------------------------------------------------------------------------
 
 static void choose_locals(struct body *b) {
     u32 count = entropy_one_in(b->e, 20) ? 100 + entropy_below(b->e, 250) : entropy_below(b->e, 14);

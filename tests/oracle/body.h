@@ -56,8 +56,7 @@ struct body {
 #define SCRATCH_LOCAL 4
 #define ADDRESS_SPAN  0x8000
 
-// -- body.c
-// -----------------------------------------------------------------------------------------
+// -- body.c ---------------------------------------------------------------------------------------
 
 void body_op(struct body *b, enum wasm_op op); // the opcode alone
 void body_indexed(struct body *b, enum wasm_op op, u64 index);
@@ -91,8 +90,7 @@ u32 body_label(const struct body *b, u32 label, const enum value_type **types);
 // The whole body: locals and code.
 void body_generate(struct body *b, u32 func, struct wasm_out *out);
 
-// -- body_ops.c
-// -------------------------------------------------------------------------------------
+// -- body_ops.c -----------------------------------------------------------------------------------
 
 // Adds an instruction that gives a `type`, with operands. False when there is none of that kind.
 MUST_USE bool body_pure(struct body *b, enum value_type type);
@@ -118,20 +116,17 @@ void body_address(struct body *b, enum value_type type);
 // A number below `limit`, mostly, of type i32 or i64.
 void body_small(struct body *b, enum value_type type, u32 limit);
 
-// -- body_relaxed.c
-// -----------------------------------------------------------------------------------
+// -- body_relaxed.c -------------------------------------------------------------------------------
 
 // Adds a relaxed vector instruction, with operands that leave it no choice.
 void body_relaxed(struct body *b);
 
-// -- body_exceptions.c
-// ----------------------------------------------------------------------------------
+// -- body_exceptions.c ----------------------------------------------------------------------------
 
 void body_throw(struct body *b);
 void body_try(struct body *b);
 
-// -- body_bulk.c
-// ----------------------------------------------------------------------------------------
+// -- body_bulk.c ----------------------------------------------------------------------------------
 
 void body_bulk_memory(struct body *b);
 void body_table_op(struct body *b);

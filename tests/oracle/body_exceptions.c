@@ -58,8 +58,7 @@ void body_throw(struct body *b) {
     }
 }
 
-// -- try_table
-// ----------------------------------------------------------------------------------------
+// -- try_table ------------------------------------------------------------------------------------
 
 enum clause { CATCH, CATCH_REF, CATCH_ALL, CATCH_ALL_REF, CLAUSES };
 
@@ -121,8 +120,7 @@ static void try_table(struct body *b) {
     body_leave(b);
 }
 
-// -- try, the older form
-// ----------------------------------------------------------------------------------
+// -- try, the older form --------------------------------------------------------------------------
 
 static void handler(struct body *b, bool all) {
     u32 tag = entropy_below(b->e, b->plan->tag_count);

@@ -76,8 +76,7 @@ static enum wasm_op pick(struct body *b, enum op_class class, enum value_type re
     return OP_COUNT;
 }
 
-// -- Constants
-// ----------------------------------------------------------------------------------------
+// -- Constants ------------------------------------------------------------------------------------
 
 static u64 number(struct body *b, u32 bits) {
     static const u64 interesting[] = {
@@ -206,8 +205,7 @@ void body_const(struct body *b, enum value_type type) {
     body_push(b, type, true);
 }
 
-// -- NaNs
-// ---------------------------------------------------------------------------------------------
+// -- NaNs -----------------------------------------------------------------------------------------
 
 static void local_op(struct body *b, enum wasm_op op, u32 local) {
     body_op(b, op);
@@ -307,8 +305,7 @@ static void push_result(struct body *b, enum wasm_op op, bool first_is_exact) {
         make_vector_exact(b, wasm_ops[op].text[1] == '3');
 }
 
-// -- Instructions
-// -------------------------------------------------------------------------------------
+// -- Instructions ---------------------------------------------------------------------------------
 
 static void lanes(struct body *b, enum immediate immediate) {
     switch (immediate) {
@@ -390,8 +387,7 @@ bool body_pure(struct body *b, enum value_type type) {
     return true;
 }
 
-// -- Memory
-// -------------------------------------------------------------------------------------------
+// -- Memory ---------------------------------------------------------------------------------------
 
 void body_small(struct body *b, enum value_type type, u32 limit) {
     bool wide = type == VALUE_I64;

@@ -111,8 +111,7 @@ static u64 made_value(enum value_type type, u32 n) {
     }
 }
 
-// -- Imports
-// ------------------------------------------------------------------------------------------
+// -- Imports --------------------------------------------------------------------------------------
 
 static enum trap imported(struct instance *caller, u64 *values, void *context) {
     (void)caller;
@@ -210,8 +209,7 @@ static void write_import(FILE *out, const struct import_info *import) {
     }
 }
 
-// -- Values
-// -------------------------------------------------------------------------------------------
+// -- Values ---------------------------------------------------------------------------------------
 
 // A module that exports what it imported has a reference of its own for it.
 static bool same_func(const struct func_ref *a, const struct func_ref *b) {
@@ -250,8 +248,7 @@ static void write_value(struct run *run, enum value_type type, u64 bits) {
         fprintf(run->out, "%" PRIx64, bits);
 }
 
-// -- Calls
-// --------------------------------------------------------------------------------------------
+// -- Calls ----------------------------------------------------------------------------------------
 
 static bool crosses(const struct func_type *type) {
     for (u32 i = 0; i < type->param_count + type->result_count; i++) {
@@ -322,8 +319,7 @@ static void call_exports(struct run *run, u32 vectors) {
     }
 }
 
-// -- What is left behind
-// --------------------------------------------------------------------------------
+// -- What is left behind --------------------------------------------------------------------------
 
 static u32 memory_hash(const struct memory *memory) {
     u32 hash = 0x811c9dc5;
@@ -378,8 +374,7 @@ static void write_state(struct run *run) {
     }
 }
 
-// -- Modules
-// ------------------------------------------------------------------------------------------
+// -- Modules --------------------------------------------------------------------------------------
 
 static void write_base64(FILE *out, struct bytes bytes) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -14,8 +14,7 @@
 
 #define MEMORY_PAGES_MAX 12
 
-// -- Choosing
-// ---------------------------------------------------------------------------------------
+// -- Choosing -------------------------------------------------------------------------------------
 
 enum value_type plan_value_type(const struct plan *plan, struct entropy *e) {
     static const enum value_type common[] = {VALUE_I32, VALUE_I64, VALUE_I32, VALUE_I64,
@@ -225,8 +224,7 @@ void plan_choose(struct plan *plan, u32 features, const struct plan *linked, str
     }
 }
 
-// -- Writing
-// ------------------------------------------------------------------------------------------
+// -- Writing --------------------------------------------------------------------------------------
 
 static void write_section(struct wasm_out *out, u8 id, struct wasm_out *content) {
     out_byte(out, id);

@@ -61,10 +61,9 @@ static void pair_work(u32 number, u64 *) {
     }
 }
 
-// -- Tokens, deadlines and kills
-// -------------------------------------------------------------------- Half of the threads put
-// tokens in, one wake-up each; the others take them, with short deadlines. A wake-up that is spent
-// on a thread which reports a timeout leaves tokens and sleepers.
+// -- Tokens, deadlines and kills ------------------------------------------------------------------
+// Half of the threads put tokens in, one wake-up each; the others take them, with short deadlines.
+// A wake-up that is spent on a thread which reports a timeout leaves tokens and sleepers.
 
 static struct {
     struct wait_queue queue;

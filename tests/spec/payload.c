@@ -20,8 +20,7 @@
 #define STACK_BYTES     (1 * MIB)
 #define STACK_COMMITTED (64 * KIB)
 
-// -- Threads
-// ----------------------------------------------------------------------------------------
+// -- Threads --------------------------------------------------------------------------------------
 
 struct script_thread {
     struct thread_block block;
@@ -91,8 +90,7 @@ static void thread_join(void *context, void *joined) {
     kfree(self, sizeof *self);
 }
 
-// -- What it says
-// -----------------------------------------------------------------------------------
+// -- What it says ---------------------------------------------------------------------------------
 
 struct job {
     struct bytes blob;
@@ -140,8 +138,7 @@ static void put_script(void *context, struct bytes script, const struct spec_cou
     put_bytes(context, "\n", 1);
 }
 
-// -- The payload
-// ------------------------------------------------------------------------------------
+// -- The payload ----------------------------------------------------------------------------------
 
 static void job_main(void *argument, struct thread_block *block) {
     struct job *job = argument;

@@ -8,8 +8,7 @@
 #include "base/fmt.h"
 #include "engine/api/host.h"
 
-// -- Reading
-// ----------------------------------------------------------------------------------------
+// -- Reading --------------------------------------------------------------------------------------
 
 u64 read_number(struct runner *r, u32 bytes) {
     if ((usize)(r->end - r->at) < bytes) {
@@ -33,8 +32,7 @@ struct bytes read_text(struct runner *r) {
     return text;
 }
 
-// -- Reporting
-// --------------------------------------------------------------------------------------
+// -- Reporting ------------------------------------------------------------------------------------
 
 void fail(struct runner *r, const char *format, ...) {
     if (r->failed || r->needs != NULL)
@@ -81,8 +79,7 @@ static void report(struct runner *r, enum spec_verdict verdict, const char *text
     r->notes = note;
 }
 
-// -- Names
-// ------------------------------------------------------------------------------------------
+// -- Names ----------------------------------------------------------------------------------------
 
 const struct target *find_name(const struct runner *r, struct bytes text, bool is_registered) {
     for (const struct name *name = r->names; name != NULL; name = name->next) {
@@ -122,8 +119,7 @@ static void do_register(struct runner *r) {
         add_name(r, as, true, target);
 }
 
-// -- Commands
-// ---------------------------------------------------------------------------------------
+// -- Commands -------------------------------------------------------------------------------------
 
 static void do_command(struct runner *r) {
     switch (r->command) {
@@ -245,8 +241,7 @@ enum status run_commands(struct runner *r) {
     return OK;
 }
 
-// -- Scripts
-// ----------------------------------------------------------------------------------------
+// -- Scripts --------------------------------------------------------------------------------------
 
 enum status script_open(struct runner *r) {
     r->command_number = 0;
@@ -335,8 +330,7 @@ enum status spec_run(struct engine *engine, struct thread_block *thread, struct 
     return status;
 }
 
-// -- Counts
-// -----------------------------------------------------------------------------------------
+// -- Counts ---------------------------------------------------------------------------------------
 
 void spec_counts_add(struct spec_counts *to, const struct spec_counts *from) {
     for (u32 verdict = 0; verdict < SPEC_VERDICT_COUNT; verdict++) {

@@ -18,8 +18,7 @@ struct value {
     struct lane lanes[LANES_MAX];
 };
 
-// -- Values
-// -----------------------------------------------------------------------------------------
+// -- Values ---------------------------------------------------------------------------------------
 
 static struct lane read_lane(struct runner *r, enum script_value kind) {
     return (struct lane){.kind = kind, .bits = read_number(r, 8)};

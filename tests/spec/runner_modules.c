@@ -38,8 +38,7 @@ static const char *missing_proposal(const struct runner *r, const struct module_
     return NULL;
 }
 
-// -- Making them
-// ------------------------------------------------------------------------------------
+// -- Making them ----------------------------------------------------------------------------------
 
 // module_create, with module_validate agreeing.
 static enum status create_module(struct runner *r, struct bytes binary, struct module_error *error,
@@ -173,8 +172,7 @@ static void take_instance(struct runner *r, struct bytes name, const struct outc
         add_name(r, name, false, r->latest);
 }
 
-// -- Commands
-// ---------------------------------------------------------------------------------------
+// -- Commands -------------------------------------------------------------------------------------
 
 void do_module(struct runner *r) {
     struct bytes name = read_text(r);
@@ -272,8 +270,7 @@ void do_assert_uninstantiable(struct runner *r) {
         check_text(r, trap_text(outcome.trap), expected);
 }
 
-// -- What a later edition has otherwise
-// -------------------------------------------------------------
+// -- What a later edition has otherwise -----------------------------------------------------------
 
 // The one proposal with which the edition, too, accepts what it was to refuse.
 static u32 accepting_feature(struct runner *r) {

@@ -19,8 +19,7 @@ static const struct bytes linking[] = {
     {(const u8 *)"\0asm\1\0\0\0\2\15\1\6nobody\1x\3\177\0", 23},
 };
 
-// -- Writing blobs
-// ----------------------------------------------------------------------------------
+// -- Writing blobs --------------------------------------------------------------------------------
 
 static u8 blob[64 * KIB];
 static usize blob_len;
@@ -82,8 +81,7 @@ static void put_action(enum script_action action, const char *field, const struc
         put_value(arguments[i]);
 }
 
-// -- Running them
-// -----------------------------------------------------------------------------------
+// -- Running them ---------------------------------------------------------------------------------
 
 struct heard {
     u32 events[SPEC_VERDICT_COUNT];
@@ -394,8 +392,7 @@ static void a_module_that_fails_is_a_failure(void **state) {
     assert_int_equal(heard.last_line, 4);
 }
 
-// -- Editions
-// ---------------------------------------------------------------------------------------
+// -- Editions -------------------------------------------------------------------------------------
 
 #define FIRST_VERSION FEATURE_MUTABLE_GLOBALS
 
@@ -464,8 +461,7 @@ static void results_are_not_lifted(void **state) {
     }
 }
 
-// -- Modules that need what the engine lacks
-// --------------------------------------------------------
+// -- Modules that need what the engine lacks ------------------------------------------------------
 
 // A type that is a struct; imports "missing" "x".
 static const struct bytes struct_module = {(const u8 *)"\0asm\1\0\0\0\1\3\1\x5f\0", 13};
@@ -520,8 +516,7 @@ static void an_earlier_edition_misses_nothing(void **state) {
     assert_int_equal(sums.of[SPEC_NEEDS], 0);
 }
 
-// -- Threads
-// ----------------------------------------------------------------------------------------
+// -- Threads --------------------------------------------------------------------------------------
 
 // Begins a thread's commands; end_thread tells their length.
 static usize begin_thread(u32 line, const char *name) {

@@ -137,6 +137,30 @@ def test_interrupts_by_messages_and_by_lines(machine, tmp_path):
         assert booted.expect(r"^((not )?all right|wrong.*)$").group(1) == "all right", booted.text
 
 
+def test_an_interrupt_above_15_comes(tmp_path):
+    """The q35 brings a device's wire to the I/O APIC twice: where the firmware has it go, and to an input of its own,
+    which only AML tells of. For slot 4 that is 20."""
+    (tmp_path / "init.conf").write_text(EDU.replace("$devices", "$devices $input") + "    interrupt input 20\n")
+    files = {"etc/init.conf": tmp_path / "init.conf",
+             **{f"bin/{name}.wasm": BUILD / f"programs/{name}.wasm" for name in ("init", "pci", "edu")}}
+    with Machine.pvh(files, args=["-device", "edu,addr=4"]) as booted:
+        assert booted.expect(r"^((not )?all right|wrong.*)$").group(1) == "all right", booted.text
+
+
+@pytest.mark.parametrize("machine, size", [("pc", 256), ("q35", 4096)])
+def test_configuration_space_is_found_where_it_is(machine, size, image):
+    """In memory where the firmware tells of it, with what only that has; by ports otherwise. Drivers do not notice."""
+    args = [*disk(image), "-device", "virtio-rng-pci", "-device", "e1000e,addr=6,mac=52:54:00:12:34:56"]
+    with System(*args, machine=machine) as booted:
+        assert booted.run(f"grep -L 'config *{size} bytes' /pci/* | wc -l").split()[-1] == "0"
+        told = booted.run("cat /pci/00:06.0")
+        assert "device    8086:10d3" in told
+        assert ("extended  0001 at 100, 0003 at 140\n" in told) == (size == 4096), told
+        assert hashlib.sha256(image.read_bytes()).hexdigest() in booted.run("sha256sum /dev/blk/0")
+        assert booted.run("head -c 100000 /dev/hwrng | wc -c").split()[-1] == "100000"
+        assert "pci:" not in booted.run("dmesg")
+
+
 @pytest.mark.parametrize("machine, cpus", [("pc", 3), ("q35", 1)])
 def test_devices_share_a_line(machine, cpus, image, tmp_path):
     """Two interrupts for three devices without messages, in two drivers."""

@@ -19,6 +19,7 @@ WASI_IMPORT(clock_time_get) u32 wasi_clock_time_get(u32 clock, u64 precision, u6
 WASI_IMPORT(fd_write)
 u32 wasi_fd_write(u32 fd, const struct wasi_iovec *parts, u32 count, u32 *written);
 WASI_IMPORT(fd_read) u32 wasi_fd_read(u32 fd, const struct wasi_iovec *parts, u32 count, u32 *got);
+WASI_IMPORT(fd_close) u32 wasi_fd_close(u32 fd);
 WASI_IMPORT(fd_seek) u32 wasi_fd_seek(u32 fd, i64 offset, u32 whence, u64 *position);
 WASI_IMPORT(path_open)
 u32 wasi_path_open(u32 fd, u32 follow, const char *path, u32 len, u32 flags, u64 rights,

@@ -28,8 +28,8 @@ def build():
 
 def run(machine, cpus, folder, name, *args):
     folder.joinpath("numbers").write_bytes(b"".join(struct.pack("<H", i) for i in range(NUMBERS)))
-    threads = BUILD / "programs" / "threads.wasm"
-    folder.joinpath(threads.name).write_bytes(threads.read_bytes())
+    for program in {"threads.wasm", f"{name}.wasm"}:
+        folder.joinpath(program).write_bytes((BUILD / "programs" / program).read_bytes())
     return subprocess.run([BUILD / "kwast", "run", "--machine", machine, "--cpus", str(cpus),
                            "--dir", f"{folder}::/bin", BUILD / "programs" / f"{name}.wasm", *args],
                           capture_output=True, text=True, timeout=LIMIT_SECONDS)
@@ -49,6 +49,12 @@ def test_threads_map_what_others_lend(machine, cpus, tmp_path):
     for seed in ("1", "2"):  # ends in the middle of it; at the end
         done = run(machine, cpus, tmp_path, "lending", seed)
         assert (done.returncode, done.stdout, done.stderr) == (0, "all right\n", "")
+
+
+@machines
+def test_kernel_remembers_no_handle_that_another_thread_closed(machine, cpus, tmp_path):
+    done = run(machine, cpus, tmp_path, "hints")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "all right\n", "")
 
 
 @machines

@@ -205,6 +205,8 @@ def test_closed_standard_input_is_an_empty_one(place):
     (signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131),
 ])
 def test_a_signal_ends_the_machine(place, number, code):
+    if signal.getsignal(number) == signal.SIG_IGN:  # by nohup, say: what is ignored is so for children, too
+        signal.signal(number, signal.SIG_DFL)
     with place.popen("run", place.program("spin")) as process:
         machine = int(process.stdout.readline().split()[1])
         process.send_signal(number)

@@ -144,8 +144,7 @@ static inline u32 kwast_serve(kwast_handle server, kwast_serve_func serve, void 
     return error;
 }
 
-// -- Spawning
-// --------------------------------------------------------------------------------------
+// -- Spawning -------------------------------------------------------------------------------------
 
 // A copy of `handle` with all its rights for a child, as its descriptor `number`; `preopen` is the
 // directory's name there, or NULL.

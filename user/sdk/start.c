@@ -80,6 +80,12 @@ void start_directory(struct start *start, kwast_handle handle, const char *name)
     add_given(start, kwast_give(handle, start->next_number++, name));
 }
 
+void start_directory_to_read(struct start *start, kwast_handle handle, const char *name) {
+    struct kwast_given given = kwast_give(handle, start->next_number++, name);
+    given.inheriting &= ~__WASI_RIGHTS_FD_WRITE;
+    add_given(start, given);
+}
+
 void start_our_directories(struct start *start) {
     static char *names[NAMES_MAX]; // what we were given does not change
     __wasi_prestat_t prestat;

@@ -48,6 +48,9 @@ void start_handle_with(struct start *start, kwast_handle handle, u32 number, u64
 // them. `name` stays the caller's, and is needed until start_run.
 void start_directory(struct start *start, kwast_handle handle, const char *name);
 
+// The same, where what is opened below it shall not be written.
+void start_directory_to_read(struct start *start, kwast_handle handle, const char *name);
+
 // All directories that we were given, but for one called ".": a program's idea of where it is.
 void start_our_directories(struct start *start);
 

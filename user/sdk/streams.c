@@ -17,6 +17,10 @@
 #define STREAM_FLAG (1ull << 62)
 #define LENT_FLAG   (1ull << 61)
 
+static struct stream *stream_of(struct node *node) {
+    return (struct stream *)(void *)((u8 *)node - offsetof(struct stream, file));
+}
+
 static u32 used(const struct stream *stream) {
     return stream->put - stream->taken;
 }
@@ -159,7 +163,7 @@ static void answer_stat(const struct stream *stream, const struct kwast_request 
                         struct kwast_reply *reply) {
     const struct file_stat stat = {
         .device = DEVICE_NUMBER,
-        .inode = 2 + (u64)(request->value & UINT32_MAX),
+        .inode = device_file_inode(&stream->file),
         .link_count = 1,
         .type = FILE_TYPE_CHARACTER_DEVICE,
     };
@@ -212,11 +216,11 @@ static bool answer(struct stream_set *set, const struct kwast_request *request, 
         return files_answer(&set->files, request, bytes, reply);
     for (u32 i = 0; i < request->handle_count; i++)
         close((int)request->handles[i]);
-    if (index >= set->count) {
+    if (index >= set->directory.count) {
         reply->answer = ERR_CLOSED;
         return true;
     }
-    struct stream *stream = set->all[index];
+    struct stream *stream = stream_of(&set->directory.all[index]->node);
     bool is_due = serve_stream(stream, request, reply);
     tell(stream);
     return is_due;
@@ -235,115 +239,59 @@ void stream_set_serve(struct stream_set *set) {
 }
 
 // -- The directory --------------------------------------------------------------------------------
-// Nothing of it is ever released: each node has a reference of its own.
-
-static struct node root = {1, FILE_TYPE_DIRECTORY};
-
-static struct stream_set *set_of(struct file_system *fs) {
-    return (struct stream_set *)((u8 *)fs - offsetof(struct stream_set, fs));
-}
-
-static struct stream *stream_of(struct node *node) {
-    return (struct stream *)(void *)((u8 *)node - offsetof(struct stream, node));
-}
-
-static void release(struct file_system *fs, struct node *node) {
-    (void)fs;
-    (void)node;
-}
-
-static enum status lookup(struct file_system *fs, struct node *directory, struct bytes name,
-                          struct node **out) {
-    struct stream_set *set = set_of(fs);
-    for (u32 i = 0; directory == &root && i < set->count; i++) {
-        if (!bytes_equal(name, bytes_of(set->all[i]->name)))
-            continue;
-        *out = node_retain(&set->all[i]->node);
-        return OK;
-    }
-    return ERR_NOT_FOUND;
-}
-
-static u64 inode_of(const struct stream_set *set, const struct node *node) {
-    for (u32 i = 0; i < set->count; i++) {
-        if (node == &set->all[i]->node)
-            return i + 2;
-    }
-    return 1;
-}
-
-static enum status list(struct file_system *fs, struct node *directory, u64 cookie,
-                        struct listing *listing) {
-    struct stream_set *set = set_of(fs);
-    for (u64 i = cookie; directory == &root && i < set->count; i++) {
-        const struct stream *stream = set->all[i];
-        if (!listing_add(listing, i + 1, i + 2, stream->node.type, bytes_of(stream->name)))
-            break;
-    }
-    return OK;
-}
-
-static enum status stat(struct file_system *fs, struct node *node, struct file_stat *out) {
-    *out = (struct file_stat){.device = DEVICE_NUMBER,
-                              .inode = inode_of(set_of(fs), node),
-                              .link_count = 1,
-                              .type = node->type};
-    return OK;
-}
 
 static u32 stands_for(struct file_system *fs, struct node *node) {
-    (void)fs;
-    return node == &root || stream_is_lent(stream_of(node)) ? KWAST_NO_HANDLE
-                                                            : stream_of(node)->channel;
+    bool is_root = node == fs->root;
+    return is_root || stream_is_lent(stream_of(node)) ? KWAST_NO_HANDLE : stream_of(node)->channel;
 }
 
 // Of a stream, where none stands for it.
 static enum status open_node(struct file_system *fs, struct node *node, u16 flags) {
-    (void)fs;
     (void)flags;
-    return node == &root ? OK : ERR_BUSY;
+    return node == fs->root ? OK : ERR_BUSY;
 }
 
 static const struct file_system_ops operations = {
     .stands_for = stands_for,
     .open = open_node,
-    .release = release,
-    .lookup = lookup,
-    .list = list,
-    .stat = stat,
+    .release = device_files_release,
+    .lookup = device_files_lookup,
+    .list = device_files_list,
+    .stat = device_files_stat,
 };
 
 // -- Making them ----------------------------------------------------------------------------------
 
 void stream_set_init(struct stream_set *set, kwast_handle server) {
-    *set = (struct stream_set){.server = server, .fs = {&operations, &root}};
-    files_init(&set->files, server, &set->fs);
+    *set = (struct stream_set){.server = server};
+    device_files_init(&set->directory, DEVICE_NUMBER, &operations);
+    files_init(&set->files, server, &set->directory.fs);
 }
 
 u32 stream_set_add(struct stream_set *set, struct stream *stream) {
-    if (set->count == STREAMS_MAX)
+    u32 index = set->directory.count;
+    if (index == DEVICE_FILES_MAX)
         return EMFILE;
     stream->received = malloc(STREAM_RECEIVED_MAX);
     if (stream->received == NULL)
         return ENOMEM;
     stream->set = set;
-    stream->node = (struct node){1, FILE_TYPE_CHARACTER_DEVICE};
     stream->lent.ready = KWAST_NO_HANDLE;
-    u32 error = kwast_scheme_pollable(set->server, STREAM_FLAG | set->count, KWAST_KIND_STREAM,
+    u32 error = kwast_scheme_pollable(set->server, STREAM_FLAG | index, KWAST_KIND_STREAM,
                                       &stream->channel, &stream->end.ready);
     if (error != 0) {
         free(stream->received);
         return error;
     }
-    set->all[set->count++] = stream;
+    device_files_add(&set->directory, &stream->file, stream->name, FILE_TYPE_CHARACTER_DEVICE);
     tell(stream);
     return 0;
 }
 
 u32 stream_lend(struct stream *stream, kwast_handle *out) {
-    u64 index = inode_of(stream->set, &stream->node) - 2;
-    u32 error = kwast_scheme_pollable(stream->set->server, STREAM_FLAG | LENT_FLAG | index,
-                                      KWAST_KIND_STREAM, out, &stream->lent.ready);
+    u32 error =
+        kwast_scheme_pollable(stream->set->server, STREAM_FLAG | LENT_FLAG | stream->file.index,
+                              KWAST_KIND_STREAM, out, &stream->lent.ready);
     if (error != 0)
         stream->lent.ready = KWAST_NO_HANDLE;
     tell(stream);

@@ -11,9 +11,9 @@
 // A write is answered when the device has taken all of it, a read when something has come. Not for
 // several threads.
 
+#include "user/sdk/device_files.h"
 #include "user/sdk/files.h"
 
-#define STREAMS_MAX         32u
 #define STREAM_WAITS_MAX    16u
 #define STREAM_RECEIVED_MAX (64u << 10) // bytes that nobody has read yet
 #define STREAM_SENT_AT_ONCE 4096u
@@ -46,7 +46,7 @@ struct stream {
 
     // The library's:
     struct stream_set *set;
-    struct node node;
+    struct device_file file;
     kwast_handle channel; // for whoever opens the file
     struct stream_end end;
     struct stream_end lent; // while somebody has the stream alone
@@ -59,10 +59,8 @@ struct stream {
 
 struct stream_set {
     kwast_handle server;
-    struct file_system fs;
+    struct device_files directory;
     struct files files;
-    struct stream *all[STREAMS_MAX];
-    u32 count;
 };
 
 void stream_set_init(struct stream_set *set, kwast_handle server);

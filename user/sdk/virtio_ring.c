@@ -9,7 +9,7 @@
 // Invariants:
 //   1. the free descriptors are a list of free_count from free_first on, linked by the book;
 //   2. book[i].count is not 0 exactly where i is the first descriptor of a chain that the device
-//   has.
+//      has.
 
 #include "user/sdk/virtio_ring.h"
 

@@ -1,5 +1,5 @@
-// ACPI tables: MADT (CPUs, interrupt controllers), HPET, FADT (timer, power), and of the DSDT only
-// the package \_S5_, found by its shape.
+// ACPI tables: MADT (CPUs, interrupt controllers), HPET, MCFG (PCI configuration space), FADT
+// (timer, power), and of the DSDT only the package \_S5_, found by its shape.
 //
 // The tables come from firmware and are often wrong: every length is checked against the bytes that
 // there are, every table against its checksum; what does not fit is ignored.
@@ -221,6 +221,29 @@ static void parse_hpet(const struct table *hpet) {
         acpi.hpet_phys = field(hpet, 44, 8);
 }
 
+#define MCFG_ENTRIES     44u
+#define MCFG_ENTRY_BYTES 16u
+#define ECAM_BUS_SHIFT   20
+
+// Segment 0 alone: the others are further machines' worth of buses, which no PC has that we know.
+static void parse_mcfg(const struct table *mcfg) {
+    for (u32 at = MCFG_ENTRIES; range_fits(at, MCFG_ENTRY_BYTES, mcfg->bytes);
+         at += MCFG_ENTRY_BYTES) {
+        u64 phys = field(mcfg, at, 8);
+        u8 first = (u8)field(mcfg, at + 10, 1);
+        u8 last = (u8)field(mcfg, at + 11, 1);
+        u64 end;
+        if (field(mcfg, at + 8, 2) != 0 || phys == 0 || first > last ||
+            !is_aligned(phys, 1ull << ECAM_BUS_SHIFT) ||
+            !add_u64(phys, (last + 1ull) << ECAM_BUS_SHIFT, &end))
+            continue;
+        acpi.ecam_phys = phys;
+        acpi.ecam_first_bus = first;
+        acpi.ecam_last_bus = last;
+        return;
+    }
+}
+
 // -- The root -----------------------------------------------------------------------------------
 
 static void parse_root(const struct table *root, u32 entry_bytes) {
@@ -236,6 +259,8 @@ static void parse_root(const struct table *root, u32 entry_bytes) {
             parse_fadt(table);
         else if (has_signature(table, "HPET"))
             parse_hpet(table);
+        else if (has_signature(table, "MCFG"))
+            parse_mcfg(table);
     }
 }
 

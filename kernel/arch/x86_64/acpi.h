@@ -28,6 +28,9 @@ struct acpi_info {
     struct acpi_ioapic ioapics[ACPI_IOAPICS_MAX];
     struct acpi_isa_irq isa_irqs[ACPI_ISA_IRQS];
     u64 hpet_phys;     // 0: none
+    u64 ecam_phys;     // where bus 0's part of PCI configuration space would be; 0: none
+    u8 ecam_first_bus; // of those that are there
+    u8 ecam_last_bus;
     u16 pm_timer_port; // 0: none
     bool pm_timer_32bit;
     u8 century_register; // of the CMOS clock; 0: none

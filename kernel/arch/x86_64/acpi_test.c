@@ -17,6 +17,7 @@
 #define FADT_PHYS 0x13000ull
 #define HPET_PHYS 0x14000ull
 #define DSDT_PHYS 0x15000ull
+#define MCFG_PHYS 0x16000ull
 
 struct table {
     u32 len;
@@ -53,9 +54,18 @@ static void store(struct table *table, u32 offset, u64 value, u32 bytes) {
 }
 
 struct tables {
-    struct table madt, fadt, hpet, dsdt, xsdt, rsdt;
+    struct table madt, fadt, hpet, dsdt, mcfg, xsdt, rsdt;
     u8 rsdp[36];
 };
+
+static void put_segment(struct table *mcfg, u64 phys, u16 segment, u8 first, u8 last) {
+    u32 at = mcfg->len;
+    mcfg->len += 16;
+    store(mcfg, at, phys, 8);
+    store(mcfg, at + 8, segment, 2);
+    store(mcfg, at + 10, first, 1);
+    store(mcfg, at + 11, last, 1);
+}
 
 static struct tables whole_tables(void) {
     struct tables t = {
@@ -63,6 +73,7 @@ static struct tables whole_tables(void) {
         .fadt = new_table("FACP", 148),
         .hpet = new_table("HPET", 56),
         .dsdt = new_table("DSDT", 36),
+        .mcfg = new_table("MCFG", 44),
         .xsdt = new_table("XSDT", 36),
         .rsdt = new_table("RSDT", 36),
     };
@@ -87,8 +98,11 @@ static struct tables whole_tables(void) {
     put(&t.dsdt, "xx_S5_yy", 8);
     put(&t.dsdt, (const u8[]){0x08, '_', 'S', '5', '_', 0x12, 0x08, 4, 0x0a, 5, 0x01, 0, 0}, 13);
 
-    const u64 xsdt[] = {MADT_PHYS, FADT_PHYS, 0xdead0000, HPET_PHYS};
-    const u32 rsdt[] = {MADT_PHYS, FADT_PHYS, 0xdead0000, HPET_PHYS};
+    put_segment(&t.mcfg, 0xe0000000, 1, 0, 0xff); // not the first one
+    put_segment(&t.mcfg, 0xb0000000, 0, 0, 0xff);
+
+    const u64 xsdt[] = {MADT_PHYS, FADT_PHYS, 0xdead0000, HPET_PHYS, MCFG_PHYS};
+    const u32 rsdt[] = {MADT_PHYS, FADT_PHYS, 0xdead0000, HPET_PHYS, MCFG_PHYS};
     put(&t.xsdt, xsdt, sizeof xsdt);
     put(&t.rsdt, rsdt, sizeof rsdt);
 
@@ -105,6 +119,7 @@ static void put_tables(struct tables *t) {
     put_table(FADT_PHYS, &t->fadt);
     put_table(HPET_PHYS, &t->hpet);
     put_table(DSDT_PHYS, &t->dsdt);
+    put_table(MCFG_PHYS, &t->mcfg);
     put_table(XSDT_PHYS, &t->xsdt);
     put_table(RSDT_PHYS, &t->rsdt);
     fake_phys_put(RSDP_PHYS, t->rsdp, sizeof t->rsdp);
@@ -126,6 +141,9 @@ static void check_all_found(void) {
     assert_true(acpi->isa_irqs[4].active_low && acpi->isa_irqs[4].level);
     assert_int_equal(acpi->isa_irqs[5].gsi, 5);
     assert_int_equal(acpi->hpet_phys, 0xfed00000);
+    assert_int_equal(acpi->ecam_phys, 0xb0000000);
+    assert_int_equal(acpi->ecam_first_bus, 0);
+    assert_int_equal(acpi->ecam_last_bus, 0xff);
     assert_int_equal(acpi->pm_timer_port, 0x608);
     assert_true(acpi->pm_timer_32bit);
     assert_int_equal(acpi->century_register, 0x32);
@@ -170,6 +188,31 @@ static void reduced_hardware_is_switched_off_by_its_own_register(UNUSED void **s
     assert_false(acpi->can_power_off);
 }
 
+static void configuration_space_is_where_it_can_be(UNUSED void **state) {
+    static const struct {
+        u64 phys;
+        u16 segment;
+        u8 first, last;
+        bool is_right;
+    } cases[] = {
+        {0xb0000000, 0, 0, 0xff, true},  {0xb0000000, 0, 0x40, 0x7f, true},
+        {0x7000000000, 0, 3, 3, true},   {0, 0, 0, 0xff, false},
+        {0xb0080000, 0, 0, 0xff, false}, {0xb0000000, 0, 0x80, 0x7f, false},
+        {0xb0000000, 1, 0, 0xff, false}, {0xfffffffffff00000, 0, 0, 0, false},
+    };
+    for (u32 i = 0; i < COUNT_OF(cases); i++) {
+        struct tables t = whole_tables();
+        t.mcfg.len = 44;
+        put_segment(&t.mcfg, cases[i].phys, cases[i].segment, cases[i].first, cases[i].last);
+        put_tables(&t);
+        acpi_init(RSDP_PHYS);
+        assert_int_equal(acpi_info()->ecam_phys, cases[i].is_right ? cases[i].phys : 0);
+        assert_int_equal(acpi_info()->ecam_first_bus, cases[i].is_right ? cases[i].first : 0);
+        assert_int_equal(acpi_info()->ecam_last_bus, cases[i].is_right ? cases[i].last : 0);
+        fake_phys_clear();
+    }
+}
+
 static void tables_are_found_through_the_old_root(UNUSED void **state) {
     struct tables t = whole_tables();
     t.rsdp[15] = 0;
@@ -198,7 +241,7 @@ static void damaged_tables_are_ignored(UNUSED void **state) {
     assert_true(acpi_info()->found);
     assert_int_equal(acpi_info()->hpet_phys, 0);
     assert_int_equal(acpi_info()->cpu_count, 2);
-    fake_phys.pieces[6].data[3] ^= 1; // the RSDP's
+    fake_phys.pieces[7].data[3] ^= 1; // the RSDP's
     acpi_init(RSDP_PHYS);
     assert_false(acpi_info()->found);
     assert_int_equal(acpi_info()->lapic_phys, 0xfee00000);
@@ -214,7 +257,7 @@ static void nothing_is_found_in_nothing(UNUSED void **state) {
 // Every table cut at every length, and every byte of it replaced, with its checksum made right.
 static void wrong_tables_stay_inside(UNUSED void **state) {
     static const u8 values[] = {0, 1, 0x7f, 0x80, 0xff};
-    for (u32 which = 0; which < 6; which++) {
+    for (u32 which = 0; which < 7; which++) {
         struct tables whole = whole_tables();
         u32 len = (&whole.madt)[which].len;
         for (u32 at = 10; at < len; at++) {
@@ -240,6 +283,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(reduced_hardware_is_switched_off_by_its_own_register),
         TEST(tables_are_found_when_told),
+        TEST(configuration_space_is_where_it_can_be),
         TEST(tables_are_found_through_the_old_root),
         TEST(tables_are_searched),
         TEST(damaged_tables_are_ignored),

@@ -8,8 +8,7 @@
 // Invariants:
 //   1. a CPU whose bit in as->loaded is clear does not have `as` in CR3, nor uses it;
 //   2. what a CPU keeps under of[i] is as current as of[i].generation says: of every change that
-//   the
-//      address space counted up to that, it has forgotten what was before;
+//      the address space counted up to that, it has forgotten what was before;
 //   3. `aspace` and `translations` of a CPU are changed by the CPU itself, with interrupts off.
 //
 // Who changes an address space counts the change first and looks at `loaded` afterwards; who enters

@@ -1,9 +1,9 @@
 // What programs may have of the machine: physical ranges, I/O ports, interrupts.
 //
 // A range is a device's where nothing else is: what the firmware's memory map lists, as RAM or as
-// anything but RAM, is refused, and so are the registers that the port itself uses. The screen is
-// the one exception, as some firmware lists it. Who may have what among the rest is not decided
-// here.
+// anything but RAM, is refused, and so are the registers that the port itself uses. Exceptions are
+// the screen and PCI's configuration space, as some firmware lists them. Who may have what among
+// the rest is not decided here.
 //
 // Interrupts of programs have vectors of their own and go to the boot CPU. A line that is
 // level-triggered is masked before the kernel hears of it, since the device asks until a program
@@ -29,6 +29,7 @@
 #define ADDRESS_BITS_USUAL 36u
 #define ISA_LINES          16u
 #define PORTS_END          0x10000u
+#define ECAM_BUS_BYTES     (1 * MIB)
 #define RESET_PORT         0xcf9u // a byte within the word that selects PCI configuration space
 
 // The firmware's memory map. Fixed after boot.
@@ -62,9 +63,21 @@ static struct phys_range screen_range(void) {
     return (struct phys_range){{info->phys}, (u64)info->pitch * info->height};
 }
 
+static struct phys_range config_range(void) {
+    const struct acpi_info *acpi = acpi_info();
+    if (acpi->ecam_phys == 0)
+        return (struct phys_range){};
+    u64 buses = acpi->ecam_last_bus - acpi->ecam_first_bus + 1ull;
+    return (struct phys_range){{acpi->ecam_phys + acpi->ecam_first_bus * ECAM_BUS_BYTES},
+                               buses * ECAM_BUS_BYTES};
+}
+
 void arch_devices_describe(struct arch_devices *out) {
     const struct framebuffer_info *info = framebuffer_info();
-    *out = (struct arch_devices){.screen = screen_range(), .own_count = machine.own_count};
+    *out = (struct arch_devices){.screen = screen_range(),
+                                 .pci_config = config_range(),
+                                 .pci_first_bus = acpi_info()->ecam_first_bus,
+                                 .own_count = machine.own_count};
     memcpy(out->own_functions, machine.own_functions, sizeof out->own_functions);
     if (out->screen.bytes == 0)
         return;
@@ -106,6 +119,11 @@ static bool is_on_screen(u64 start, u64 end) {
     return screen.bytes != 0 && start >= screen_start && end <= screen_end;
 }
 
+static bool is_config(u64 start, u64 end) {
+    const struct phys_range config = config_range();
+    return start >= config.start.value && end <= config.start.value + config.bytes;
+}
+
 static bool touches_screen(u64 start, u64 end) {
     const struct phys_range screen = screen_range();
     return screen.bytes != 0 &&
@@ -121,7 +139,7 @@ static bool is_refused(u64 start, u64 end) {
         return true;
     return set_overlaps(&machine.ram, start, end) ||
            (set_overlaps(&machine.reserved, start, end) && start >= LOW_MEMORY_END &&
-            !is_on_screen(start, end));
+            !is_on_screen(start, end) && !is_config(start, end));
 }
 
 enum status arch_range_claim(struct phys_addr start, u64 bytes) {

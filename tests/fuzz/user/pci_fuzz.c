@@ -61,7 +61,7 @@ u32 kwast_device_range(kwast_handle, u64 address, u64 bytes, enum kwast_caching,
 }
 
 u32 kwast_device_interrupt(kwast_handle, u32 line, kwast_handle *out) {
-    MUST(line != 0);
+    MUST(line != 0 && line < 16);
     return give(out);
 }
 

@@ -624,20 +624,6 @@ int getpagesize(void) {
 
 // -- What cannot be set, and what there is none of ------------------------------------------------
 
-int settimeofday(const struct timeval *time, const struct timezone *zone) {
-    (void)time;
-    (void)zone;
-    errno = EPERM;
-    return -1;
-}
-
-int clock_settime(clockid_t clock, const struct timespec *time) {
-    (void)clock;
-    (void)time;
-    errno = EPERM;
-    return -1;
-}
-
 int socket(int family, int type, int protocol) {
     (void)family;
     (void)type;

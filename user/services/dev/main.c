@@ -12,16 +12,14 @@
 #include <string.h>
 
 #include "base/math.h"
+#include "user/sdk/device_files.h"
 #include "user/sdk/files.h"
 
 #define DEVICE_NUMBER 0x646576u
 #define PIECE_BYTES   4096u
 
-#define DEVICES_MAX   32u
-
 struct device {
-    struct node node;
-    const char *name;
+    struct device_file file;
     enum status (*read)(struct transfer *transfer);
     enum status (*write)(struct transfer *transfer);
     kwast_handle driver; // somebody else's, if `read` is NULL
@@ -63,69 +61,24 @@ static enum status write_never(struct transfer *transfer) {
     return transfer->room == 0 ? OK : ERR_NO_SPACE;
 }
 
-static struct device devices[DEVICES_MAX] = {
-    {{1, FILE_TYPE_CHARACTER_DEVICE}, "null", read_nothing, write_away, KWAST_NO_HANDLE},
-    {{1, FILE_TYPE_CHARACTER_DEVICE}, "zero", read_zeros, write_away, KWAST_NO_HANDLE},
-    {{1, FILE_TYPE_CHARACTER_DEVICE}, "full", read_zeros, write_never, KWAST_NO_HANDLE},
-    {{1, FILE_TYPE_CHARACTER_DEVICE}, "random", read_random, write_away, KWAST_NO_HANDLE},
-    {{1, FILE_TYPE_CHARACTER_DEVICE}, "urandom", read_random, write_away, KWAST_NO_HANDLE},
+static const struct {
+    const char *name;
+    struct device device;
+} own[] = {
+    {"null", {.read = read_nothing, .write = write_away}},
+    {"zero", {.read = read_zeros, .write = write_away}},
+    {"full", {.read = read_zeros, .write = write_never}},
+    {"random", {.read = read_random, .write = write_away}},
+    {"urandom", {.read = read_random, .write = write_away}},
 };
 
-static u32 device_count = 5;
-
-static struct node root = {1, FILE_TYPE_DIRECTORY};
+static struct device devices[DEVICE_FILES_MAX];
+static struct device_files files;
 
 // -- The directory --------------------------------------------------------------------------------
-// Nothing of it is ever released: each node has a reference of its own.
 
 static struct device *device_of(struct node *node) {
     return (struct device *)(void *)node;
-}
-
-static void release(struct file_system *fs, struct node *node) {
-    (void)fs;
-    (void)node;
-}
-
-static enum status lookup(struct file_system *fs, struct node *directory, struct bytes name,
-                          struct node **out) {
-    (void)fs;
-    if (directory != &root)
-        return ERR_NOT_FOUND;
-    for (u32 i = 0; i < device_count; i++) {
-        if (!bytes_equal(name, bytes_of(devices[i].name)))
-            continue;
-        *out = node_retain(&devices[i].node);
-        return OK;
-    }
-    return ERR_NOT_FOUND;
-}
-
-static u64 inode_of(const struct node *node) {
-    for (u32 i = 0; i < device_count; i++) {
-        if (node == &devices[i].node)
-            return i + 2;
-    }
-    return 1;
-}
-
-static enum status list(struct file_system *fs, struct node *directory, u64 cookie,
-                        struct listing *listing) {
-    (void)fs;
-    for (u64 i = cookie; directory == &root && i < device_count; i++) {
-        struct device *device = &devices[i];
-        if (!listing_add(listing, i + 1, inode_of(&device->node), device->node.type,
-                         bytes_of(device->name)))
-            break;
-    }
-    return OK;
-}
-
-static enum status stat(struct file_system *fs, struct node *node, struct file_stat *out) {
-    (void)fs;
-    *out = (struct file_stat){
-        .device = DEVICE_NUMBER, .inode = inode_of(node), .link_count = 1, .type = node->type};
-    return OK;
 }
 
 static enum status read(struct file_system *fs, struct node *node, u64 offset,
@@ -145,42 +98,49 @@ static enum status write(struct file_system *fs, struct node *node, u64 offset,
 static u32 stands_for(struct file_system *fs, struct node *node) {
     (void)fs;
     bool is_drivers =
-        node != &root && device_of(node)->read == NULL && node->type != FILE_TYPE_DIRECTORY;
+        node != &files.root && device_of(node)->read == NULL && node->type != FILE_TYPE_DIRECTORY;
     return is_drivers ? device_of(node)->driver : KWAST_NO_HANDLE;
 }
 
 static const struct file_system_ops operations = {
     .stands_for = stands_for,
-    .release = release,
-    .lookup = lookup,
-    .list = list,
-    .stat = stat,
+    .release = device_files_release,
+    .lookup = device_files_lookup,
+    .list = device_files_list,
+    .stat = device_files_stat,
     .read = read,
     .write = write,
 };
 
+static void add(const char *name, enum file_type type, const struct device *what) {
+    if (files.count == DEVICE_FILES_MAX)
+        return;
+    struct device *device = &devices[files.count];
+    *device = *what;
+    device_files_add(&files, &device->file, name, type);
+}
+
 // What a driver has; nothing, where there is no driver.
-static void add_device(const char *name, kwast_handle driver) {
+static void add_driver(const char *name, kwast_handle driver) {
     __wasi_fdstat_t stat;
-    if (device_count == DEVICES_MAX || __wasi_fd_fdstat_get((int)driver, &stat) != 0)
+    if (__wasi_fd_fdstat_get((int)driver, &stat) != 0)
         return;
     bool is_directory = stat.fs_filetype == __WASI_FILETYPE_DIRECTORY;
-    devices[device_count++] = (struct device){
-        .node = {1, is_directory ? FILE_TYPE_DIRECTORY : FILE_TYPE_CHARACTER_DEVICE},
-        .name = name,
-        .driver = driver,
-    };
+    add(name, is_directory ? FILE_TYPE_DIRECTORY : FILE_TYPE_CHARACTER_DEVICE,
+        &(struct device){.driver = driver});
 }
 
 int main(int argc, char **argv) {
-    struct file_system fs = {&operations, &root};
     if (argc < 2 || argc % 2 != 0) {
         fprintf(stderr, "usage: dev SERVER [NAME HANDLE]...\n");
         return 2;
     }
+    device_files_init(&files, DEVICE_NUMBER, &operations);
+    for (u32 i = 0; i < COUNT_OF(own); i++)
+        add(own[i].name, FILE_TYPE_CHARACTER_DEVICE, &own[i].device);
     for (int i = 2; i < argc; i += 2)
-        add_device(argv[i], (kwast_handle)atoi(argv[i + 1]));
-    u32 error = files_serve((kwast_handle)atoi(argv[1]), &fs);
+        add_driver(argv[i], (kwast_handle)atoi(argv[i + 1]));
+    u32 error = files_serve((kwast_handle)atoi(argv[1]), &files.fs);
     fprintf(stderr, "dev: serving: %s\n", strerror((int)error));
     return 1;
 }

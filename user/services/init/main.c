@@ -24,6 +24,7 @@
 #define MANIFEST_PATH  "/boot/etc/init.conf"
 #define MANIFEST_BYTES 65536u
 #define DEVICE         0
+#define KERNEL_FILES   4
 #define SHOWN          2 // for what we and services say; who has the device reads it there
 #define SAYING                                                                                     \
     (__WASI_RIGHTS_FD_WRITE | __WASI_RIGHTS_FD_SYNC | __WASI_RIGHTS_FD_DATASYNC |                  \
@@ -94,7 +95,7 @@ static void add_name(struct named named) {
 // What the kernel gave us.
 static void add_own_names(void) {
     add_name((struct named){"boot", KWAST_KIND_DIRECTORY, 3, KWAST_NO_HANDLE, NULL});
-    add_name((struct named){"kernel", KWAST_KIND_DIRECTORY, 4, KWAST_NO_HANDLE, NULL});
+    add_name((struct named){"kernel", KWAST_KIND_DIRECTORY, KERNEL_FILES, KWAST_NO_HANDLE, NULL});
     add_name((struct named){"processes", KWAST_KIND_PLAIN, 5, KWAST_NO_HANDLE, NULL});
 }
 
@@ -228,8 +229,11 @@ static bool give_directories(struct start *start, const struct service_config *c
         if (is_absent(named))
             continue;
         snprintf(paths[i], sizeof paths[i], "/%s", config->sees[i]);
-        start_directory(start, named->channel,
-                        config->paths[i] != NULL ? config->paths[i] : paths[i]);
+        const char *path = config->paths[i] != NULL ? config->paths[i] : paths[i];
+        if (named->channel == KERNEL_FILES && !config->sets_clock)
+            start_directory_to_read(start, named->channel, path);
+        else
+            start_directory(start, named->channel, path);
     }
     return true;
 }

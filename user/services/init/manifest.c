@@ -290,6 +290,14 @@ static bool parse_keeps(struct manifest *manifest, struct service_config *servic
     return parse_small(manifest, words, KEPT_MAX, &service->keeps);
 }
 
+static bool parse_sets(struct manifest *manifest, struct service_config *service,
+                       const struct words *words) {
+    static const char *const things[] = {"clock"};
+    u32 thing;
+    service->sets_clock = pick(manifest, words->at[1], things, COUNT_OF(things), &thing);
+    return service->sets_clock;
+}
+
 static bool parse_isolation(struct manifest *manifest, struct service_config *service,
                             const struct words *words) {
     static const char *const kinds[] = {"sip", "domain"};
@@ -359,6 +367,7 @@ static const struct {
     {"pci", parse_pci},
     {"cpus", parse_cpus},
     {"keeps", parse_keeps},
+    {"sets", parse_sets},
 };
 
 // -- Lines ----------------------------------------------------------------------------------------

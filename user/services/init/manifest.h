@@ -68,7 +68,8 @@ struct service_config {
     u32 sees_count;
     char uses[NEEDS_MAX][NAME_BYTES]; // channels
     u32 uses_count;
-    u32 keeps; // handles that init keeps for it
+    u32 keeps;       // handles that init keeps for it
+    bool sets_clock; // what it sees of the kernel lets it set the time of day
     struct claim claims[CLAIMS_MAX];
     u32 claim_count;
     enum streams streams;

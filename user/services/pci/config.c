@@ -1,13 +1,9 @@
-// PCI configuration space by mechanism #1.
+// What the configuration space of a function says.
 
 #include "user/services/pci/config.h"
 
 #include "base/math.h"
 
-#define ADDRESS_PORT     0xcf8u
-#define PORTS            8u
-#define DATA             4u // offset of the data's port
-#define ENABLE           (1u << 31)
 #define STATUS_HAS_LIST  (1u << 4)
 #define CAPABILITIES_MAX 48u // as many as fit behind the header
 #define HEADER_MULTIPLE  0x80u
@@ -24,28 +20,6 @@
 #define SLOTS            32u
 #define NOBODY           0xffffu
 
-static kwast_handle ports;
-
-u32 config_init(kwast_handle machine) {
-    return kwast_device_ports(machine, ADDRESS_PORT, PORTS, &ports);
-}
-
-static void select(pci_place place, u32 at) {
-    kwast_port_out(ports, 0, 4, ENABLE | (u32)place << 8 | (at & 0xfc));
-}
-
-u32 config_read(pci_place place, u32 at, u32 width) {
-    u32 value = UINT32_MAX;
-    select(place, at);
-    kwast_port_in(ports, DATA + (at & 3), width, &value);
-    return value;
-}
-
-void config_write(pci_place place, u32 at, u32 width, u32 value) {
-    select(place, at);
-    kwast_port_out(ports, DATA + (at & 3), width, value);
-}
-
 u32 config_capability(pci_place place, enum config_capability kind) {
     if ((config_read(place, CONFIG_STATUS, 2) & STATUS_HAS_LIST) == 0)
         return 0;
@@ -57,6 +31,18 @@ u32 config_capability(pci_place place, enum config_capability kind) {
         at = head >> 8 & ~3u;
     }
     return 0;
+}
+
+u32 config_extended(pci_place place, struct config_extended *out, u32 most) {
+    u32 count = 0;
+    for (u32 at = CONFIG_EXTENDED; at >= CONFIG_EXTENDED && count < most;) {
+        u32 head = config_read(place, at, 4);
+        if (head == 0 || head == UINT32_MAX)
+            break; // there are none
+        out[count++] = (struct config_extended){(u16)head, (u16)at};
+        at = head >> 20 & ~3u;
+    }
+    return count;
 }
 
 // -- BARs -----------------------------------------------------------------------------------------

@@ -1,11 +1,12 @@
 #pragma once
-// PCI configuration space, by the ports that every PC chipset has for it, and what the header of a
-// function says. What a device says is not believed: lists are bounded, offsets are checked.
+// What the configuration space of PCI functions says. What a device says is not believed: lists are
+// bounded, offsets are checked. How it is reached is another matter (space.h).
 
-#include "user/sdk/kwast.h"
+#include "base/types.h"
 
-#define CONFIG_BYTES 256u
-#define BARS         6u
+#define CONFIG_BYTES    4096u // of a function of PCI Express
+#define CONFIG_EXTENDED 256u  // where what the others do not have begins
+#define BARS            6u
 
 // bus << 8 | slot << 3 | function
 typedef u16 pci_place;
@@ -46,15 +47,19 @@ struct bar {
     u64 bytes;
 };
 
-// Takes the ports; an error number of WASI.
-u32 config_init(kwast_handle machine);
-
-// `width` is 1, 2 or 4, `at` a multiple of it.
+// `width` is 1, 2 or 4, `at` a multiple of it, below CONFIG_BYTES. What is not there reads as ones.
 u32 config_read(pci_place place, u32 at, u32 width);
 void config_write(pci_place place, u32 at, u32 width, u32 value);
 
 // Where a capability is; 0: the function has none.
 u32 config_capability(pci_place place, enum config_capability kind);
+
+// Capabilities of PCI Express, in the function's order.
+struct config_extended {
+    u16 kind;
+    u16 at;
+};
+u32 config_extended(pci_place place, struct config_extended *out, u32 most);
 
 // What BAR `index` is; the function does not answer while that is found out. One that nobody gave
 // an address is BAR_NONE. *next is the index behind it.

@@ -17,6 +17,7 @@
 
 #include "abi/kwast/pci.h"
 #include "base/math.h"
+#include "user/services/pci/space.h"
 
 #define CLASS_BRIDGE       0x06u
 #define RESET_NS           100000000ull // until a function answers again
@@ -134,7 +135,7 @@ u32 functions_init(kwast_handle machine) {
     functions.machine = machine;
     u32 error = kwast_device_describe(machine, &functions.description);
     if (error == 0)
-        error = config_init(machine);
+        error = space_init(machine, &functions.description);
     if (error != 0)
         return error;
     config_enumerate(add);
@@ -365,10 +366,23 @@ static enum status msi_give(struct function *function, u32 at, kwast_handle *out
     return OK;
 }
 
+// Which of the machine's lines it is only the firmware knows.
+static void tell_line(struct function *function, u32 line) {
+    pci_place place = function->place;
+    if (!function->is_line_told)
+        fprintf(stderr,
+                "pci: %02x:%02x.%x (%04x:%04x) cannot be waited for: its interrupt is a line, and "
+                "the firmware says %u of where that goes\n",
+                place >> 8, place >> 3 & 31, place & 7, function->vendor, function->device, line);
+    function->is_line_told = true;
+}
+
 static enum status line_give(struct function *function, kwast_handle *out) {
     u32 line = config_read(function->place, CONFIG_LINE, 1);
-    if (line == 0 || line >= LINES)
+    if (line == 0 || line >= LINES) {
+        tell_line(function, line);
         return ERR_NOT_FOUND;
+    }
     enum status status = status_of(kwast_device_interrupt(functions.machine, line, out));
     if (status == OK)
         command_change(function, COMMAND_NO_LINE, 0);

@@ -2,6 +2,7 @@
 // The machine's PCI functions, and what their drivers have of them.
 
 #include "base/status.h"
+#include "user/sdk/kwast.h"
 #include "user/services/pci/config.h"
 
 #define FUNCTIONS_MAX  256u
@@ -20,7 +21,8 @@ struct function {
     u16 device;
     u32 class; // class << 16 | subclass << 8 | interface
     u32 subsystem;
-    bool is_own; // the kernel drives it
+    bool is_own;       // the kernel drives it
+    bool is_line_told; // it has been said that its line goes nowhere
 
     // While a driver has it:
     bool is_claimed;

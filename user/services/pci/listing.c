@@ -8,10 +8,12 @@
 
 #include "base/math.h"
 #include "user/services/pci/function.h"
+#include "user/services/pci/space.h"
 
 #define DEVICE_NUMBER 0x706369u
 #define TEXT_BYTES    1024u
 #define NAME_BYTES    8u
+#define EXTENDED_MAX  16u // capabilities that are listed
 
 static struct node root = {1, FILE_TYPE_DIRECTORY};
 static struct node nodes[FUNCTIONS_MAX]; // by function
@@ -44,11 +46,21 @@ static void __attribute__((format(printf, 2, 3))) add(struct text *text, const c
     text->len = (u32)min_u64(text->len + (u32)len, TEXT_BYTES - 1);
 }
 
+static void describe_config(const struct function *function, struct text *text) {
+    struct config_extended extended[EXTENDED_MAX];
+    u32 count = config_extended(function->place, extended, EXTENDED_MAX);
+    add(text, "config    %u bytes\n", space_bytes(function->place));
+    for (u32 i = 0; i < count; i++)
+        add(text, "%s%04x at %03x%s", i == 0 ? "extended  " : ", ", extended[i].kind,
+            extended[i].at, i == count - 1 ? "\n" : "");
+}
+
 static void describe(const struct function *function, struct text *text) {
     text->len = 0;
     add(text, "device    %04x:%04x\n", function->vendor, function->device);
     add(text, "class     %06x %s\n", function->class, class_name(function->class));
     add(text, "subsystem %04x:%04x\n", function->subsystem & 0xffff, function->subsystem >> 16);
+    describe_config(function, text);
     u32 command = config_read(function->place, CONFIG_COMMAND, 2);
     add(text, "driver    %s%s\n",
         function->is_own       ? "the kernel"

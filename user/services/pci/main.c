@@ -15,6 +15,7 @@
 #include "base/math.h"
 #include "user/services/pci/function.h"
 #include "user/services/pci/listing.h"
+#include "user/services/pci/space.h"
 
 // Values of channels: those that match have PCI_MATCH_FLAG, functions this one and their number,
 // and files neither.
@@ -72,8 +73,13 @@ static enum status claim(u64 match, const struct kwast_request *request,
 static enum status send_configuration(const struct function *function,
                                       const struct kwast_request *request) {
     u32 words[PCI_CONFIG_BYTES / 4];
+    u64 from = request->words[0];
+    if (from % PCI_CONFIG_BYTES != 0)
+        return ERR_INVALID;
+    if (from >= space_bytes(function->place))
+        return ERR_NOT_FOUND;
     for (u32 i = 0; i < COUNT_OF(words); i++)
-        words[i] = config_read(function->place, 4 * i, 4);
+        words[i] = config_read(function->place, (u32)from + 4 * i, 4);
     return kwast_grant_write(server, request->number, 0, 0, words, sizeof words) == 0 ? OK
                                                                                       : ERR_INVALID;
 }

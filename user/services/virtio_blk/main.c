@@ -15,22 +15,23 @@
 #include <string.h>
 
 #include "base/math.h"
+#include "user/sdk/device_files.h"
 #include "user/sdk/files.h"
 #include "user/services/virtio_blk/disk.h"
 
 #define DEVICE_NUMBER 0x626c6bu
-#define DISKS_MAX     16u
+#define DISKS_MAX     16u // of DEVICE_FILES_MAX
 #define NAME_BYTES    8u
 
 struct drive {
-    struct node node;
+    struct device_file file;
     struct disk disk;
     char name[NAME_BYTES];
 };
 
 static struct drive drives[DISKS_MAX];
 static u32 drive_count;
-static struct node root = {1, FILE_TYPE_DIRECTORY};
+static struct device_files files;
 
 static struct drive *drive_of(struct node *node) {
     return (struct drive *)(void *)node;
@@ -121,7 +122,7 @@ static enum status sync(struct file_system *fs, struct node *node, bool only_dat
     (void)only_data;
     enum status status = OK;
     for (u32 i = 0; i < drive_count && status == OK; i++) {
-        if (node == &root || node == &drives[i].node)
+        if (node == &files.root || node == &drives[i].file.node)
             status = checked(disk_flush(&drives[i].disk));
     }
     return status;
@@ -134,62 +135,17 @@ static enum status set_size(struct file_system *fs, struct node *node, u64 size)
 }
 
 // -- The directory --------------------------------------------------------------------------------
-// Nothing of it is ever released: each node has a reference of its own.
-
-static void release(struct file_system *fs, struct node *node) {
-    (void)fs;
-    (void)node;
-}
-
-static enum status lookup(struct file_system *fs, struct node *directory, struct bytes name,
-                          struct node **out) {
-    (void)fs;
-    (void)directory;
-    for (u32 i = 0; i < drive_count; i++) {
-        if (!bytes_equal(name, bytes_of(drives[i].name)))
-            continue;
-        *out = node_retain(&drives[i].node);
-        return OK;
-    }
-    return ERR_NOT_FOUND;
-}
-
-static u64 inode_of(const struct node *node) {
-    for (u32 i = 0; i < drive_count; i++) {
-        if (node == &drives[i].node)
-            return i + 2;
-    }
-    return 1;
-}
-
-static enum status list(struct file_system *fs, struct node *directory, u64 cookie,
-                        struct listing *listing) {
-    (void)fs;
-    (void)directory;
-    for (u64 i = cookie; i < drive_count; i++) {
-        const struct drive *drive = &drives[i];
-        if (!listing_add(listing, i + 1, i + 2, drive->node.type, bytes_of(drive->name)))
-            break;
-    }
-    return OK;
-}
 
 static enum status stat(struct file_system *fs, struct node *node, struct file_stat *out) {
-    (void)fs;
-    *out = (struct file_stat){
-        .device = DEVICE_NUMBER,
-        .inode = inode_of(node),
-        .link_count = 1,
-        .size = node == &root ? 0 : drive_of(node)->disk.sectors * SECTOR_BYTES,
-        .type = node->type,
-    };
-    return OK;
+    enum status status = device_files_stat(fs, node, out);
+    out->size = node == &files.root ? 0 : drive_of(node)->disk.sectors * SECTOR_BYTES;
+    return status;
 }
 
 static const struct file_system_ops operations = {
-    .release = release,
-    .lookup = lookup,
-    .list = list,
+    .release = device_files_release,
+    .lookup = device_files_lookup,
+    .list = device_files_list,
     .stat = stat,
     .read = read,
     .write = write,
@@ -203,25 +159,25 @@ static enum status open_all(kwast_handle claims) {
         enum status status = disk_open(&drive->disk, claims, drive_count);
         if (status != OK)
             return status;
-        drive->node = (struct node){1, FILE_TYPE_FILE};
         snprintf(drive->name, sizeof drive->name, "%u", drive_count);
+        device_files_add(&files, &drive->file, drive->name, FILE_TYPE_FILE);
         drive_count++;
     }
     return ERR_NOT_FOUND;
 }
 
 int main(int argc, char **argv) {
-    struct file_system fs = {&operations, &root};
     if (argc != 3) {
         fprintf(stderr, "usage: virtio_blk SERVER DISKS\n");
         return 2;
     }
+    device_files_init(&files, DEVICE_NUMBER, &operations);
     enum status status = open_all((kwast_handle)atoi(argv[2]));
     if (status != ERR_NOT_FOUND) {
         fprintf(stderr, "virtio_blk: disk %u: error %u\n", drive_count, (u32)status);
         return 1;
     }
-    u32 error = files_serve((kwast_handle)atoi(argv[1]), &fs);
+    u32 error = files_serve((kwast_handle)atoi(argv[1]), &files.fs);
     fprintf(stderr, "virtio_blk: serving: %s\n", strerror((int)error));
     return 1;
 }
