@@ -86,6 +86,7 @@ static void write_memory(struct writer *to) {
     for (u32 zone = 0; zone < ZONE_COUNT; zone++)
         put(to, "%-9s %8llu of %8llu KiB free\n", zones[zone], frames.free[zone] * PAGE_SIZE / KIB,
             frames.total[zone] * PAGE_SIZE / KIB);
+    put(to, "promised  %8llu KiB to services\n", frame_promised() * PAGE_SIZE / KIB);
     put(to, "heap      %8llu KiB in use (%lu bytes)\n", heap.bytes_used / KIB, heap.bytes_used);
 }
 

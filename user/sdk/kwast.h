@@ -79,6 +79,10 @@ KWAST_IMPORT(process_continue) u32 kwast_process_continue(kwast_handle process, 
 KWAST_IMPORT(process_wait_change)
 u32 kwast_process_wait_change(kwast_handle process, u32 known, i64 timeout_ns,
                               struct kwast_status *out);
+KWAST_IMPORT(process_note) u32 kwast_process_note(kwast_handle process, u32 number, bool tree);
+KWAST_IMPORT(process_notes)
+u32 kwast_process_notes(u32 taken, u32 ignored, struct kwast_notes *out);
+KWAST_IMPORT(process_keep) u32 kwast_process_keep(bool keeps);
 KWAST_IMPORT(process_open) u32 kwast_process_open(kwast_handle from, u32 id, kwast_handle *out);
 
 KWAST_IMPORT(device_describe)
@@ -145,6 +149,18 @@ static inline u32 kwast_serve(kwast_handle server, kwast_serve_func serve, void 
 }
 
 // -- Spawning -------------------------------------------------------------------------------------
+
+// What a process was given as descriptor `fd`, as far as that can be seen: a directory with a name,
+// or a stream that is known by its number. What else there may be, channels, is told by words.
+enum kwast_given_as { KWAST_AS_OTHER, KWAST_AS_DIRECTORY, KWAST_AS_STREAM };
+
+static inline enum kwast_given_as kwast_given_as(int fd, usize *name_len) {
+    __wasi_prestat_t prestat;
+    if (__wasi_fd_prestat_get(fd, &prestat) != 0)
+        return KWAST_AS_OTHER;
+    *name_len = prestat.u.dir.pr_name_len;
+    return prestat.tag == KWAST_PREOPEN_NUMBERED ? KWAST_AS_STREAM : KWAST_AS_DIRECTORY;
+}
 
 // A copy of `handle` with all its rights for a child, as its descriptor `number`; `preopen` is the
 // directory's name there, or NULL.

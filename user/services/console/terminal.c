@@ -144,8 +144,10 @@ static void serve_stat(struct terminal *terminal, const struct kwast_request *re
 static void kill_foreground(void *context) {
     struct terminal *terminal = context;
     terminal->is_interrupted = true;
-    for (u32 i = 0; i < terminal->foreground_count; i++)
-        kwast_process_kill_tree(terminal->foreground[i]);
+    for (u32 i = 0; i < terminal->foreground_count; i++) {
+        if (kwast_process_note(terminal->foreground[i], KWAST_NOTE_INTERRUPT, true) == 0)
+            terminal->is_interrupted = false; // it has somebody who was told
+    }
 }
 
 static void stop_foreground(void *context) {

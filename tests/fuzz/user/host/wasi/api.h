@@ -13,6 +13,14 @@ typedef struct {
     __wasi_rights_t fs_rights_base;
     __wasi_rights_t fs_rights_inheriting;
 } __wasi_fdstat_t;
+typedef struct {
+    uint8_t tag;
+    union {
+        struct {
+            __wasi_size_t pr_name_len;
+        } dir;
+    } u;
+} __wasi_prestat_t;
 
 enum {
     __WASI_ERRNO_INVAL = 28,
@@ -25,4 +33,5 @@ enum {
 #define __WASI_RIGHTS_FD_FILESTAT_GET ((__wasi_rights_t)1 << 21)
 
 uint16_t __wasi_fd_fdstat_get(int fd, __wasi_fdstat_t *out);
+uint16_t __wasi_fd_prestat_get(int fd, __wasi_prestat_t *out);
 uint16_t __wasi_random_get(uint8_t *to, __wasi_size_t len);
