@@ -367,48 +367,6 @@ static void test_naps(void) {
         EXPECT(__builtin_wasm_memory_atomic_wait32(&nobody, 0, ns) == 2);
 }
 
-// Each of two threads waits for the other, which comes after every delay about as long as a CPU
-// takes to go idle: no wake-up is slept over, in either direction.
-static struct {
-    i32 asked, answered;
-} pokes;
-
-enum { POKES = 3000, DELAYS = 1500 };
-
-static void delay(u32 steps) {
-    for (volatile u32 i = 0; i < steps; i++)
-        ;
-}
-
-static void poke(i32 *word, i32 value) {
-    __atomic_store_n(word, value, __ATOMIC_SEQ_CST);
-    __builtin_wasm_memory_atomic_notify(word, 1);
-}
-
-static void await(i32 *word, i32 value) {
-    for (i32 seen; (seen = __atomic_load_n(word, __ATOMIC_SEQ_CST)) != value;)
-        EXPECT(__builtin_wasm_memory_atomic_wait32(word, seen, -1) != 2);
-}
-
-static void answer_pokes(struct thread *self) {
-    (void)self;
-    for (i32 i = 1; i <= POKES; i++) {
-        await(&pokes.asked, i);
-        delay((u32)i / 4 % DELAYS);
-        poke(&pokes.answered, i);
-    }
-}
-
-static void test_pokes(void) {
-    start(&threads[0], answer_pokes);
-    for (i32 i = 1; i <= POKES; i++) {
-        delay((u32)i % DELAYS);
-        poke(&pokes.asked, i);
-        await(&pokes.answered, i);
-    }
-    thread_join(&threads[0]);
-}
-
 // Nanoseconds, which are instructions where a nanosecond of guest time is one (QEMU's -icount).
 static void test_measure(void) {
     enum { WARM = 100, TIMES = 500 };
@@ -481,9 +439,9 @@ static const struct {
     {"wait", test_wait},       {"sequence", test_sequence}, {"storm", test_storm},
     {"limit", test_limit},     {"few", test_few},           {"poor", test_poor},
     {"grow", test_grow},       {"output", test_output},     {"position", test_position},
-    {"clocks", test_clocks},   {"naps", test_naps},         {"pokes", test_pokes},
-    {"measure", test_measure}, {"exit", test_exit},         {"trap", test_trap},
-    {"return", test_return},   {"forever", test_forever},
+    {"clocks", test_clocks},   {"naps", test_naps},         {"measure", test_measure},
+    {"exit", test_exit},       {"trap", test_trap},         {"return", test_return},
+    {"forever", test_forever},
 };
 
 void _start(void) {

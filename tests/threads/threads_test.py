@@ -37,7 +37,7 @@ def run(machine, cpus, folder, name, *args):
 
 @machines
 @pytest.mark.parametrize("test", ["counter", "barrier", "ring", "wait", "sequence", "storm", "limit", "grow",
-                                  "position", "clocks", "naps", "pokes", "return"])
+                                  "position", "clocks", "naps", "return"])
 def test_program_finds_nothing_wrong(machine, cpus, test, tmp_path):
     done = run(machine, cpus, tmp_path, "threads", test)
     assert done.stdout == "all right\n", done.stdout + done.stderr
