@@ -777,7 +777,7 @@ int execute_file(const char *path) {
     char buffer[4096];
     int fd = open(path, O_RDONLY);
     if (fd < 0) {
-        say("%s: %s", path, strerror(errno));
+        fprintf(stderr, "sh: %s: %s\n", path, strerror(errno));
         return STATUS_NOT_FOUND;
     }
     for (ssize_t got; (got = read(fd, buffer, sizeof buffer)) > 0;)
