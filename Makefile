@@ -272,7 +272,7 @@ kernel_host_c := $(filter-out kernel/init/kmain.c kernel/init/demo.c kernel/init
 port_host_c := $(addprefix kernel/arch/x86_64/,ranges.c multiboot2.c pvh.c boot_info.c acpi.c virtio_console.c \
                  framebuffer.c)
 # What of the services needs no kernel.
-user_host_c := user/sdk/virtio_ring.c $(addprefix user/services/console/,canvas.c filter.c keys.c line.c screen.c scrollback.c) \
+user_host_c := user/sdk/virtio_ring.c $(addprefix user/services/console/,canvas.c filter.c keys.c line.c screen.c scrollback.c terminal.c) \
                user/services/serial/uart.c user/services/rtc/cmos.c user/services/pci/config.c $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c) \
                $(addprefix user/services/ninep/,p9.c nodes.c) \
                $(addprefix user/services/tmpfs/,contents.c directory.c stock.c tmpfs.c)
@@ -310,6 +310,10 @@ unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
 # Engine and tool tests run on the Linux host; base and kernel tests on the fake machine.
 unit_libs = $(if $(filter user/%,$(1)),libuser.a libfake.a vterm/libvterm.a libbase.a,$(if $(filter kernel/arch/%,$(1)),libport.a libfake.a libkernel.a libengine.a libbase.a,\
             $(if $(filter kernel/%,$(1)),libkernel.a libfake.a libengine.a libbase.a,libengine.a libfake.a libtool.a libbase.a)))
+
+# What makes the kernel's calls, with those of its test.
+$(out)/unit/obj/user/services/console/terminal.c.o $(out)/unit/obj/user/services/console/terminal_test.c.o: \
+    private unit_flags += -Itests/fuzz/user/host -Wno-ignored-attributes -Wno-unknown-attributes
 
 # The console's emulator, under sanitizers as well.
 $(out)/unit/vterm/libvterm.a: user/ports/libvterm/build.sh tools/fetch-source.sh tools/own_apt.sh | $(ready)

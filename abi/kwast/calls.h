@@ -27,6 +27,9 @@
 // Calls that the servers of one scheme have received and not answered.
 #define KWAST_RECEIVED_MAX 4096u
 
+// Channels that were closed, of which the servers of one scheme have not been told.
+#define KWAST_UNTOLD_MAX 4096u
+
 // Rights of handles that are no files; those of files are WASI's, below bit 32.
 enum kwast_right : u64 {
     KWAST_RIGHT_SERVE = 1ull << 32,   // receive and reply; make channels
@@ -65,7 +68,8 @@ enum kwast_kind : u32 {
 
 // scheme_channel(server: i32, value: i64, kind: i32, out: *u32)
 //   A client's end, for something that the server knows by `value`: to be given to a child or in a
-//   reply. It is of no use once the server has died.
+//   reply. It is of no use once the server has died. EMFILE: KWAST_UNTOLD_MAX channels were closed
+//   that no server has been told of, by scheme_receive.
 
 // scheme_root(server: i32, kind: i32, out: *u32)
 //   The same for the value 0, and for every later server, too.
@@ -227,11 +231,17 @@ struct kwast_given {
     u32 name_len;
 };
 
-#define KWAST_GIVEN_MAX    64u
-#define KWAST_SPAWN_NAME   31u
-#define KWAST_STRINGS_MAX  (1u << 20) // bytes of arguments, and of the environment
-#define KWAST_MODULE_MAX   (64u << 20)
-#define KWAST_REASON_BYTES 192u
+// As the length of a name: this is no directory that has one, but a stream that the program knows
+// by its number, as Unix's descriptors above 2. fd_prestat_get answers KWAST_PREOPEN_NUMBERED in
+// place of a directory's tag, which libcs pass over: so they find directories behind it, too.
+#define KWAST_BY_NUMBER        UINT32_MAX
+#define KWAST_PREOPEN_NUMBERED 1u
+
+#define KWAST_GIVEN_MAX        64u
+#define KWAST_SPAWN_NAME       31u
+#define KWAST_STRINGS_MAX      (1u << 20) // bytes of arguments, and of the environment
+#define KWAST_MODULE_MAX       (64u << 20)
+#define KWAST_REASON_BYTES     192u
 
 // Which protection domain a new process is in. Processes of one domain share page tables, and are
 // kept apart by how they are compiled; nothing of another domain's processes is mapped. The machine
@@ -297,10 +307,23 @@ enum kwast_outcome : u32 {
 struct kwast_status {
     u32 id;
     u32 outcome; // enum kwast_outcome
-    u32 status;  // of KWAST_EXITED; of KWAST_TRAPPED: the trap's number
+    u32 status;  // of KWAST_EXITED; of KWAST_TRAPPED: the trap's number; of KWAST_KILLED: the
+                 // note's, or 0 by process_kill
     u32 padding;
     u64 memory_bytes; // charged now
     u64 cpu_ns;
+};
+
+// Numbers of notes that have a meaning here.
+#define KWAST_NOTES          32u
+#define KWAST_NOTE_INTERRUPT 2u // Ctrl-C
+#define KWAST_NOTE_KILL      9u // cannot be taken
+
+struct kwast_notes {
+    u32 came;
+    u32 ignored; // before
+    u32 id;      // the caller's number
+    u32 parent;  // its parent's; 0: the kernel
 };
 
 // process_wait(process: i32, timeout: i64, out: *struct kwast_status)
@@ -321,6 +344,15 @@ struct kwast_status {
 //   nobody may know of it.
 // process_continue(process: i32, tree: i32)
 //   Has it go on, and unless `tree` is 0 all that descend from it. Needs KWAST_RIGHT_KILL.
+// process_note(process: i32, number: i32, tree: i32)
+//   Tells it a number of 1 to KWAST_NOTES - 1, as Unix's signals have them, and unless `tree` is 0
+//   also all that descend from it. Who takes the number finds that it came (process_notes), and
+//   nothing is interrupted for that; who ignores it goes on; anyone else is killed. Needs
+//   KWAST_RIGHT_KILL. EINVAL: there is no such number. ENOENT: it has ended, or is about to.
+// process_notes(taken: i32, ignored: i32, out: *struct kwast_notes)
+//   Says what the caller takes and what it ignores from now on, a bit 1 << number for each; what
+//   it starts ignores the same at first, and takes nothing. KWAST_NOTE_KILL can be neither. *out:
+//   what has come since the last time, and how it was before.
 // process_wait_change(process: i32, known: i32, timeout: i64, out: *struct kwast_status)
 //   Waits until its outcome is not `known`, which is KWAST_RUNNING or KWAST_STOPPED. As
 //   process_wait.

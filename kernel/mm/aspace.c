@@ -455,6 +455,7 @@ static void area_shrink(struct aspace *as, struct area *area, u64 accessible) {
     u64 before = area->accessible;
     spin_lock(&as->lock);
     area->accessible = accessible; // no fault commits anything beyond
+    promise_end_locked(area, area->promised);
     spin_unlock(&as->lock);
     account_refund(area->account, before - accessible);
     u64 kept = 0;

@@ -119,12 +119,22 @@ static enum process_stop stop_of(struct process *process) {
     return stop;
 }
 
+// What a child has of its parent's state; nobody else knows of the child yet. Returns how the
+// parent stands.
+static enum process_stop inherit(struct process *child, struct process *parent) {
+    spin_lock(&parent->lock);
+    enum process_stop stop = parent->stop;
+    child->notes.ignored = parent->notes.ignored;
+    spin_unlock(&parent->lock);
+    return stop;
+}
+
 static void enter_table(struct process *process, struct process *parent) {
     spin_lock(&table.lock);
     process->id = table.next_id++;
     list_push_back(&table.processes, &process->table_link);
     set_parent_locked(process, parent);
-    if (parent != NULL && stop_of(parent) == PROCESS_TREE_STOPPED)
+    if (parent != NULL && inherit(process, parent) == PROCESS_TREE_STOPPED)
         process_set_stop(process, PROCESS_TREE_STOPPED);
     spin_unlock(&table.lock);
 }
@@ -621,6 +631,25 @@ void process_kill_tree(struct process *root) {
          process = next_in_tree_locked(process, root))
         process_kill(process);
     spin_unlock(&table.lock);
+}
+
+bool process_note(struct process *root, u32 number, bool tree) {
+    if (!tree)
+        return process_note_one(root, number);
+    bool lives = false;
+    spin_lock(&table.lock);
+    for (struct process *process = root; process != NULL;
+         process = next_in_tree_locked(process, root))
+        lives |= process_note_one(process, number) && process == root;
+    spin_unlock(&table.lock);
+    return lives;
+}
+
+u32 process_parent_id(struct process *process) {
+    spin_lock(&table.lock);
+    u32 id = process->parent == NULL ? 0 : process->parent->id;
+    spin_unlock(&table.lock);
+    return id;
 }
 
 static void set_stop_of_tree(struct process *root, enum process_stop stop) {

@@ -108,6 +108,12 @@ struct process {
 
     enum process_stop stop; // changed under ended.lock, too
 
+    struct process_notes {
+        u32 taken; // a bit for each number
+        u32 ignored;
+        u32 came;
+    } notes;
+
     struct wait_queue resumed; // where threads stand still
 
     struct wait_queue gone; // the first thread waits here until it is the last
@@ -185,6 +191,16 @@ void process_kill_tree(struct process *process);
 // One whose parent ends goes on, and with it what was stopped with its tree.
 void process_stop(struct process *process, bool tree);
 void process_continue(struct process *process, bool tree);
+
+// Tells it (with `tree` all that descend from it, too) a number below 32: it is among those that
+// came for who takes it, nothing to who ignores it, and kills anyone else. False: it is ending.
+bool process_note(struct process *process, u32 number, bool tree);
+
+// What it takes and ignores from now on. Returns how it was before; what came is taken.
+struct process_notes process_set_notes(struct process *process, u32 taken, u32 ignored);
+
+// 0: its parent is the kernel.
+u32 process_parent_id(struct process *process);
 
 enum process_state process_state(struct process *process);
 

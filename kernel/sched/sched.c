@@ -578,7 +578,9 @@ void sched_wake(struct thread *thread) {
     spin_unlock_masked(&cpu->runq.lock);
 }
 
-void sched_set_priority(struct thread *thread, enum thread_priority priority) {
+// Locks the run queue of the CPU whose thread it is, which stays so while that is held. Interrupts
+// off.
+static struct cpu *lock_cpu_of(const struct thread *thread) {
     struct cpu *cpu = cpu_of(thread);
     spin_lock_masked(&cpu->runq.lock);
     while (cpu != cpu_of(thread)) { // it has been taken over
@@ -586,6 +588,11 @@ void sched_set_priority(struct thread *thread, enum thread_priority priority) {
         cpu = cpu_of(thread);
         spin_lock_masked(&cpu->runq.lock);
     }
+    return cpu;
+}
+
+void sched_set_priority(struct thread *thread, enum thread_priority priority) {
+    struct cpu *cpu = lock_cpu_of(thread);
     runq_set_priority_locked(&cpu->runq, thread, priority);
     const struct thread *current = cpu->current;
     bool is_first = is_idle(cpu, current) || cpu->runq.levels >> (2u * current->priority + 2) == 0;
@@ -595,13 +602,14 @@ void sched_set_priority(struct thread *thread, enum thread_priority priority) {
 }
 
 void sched_interrupt(struct thread *thread) {
-    // What the thread is to see was written before; pairs with the locks that a CPU takes before it
-    // runs a thread. If it moves on, it looks on its way.
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    // What the thread is to see was written before. A switch to it is under this lock: either it is
+    // over, and the thread is current, or it comes, and the thread sees that when it goes on. A
+    // barrier here would not do, for there is none between `current` and what the thread sees.
     arch_irq_state irq = arch_irq_save();
-    struct cpu *cpu = __atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST);
-    if (cpu != cpu_this() && __atomic_load_n(&cpu->current, __ATOMIC_SEQ_CST) == thread)
+    struct cpu *cpu = lock_cpu_of(thread);
+    if (cpu != cpu_this() && cpu->current == thread)
         arch_cpu_wake(cpu->id);
+    spin_unlock_masked(&cpu->runq.lock);
     arch_irq_restore(irq);
 }
 

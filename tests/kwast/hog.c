@@ -9,6 +9,7 @@
 // Memory is touched by a call, not by the program: a call says that there is none.
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,8 +53,7 @@ static u32 take_frames(void) {
 
 static u32 take_objects(void) {
     u32 taken = 0;
-    kwast_handle handle;
-    while (taken < OBJECTS_MAX && kwast_notification_create(&handle) == 0)
+    while (taken < OBJECTS_MAX && open("/kernel/processes", O_RDONLY) >= 0)
         taken++;
     return taken;
 }
@@ -84,6 +84,10 @@ int main(int argc, char **argv) {
         printf("hog: no pipes: %s\n", strerror(errno));
         return 1;
     }
+    int file = open("/kernel/processes", O_RDONLY);
+    printf("hog: begins\n"); // what that needs has been had, too
+    if (file < 0 || close(file) != 0)
+        return 1;
     u32 frames = take_frames();
     u32 objects = argc > 1 ? take_objects() : 0;
     u32 passed = 0;

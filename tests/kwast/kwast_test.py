@@ -31,7 +31,7 @@ def run(machine, name, tmp_path, *args, options=()):
 
 
 @pytest.mark.parametrize("machine", ["qemu", "hosted"])
-@pytest.mark.parametrize("command", ["ipc", "ready", "spawn", "map", "example /bin/names.wasm"])
+@pytest.mark.parametrize("command", ["ipc", "ready", "spawn", "map", "refusing", "example /bin/names.wasm"])
 def test_program_finds_nothing_wrong(machine, command, tmp_path):
     name, *args = command.split()
     done = run(machine, name, tmp_path, *args)

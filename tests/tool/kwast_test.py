@@ -25,6 +25,14 @@ FAKE = Path(__file__).with_name("fake_machine.py")
 TIMEOUT = 300  # a limit for hangs only
 
 
+@pytest.fixture(scope="session", autouse=True)
+def heard_hangups():
+    """Who runs the tests may ignore them (nohup), and those started here would, too."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def place(tmp_path):
     """A folder with the fake machine in PATH, and a way to make programs."""

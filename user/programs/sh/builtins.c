@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #include "abi/kwast/init.h"
 #include "user/programs/sh/shell.h"
 #include "user/programs/sh/test.h"
+
+#define LOOK_MS 50 // how often `read` looks for Ctrl-C and traps
 
 static int number(const char *text, int otherwise) {
     char *end;
@@ -24,7 +27,7 @@ static int number(const char *text, int otherwise) {
 static int run_exit(u32 count, char **arguments) {
     if (!jobs_let_go())
         return 1;
-    shell.status = count > 1 ? number(arguments[1], STATUS_MISUSE) & 0xff : shell.status;
+    shell.status = count > 1 ? number(arguments[1], STATUS_MISUSE) & 0xff : trap_exit_status();
     shell.flow = FLOW_EXIT;
     return shell.status;
 }
@@ -162,14 +165,29 @@ static void print_exported(const char *name, const char *value, bool is_exported
     text_free(&text);
 }
 
+static void print_protected(const char *name, const char *value, bool is_exported, void *context) {
+    struct text text = {0};
+    (void)is_exported;
+    (void)context;
+    if (!variable_is_protected(name))
+        return;
+    text_add_quoted(&text, value);
+    printf("readonly %s=%s\n", name, text_of(&text));
+    text_free(&text);
+}
+
 static int run_export(u32 count, char **arguments) {
-    if (count == 1 || strcmp(arguments[1], "-p") == 0)
+    bool lists = count == 1 || strcmp(arguments[1], "-p") == 0;
+    if (lists)
         variables_each(print_exported, NULL);
-    return count == 1 ? 0 : declare(count, arguments, variable_export, true);
+    return lists ? 0 : declare(count, arguments, variable_export, true);
 }
 
 static int run_readonly(u32 count, char **arguments) {
-    return declare(count, arguments, variable_protect, false);
+    bool lists = count == 1 || strcmp(arguments[1], "-p") == 0;
+    if (lists)
+        variables_each(print_protected, NULL);
+    return lists ? 0 : declare(count, arguments, variable_protect, false);
 }
 
 static int run_local(u32 count, char **arguments) {
@@ -210,9 +228,21 @@ static int run_echo(u32 count, char **arguments) {
     return ferror(stdout) || fflush(stdout) != 0 ? 1 : 0;
 }
 
+// Waits for something to read, as long as nothing interrupts that. False: something did.
+static bool wait_for_input(void) {
+    struct pollfd event = {.fd = 0, .events = POLLRDNORM};
+    while ((shell.is_interactive || traps_are_set()) && poll(&event, 1, LOOK_MS) == 0) {
+        if (is_interrupted())
+            return false;
+    }
+    return true;
+}
+
 // Reads a line byte by byte, so that what follows is left for others.
 static bool read_line(bool raw, struct text *out) {
     char c;
+    if (!wait_for_input())
+        return false;
     while (read(0, &c, 1) == 1) {
         if (c == '\n')
             return true;
@@ -263,6 +293,8 @@ static int run_read(u32 count, char **arguments) {
         free(word);
     }
     text_free(&line);
+    if (!found && shell.status > STATUS_SIGNALLED && (shell.flow != FLOW_NONE || trap_came() != 0))
+        return shell.status;
     return found ? 0 : 1;
 }
 
@@ -303,8 +335,8 @@ static const char *print_format(const char *format, const char *argument, int *s
         putchar('%');
         return format + len + 1;
     }
-    if (type == 0 || len + 4 > sizeof spec || strchr("sbcdiouxX", type) == NULL) {
-        say("printf: '%s' is not understood", format);
+    if (type == 0 || len + 4 > sizeof spec || strchr("sbcdiouxXeEfFgGaA", type) == NULL) {
+        say("printf: '%.*s' is not understood", (int)len + (type != 0), format);
         *status = 1;
         return format + strlen(format);
     }
@@ -318,6 +350,15 @@ static const char *print_format(const char *format, const char *argument, int *s
             *status = 1;
         }
         snprintf(spec + len, sizeof spec - len, "ll%c", type);
+        printf(spec, value);
+    } else if (strchr("eEfFgGaA", type) != NULL) {
+        char *end;
+        double value = strtod(argument, &end);
+        if (*end != 0) {
+            say("printf: '%s' is no number", argument);
+            *status = 1;
+        }
+        snprintf(spec + len, sizeof spec - len, "%c", type);
         printf(spec, value);
     } else if (type == 'b') {
         print_escaped(argument);
@@ -390,6 +431,10 @@ static int run_exec(u32 count, char **arguments) {
 
 // What a name is as a command; `tells`: in a sentence. False: nothing.
 static bool tell_name(const char *name, bool tells) {
+    if (is_reserved(name)) {
+        printf(tells ? "%s is a word of the shell's grammar\n" : "%s\n", name);
+        return true;
+    }
     const char *alias = alias_find(name);
     bool is_function = function_find(name) != NULL;
     bool is_own = builtin_find(name) != NULL;
@@ -432,6 +477,31 @@ static int run_own(u32 count, char **arguments) {
         return 0;
     builtin own = builtin_find(arguments[1]);
     return own != NULL ? own(count - 1, arguments + 1) : run_command(&fields, false);
+}
+
+// What a script asks to find a program; unlike `type` it tells of nothing else.
+static int run_which(u32 count, char **arguments) {
+    int status = 0;
+    for (u32 i = 1; i < count; i++) {
+        char *path = find_program(arguments[i]);
+        if (path != NULL)
+            puts(path);
+        status |= path == NULL;
+        free(path);
+    }
+    return status;
+}
+
+static int run_umask(u32 count, char **arguments) {
+    char *end;
+    if (count == 1) {
+        puts("0022");
+        return 0;
+    }
+    if (strtoul(arguments[1], &end, 8) == 022 && *end == 0)
+        return 0;
+    say("umask: %s: files are always rw-r--r-- here, which is 022", arguments[1]);
+    return 1;
 }
 
 static int run_true(u32 count, char **arguments) {
@@ -490,7 +560,7 @@ static int run_bg(u32 count, char **arguments) {
 }
 
 // A process that is none of ours, by the table of all of them.
-static u32 kill_process(const char *text, enum job_action action) {
+static u32 kill_process(const char *text, u32 signal) {
     char *end;
     kwast_handle process;
     unsigned long id = strtoul(text, &end, 10);
@@ -501,51 +571,34 @@ static u32 kill_process(const char *text, enum job_action action) {
     u32 error = kwast_process_open(shell.processes, (u32)id, &process);
     if (error != 0)
         return error == __WASI_ERRNO_NOENT ? __WASI_ERRNO_SRCH : error;
-    error = process_act(process, action, false);
+    error = process_signal(process, signal, false);
     close((int)process);
     return error;
-}
-
-// What a signal comes to here: it stops, lets go on, or ends. False: there is no such signal.
-static bool find_action(const char *name, enum job_action *out) {
-    static const struct {
-        const char *name;
-        const char *number;
-        enum job_action action;
-    } signals[] = {
-        {"0", "0", ACTION_ASK},      {"HUP", "1", ACTION_KILL},       {"INT", "2", ACTION_KILL},
-        {"QUIT", "3", ACTION_KILL},  {"ABRT", "6", ACTION_KILL},      {"KILL", "9", ACTION_KILL},
-        {"TERM", "15", ACTION_KILL}, {"CONT", "18", ACTION_CONTINUE}, {"STOP", "19", ACTION_STOP},
-        {"TSTP", "20", ACTION_STOP}, {"TTIN", "21", ACTION_STOP},     {"TTOU", "22", ACTION_STOP},
-    };
-    if (strncmp(name, "SIG", 3) == 0)
-        name += 3;
-    for (u32 i = 0; i < COUNT_OF(signals); i++) {
-        *out = signals[i].action;
-        if (strcmp(name, signals[i].name) == 0 || strcmp(name, signals[i].number) == 0)
-            return true;
-    }
-    return false;
 }
 
 static int run_kill(u32 count, char **arguments) {
     bool has_option = count > 1 && arguments[1][0] == '-';
     bool has_word = has_option && strcmp(arguments[1], "-s") == 0;
     u32 first = 1 + has_option + has_word;
-    enum job_action action = ACTION_KILL;
+    u32 signal = SIGNAL_TERM;
     int status = 0;
+    if (count == 2 && strcmp(arguments[1], "-l") == 0) {
+        signals_print();
+        return 0;
+    }
     if (first >= count) {
-        say("usage: kill [-STOP | -CONT | -SIGNAL] {%%JOB | PROCESS}... (others end it at once)");
+        say("usage: kill [-l | -SIGNAL | -s SIGNAL] {%%JOB | PROCESS}...");
         return STATUS_MISUSE;
     }
-    if (has_option && !find_action(has_word ? arguments[2] : arguments[1] + 1, &action)) {
-        say("kill: %s: there is no such signal", has_word ? arguments[2] : arguments[1] + 1);
+    if (has_option && !signal_find(has_word ? arguments[2] : arguments[1] + 1, &signal)) {
+        say("kill: %s: there is no such signal ('kill -l' lists them)",
+            has_word ? arguments[2] : arguments[1] + 1);
         return STATUS_MISUSE;
     }
     for (u32 i = first; i < count; i++) {
-        if (job_act(arguments[i], action))
+        if (job_signal(arguments[i], signal))
             continue;
-        u32 error = kill_process(arguments[i], action);
+        u32 error = kill_process(arguments[i], signal);
         if (error == 0)
             continue;
         say("kill: %s: %s", arguments[i], strerror((int)error));
@@ -595,7 +648,8 @@ static const struct {
     {"history", run_history, "what was typed"},
     {"jobs", run_jobs, "what runs in the background, or stands still"},
     {"kill", run_kill,
-     "[-STOP | -CONT | -SIGNAL] {%JOB | PROCESS}...: others end it (ps tells the numbers)"},
+     "[-l | -SIGNAL | -s SIGNAL] {%JOB | PROCESS}...: ends it (-KILL at once), or -STOP, -CONT; "
+     "ps tells numbers"},
     {"local", run_local, "NAME[=VALUE]...: for this function"},
     {"poweroff", run_poweroff, "stops the machine"},
     {"printf", run_printf, "FORMAT [ARGUMENT...]"},
@@ -606,12 +660,15 @@ static const struct {
     {"set", run_set, "[-Cefux | +Cefux | -o NAME] [--] [ARGUMENT...]: options, and $1 and so on"},
     {"shift", run_shift, "[N]: $2 becomes $1"},
     {"test", test_run, "EXPRESSION: -f FILE, A = B, N -lt M, !, ( ), -a, -o and so on"},
-    {"trap", run_trap, "[COMMANDS EXIT]: what is done at the end"},
+    {"trap", run_trap, "[COMMANDS SIGNAL...]: what is done then; EXIT is the end, - as it was"},
     {"true", run_true, "succeeds"},
     {"type", run_type, "NAME...: what it is"},
+    {"ulimit", run_ulimit, "[-a | -n [HANDLES] | -v [KIB]]: limits of what is started; unlimited"},
+    {"umask", run_umask, "[022]: the modes that new files lack"},
     {"unalias", run_unalias, "NAME... | -a: no alias any more"},
     {"unset", run_unset, "[-f] NAME..."},
     {"wait", run_wait, "[%JOB...]: until they end"},
+    {"which", run_which, "NAME...: where the program is"},
 };
 
 static int run_help(u32 count, char **arguments) {
@@ -624,8 +681,7 @@ static int run_help(u32 count, char **arguments) {
 }
 
 bool builtin_tells(u32 count, char **arguments) {
-    static const char *const plain[] = {".",    ":",    "[",     "command", "echo", "eval",
-                                        "exec", "test", "false", "true",    "set"};
+    static const char *const plain[] = {":", "[", "echo", "test", "false", "true"};
     if (count != 2 || strcmp(arguments[1], "--help") != 0)
         return false;
     for (u32 i = 0; i < COUNT_OF(plain); i++) {

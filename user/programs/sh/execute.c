@@ -125,11 +125,14 @@ static void add_variable(const char *name, const char *value, bool is_exported, 
 static void give_usual(struct start *start) {
     __wasi_fdstat_t stat;
     fflush(NULL);
-    for (u32 fd = 0; fd < 3; fd++) {
+    for (u32 fd = 0; fd < STREAMS_MAX; fd++) {
+        int stream = stream_of(fd);
         bool is_terminal = fd == 0 && job_input() != KWAST_NO_HANDLE && isatty(0);
-        if (__wasi_fd_fdstat_get((int)fd, &stat) == 0)
-            start_handle(start, is_terminal ? job_input() : fd, fd);
+        if (stream >= 0 && __wasi_fd_fdstat_get(stream, &stat) == 0)
+            start_stream(start, is_terminal ? job_input() : (kwast_handle)stream, fd);
     }
+    start->limits.memory_limit = shell.memory_limit * 1024;
+    start->limits.handle_limit = shell.handle_limit;
     start_our_directories(start);
     start_here(start);
     variables_each(add_variable, start);
@@ -154,14 +157,6 @@ static void give_channels(struct start *start) {
         start_argument(start, channels[i].option);
         start_argument(start, text);
     }
-    for (u32 fd = 3; fd < STREAMS_MAX; fd++) {
-        char text[24];
-        if (stream_of(fd) < 0)
-            continue;
-        snprintf(text, sizeof text, "%u:%u", fd, start_channel(start, (kwast_handle)stream_of(fd)));
-        start_argument(start, "--fd");
-        start_argument(start, text);
-    }
 }
 
 static const char *base_name(const char *path) {
@@ -178,15 +173,24 @@ static bool run_start(struct start *start, const char *path, kwast_handle *out) 
     return error == 0;
 }
 
-static bool find_or_say(const char *name, struct program *out) {
+static bool is_directory(const char *path) {
+    struct stat info;
+    return strchr(path, '/') != NULL && stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+// The status, when it is not there; 0: it is.
+static int find_or_say(const char *name, struct program *out) {
     u32 error = program_find(name, variable_get("PATH"), out);
-    if (error == __WASI_ERRNO_NOENT)
+    bool is_there = error == __WASI_ERRNO_NOENT && is_directory(name);
+    if (is_there)
+        say("%s: is a directory", name);
+    else if (error == __WASI_ERRNO_NOENT)
         say("%s: not found", name);
     else if (error == __WASI_ERRNO_NOEXEC)
         say("%s: its interpreter '%s' is not there", name, out->words[0]);
     else if (error != 0)
         say("%s: %s", name, strerror((int)error));
-    return error == 0;
+    return error == 0 ? 0 : is_there ? STATUS_CANNOT_RUN : STATUS_NOT_FOUND;
 }
 
 // The status, when it could not be started; 0: it runs.
@@ -194,9 +198,10 @@ static int start_program(const struct fields *fields, kwast_handle *out) {
     struct program program;
     struct start start;
     const char *name = base_name(fields->at[0]);
-    if (!find_or_say(fields->at[0], &program)) {
+    int status = find_or_say(fields->at[0], &program);
+    if (status != 0) {
         program_fini(&program);
-        return STATUS_NOT_FOUND;
+        return status;
     }
     start_init(&start, name);
     give_usual(&start);
@@ -218,8 +223,10 @@ static int start_program(const struct fields *fields, kwast_handle *out) {
 static void describe_variable(const char *name, const char *value, bool is_exported,
                               void *context) {
     struct text *text = context;
-    if (is_exported) // it comes with the environment
+    bool is_protected = variable_is_protected(name);
+    if (is_exported && !is_protected) // it comes with the environment
         return;
+    text_add_string(text, is_protected ? "readonly " : "");
     text_add_string(text, name);
     text_add_char(text, '=');
     text_add_quoted(text, value);
@@ -376,11 +383,15 @@ int run_command(struct fields *fields, bool replaces) {
     kwast_handle child;
     struct job *job = create_job(fields);
     int status = start_program(fields, &child);
-    if (status == 0)
+    bool failed = status != 0;
+    if (!failed)
         job_add(job, child, fields->at[0]);
-    int result = job_wait(job, status == 0);
-    status = status == 0 ? result : status;
-    if (replaces) {
+    if (!failed && replaces)
+        traps_forget();
+    int result = job_wait(job, !failed);
+    status = failed ? status : result;
+    // Who types should not lose the shell by a slip.
+    if (replaces && !(failed && shell.is_interactive)) {
         shell.flow = FLOW_EXIT;
         shell.status = status;
     }
@@ -454,17 +465,29 @@ static bool is_program(const struct node *node, struct fields *fields) {
     return false;
 }
 
+// Starts what a subshell does; ( ... ) is what one subshell does, and needs no other one around it.
+static int start_compound(const struct node *node, struct job *job) {
+    struct saved_streams saved;
+    kwast_handle child;
+    bool is_subshell = node->type == NODE_SUBSHELL;
+    if (is_subshell && !streams_redirect(node->redirections, &saved))
+        return 1;
+    bool done = start_node(is_subshell ? node->a : node, &child);
+    if (is_subshell)
+        streams_restore(&saved);
+    if (!done)
+        return STATUS_CANNOT_RUN;
+    return job_add(job, child, SELF) ? 0 : 1;
+}
+
 // Starts one command of a pipeline, with its streams in place, and adds it to the job.
 static int start_part(const struct node *node, struct job *job) {
     struct fields fields;
     struct saved_streams saved;
     kwast_handle child;
     int status;
-    if (!is_program(node, &fields)) {
-        if (!start_node(node, &child))
-            return STATUS_CANNOT_RUN;
-        return job_add(job, child, SELF) ? 0 : 1;
-    }
+    if (!is_program(node, &fields))
+        return start_compound(node, job);
     trace(&fields);
     status = streams_redirect(node->redirections, &saved) ? 0 : 1;
     if (status == 0) {
@@ -551,10 +574,8 @@ static int condition(struct node *node) {
 
 // After a turn of a loop: whether to leave it.
 static bool leaves_loop(void) {
-    if (interrupt_take()) {
-        shell.flow = FLOW_INTERRUPT;
-        shell.status = STATUS_INTERRUPTED;
-    }
+    is_interrupted();
+    traps_run();
     if (shell.flow != FLOW_BREAK && shell.flow != FLOW_CONTINUE)
         return shell.flow != FLOW_NONE;
     if (shell.flow_count > 1) { // it is meant for a loop around this one
@@ -711,6 +732,8 @@ int execute(struct node *node) {
     if (shell.exits_on_error && is_plain && status != 0 && shell.condition_depth == 0 &&
         shell.flow == FLOW_NONE)
         shell.flow = FLOW_EXIT;
+    if (is_plain && shell.flow == FLOW_NONE)
+        traps_run();
     return shell.status;
 }
 
@@ -754,7 +777,7 @@ int execute_file(const char *path) {
     char buffer[4096];
     int fd = open(path, O_RDONLY);
     if (fd < 0) {
-        say("%s: %s", path, strerror(errno));
+        fprintf(stderr, "sh: %s: %s\n", path, strerror(errno));
         return STATUS_NOT_FOUND;
     }
     for (ssize_t got; (got = read(fd, buffer, sizeof buffer)) > 0;)
