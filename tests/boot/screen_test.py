@@ -215,7 +215,7 @@ def test_screens_of_other_sizes(mode, tmp_path):
         assert (picture.width, picture.height) == (width, height)
         # All rows are used, and all columns.
         assert picture.rows[0] == str(200 - (height // 16 - 2)), picture
-        screen.enter("printf %0300d 0")
+        screen.enter("printf '%0300d\\n' 0")
         screen.expect(lambda picture: picture.rows.count("0" * (width // 8)) == 300 // (width // 8))
 
 

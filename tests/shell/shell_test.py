@@ -7,6 +7,7 @@ Run from the root: pytest tests/shell; it builds what it needs.
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -51,9 +52,15 @@ def iso_machine():
         yield machine
 
 
+def as_from_a_terminal():
+    """What this process was started with ignored, by nohup or in the background, dash could not trap."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def by_dash(script, folder):
     done = subprocess.run(["dash", "-s"], input=script, cwd=folder, env=ENVIRONMENT, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=as_from_a_terminal)
     return done.stdout, done.returncode
 
 
