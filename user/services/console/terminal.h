@@ -38,6 +38,9 @@ struct terminal {
     struct terminal_size sizes[SOURCE_COUNT];
     enum source source;
 
+    enum shown { SHOWN_TEXT, SHOWN_ESCAPE, SHOWN_CONTROL, SHOWN_STRING } shown; // what ends it
+    bool is_in_line; // the cursor is behind something that was written
+
     struct channel channels[CHANNELS_MAX]; // the first one is the root
     u64 last_value;
     u64 reader; // the channel whose reads are answered
@@ -56,6 +59,9 @@ u32 terminal_init(struct terminal *terminal);
 
 // Answers one request, now or later.
 void terminal_serve(struct terminal *terminal, const struct kwast_request *request);
+
+// What is shown, whoever it comes from.
+void terminal_shown(struct terminal *terminal, const char *text, usize len);
 
 // What somebody typed, and that nothing will be typed any more. Waiting reads are answered.
 void terminal_type(struct terminal *terminal, enum source source, const char *bytes, usize len);
