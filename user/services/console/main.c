@@ -58,7 +58,7 @@ static u64 now_ns(void) {
 
 static void show(void *context, const char *text, usize len) {
     struct console *console = context;
-    terminal_shown(&console->terminal, text, len);
+    cursor_write(&console->terminal.cursor, text, len);
     if (console->is_on_device)
         device_show(text, len);
     if (console->screen != NULL)

@@ -151,53 +151,6 @@ static void serve_stat(struct terminal *terminal, const struct kwast_request *re
     reply->words[2] = sizeof stat;
 }
 
-// -- Where the cursor is --------------------------------------------------------------------------
-
-static enum shown show_plain(struct terminal *terminal, u8 byte) {
-    if (byte == '\x1b')
-        return SHOWN_ESCAPE;
-    if (byte == '\n' || byte == '\r')
-        terminal->is_in_line = false;
-    else if (byte >= ' ')
-        terminal->is_in_line = true;
-    return SHOWN_TEXT;
-}
-
-static enum shown show_escaped(u8 byte) {
-    return byte == '[' ? SHOWN_CONTROL : byte == ']' ? SHOWN_STRING : SHOWN_TEXT;
-}
-
-// Who moves the cursor knows where it is.
-static enum shown show_control(struct terminal *terminal, u8 byte) {
-    if (byte < '@')
-        return SHOWN_CONTROL;
-    if (byte != 'm' && byte != 'J' && byte != 'K')
-        terminal->is_in_line = false;
-    return SHOWN_TEXT;
-}
-
-void terminal_shown(struct terminal *terminal, const char *text, usize len) {
-    for (usize i = 0; i < len; i++) {
-        u8 byte = (u8)text[i];
-        switch (terminal->shown) {
-        case SHOWN_TEXT:
-            terminal->shown = show_plain(terminal, byte);
-            break;
-        case SHOWN_ESCAPE:
-            terminal->shown = show_escaped(byte);
-            break;
-        case SHOWN_CONTROL:
-            terminal->shown = show_control(terminal, byte);
-            break;
-        case SHOWN_STRING:
-            terminal->shown = byte == '\x1b' ? SHOWN_ESCAPE
-                              : byte == '\a' ? SHOWN_TEXT
-                                             : SHOWN_STRING;
-            break;
-        }
-    }
-}
-
 // -- The terminal's own ---------------------------------------------------------------------------
 
 static void kill_foreground(void *context) {
@@ -298,7 +251,7 @@ static void serve_own(struct terminal *terminal, const struct kwast_request *req
     case TERMINAL_GET_SIZE:
         reply->words[0] = terminal->sizes[terminal->source].columns;
         reply->words[1] = terminal->sizes[terminal->source].rows;
-        reply->words[2] = terminal->is_in_line;
+        reply->words[2] = terminal->cursor.is_in_line;
         break;
     case TERMINAL_SET_SIZE:
         reply->answer = set_size(terminal, request->words[0], request->words[1]);

@@ -3,6 +3,7 @@
 // foreground, and a size. Knows nothing of what shows it.
 
 #include "user/sdk/kwast.h"
+#include "user/services/console/cursor.h"
 #include "user/services/console/line.h"
 
 #define READS_MAX    64u
@@ -38,8 +39,7 @@ struct terminal {
     struct terminal_size sizes[SOURCE_COUNT];
     enum source source;
 
-    enum shown { SHOWN_TEXT, SHOWN_ESCAPE, SHOWN_CONTROL, SHOWN_STRING } shown; // what ends it
-    bool is_in_line; // the cursor is behind something that was written
+    struct cursor cursor; // told by whoever shows something
 
     struct channel channels[CHANNELS_MAX]; // the first one is the root
     u64 last_value;
@@ -59,9 +59,6 @@ u32 terminal_init(struct terminal *terminal);
 
 // Answers one request, now or later.
 void terminal_serve(struct terminal *terminal, const struct kwast_request *request);
-
-// What is shown, whoever it comes from.
-void terminal_shown(struct terminal *terminal, const char *text, usize len);
 
 // What somebody typed, and that nothing will be typed any more. Waiting reads are answered.
 void terminal_type(struct terminal *terminal, enum source source, const char *bytes, usize len);

@@ -224,40 +224,6 @@ static void control_d_is_one_end(void **) {
     assert_read(waits, "on\n");
 }
 
-static void the_cursor_is_behind_what_ended_no_line(void **) {
-    static const struct {
-        const char *text;
-        bool is_in_line;
-    } cases[] = {
-        {"", false},
-        {"a", true},
-        {"\xc3\xa4", true},
-        {"a\n", false},
-        {"a\nb", true},
-        {"50%\r", false},
-        {"\a\b", false},
-        {"a\x1b[m", true},
-        {"a\n\x1b[31;1m\x1b[K", false},
-        {"a\x1b[24;1H", false},
-        {"a\x1b[H\x1b[2J", false},
-        {"a\x1b[Hb", true},
-        {"\x1b]0;title\a", false},
-        {"\x1b]0;title\x1b\\", false},
-        {"\x1b"
-         "7",
-         false},
-    };
-    for (u32 i = 0; i < COUNT_OF(cases); i++) {
-        start();
-        terminal_shown(&it.terminal, cases[i].text, strlen(cases[i].text));
-        assert_int_equal(it.terminal.is_in_line, cases[i].is_in_line);
-        start();
-        for (const char *at = cases[i].text; *at != 0; at++) // as it comes
-            terminal_shown(&it.terminal, at, 1);
-        assert_int_equal(it.terminal.is_in_line, cases[i].is_in_line);
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_are_answered_in_order),
@@ -265,7 +231,6 @@ int main(void) {
         cmocka_unit_test(a_reader_that_went_at_once_takes_nothing),
         cmocka_unit_test(the_end_is_seen_in_every_mode),
         cmocka_unit_test(control_d_is_one_end),
-        cmocka_unit_test(the_cursor_is_behind_what_ended_no_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
