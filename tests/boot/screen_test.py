@@ -80,6 +80,13 @@ def test_lines_are_edited(screen):
     screen.prompt()
 
 
+def test_the_prompt_leaves_what_ended_no_line(screen):
+    screen.enter("printf '%s' unended")
+    screen.expect(lambda picture: "unended" in picture.rows and last_row(picture) == "/ $")
+    screen.enter("clear")
+    screen.expect(lambda picture: picture.rows[0] == "/ $")
+
+
 def test_control_c_ends_the_program_and_control_d_its_input(screen):
     screen.enter("sleep 100000")
     screen.interrupt()

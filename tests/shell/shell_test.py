@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, ROOT, Machine  # noqa: E402
+from machine import BUILD, ROOT, Machine, system_files  # noqa: E402
 
 TEXT = (Path(__file__).parent / "scripts.txt").read_text()
 SCRIPTS = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
@@ -34,8 +34,7 @@ def build():
 def machine(request, tmp_path_factory):
     """The whole system, with the scripts in /boot/scripts."""
     folder = tmp_path_factory.mktemp("scripts")
-    files = {str(path.relative_to(BUILD / "system")): path
-             for path in (BUILD / "system").rglob("*") if path.is_file() or path.is_symlink()}
+    files = system_files()
     for name, script in SCRIPTS.items():
         (folder / name).write_text(script)
         files[f"scripts/{name}"] = folder / name
