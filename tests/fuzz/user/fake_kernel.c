@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "abi/kwast/file.h"
+#include "base/math.h"
 #include "base/status.h"
 
 #define HANDLES_MAX  4096u
@@ -379,8 +380,8 @@ void fake_run(const struct fake_service *service, struct input *input) {
 struct block {
     struct block *next;
     struct block *previous;
+    void *start; // of all that was allocated for it
     usize bytes;
-    usize padding; // what follows is aligned
 };
 
 static struct block *blocks;
@@ -390,17 +391,23 @@ void fake_heap_fail(u32 nth) {
     until_failure = nth;
 }
 
-void *fake_malloc(usize bytes);
-void *fake_malloc(usize bytes) {
+void *fake_aligned_alloc(usize alignment, usize bytes);
+void *fake_aligned_alloc(usize alignment, usize bytes) {
     if (until_failure != 0 && --until_failure == 0)
         return NULL;
-    struct block *block = malloc(sizeof *block + bytes);
-    MUST(block != NULL);
-    *block = (struct block){.next = blocks, .bytes = bytes};
+    u8 *start = malloc(sizeof(struct block) + alignment + bytes);
+    MUST(start != NULL);
+    struct block *block = (struct block *)align_up((u64)start + sizeof *block, alignment) - 1;
+    *block = (struct block){.next = blocks, .start = start, .bytes = bytes};
     if (blocks != NULL)
         blocks->previous = block;
     blocks = block;
     return block + 1;
+}
+
+void *fake_malloc(usize bytes);
+void *fake_malloc(usize bytes) {
+    return fake_aligned_alloc(alignof(max_align_t), bytes);
 }
 
 void fake_free(void *memory);
@@ -414,7 +421,7 @@ void fake_free(void *memory) {
         blocks = block->next;
     if (block->next != NULL)
         block->next->previous = block->previous;
-    free(block);
+    free(block->start);
 }
 
 void *fake_calloc(usize count, usize bytes);
@@ -432,13 +439,6 @@ void *fake_realloc(void *memory, usize bytes) {
     memcpy(larger, memory, before < bytes ? before : bytes);
     fake_free(memory);
     return larger;
-}
-
-// Nobody here minds how it is aligned.
-void *fake_aligned_alloc(usize alignment, usize bytes);
-void *fake_aligned_alloc(usize alignment, usize bytes) {
-    (void)alignment;
-    return fake_malloc(bytes);
 }
 
 u32 fake_heap_clear(void) {
