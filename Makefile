@@ -387,12 +387,19 @@ bless: $(out)/golden
 # -- Fuzzing -------------------------------------------------------------------------------------------
 
 # What hostile bytes reach before there is code: ops, decode, validate.
-FUZZ_SECONDS      ?= 20
+# So many inputs, always the same ones; another FUZZ_SEED finds others, and 0 is a new one each time.
+FUZZ_SEED         ?= 1
+FUZZ_DECODE_RUNS  ?= 800000
+FUZZ_COMPILE_RUNS ?= 100000
+FUZZ_RUN_RUNS     ?= 3000
 # For each of the services.
-USER_FUZZ_SECONDS ?= 5
+FUZZ_USER_RUNS    ?= 40000
 FUZZ_MUTATIONS    ?= 100000
 # For an input: a limit for hangs, not a measure.
 FUZZ_UNIT_SECONDS := 300
+# Where things lie decides what libFuzzer tries next.
+same_addresses := $(shell setarch -R true 2>/dev/null && echo setarch -R)
+fuzz_options = -seed=$(FUZZ_SEED) -timeout=$(FUZZ_UNIT_SECONDS) -verbosity=0 -artifact_prefix=$(out)/fuzz/
 fuzz_flags   := $(unit_flags) -fsanitize=fuzzer-no-link
 fuzz_c       := tests/fuzz/target.c tests/fake_host.c tests/fake_assert.c $(base_c) \
                 $(call sources,engine/ops/*.c engine/decode/*.c engine/validate/*.c)
@@ -458,15 +465,13 @@ $(foreach f,$(user_fuzzers),$(eval $(call user_fuzz_rule,$(f))))
 .PHONY: fuzz
 fuzz: $(out)/fuzz/decode_fuzz $(out)/fuzz/mutate $(out)/fuzz/compile_fuzz $(out)/fuzz/compile_mutate $(out)/fuzz/run_fuzz fuzz_user
 	@mkdir -p $(out)/fuzz/found $(out)/fuzz/found_run $(out)/fuzz/decisions
-	$(Q)$(out)/fuzz/decode_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=$(FUZZ_UNIT_SECONDS) -verbosity=0 \
-	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
+	$(Q)$(same_addresses) $(out)/fuzz/decode_fuzz $(fuzz_options) -runs=$(FUZZ_DECODE_RUNS) $(out)/fuzz/found $(fuzz_corpus)
 	$(Q)$(out)/fuzz/mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
-	$(Q)$(out)/fuzz/compile_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=$(FUZZ_UNIT_SECONDS) -verbosity=0 \
-	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found $(fuzz_corpus)
+	$(Q)$(same_addresses) $(out)/fuzz/compile_fuzz $(fuzz_options) -runs=$(FUZZ_COMPILE_RUNS) $(out)/fuzz/found $(fuzz_corpus)
 	$(Q)$(out)/fuzz/compile_mutate 1 $(FUZZ_MUTATIONS) $(wildcard $(fuzz_corpus)/*)
 	$(Q)tests/fuzz/decisions.py $(out)/fuzz/decisions
-	$(Q)$(out)/fuzz/run_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=$(FUZZ_UNIT_SECONDS) -verbosity=0 -len_control=0 -max_len=6000 \
-	    -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found_run $(out)/fuzz/decisions
+	$(Q)$(same_addresses) $(out)/fuzz/run_fuzz $(fuzz_options) -runs=$(FUZZ_RUN_RUNS) -len_control=0 -max_len=6000 \
+	    $(out)/fuzz/found_run $(out)/fuzz/decisions
 
 # Each begins with what people write, where there is such.
 fuzz_seeds_manifest := user/etc/init.conf
@@ -478,8 +483,8 @@ fuzz_user: $(foreach f,$(user_fuzzers),$(out)/fuzz/$(f)_fuzz)
 	$(Q)cp $(fuzz_seeds_ps2) $(out)/fuzz/seeds/ps2
 	$(Q)awk '/^## / { close(file); file = "$(out)/fuzz/seeds/syntax/" $$2; next } file { print >file }' tests/shell/scripts.txt
 	$(Q)for f in $(user_fuzzers); do \
-	    $(out)/fuzz/$${f}_fuzz -max_total_time=$(USER_FUZZ_SECONDS) -timeout=$(FUZZ_UNIT_SECONDS) -verbosity=0 \
-	        -max_len=2048 -artifact_prefix=$(out)/fuzz/ $(out)/fuzz/found_$$f $(out)/fuzz/seeds/$$f || exit 1; done
+	    $(same_addresses) $(out)/fuzz/$${f}_fuzz $(fuzz_options) -runs=$(FUZZ_USER_RUNS) -max_len=2048 \
+	        $(out)/fuzz/found_$$f $(out)/fuzz/seeds/$$f || exit 1; done
 
 # The engine against another one, on random modules (tests/oracle/run.py --help).
 ORACLE_COUNT ?= 300
