@@ -25,7 +25,11 @@
 //   - The bit in `idle` is taken first. If the exchange fails then, the CPU is on its way out of
 //     idling and sets its bit anew before it sleeps: so none sleeps without its bit unless an
 //     interrupt is on its way. If the bit had been taken before, by an offer, that CPU will not
-//     look for what was offered, and another one is told.
+//     look for what was offered, and others are told.
+//
+// Who counts on an idle CPU, to look at all queues or at its own, leaves word (`is_offered`). A CPU
+// that runs somebody may have found somebody else, so where there is such word it has all that idle
+// look (pass_on). tests/model/idle.pml has all of this.
 //
 // A CPU keeps its run queue's lock from the choice of the next thread until that runs, which lets
 // go of it: so nobody takes over a thread whose context is not saved yet. Only the idle thread
@@ -227,6 +231,13 @@ static void tell(struct cpu *cpu) {
         arch_cpu_wake(cpu->id);
 }
 
+// The same, if it has not looked at all queues by then.
+static void count_on(struct cpu *cpu) {
+    // Before the request; pairs with the exchange in take_offer.
+    __atomic_store_n(&cpu->is_offered, true, __ATOMIC_RELEASE);
+    tell(cpu);
+}
+
 // Whether a thread waits for the idle CPU to run it; a guess, to others.
 static inline bool is_handed(const struct cpu *cpu) {
     return __atomic_load_n(&cpu->handed, __ATOMIC_RELAXED) > HANDED_OPEN;
@@ -258,7 +269,7 @@ static bool offer(u32 candidates) {
         u32 id = (u32)__builtin_ctz(left);
         if (!idle_end(cpu_at(id)))
             continue; // somebody else was quicker
-        tell(cpu_at(id));
+        count_on(cpu_at(id));
         return true;
     }
     return false;
@@ -266,6 +277,35 @@ static bool offer(u32 candidates) {
 
 static bool offer_elsewhere(const struct cpu *cpu, u32 affinity) {
     return offer(affinity & ~(1u << cpu->id));
+}
+
+// Whether a thread waits in any queue; a look without locks.
+static bool is_any_ready(void) {
+    // Acquire pairs with the store in sched_init. The counts are as in take_from.
+    u32 left = __atomic_load_n(&sched.online, __ATOMIC_ACQUIRE);
+    for (; left != 0; left &= left - 1) {
+        if (__atomic_load_n(&cpu_at((u32)__builtin_ctz(left))->runq.count, __ATOMIC_SEQ_CST) != 0)
+            return true;
+    }
+    return false;
+}
+
+// What this CPU may have been counted on for is the others' business: each looks that idles, for
+// who waits may not run on every one. Interrupts off.
+[[gnu::noinline]] static void pass_on(const struct cpu *cpu) {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); // as in offer
+    u32 left = sched_idle() & ~(1u << cpu->id);
+    if (left == 0 || !is_any_ready())
+        return;
+    for (; left != 0; left &= left - 1)
+        (void)offer(left & -left);
+}
+
+// Whether somebody has offered this CPU something, which it is to look for, or to pass on. Before
+// it looks.
+static inline bool take_offer(struct cpu *cpu) {
+    return __builtin_expect(__atomic_load_n(&cpu->is_offered, __ATOMIC_RELAXED), 0) &&
+           __atomic_exchange_n(&cpu->is_offered, false, __ATOMIC_SEQ_CST);
 }
 
 // Hands a thread that is on no CPU to its own one, if that idles. Interrupts off.
@@ -341,9 +381,11 @@ static void balance(struct cpu *cpu) {
     struct thread *thread = busiest == NULL ? NULL : take_from(busiest, cpu);
     if (thread == NULL)
         return;
+    u32 affinity = thread->affinity;
     spin_lock_masked(&cpu->runq.lock);
     runq_put_taken_locked(&cpu->runq, thread);
     spin_unlock_masked(&cpu->runq.lock);
+    offer_elsewhere(cpu, affinity); // who looked meanwhile found it in no queue
 }
 
 // Whether the running thread has used up its slice, or almost: the clock and the ticks differ a
@@ -409,11 +451,7 @@ static struct thread *choose_elsewhere_locked(struct cpu *cpu) {
     if (taken != NULL)
         runq_put_taken_locked(&cpu->runq, taken);
     struct thread *thread = runq_pop_locked(&cpu->runq);
-    if (thread == NULL)
-        return &cpu->idle;
-    if (taken != NULL && taken != thread) // somebody came in between, and before it
-        offer_elsewhere(cpu, taken->affinity);
-    return thread;
+    return thread == NULL ? &cpu->idle : thread;
 }
 
 // For the idle thread, or one that cannot go on; interrupts off, the lock held.
@@ -448,6 +486,7 @@ void sched_switch(void) {
     u64 now = charge(cpu, from);
     spin_lock_masked(&cpu->runq.lock);
     clear_request(cpu);
+    bool is_offered = take_offer(cpu);
     struct thread *to;
     if (from->state == THREAD_RUNNING) {
         // Woken threads go first. Without one, the front of the queue is this thread again unless
@@ -459,32 +498,38 @@ void sched_switch(void) {
     } else {
         to = choose_without_locked(cpu, from);
     }
-    if (!is_idle(cpu, to))
+    if (!is_idle(cpu, to)) {
         watch_slice(cpu, to, now);
+        if (is_offered)
+            pass_on(cpu);
+    }
     if (to == from)
         spin_unlock_masked(&cpu->runq.lock);
     else
         switch_to_locked(cpu, from, to);
 }
 
-// The idle thread runs the one that it was handed.
-static void run_handed(struct cpu *cpu, struct thread *to) {
+// The idle thread runs the one that it was handed. That stays there up to the lock: who looks under
+// the lock takes an idle CPU that is not handed anybody for one that runs what is in its queue.
+static void run_handed(struct cpu *cpu) {
     struct thread *from = &cpu->idle;
     u64 now = charge(cpu, from);
     spin_lock_masked(&cpu->runq.lock);
+    struct thread *to = take_handed(cpu);
     clear_request(cpu);
+    bool is_offered = take_offer(cpu);
     u32 index = ready_index(to->priority) + thread_has_slice(to); // of the queue that it would join
     if (__builtin_expect(cpu->runq.levels >> index > 1, 0)) {
-        struct thread *handed = to;
-        runq_put_woken_locked(&cpu->runq, handed);
+        runq_put_woken_locked(&cpu->runq, to);
         to = runq_pop_locked(&cpu->runq);
-        offer_elsewhere(cpu, handed->affinity);
     } else { // those in the queue came later
         ASSERT(to->state == THREAD_BLOCKED);
         to->state = THREAD_RUNNING;
         if (!thread_has_slice(to))
             thread_give_turn(to);
     }
+    if (is_offered)
+        pass_on(cpu);
     watch_slice(cpu, to, now);
     switch_to_locked(cpu, from, to);
 }
@@ -567,8 +612,11 @@ void preempt_enable(void) {
     u64 now = charge(cpu, from);
     spin_lock_masked(&cpu->runq.lock);
     clear_request(cpu);
+    bool is_offered = take_offer(cpu);
     struct thread *to = runq_rotate_locked(&cpu->runq, from);
     watch_slice(cpu, to, now);
+    if (is_offered)
+        pass_on(cpu);
     if (to == from) {
         spin_unlock_masked(&cpu->runq.lock);
     } else {
@@ -630,14 +678,16 @@ void sched_wake(struct thread *thread) {
     // What the CPU does is decided under the lock: it cannot have gone idle unseen.
     if (is_idle(cpu, cpu->current) && !is_handed(cpu)) {
         idle_end(cpu); // so that nobody else counts on it
-        tell(cpu);
+        count_on(cpu);
     } else if (!offer_elsewhere(cpu, thread->affinity) && preempts) {
         tell(cpu);
     }
     spin_unlock_masked(&cpu->runq.lock);
 }
 
-void sched_set_priority(struct thread *thread, enum thread_priority priority) {
+// Locks the run queue of the CPU whose thread it is, which stays so while that is held. Interrupts
+// off.
+static struct cpu *lock_cpu_of(const struct thread *thread) {
     struct cpu *cpu = cpu_of(thread);
     spin_lock_masked(&cpu->runq.lock);
     while (cpu != cpu_of(thread)) { // it has been taken over
@@ -645,6 +695,11 @@ void sched_set_priority(struct thread *thread, enum thread_priority priority) {
         cpu = cpu_of(thread);
         spin_lock_masked(&cpu->runq.lock);
     }
+    return cpu;
+}
+
+void sched_set_priority(struct thread *thread, enum thread_priority priority) {
+    struct cpu *cpu = lock_cpu_of(thread);
     runq_set_priority_locked(&cpu->runq, thread, priority);
     const struct thread *current = cpu->current;
     bool is_first = is_idle(cpu, current) || cpu->runq.levels >> (2u * current->priority + 2) == 0;
@@ -654,28 +709,20 @@ void sched_set_priority(struct thread *thread, enum thread_priority priority) {
 }
 
 void sched_interrupt(struct thread *thread) {
-    // What the thread is to see was written before; pairs with the locks that a CPU takes before it
-    // runs a thread. If it moves on, it looks on its way.
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    // What the thread is to see was written before. Each switch to it is under this lock: either it
+    // is over, and the thread current, or it comes, and the thread sees that when it goes on.
     arch_irq_state irq = arch_irq_save();
-    struct cpu *cpu = __atomic_load_n(&thread->cpu, __ATOMIC_SEQ_CST);
-    if (cpu != cpu_this() && __atomic_load_n(&cpu->current, __ATOMIC_SEQ_CST) == thread)
+    struct cpu *cpu = lock_cpu_of(thread);
+    if (cpu != cpu_this() && cpu->current == thread)
         arch_cpu_wake(cpu->id);
+    spin_unlock_masked(&cpu->runq.lock);
     arch_irq_restore(irq);
 }
 
 // Whether the idle CPU may have something to do; a look without locks, after the word that it
 // idles: who adds work afterwards tells it.
 static bool may_have_work(const struct cpu *cpu) {
-    if (__atomic_load_n(&cpu->reschedule, __ATOMIC_RELAXED))
-        return true;
-    // Acquire pairs with the store in sched_init. The counts are as in take_from.
-    u32 left = __atomic_load_n(&sched.online, __ATOMIC_ACQUIRE);
-    for (; left != 0; left &= left - 1) {
-        if (__atomic_load_n(&cpu_at((u32)__builtin_ctz(left))->runq.count, __ATOMIC_SEQ_CST) != 0)
-            return true;
-    }
-    return false;
+    return __atomic_load_n(&cpu->reschedule, __ATOMIC_RELAXED) || is_any_ready();
 }
 
 // Sleeps until an interrupt, which only comes back here: what it wants is done by sched_run, for no
@@ -705,7 +752,7 @@ void sched_run(void) {
         if (__atomic_load_n(&cpu->handed, __ATOMIC_RELAXED) == HANDED_OPEN)
             sleep_idle(cpu);
         if (is_handed(cpu))
-            run_handed(cpu, take_handed(cpu));
+            run_handed(cpu);
     }
 }
 

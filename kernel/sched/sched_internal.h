@@ -90,6 +90,10 @@ struct cpu {
     // yet. The CPU itself sets and clears it; others put a thread in the place of HANDED_OPEN.
     alignas(64) struct thread *handed;
 
+    // Atomic. Somebody has counted on the CPU, when it idled, to look at all queues, and it has not
+    // done so yet, nor had others do it.
+    bool is_offered;
+
     // Atomic, written by the CPU itself, for people and tests:
     u64 charged_ticks; // the current thread has been charged up to then
     u64 switches;
