@@ -272,7 +272,7 @@ kernel_host_c := $(filter-out kernel/init/kmain.c kernel/init/demo.c kernel/init
 port_host_c := $(addprefix kernel/arch/x86_64/,ranges.c multiboot2.c pvh.c boot_info.c acpi.c virtio_console.c \
                  framebuffer.c)
 # What of the services needs no kernel.
-user_host_c := user/sdk/virtio_ring.c $(addprefix user/services/console/,canvas.c filter.c keys.c line.c screen.c scrollback.c) \
+user_host_c := user/sdk/virtio_ring.c $(addprefix user/services/console/,canvas.c filter.c keys.c line.c screen.c scrollback.c terminal.c) \
                user/services/serial/uart.c user/services/rtc/cmos.c user/services/pci/config.c $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c) \
                $(addprefix user/services/ninep/,p9.c nodes.c) \
                $(addprefix user/services/tmpfs/,contents.c directory.c stock.c tmpfs.c)
@@ -310,6 +310,10 @@ unit_programs := $(patsubst %_test.c,$(out)/unit/%_test,$(test_c))
 # Engine and tool tests run on the Linux host; base and kernel tests on the fake machine.
 unit_libs = $(if $(filter user/%,$(1)),libuser.a libfake.a vterm/libvterm.a libbase.a,$(if $(filter kernel/arch/%,$(1)),libport.a libfake.a libkernel.a libengine.a libbase.a,\
             $(if $(filter kernel/%,$(1)),libkernel.a libfake.a libengine.a libbase.a,libengine.a libfake.a libtool.a libbase.a)))
+
+# What makes the kernel's calls, with those of its test.
+$(out)/unit/obj/user/services/console/terminal.c.o $(out)/unit/obj/user/services/console/terminal_test.c.o: \
+    private unit_flags += -Itests/fuzz/user/host -Wno-ignored-attributes -Wno-unknown-attributes
 
 # The console's emulator, under sanitizers as well.
 $(out)/unit/vterm/libvterm.a: user/ports/libvterm/build.sh tools/fetch-source.sh tools/own_apt.sh | $(ready)
@@ -499,8 +503,11 @@ $(out)/oracle/checked: $(patsubst %,$(out)/unit/obj/%.o,$(oracle_c)) $(foreach l
 # broken in some way, which it must find.
 model_cases  := scheme-2-0-1 scheme-1-1-1 grants-2-0-1 grants-1-0-2
 model_broken := 1 2 3 4 5 6 7 8
+idle_cases   := idle-2-2-0-0 idle-3-2-4-0
+idle_broken  := 2-2-0-1 2-2-0-2 2-2-0-3 2-2-0-4 2-2-0-5 2-2-0-7 2-2-0-8
 .PHONY: model
-model: $(patsubst %,$(out)/model/%.txt,$(model_cases) $(patsubst %,broken-%,$(model_broken)))
+model: $(patsubst %,$(out)/model/%.txt,$(model_cases) $(patsubst %,broken-%,$(model_broken)) \
+                                        $(idle_cases) $(patsubst %,idle-%,$(idle_broken)))
 	@grep -H 'errors:' $^
 
 # $(1): the model; $(2): its parameters.
@@ -522,6 +529,13 @@ $(out)/model/grants-%.txt: tests/model/grants.pml | $(ready)
 	$(call say,MODEL,grants-$*)
 	$(call model_run,grants,-DCALLS=$(call case_part,1) -DOTHERS=$(call case_part,2) -DMAPS=$(call case_part,3))
 	$(call model_has,0)
+	$(Q)mv $@.made $@
+
+# idle-C-T-H-B: C CPUs, T threads, H where they ran last, B what is broken.
+$(out)/model/idle-%.txt: tests/model/idle.pml | $(ready)
+	$(call say,MODEL,idle-$*)
+	$(call model_run,idle,-DCPUS=$(call case_part,1) -DTHREADS=$(call case_part,2) -DHOMES=$(call case_part,3) -DBREAK=$(call case_part,4))
+	$(call model_has,$(if $(filter 0,$(call case_part,4)),0,1))
 	$(Q)mv $@.made $@
 
 $(out)/model/broken-%.txt: tests/model/grants.pml | $(ready)

@@ -71,6 +71,11 @@ static struct {
     void (*irq_hook)(void);
     void *current;
     u32 cpu;
+    struct { // of those that do not run now
+        bool irq_enabled;
+        void *current;
+        struct arch_aspace *aspace; // NULL: the kernel's
+    } apart[ARCH_CPUS_MAX];
     u32 woken[ARCH_CPUS_MAX]; // how often
     u64 now_ns;
     u64 looking_ns;
@@ -633,6 +638,17 @@ void fake_cpu_set(u32 cpu) {
     fake.cpu = cpu;
 }
 
+void fake_cpu_continue(u32 cpu) {
+    fake.apart[fake.cpu].irq_enabled = fake.irq_enabled;
+    fake.apart[fake.cpu].current = fake.current;
+    fake.apart[fake.cpu].aspace = fake.current_aspace;
+    fake.cpu = cpu;
+    fake.irq_enabled = fake.apart[cpu].irq_enabled;
+    fake.current = fake.apart[cpu].current;
+    struct arch_aspace *as = fake.apart[cpu].aspace;
+    fake.current_aspace = as == NULL ? &fake.kernel_aspace : as;
+}
+
 void *arch_current(void) {
     return fake.current;
 }
@@ -745,11 +761,11 @@ usize arch_random(void *out, usize len) {
 // -- Upcalls -----------------------------------------------------------------------------------
 
 [[gnu::weak]] bool upcall_frame_alloc(struct phys_addr *out) {
-    return frame_alloc_kernel_zeroed(1, out) == OK;
+    return frame_alloc_kernel_zeroed(FRAME_USUAL, 1, out) == OK;
 }
 
 [[gnu::weak]] bool upcall_frames_alloc(u32 pages, struct phys_addr *out) {
-    return frame_alloc_kernel_zeroed(pages, out) == OK;
+    return frame_alloc_kernel_zeroed(FRAME_USUAL, pages, out) == OK;
 }
 
 [[gnu::weak]] void upcall_frame_free(struct phys_addr frame) {

@@ -34,6 +34,10 @@ void fake_clock_set(u64 now_ns);
 void fake_cpu_set(u32 cpu);
 u32 fake_cpu_woken(u32 cpu);
 
+// The same, and each CPU has its own current thread, address space and interrupts: as they were
+// when it ran last; off at first.
+void fake_cpu_continue(u32 cpu);
+
 // Calls `hook` (NULL: nothing) whenever interrupts have just been turned on, where one that waited
 // would come, and when they are about to be turned off.
 void fake_irq_hook_set(void (*hook)(void));

@@ -4,6 +4,9 @@
 // theirs. So sanitizers see ordinary stacks, and nothing is concurrent. Host threads of a
 // simulation that is over wait for a token that never comes; the end of the process takes them
 // along.
+//
+// Nor do several CPUs run at once: one gives the token away only where it lets time pass, to the
+// CPU for which it passes first. So no CPU ever finds another in the middle of something.
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -22,13 +25,21 @@ struct host_context {
     void *argument;
 };
 
+struct cpu_state {
+    u64 timer_ns;                // UINT64_MAX: not armed
+    u64 until_ns;                // when it goes on, unless it is woken
+    u32 woken_seen;              // of fake_cpu_woken
+    struct host_context *paused; // what it goes on with
+};
+
 static struct {
+    struct cpu_state cpus[ARCH_CPUS_MAX];
+    u32 cpu_count;
     struct host_context *running;
     void *passed;
-    u64 timer_ns; // UINT64_MAX: not armed
     u64 armed;
     u64 rang;
-    u64 interrupt_ns; // UINT64_MAX: none
+    u64 interrupt_ns; // UINT64_MAX: none; CPU 0's
     void (*interrupt)(void);
     u64 chance; // counts down; 0: off
     void (*chance_interrupt)(void);
@@ -95,11 +106,53 @@ void arch_segment_base_set(struct arch_context *running, u64 base) {
     running->segment_base = base;
 }
 
+// -- Time ---------------------------------------------------------------------------------------
+
+static struct cpu_state *cpu_state(void) {
+    return &fake.cpus[arch_cpu_id()];
+}
+
+static bool is_woken(u32 cpu) {
+    return fake.cpus[cpu].woken_seen != fake_cpu_woken(cpu);
+}
+
+[[noreturn]] static void end_simulation(void) {
+    struct host_context *self = fake.running; // not the next simulation's
+    sem_post(&fake.over);
+    for (;;)
+        wait_for(&self->token); // which nobody gives
+}
+
+static u64 goes_on_ns(u32 cpu) {
+    return is_woken(cpu) ? 0 : fake.cpus[cpu].until_ns;
+}
+
+// Lets time pass on this CPU, up to then or until it is woken.
+static void pass_until(u64 until_ns) {
+    u32 self_cpu = arch_cpu_id();
+    fake.cpus[self_cpu].until_ns = until_ns;
+    u32 first = 0;
+    for (u32 cpu = 1; cpu < fake.cpu_count; cpu++)
+        first = goes_on_ns(cpu) < goes_on_ns(first) ? cpu : first;
+    if (goes_on_ns(first) == UINT64_MAX)
+        end_simulation();
+    fake_clock_set(max_u64(goes_on_ns(first), arch_clock_ns()));
+    if (first != self_cpu) {
+        struct host_context *self = fake.running;
+        fake.cpus[self_cpu].paused = self;
+        fake.running = fake.cpus[first].paused;
+        fake_cpu_continue(first);
+        sem_post(&fake.running->token);
+        wait_for(&self->token);
+    }
+    fake.cpus[self_cpu].woken_seen = fake_cpu_woken(self_cpu);
+}
+
 // -- Interrupts ---------------------------------------------------------------------------------
 
 void arch_timer_arm(u64 deadline_ns) {
     CHECK(!arch_irq_enabled());
-    fake.timer_ns = deadline_ns;
+    cpu_state()->timer_ns = deadline_ns;
     fake.armed++;
 }
 
@@ -114,19 +167,20 @@ u64 fake_timer_rang(void) {
 // Calls the handlers of what is due. Interrupts off.
 static void handle_due(void) {
     u64 now_ns = arch_clock_ns();
-    if (fake.interrupt_ns <= now_ns) {
+    if (fake.interrupt_ns <= now_ns && arch_cpu_id() == 0) {
         fake.interrupt_ns = UINT64_MAX;
         fake.interrupt();
     }
-    if (fake.timer_ns <= now_ns) {
-        fake.timer_ns = UINT64_MAX;
+    if (cpu_state()->timer_ns <= now_ns) {
+        cpu_state()->timer_ns = UINT64_MAX;
         fake.rang++;
         sched_timer();
     }
 }
 
 static u64 next_interrupt_ns(void) {
-    return min_u64(fake.timer_ns, fake.interrupt_ns);
+    u64 timer_ns = cpu_state()->timer_ns;
+    return arch_cpu_id() == 0 ? min_u64(timer_ns, fake.interrupt_ns) : timer_ns;
 }
 
 // An interrupt of the running thread, with what follows on the way back.
@@ -165,31 +219,22 @@ void fake_work(u64 ns) {
     CHECK(arch_irq_enabled());
     while (ns != 0) {
         u64 now_ns = arch_clock_ns();
-        u64 due_ns = next_interrupt_ns();
-        u64 step_ns = due_ns <= now_ns ? 0 : min_u64(ns, due_ns - now_ns);
-        fake_clock_set(now_ns + step_ns);
-        ns -= step_ns;
-        if (due_ns <= now_ns + step_ns)
+        u64 due_ns = max_u64(next_interrupt_ns(), now_ns);
+        pass_until(min_u64(now_ns + ns, due_ns));
+        u64 passed_ns = arch_clock_ns() - now_ns;
+        ns -= passed_ns;
+        // If it ends early it has been woken.
+        if (ns != 0 || due_ns <= now_ns + passed_ns)
             interrupt_thread();
     }
 }
 
 // -- The simulation -----------------------------------------------------------------------------
 
-[[noreturn]] static void end_simulation(void) {
-    struct host_context *self = fake.running; // not the next simulation's
-    sem_post(&fake.over);
-    for (;;)
-        wait_for(&self->token); // which nobody gives
-}
-
 void arch_cpu_idle(void) {
     CHECK(!arch_irq_enabled());
     (void)take_chance();
-    u64 due_ns = next_interrupt_ns();
-    if (due_ns == UINT64_MAX)
-        end_simulation();
-    fake_clock_set(max_u64(due_ns, arch_clock_ns()));
+    pass_until(next_interrupt_ns());
     handle_due();
     if (sched_wants_switch())
         sched_preempt();
@@ -204,12 +249,29 @@ struct boot {
     void *argument;
 };
 
+static void cpu_main(void *) {
+    sched_init();
+    sched_run();
+}
+
+static void start_others(void) {
+    if (fake.cpu_count > 1)
+        sched_expect_company();
+    for (u32 cpu = 1; cpu < fake.cpu_count; cpu++) {
+        fake.cpus[cpu] = (struct cpu_state){
+            .timer_ns = UINT64_MAX,
+            .paused = host_context_create(cpu_main, NULL),
+        };
+    }
+}
+
 static void boot_main(void *argument) {
     struct boot *boot = argument;
     fake_machine_start_simple(64 * MIB);
     fake_irq_hook_set(irq_hook);
     aspace_init(aspace_kernel(), arch_aspace_kernel());
     sched_init();
+    start_others();
     const struct thread_config config = {
         .name = "body",
         .entry = boot->body,
@@ -225,8 +287,9 @@ static void boot_main(void *argument) {
     sched_run();
 }
 
-void fake_sched_run(void (*body)(void *argument), void *argument) {
-    fake.timer_ns = UINT64_MAX;
+void fake_sched_run_on(u32 cpus, void (*body)(void *argument), void *argument) {
+    fake.cpus[0] = (struct cpu_state){.timer_ns = UINT64_MAX};
+    fake.cpu_count = cpus;
     fake.interrupt_ns = UINT64_MAX;
     fake.armed = 0;
     fake.rang = 0;
@@ -236,4 +299,8 @@ void fake_sched_run(void (*body)(void *argument), void *argument) {
     fake.running = host_context_create(boot_main, &boot);
     sem_post(&fake.running->token);
     wait_for(&fake.over);
+}
+
+void fake_sched_run(void (*body)(void *argument), void *argument) {
+    fake_sched_run_on(1, body, argument);
 }

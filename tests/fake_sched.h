@@ -8,6 +8,10 @@
 // deadline is left, or when fake_sched_stop was called. What a body finds out it leaves in
 // variables, or CHECKs: it does not run on the stack of the test.
 void fake_sched_run(void (*body)(void *argument), void *argument);
+
+// The same on several CPUs, which share one clock: it goes on when all of them work or idle, as far
+// as where the first of them has something else to do.
+void fake_sched_run_on(u32 cpus, void (*body)(void *argument), void *argument);
 [[noreturn]] void fake_sched_stop(void);
 
 // The running thread computes for this long; interrupts come in the meantime.

@@ -28,6 +28,11 @@ INDIRECT = {
     "wasi_entry": [f"wasi_{call}" for call in re.findall(
         r"^WASI_CALL\((\w+)", (ROOT / "kernel/wasi/calls.def").read_text(), re.MULTILINE)] + [
         "wasi0_fd_seek", "wasi0_fd_filestat_get", "wasi0_path_filestat_get", "wasi0_poll_oneoff"],
+    "frame_can_grant": ["is_service_running"],
+    "frame_reserve_asker": ["is_service_running"],
+    "frame_reserve_is_ours": ["is_service_running"],
+    "frame_have": ["add_locked"],
+    "frame_change_promises": ["end_locked"],
     "at_position": ["run_read", "run_write"],
     "run_file": ["run_read", "run_write"],
     "at_offset": ["run_read", "run_write"],

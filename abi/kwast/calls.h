@@ -27,6 +27,9 @@
 // Calls that the servers of one scheme have received and not answered.
 #define KWAST_RECEIVED_MAX 4096u
 
+// Channels that were closed, of which the servers of one scheme have not been told.
+#define KWAST_UNTOLD_MAX 4096u
+
 // Rights of handles that are no files; those of files are WASI's, below bit 32.
 enum kwast_right : u64 {
     KWAST_RIGHT_SERVE = 1ull << 32,   // receive and reply; make channels
@@ -65,7 +68,8 @@ enum kwast_kind : u32 {
 
 // scheme_channel(server: i32, value: i64, kind: i32, out: *u32)
 //   A client's end, for something that the server knows by `value`: to be given to a child or in a
-//   reply. It is of no use once the server has died.
+//   reply. It is of no use once the server has died. EMFILE: KWAST_UNTOLD_MAX channels were closed
+//   that no server has been told of, by scheme_receive.
 
 // scheme_root(server: i32, kind: i32, out: *u32)
 //   The same for the value 0, and for every later server, too.
@@ -227,11 +231,17 @@ struct kwast_given {
     u32 name_len;
 };
 
-#define KWAST_GIVEN_MAX    64u
-#define KWAST_SPAWN_NAME   31u
-#define KWAST_STRINGS_MAX  (1u << 20) // bytes of arguments, and of the environment
-#define KWAST_MODULE_MAX   (64u << 20)
-#define KWAST_REASON_BYTES 192u
+// As the length of a name: this is no directory that has one, but a stream that the program knows
+// by its number, as Unix's descriptors above 2. fd_prestat_get answers KWAST_PREOPEN_NUMBERED in
+// place of a directory's tag, which libcs pass over: so they find directories behind it, too.
+#define KWAST_BY_NUMBER        UINT32_MAX
+#define KWAST_PREOPEN_NUMBERED 1u
+
+#define KWAST_GIVEN_MAX        64u
+#define KWAST_SPAWN_NAME       31u
+#define KWAST_STRINGS_MAX      (1u << 20) // bytes of arguments, and of the environment
+#define KWAST_MODULE_MAX       (64u << 20)
+#define KWAST_REASON_BYTES     192u
 
 // Which protection domain a new process is in. Processes of one domain share page tables, and are
 // kept apart by how they are compiled; nothing of another domain's processes is mapped. The machine
@@ -242,10 +252,18 @@ enum kwast_isolation : u32 {
     KWAST_ISOLATION_JOIN = 2,   // that of the process `join`
 };
 
-// How much of a CPU a process gets while others want it as well: in proportion to their shares. It
-// is no cap, is not divided among children, and does not grow with the number of threads.
+// How much of the CPUs a process gets while others want them as well: in proportion to their
+// shares. It is no cap, is not divided among children, and does not grow with the number of
+// threads.
 #define KWAST_SHARE_USUAL 100u
 #define KWAST_SHARE_MAX   1000u
+
+// When memory is short a service still gets some that is kept for such, and what memory.grow gives
+// it is kept for it: a page of it is there when it is touched, whatever others have taken. What
+// cannot be kept is refused by memory.grow, or spawning. Others are told ENOMEM in time as well as
+// can be, but a page that they touch for the first time may be the one that nobody has left: that
+// is the trap "out of memory".
+enum kwast_reserve : u32 { KWAST_RESERVE_NONE, KWAST_RESERVE_SERVICE };
 
 struct kwast_spawn {
     u32 module; // handle of a file; KWAST_NO_HANDLE: `bytes`
@@ -266,16 +284,17 @@ struct kwast_spawn {
     u32 cpu_share;    // 1 to KWAST_SHARE_MAX; 0: what the parent has
     u32 reason;       // where a refused module's reason goes, as text with a zero byte
     u32 reason_len;
-    u32 join; // of KWAST_ISOLATION_JOIN: a handle of a process, with KWAST_RIGHT_JOIN
-    u32 cpus; // a bit for each CPU that it may run on; 0: those of the parent
-    u32 padding;
+    u32 join;    // of KWAST_ISOLATION_JOIN: a handle of a process, with KWAST_RIGHT_JOIN
+    u32 cpus;    // a bit for each CPU that it may run on; 0: those of the parent
+    u32 reserve; // enum kwast_reserve
 };
 
 // process_spawn(spawn: *struct kwast_spawn, out: *u32)
 //   Makes and starts a process. ENOEXEC: the module was refused, or cannot be linked; the reason
-//   says why. No limit may exceed the parent's, nor may the child run where the parent may not
-//   (ENOTCAPABLE); of the CPUs that it may run on the machine must have one (EINVAL). ENOENT: the
-//   process to join has ended. The handle has all rights of its kind.
+//   says why. No limit may exceed the parent's, nor may the child run where the parent may not, or
+//   have the reserve if the parent has not (ENOTCAPABLE); of the CPUs that it may run on the
+//   machine must have one (EINVAL). ENOENT: the process to join has ended. ENOMEM: there is no
+//   memory, or it cannot be kept. The handle has all rights of its kind.
 
 enum kwast_outcome : u32 {
     KWAST_RUNNING,
@@ -288,10 +307,23 @@ enum kwast_outcome : u32 {
 struct kwast_status {
     u32 id;
     u32 outcome; // enum kwast_outcome
-    u32 status;  // of KWAST_EXITED; of KWAST_TRAPPED: the trap's number
+    u32 status;  // of KWAST_EXITED; of KWAST_TRAPPED: the trap's number; of KWAST_KILLED: the
+                 // note's, or 0 by process_kill
     u32 padding;
     u64 memory_bytes; // charged now
     u64 cpu_ns;
+};
+
+// Numbers of notes that have a meaning here.
+#define KWAST_NOTES          32u
+#define KWAST_NOTE_INTERRUPT 2u // Ctrl-C
+#define KWAST_NOTE_KILL      9u // cannot be taken
+
+struct kwast_notes {
+    u32 came;
+    u32 ignored; // before
+    u32 id;      // the caller's number
+    u32 parent;  // its parent's; 0: the kernel
 };
 
 // process_wait(process: i32, timeout: i64, out: *struct kwast_status)
@@ -312,9 +344,22 @@ struct kwast_status {
 //   nobody may know of it.
 // process_continue(process: i32, tree: i32)
 //   Has it go on, and unless `tree` is 0 all that descend from it. Needs KWAST_RIGHT_KILL.
+// process_note(process: i32, number: i32, tree: i32)
+//   Tells it a number of 1 to KWAST_NOTES - 1, as Unix's signals have them, and unless `tree` is 0
+//   also all that descend from it. Who takes the number finds that it came (process_notes), and
+//   nothing is interrupted for that; who ignores it goes on; anyone else is killed. Needs
+//   KWAST_RIGHT_KILL. EINVAL: there is no such number. ENOENT: it has ended, or is about to.
+// process_notes(taken: i32, ignored: i32, out: *struct kwast_notes)
+//   Says what the caller takes and what it ignores from now on, a bit 1 << number for each; what
+//   it starts ignores the same at first, and takes nothing. KWAST_NOTE_KILL can be neither. *out:
+//   what has come since the last time, and how it was before.
 // process_wait_change(process: i32, known: i32, timeout: i64, out: *struct kwast_status)
 //   Waits until its outcome is not `known`, which is KWAST_RUNNING or KWAST_STOPPED. As
 //   process_wait.
+// process_keep(keeps: i32)
+//   Whether what memory.grow gives the process from now on is kept for it, which is so at first:
+//   not (0) for pages that only serve to have something mapped over them. ENOTCAPABLE: it is no
+//   service.
 // process_open(from: i32, id: i32, out: *u32)
 //   A handle to the process with this number, which descends from the process `from` or is it, or
 //   to any process, where `from` is the table of processes (which init is given). It has the rights

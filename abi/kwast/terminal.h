@@ -3,9 +3,10 @@
 // kind KWAST_KIND_TERMINAL. An answer is an enum status.
 //
 // A terminal reads lines: what is typed is echoed and can be edited until the line ends. Ctrl-C,
-// where it is a signal, drops the line and kills the processes in the foreground with all that they
-// have started; who comes to the foreground afterwards is killed, too, until somebody takes the
-// interrupt. Ctrl-Z likewise has them stand still; if nobody is in the foreground, then who comes
+// where it is a signal, drops the line and gives KWAST_NOTE_INTERRUPT to the processes in the
+// foreground with all that they have started, which kills who does not take or ignore it. When none
+// of them lives any more, who comes to the foreground next is told, unless somebody takes the
+// interrupt before. Ctrl-Z has them stand still; if nobody is in the foreground, then who comes
 // there next, unless the interrupt is taken before. Ctrl-D ends the line as it is; on an empty line
 // that is the end of the file. In raw mode, with all flags off, a program reads what is typed as it
 // comes.
@@ -24,7 +25,7 @@ enum terminal_op : u32 {
     TERMINAL_SET_SIZE,                         // likewise, for a line that cannot tell
     TERMINAL_SET_FOREGROUND, // handles of processes that Ctrl-C kills; none: nobody. words[0]: who
                              // reads from now on, by TERMINAL_ADD_CHANNEL; 0: this channel
-    TERMINAL_TAKE_INTERRUPT, // answers words[0] = whether there was a Ctrl-C since the last time
+    TERMINAL_TAKE_INTERRUPT, // answers words[0] = whether there was a Ctrl-C that nobody was told
     TERMINAL_ADD_CHANNEL,    // answers a channel to this terminal, and words[0] = what it is called
     TERMINAL_STOP,           // does what Ctrl-Z does
 };

@@ -77,6 +77,7 @@ static enum status spawn(const struct boot_state *boot, struct module *module,
         .handles = handles,
         .handle_count = count,
         .error_stream = messages,
+        .is_service = true,
     };
     if (status == OK)
         status = process_spawn(&config, error, out);

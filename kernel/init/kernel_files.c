@@ -87,6 +87,7 @@ static void write_memory(struct writer *to) {
         put(to, "%-9s %8llu of %8llu KiB free\n", zones[zone], frames.free[zone] * PAGE_SIZE / KIB,
             frames.total[zone] * PAGE_SIZE / KIB);
     put(to, "heap      %8llu KiB in use (%lu bytes)\n", heap.bytes_used / KIB, heap.bytes_used);
+    put(to, "promised  %8llu KiB to services\n", frame_promised() * PAGE_SIZE / KIB);
 }
 
 static void write_log(struct writer *to) {
@@ -184,8 +185,10 @@ enum status kernel_file_text(struct bytes name, struct bytes *text, usize *size)
 
 // -- As objects ---------------------------------------------------------------------------------
 
+// What a file said when it was opened. Whoever opened it pays.
 struct snapshot {
     struct object object;
+    struct process *payer; // with a reference; NULL: the kernel
     const struct kernel_file *file;
     struct bytes text;
     usize size;
@@ -195,8 +198,18 @@ static struct snapshot *snapshot_of(struct object *object) {
     return container_of(object, struct snapshot, object);
 }
 
+static struct memory_account *account_of(struct process *payer) {
+    return payer == NULL ? NULL : &payer->account;
+}
+
+static u64 cost_of(const struct snapshot *snapshot) {
+    return sizeof *snapshot + snapshot->size;
+}
+
 static void snapshot_destroy(struct object *object) {
     struct snapshot *snapshot = snapshot_of(object);
+    account_refund(account_of(snapshot->payer), cost_of(snapshot));
+    process_release(snapshot->payer);
     kfree((void *)(uptr)snapshot->text.data, snapshot->size);
     kfree(snapshot, sizeof *snapshot);
 }
@@ -264,11 +277,20 @@ static enum status kernel_directory_lookup(struct object *object, struct bytes n
     struct snapshot *snapshot = kmalloc(sizeof *snapshot);
     if (snapshot == NULL)
         return ERR_NO_MEMORY;
+    struct process *payer = process_current();
     enum status status = kernel_file_text(name, &snapshot->text, &snapshot->size);
+    if (status == OK) {
+        status = account_charge(account_of(payer), cost_of(snapshot));
+        if (status != OK)
+            kfree((void *)(uptr)snapshot->text.data, snapshot->size);
+    }
     if (status != OK) {
         kfree(snapshot, sizeof *snapshot);
         return status;
     }
+    if (payer != NULL)
+        process_retain(payer);
+    snapshot->payer = payer;
     snapshot->file = find(name);
     object_init(&snapshot->object, snapshot->file->set != NULL ? &settable_ops : &snapshot_ops,
                 OBJECT_FILE);

@@ -22,7 +22,9 @@ bool upcall_frame_alloc(struct phys_addr *out) {
 }
 
 bool upcall_frames_alloc(u32 pages, struct phys_addr *out) {
-    return frame_alloc_kernel_zeroed(pages, out) == OK;
+    // These are page tables, mostly. A service that has the page must not end for want of one.
+    enum frame_need need = frame_reserve_is_ours() ? FRAME_PROMISED : FRAME_USUAL;
+    return frame_alloc_kernel_zeroed(need, pages, out) == OK;
 }
 
 void upcall_frame_free(struct phys_addr frame) {

@@ -231,7 +231,7 @@ enum status handle_preopen_name(struct handle_table *table, u32 number, char *to
                                 usize *len_bytes) {
     spin_lock(&table->lock);
     struct handle *slot = slot_at(table, number);
-    bool found = slot != NULL && slot->preopen.len != 0;
+    bool found = slot != NULL && slot->preopen.data != NULL;
     if (found) {
         *len_bytes = slot->preopen.len;
         if (size != 0)
@@ -239,6 +239,14 @@ enum status handle_preopen_name(struct handle_table *table, u32 number, char *to
     }
     spin_unlock(&table->lock);
     return found ? OK : ERR_BAD_HANDLE;
+}
+
+bool handle_is_numbered(struct handle_table *table, u32 number) {
+    spin_lock(&table->lock);
+    const struct handle *slot = slot_at(table, number);
+    bool is_numbered = slot != NULL && slot->preopen.data == NULL && slot->preopen.len != 0;
+    spin_unlock(&table->lock);
+    return is_numbered;
 }
 
 enum status handle_close(struct handle_table *table, u32 number) {

@@ -14,8 +14,10 @@ struct handle {
     u64 rights_inheriting;
     struct open_file *file; // of a file that was used or copied (a reference), else NULL
     u16 flags;              // WASI fdflags, while there is no `file`, which has them then
-    struct bytes preopen;   // its name when it is a preopened directory (owned), else empty
-};
+    struct bytes preopen;   // its name when it is a preopened directory (owned), else empty,
+}; // or HANDLE_NUMBERED: its program was given it by its number
+
+#define HANDLE_NUMBERED ((struct bytes){NULL, 1})
 
 // Gives back what a handle refers to, but for the preopen name. An empty one is fine.
 void handle_drop(struct handle *handle);
@@ -108,6 +110,7 @@ static inline void handle_hints_clear(struct handle_table *table) {
 // ERR_BAD_HANDLE: not open, or not preopened.
 MUST_USE enum status handle_preopen_name(struct handle_table *table, u32 number, char *to,
                                          usize size, usize *len_bytes);
+bool handle_is_numbered(struct handle_table *table, u32 number);
 
 MUST_USE enum status handle_close(struct handle_table *table, u32 number);
 

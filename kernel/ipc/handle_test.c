@@ -348,6 +348,29 @@ static void preopen_names_go_with_their_handle(void **) {
     finish(2);
 }
 
+static void what_is_known_by_its_number_has_no_name(void **) {
+    start(10);
+    struct handle handle = make_handle();
+    handle.preopen = HANDLE_NUMBERED;
+    u32 number;
+    assert_int_equal(handle_insert(&table, &handle, &number), OK);
+    insert();
+    char text[8];
+    usize len;
+    assert_true(handle_is_numbered(&table, 0));
+    assert_false(handle_is_numbered(&table, 1));
+    assert_false(handle_is_numbered(&table, 9));
+    assert_int_equal(handle_preopen_name(&table, 0, text, sizeof text, &len), ERR_BAD_HANDLE);
+
+    struct handle copy;
+    assert_int_equal(handle_copy(&table, 0, &copy), OK);
+    assert_int_equal(handle_insert(&table, &copy, &number), OK);
+    assert_false(handle_is_numbered(&table, number)); // a copy is what its owner makes of it
+    assert_int_equal(handle_renumber(&table, 1, 0), OK);
+    assert_false(handle_is_numbered(&table, 0));
+    finish(2);
+}
+
 static void a_new_table_is_filled_by_numbers(void **) {
     static const struct {
         u32 limit;
@@ -420,6 +443,7 @@ int main(void) {
         cmocka_unit_test(streams_share_nothing),
         cmocka_unit_test(no_memory_for_a_position_is_told),
         cmocka_unit_test(preopen_names_go_with_their_handle),
+        cmocka_unit_test(what_is_known_by_its_number_has_no_name),
         cmocka_unit_test(a_new_table_is_filled_by_numbers),
         cmocka_unit_test(a_table_that_goes_is_empty_to_who_looks),
     };

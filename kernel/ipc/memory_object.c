@@ -134,20 +134,26 @@ bool memory_object_is(const struct object *object) {
 // Takes a cleared block of at most `pages`; *count: of how many.
 static enum status block_alloc(u64 pages, struct phys_addr *frame, u64 *count) {
     u32 order = BLOCK_ORDER;
-    while (1ull << order > pages || frame_alloc(ZONE_PROGRAM, order, frame) != OK) {
+    while (1ull << order > pages ||
+           frame_alloc_for(FRAME_PROMISED, ZONE_PROGRAM, order, frame) != OK) {
         if (order == 0)
             return ERR_NO_MEMORY;
         order--;
     }
     *count = 1ull << order;
+    frame_promise_end(*count);
     void *window = arch_frame_window_open(*frame, (u32)*count);
     memset(window, 0, *count * PAGE_SIZE);
     arch_frame_window_close(window);
     return OK;
 }
 
+// All are promised first: what is left for others is not touched in vain, and nobody's reserve is.
 static enum status frames_alloc(struct memory_object *memory) {
-    enum status status = OK;
+    enum status status =
+        frame_can_grant() ? frame_promise(memory->pages, PROMISE_TO_GROW) : ERR_NO_MEMORY;
+    if (status != OK)
+        return status;
     u64 done = 0;
     while (status == OK && done < memory->pages) {
         struct phys_addr block;
@@ -158,8 +164,10 @@ static enum status frames_alloc(struct memory_object *memory) {
         for (u64 i = 0; status == OK && i < count; i++)
             memory->frames[done++].value = block.value + i * PAGE_SIZE;
     }
-    if (status != OK)
+    if (status != OK) {
+        frame_promise_end(memory->pages - done);
         frames_free(memory, done);
+    }
     return status;
 }
 

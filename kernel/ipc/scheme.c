@@ -2,8 +2,8 @@
 // a call moves. The server's side is in scheme_serve.c.
 //
 // A channel that loses its last holder while a server is there is kept until the server has been
-// told (SCHEME_CLOSED): so the news needs no memory. There are no more of these than the server has
-// opened channels.
+// told (SCHEME_CLOSED): so the news needs no memory. While there are too many of these no further
+// channel is made, so there are never more than those and what was in somebody's hands by then.
 
 #include "kernel/ipc/scheme_internal.h"
 
@@ -83,6 +83,7 @@ void take_closed_all_locked(struct scheme *scheme, struct list *to) {
     ASSERT(spin_is_held(&scheme->queue.lock));
     for (struct list *node; (node = list_pop_front(&scheme->closed)) != NULL;)
         list_push_back(to, node);
+    scheme->untold = 0;
 }
 
 void channels_free(struct list *channels) {
@@ -208,6 +209,7 @@ static void channel_destroy(struct object *object) {
     if (is_news) {
         scheme->has_news = true;
         list_push_back(&scheme->closed, &channel->closed);
+        scheme->untold++;
         receiver_tell_locked(scheme, NULL);
     }
     wait_unlock(&scheme->queue);
@@ -292,8 +294,9 @@ enum status scheme_channel(struct object *server, u64 value, enum object_type ty
     struct scheme *scheme = scheme_of_server(server);
     wait_lock(&scheme->queue);
     u64 epoch = scheme->epoch;
+    bool is_heard = scheme->untold < SCHEME_UNTOLD_MAX;
     wait_unlock(&scheme->queue);
-    return channel_create(scheme, value, epoch, type, channel);
+    return is_heard ? channel_create(scheme, value, epoch, type, channel) : ERR_LIMIT;
 }
 
 enum status scheme_pollable(struct object *server, u64 value, enum object_type type,

@@ -28,6 +28,7 @@
 #define SCHEME_GRANTS_MAX   4u
 #define SCHEME_HANDLES_MAX  4u
 #define SCHEME_RECEIVED_MAX 4096u // calls that one scheme's servers work on at a time
+#define SCHEME_UNTOLD_MAX   4096u // closed channels of which the servers have not been told
 #define SCHEME_NAME_MAX     63u
 
 // -- Memory that is lent -------------------------------------------------------------------------
@@ -51,6 +52,7 @@ MUST_USE enum status scheme_create(struct bytes name, struct object **server);
 // A new client's end; a file, directory or stream can be used as one, its server speaks the file
 // protocol (abi/kwast/file.h). `value` is what the server knows the opened object by, it comes with
 // every call; `type` is what the channel is to its holder. The root channel has the value 0.
+// ERR_NO_MEMORY; ERR_LIMIT: SCHEME_UNTOLD_MAX channels were closed, and nobody has received that.
 MUST_USE enum status scheme_channel(struct object *server, u64 value, enum object_type type,
                                     struct object **channel);
 MUST_USE enum status scheme_root(struct object *server, enum object_type type,

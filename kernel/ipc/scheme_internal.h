@@ -80,6 +80,7 @@ struct scheme {
     struct thread *worker;
     bool has_news;       // `pending`, `closed` or a `cancelled` may not be empty
     u32 cancelled_count; // slots in all servings' `cancelled`
+    u32 untold;          // channels in `closed`
     u32 chunk_count;
     struct slot_chunk *chunks[CHUNKS_MAX];
     char name[SCHEME_NAME_MAX + 1];

@@ -275,6 +275,7 @@ static void take_cancelled_locked(struct serving *serving, struct scheme_request
 
 static void take_closed_locked(struct scheme *scheme, struct scheme_request *out, struct list *to) {
     struct list *node = list_pop_front(&scheme->closed);
+    scheme->untold--;
     const struct channel *channel = container_of(node, struct channel, closed);
     *out = (struct scheme_request){.value = channel->value, .operation = SCHEME_CLOSED};
     list_push_back(to, node);

@@ -189,6 +189,32 @@ static void channel_carries_its_value_and_its_end_is_told(void) {
     expect_nothing_to_receive();
 }
 
+// A server that makes channels and listens to nobody does not fill the kernel's memory with news.
+static void channels_end_while_nobody_hears_of_those_that_were_closed(void) {
+    struct object *channel;
+    struct object *ready;
+    for (u32 i = 0; i < SCHEME_UNTOLD_MAX; i++) {
+        CHECK(scheme_channel(it.server, i, OBJECT_PLAIN, &channel) == OK);
+        object_release(channel);
+    }
+    u64 heap = heap_used();
+    CHECK(scheme_channel(it.server, 0, OBJECT_PLAIN, &channel) == ERR_LIMIT);
+    CHECK(scheme_pollable(it.server, 0, OBJECT_PLAIN, &channel, &ready) == ERR_LIMIT);
+    CHECK(heap_used() == heap);
+    struct scheme_request request = receive();
+    CHECK(request.operation == SCHEME_CLOSED && request.value == 0);
+    CHECK(scheme_channel(it.server, 99, OBJECT_PLAIN, &channel) == OK);
+    object_release(channel);
+    CHECK(scheme_channel(it.server, 0, OBJECT_PLAIN, &channel) == ERR_LIMIT);
+    scheme_party_fini(&it.party); // the next server hears of none of them
+    scheme_party_init(&it.party, &it.handles);
+    CHECK(scheme_channel(it.server, 1, OBJECT_PLAIN, &channel) == OK);
+    object_release(channel);
+    request = receive();
+    CHECK(request.operation == SCHEME_CLOSED && request.value == 1);
+    expect_nothing_to_receive();
+}
+
 // -- Grants -------------------------------------------------------------------------------------
 
 static void grant_is_copied_within_its_bounds_and_rights(void) {
@@ -466,6 +492,7 @@ int main(void) {
         SCENARIO(call_is_answered_once),
         SCENARIO(other_party_cannot_answer),
         SCENARIO(channel_carries_its_value_and_its_end_is_told),
+        SCENARIO(channels_end_while_nobody_hears_of_those_that_were_closed),
         SCENARIO(grant_is_copied_within_its_bounds_and_rights),
         SCENARIO(cancelled_call_is_told_and_its_reply_goes_nowhere),
         SCENARIO(call_that_nobody_received_is_taken_back_without_a_trace),

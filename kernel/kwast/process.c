@@ -133,6 +133,10 @@ static enum status get_preopen_name(struct spawn *spawn, const struct kwast_give
                                     struct handle *handle) {
     if (given->name_len == 0)
         return OK;
+    if (given->name_len == KWAST_BY_NUMBER) {
+        handle->preopen = HANDLE_NUMBERED;
+        return OK;
+    }
     if (given->name_len > KWAST_BYTES_MAX || handle->object->type != OBJECT_DIRECTORY)
         return ERR_INVALID;
     u8 *name = kmalloc(given->name_len);
@@ -220,7 +224,12 @@ static enum status get_limits(struct spawn *spawn) {
         status = limit_of(given->cpu_share, spawn->parent->share_value, &share);
     if (status == OK)
         spawn->config.cpu_share = (u32)share;
-    return status;
+    if (status != OK || given->reserve == KWAST_RESERVE_NONE)
+        return status;
+    if (given->reserve != KWAST_RESERVE_SERVICE)
+        return ERR_INVALID;
+    spawn->config.is_service = true;
+    return spawn->parent->is_service ? OK : ERR_DENIED;
 }
 
 static enum status get_cpus(struct spawn *spawn) {
@@ -370,9 +379,7 @@ static enum status put_status(struct process *process, struct process *of, u64 t
     };
     if (process_has_ended(of)) {
         status.outcome = outcomes[of->outcome];
-        status.status = of->outcome == PROCESS_EXITED    ? of->exit_status
-                        : of->outcome == PROCESS_TRAPPED ? of->trap
-                                                         : 0;
+        status.status = of->outcome == PROCESS_TRAPPED ? of->trap : of->exit_status;
     } else if (process_state(of) == PROCESS_IS_STOPPED) {
         status.outcome = KWAST_STOPPED;
     }
@@ -476,6 +483,38 @@ enum status kwast_process_continue(struct process *process, const u64 *args) {
     return set_stop(process, args, process_continue);
 }
 
+// (process, number, tree)
+enum status kwast_process_note(struct process *process, const u64 *args) {
+    struct object *object;
+    if (args[1] == 0 || args[1] >= KWAST_NOTES)
+        return ERR_INVALID;
+    enum status status =
+        kwast_object(process, args[0], process_object_is, KWAST_RIGHT_KILL, &object);
+    if (status != OK)
+        return status;
+    bool lives = process_note(process_object_process(object), (u32)args[1], args[2] != 0);
+    object_release(object);
+    return lives ? OK : ERR_NOT_FOUND;
+}
+
+// (taken, ignored, out)
+enum status kwast_process_notes(struct process *process, const u64 *args) {
+    const u32 allowed = ~(1u << KWAST_NOTE_KILL);
+    struct kwast_notes notes;
+    enum status status = kwast_check(process, args[2], sizeof notes);
+    if (status != OK)
+        return status;
+    struct process_notes before =
+        process_set_notes(process, (u32)args[0] & allowed, (u32)args[1] & allowed);
+    notes = (struct kwast_notes){
+        .came = before.came,
+        .ignored = before.ignored,
+        .id = process->id,
+        .parent = process_parent_id(process),
+    };
+    return kwast_put(process, args[2], &notes, sizeof notes);
+}
+
 // (from, id, out)
 enum status kwast_process_open(struct process *process, const u64 *args) {
     struct handle from;
@@ -493,4 +532,12 @@ enum status kwast_process_open(struct process *process, const u64 *args) {
     process_release(found);
     const struct handle made = {.object = object, .rights = from.rights};
     return status == OK ? kwast_give(process, &made, args[2]) : status;
+}
+
+// (keeps)
+enum status kwast_process_keep(struct process *process, const u64 *args) {
+    if (!process->is_service)
+        return ERR_DENIED;
+    __atomic_store_n(&process->account.is_kept, args[0] != 0, __ATOMIC_RELAXED);
+    return OK;
 }

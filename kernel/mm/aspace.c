@@ -15,7 +15,8 @@
 //      pushes in ring 0 cannot be repaired, and so is that of data, which C reads as it stands;
 //   4. what is mapped of an image is what the image has for that page;
 //   5. a frame that is an address space's own is mapped in no other, unless it is borrowed there;
-//   6. an account is charged what its areas have accessible, never beyond its limit.
+//   6. an account is charged what its areas have accessible, never beyond its limit;
+//   7. a memory is promised no more than it has accessible and not committed.
 //
 // Locks: aspace.lock (LOCK_ASPACE); the heap's and the frames' rank below it.
 
@@ -216,8 +217,8 @@ static void frames_clear(struct phys_addr frame, u32 pages) {
 }
 
 // Takes cleared frames for the run of 2^*order pages, or for fewer when memory is short.
-static enum status run_alloc(u32 *order, struct phys_addr *out) {
-    while (frame_alloc(ZONE_PROGRAM, *order, out) != OK) {
+static enum status run_alloc(enum frame_need need, u32 *order, struct phys_addr *out) {
+    while (frame_alloc_for(need, ZONE_PROGRAM, *order, out) != OK) {
         if (*order == 0)
             return ERR_NO_MEMORY;
         --*order;
@@ -227,8 +228,8 @@ static enum status run_alloc(u32 *order, struct phys_addr *out) {
 }
 
 // Takes a frame with what another holds.
-static enum status page_copy(struct phys_addr source, struct phys_addr *out) {
-    if (frame_alloc(ZONE_PROGRAM, 0, out) != OK)
+static enum status page_copy(enum frame_need need, struct phys_addr source, struct phys_addr *out) {
+    if (frame_alloc_for(need, ZONE_PROGRAM, 0, out) != OK)
         return ERR_NO_MEMORY;
     const void *from = arch_frame_window_open(source, 1);
     void *to = arch_frame_window_open(*out, 1);
@@ -318,7 +319,7 @@ static enum status range_commit(struct aspace *as, u64 start, u64 end) {
         while (!is_aligned(at, PAGE_SIZE << order) || end - at < PAGE_SIZE << order)
             order--;
         struct phys_addr frame;
-        enum status status = run_alloc(&order, &frame);
+        enum status status = run_alloc(FRAME_USUAL, &order, &frame);
         if (status == OK) {
             spin_lock(&as->lock);
             status = own_map_locked(as, at, frame, order);
@@ -335,6 +336,27 @@ static enum status range_commit(struct aspace *as, u64 start, u64 end) {
     return OK;
 }
 
+// -- Promises ----------------------------------------------------------------------------------
+
+static bool is_kept(const struct memory_account *account) {
+    return account != NULL && __atomic_load_n(&account->is_kept, __ATOMIC_RELAXED);
+}
+
+// Has `bytes` more of a memory promised to `account`, where that is kept; *out is how many are.
+static enum status promise(const struct memory_account *account, u64 bytes,
+                           enum frame_promise promise, u64 *out) {
+    *out = is_kept(account) ? bytes : 0;
+    if (*out != 0)
+        return frame_promise(bytes >> PAGE_SHIFT, promise);
+    return account == NULL || frame_can_grant() ? OK : ERR_NO_MEMORY;
+}
+
+static void promise_end_locked(struct area *area, u64 bytes) {
+    u64 ended = min_u64(bytes, area->promised);
+    area->promised -= ended;
+    frame_promise_end(ended >> PAGE_SHIFT);
+}
+
 // -- Growing and destroying --------------------------------------------------------------------
 
 enum status area_grow(struct aspace *as, struct area *area, u64 bytes) {
@@ -346,6 +368,7 @@ enum status area_grow(struct aspace *as, struct area *area, u64 bytes) {
     if (bytes > area_bytes(area) - guard)
         return ERR_LIMIT;
 
+    u64 promised = 0;
     enum status status = account_charge(area->account, bytes - old);
     if (status != OK)
         return status;
@@ -358,11 +381,19 @@ enum status area_grow(struct aspace *as, struct area *area, u64 bytes) {
             return status;
         }
         account_commit(area->account, bytes - old);
+    } else {
+        status = promise(area->account, bytes - old, old == 0 ? PROMISE_TO_START : PROMISE_TO_GROW,
+                         &promised);
+        if (status != OK) {
+            account_refund(area->account, bytes - old);
+            return status;
+        }
     }
 
     // Commit point.
     spin_lock(&as->lock);
     area->accessible = bytes;
+    area->promised += promised;
     spin_unlock(&as->lock);
     return OK;
 }
@@ -377,6 +408,7 @@ void area_destroy(struct aspace *as, struct area *area) {
     struct image *image = area->kind == AREA_MEMORY ? area->image : NULL;
     area->accessible = 0;
     area->image = NULL;
+    promise_end_locked(area, area->promised);
     spin_unlock(&as->lock);
 
     u64 start = accessible_start(area, accessible);
@@ -423,6 +455,7 @@ static void area_shrink(struct aspace *as, struct area *area, u64 accessible) {
     u64 before = area->accessible;
     spin_lock(&as->lock);
     area->accessible = accessible; // no fault commits anything beyond
+    promise_end_locked(area, area->promised);
     spin_unlock(&as->lock);
     account_refund(area->account, before - accessible);
     u64 kept = 0;
@@ -449,6 +482,7 @@ bool area_retire(struct aspace *as, struct area *area, u64 accessible) {
     account_uncommit(area->account, area->touched);
     account_refund(area->account, accessible);
     spin_lock(&as->lock);
+    promise_end_locked(area, area->promised);
     area->account = NULL;
     spin_unlock(&as->lock);
     return true;
@@ -456,12 +490,20 @@ bool area_retire(struct aspace *as, struct area *area, u64 accessible) {
 
 enum status area_adopt(struct aspace *as, struct area *area, struct memory_account *account) {
     ASSERT(area->account == NULL);
+    u64 committed = area->kind == AREA_STACK ? area->accessible : area->touched;
+    u64 promised;
     enum status status = account_charge(account, area->accessible);
     if (status != OK)
         return status;
-    account_commit(account, area->kind == AREA_STACK ? area->accessible : area->touched);
+    status = promise(account, area->accessible - committed, PROMISE_TO_START, &promised);
+    if (status != OK) {
+        account_refund(account, area->accessible);
+        return status;
+    }
+    account_commit(account, committed);
     spin_lock(&as->lock);
     area->account = account;
+    area->promised = promised;
     spin_unlock(&as->lock);
     return OK;
 }
@@ -473,6 +515,7 @@ struct fault_plan {
     enum fault_access access;
     u64 start; // of the run
     u32 order;
+    enum frame_need need;
     bool is_done;            // nothing is to be committed
     struct image *image;     // that the area starts with, or NULL
     bool is_shared;          // it has that page:
@@ -501,8 +544,9 @@ static u32 fault_order_locked(const struct aspace *as, const struct area *area, 
     u64 end = area->vma.start + area->accessible;
     for (u32 order = RUN_ORDER_MAX; order > 0; order--) {
         u64 start = align_down(page, PAGE_SIZE << order);
-        if (PAGE_SIZE << order <= area->touched && start >= area->vma.start &&
-            end - start >= PAGE_SIZE << order &&
+        if (PAGE_SIZE << order <= area->touched &&
+            (area->promised == 0 || PAGE_SIZE << order <= area->promised) &&
+            start >= area->vma.start && end - start >= PAGE_SIZE << order &&
             is_free_locked(as, area, start, PAGE_SIZE << order))
             return order;
     }
@@ -549,6 +593,7 @@ static enum status fault_plan_locked(struct aspace *as, u64 page, struct fault_p
         area->image != NULL && image_find(area->image, page_in(area, page), &plan->source);
     plan->is_done = is_done_locked(as, plan, page); // another CPU was faster
     plan->order = plan->is_shared || plan->is_done ? 0 : fault_order_locked(as, area, page);
+    plan->need = area->promised != 0 ? FRAME_PROMISED : FRAME_USUAL;
     return OK;
 }
 
@@ -559,6 +604,7 @@ static void note_committed_locked(struct area *area, u64 start, u64 bytes) {
         area->touched += PAGE_SIZE;
     }
     account_commit(area->account, bytes);
+    promise_end_locked(area, bytes);
 }
 
 // Whether the copy of a page of the image is still wanted there: nothing is mapped but the image's.
@@ -592,8 +638,8 @@ static enum status fault_map_locked(struct aspace *as, const struct fault_plan *
 // Gives the run frames of its own, cleared, or with what the image has for the page.
 static enum status fault_commit(struct aspace *as, u64 page, struct fault_plan *plan) {
     struct phys_addr frame;
-    enum status status =
-        plan->is_shared ? page_copy(plan->source, &frame) : run_alloc(&plan->order, &frame);
+    enum status status = plan->is_shared ? page_copy(plan->need, plan->source, &frame)
+                                         : run_alloc(plan->need, &plan->order, &frame);
     if (status != OK)
         return status;
     plan->start = align_down(page, PAGE_SIZE << plan->order);
@@ -672,6 +718,7 @@ static void image_check(const struct aspace *as, const struct area *area) {
 static void area_check(const struct aspace *as, const struct area *area) {
     ASSERT(is_aligned(area->accessible, PAGE_SIZE));
     ASSERT(area->accessible <= area_bytes(area));
+    ASSERT(area->promised == 0 || area->touched + area->promised <= area->accessible);
     if (!area_is_plain(area))
         mapping_check_locked(as, area);
     else if (area->kind == AREA_MEMORY && area->image != NULL)

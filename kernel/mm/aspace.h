@@ -44,6 +44,7 @@ struct memory_account {
     u64 charged; // atomic
     u64 limit;
     u64 committed; // atomic, bytes of frames
+    bool is_kept;  // atomic: what its memories are granted from now on is promised (frame.h)
 };
 
 // No account (NULL) is the kernel's own: it is charged nothing. ERR_LIMIT: nothing changed.
@@ -67,6 +68,7 @@ struct area {
     // Under aspace.lock:
     u64 accessible;
     u64 touched;                    // bytes of a memory that have been committed
+    u64 promised;                   // bytes of the rest for which there will be frames
     u32 committed[AREA_PAGES_KEPT]; // the first of its pages that were, numbered from its start
     struct vma_tree mappings;       // what lies over pages of a memory (mapping.h)
     struct vma_tree aside;          // frames that had to make room, of mapping.c alone
@@ -101,7 +103,8 @@ MUST_USE enum status area_create(struct aspace *as, enum area_kind kind, u64 byt
 // Charges and makes the area accessible up to `bytes` (page-aligned) in all; it never shrinks.
 // Memory areas commit later, the others at once. ERR_LIMIT (of the account or the area; a stack
 // keeps a guard page), ERR_NO_MEMORY: nothing changed. Calls for one area are the caller's to
-// serialise.
+// serialise. Where the account is kept, a memory is promised its frames; else it is refused any
+// when next to none is left, so that those who have something find frames for it.
 MUST_USE enum status area_grow(struct aspace *as, struct area *area, u64 bytes);
 
 // Has a memory that nobody has touched start with `image`, of which it takes a reference: pages
@@ -113,7 +116,8 @@ void area_set_image(struct aspace *as, struct area *area, struct image *image);
 // that it is no good for that: nothing has changed. Thread context, in the address space.
 MUST_USE bool area_retire(struct aspace *as, struct area *area, u64 accessible);
 
-// Gives it, or a stack that is charged to nobody, to an account. ERR_LIMIT changes nothing.
+// Gives it, or a stack that is charged to nobody, to an account. ERR_LIMIT, ERR_NO_MEMORY: nothing
+// changed.
 MUST_USE enum status area_adopt(struct aspace *as, struct area *area,
                                 struct memory_account *account);
 

@@ -26,6 +26,8 @@
 // Single frames come from and go to the CPUs' magazines (frame_magazine.c), where they are neither
 // used nor free; frame_check empties them.
 //
+// What is left when memory is short is kept for some: frame_reserve.c says for whom.
+//
 // On the programs' list of blocks, those that the kernel cannot use come first, so that programs
 // take them first and the kernel looks at the last.
 
@@ -74,7 +76,7 @@ static struct {
     u32 first_block;
     u32 block_count;
     u32 kernel_block_end; // blocks below can be in ZONE_KERNEL
-    u64 reserve;          // free frames that programs leave to the kernel
+    u64 reserve;          // free frames that moving blocks leaves to the kernel
 
     // Under lock:
     u32 runs[ZONE_COUNT][RUN_ORDERS]; // lists of free runs: a frame number, or NONE
@@ -272,13 +274,15 @@ static void block_change_zone_locked(struct block *block, enum zone to) {
 }
 
 // Moves a free block into `zone` from the other; false when there is none to spare.
-static bool zone_refill_locked(enum zone zone) {
+static bool zone_refill_locked(enum zone zone, enum frame_asker asker) {
     enum zone from = zone == ZONE_KERNEL ? ZONE_PROGRAM : ZONE_KERNEL;
     u32 first = frames.free_blocks[from];
     if (first == NONE)
         return false;
     struct block *last = &frames.blocks[frames.blocks[first].prev];
-    if (zone == ZONE_KERNEL && !kernel_can_use(last))
+    if (zone == ZONE_KERNEL &&
+        (!kernel_can_use(last) ||
+         frames.stats.free[from] < BLOCK_FRAMES + frame_reserve_mark_locked(from, asker)))
         return false;
     if (zone == ZONE_PROGRAM && frames.stats.free[ZONE_KERNEL] < BLOCK_FRAMES + frames.reserve)
         return false;
@@ -289,7 +293,7 @@ static bool zone_refill_locked(enum zone zone) {
 // -- Allocation --------------------------------------------------------------------------------
 
 // For tests, which run on one CPU.
-static bool injected_failure(void) {
+bool frame_failure_is_injected(void) {
     u64 countdown = __atomic_load_n(&frames.fail_countdown, __ATOMIC_RELAXED);
     if (countdown == 0)
         return false;
@@ -297,16 +301,49 @@ static bool injected_failure(void) {
     return countdown == 1;
 }
 
-static bool take_or_refill_locked(enum zone zone, u32 order, u32 *number) {
-    return take_locked(zone, order, number) ||
-           (zone_refill_locked(zone) && take_locked(zone, order, number));
+// Makes `count` frames of the zone free beyond what is kept from who asks.
+static bool have_locked(enum zone zone, u64 count, enum frame_asker asker) {
+    while (frames.stats.free[zone] < count + frame_reserve_mark_locked(zone, asker)) {
+        if (!zone_refill_locked(zone, asker))
+            return false;
+    }
+    return true;
 }
 
-static bool take(enum zone zone, u32 order, u32 *number) {
+static bool take_or_refill_locked(enum zone zone, u32 order, enum frame_need need, u32 *number) {
+    u64 count = 1ull << order;
+    bool is_plenty =
+        frames.stats.free[zone] >= count + frame_reserve_mark_locked(zone, ASKER_PROGRAM);
+    enum frame_asker asker = is_plenty ? ASKER_PROGRAM : frame_reserve_asker(need);
+    bool found = (is_plenty || have_locked(zone, count, asker)) &&
+                 (take_locked(zone, order, number) ||
+                  (zone_refill_locked(zone, asker) && take_locked(zone, order, number)));
+    frame_reserve_look_locked(frames.stats.free);
+    return found;
+}
+
+static bool take(enum zone zone, u32 order, enum frame_need need, u32 *number) {
     spin_lock(&frames.lock);
-    bool found = take_or_refill_locked(zone, order, number);
+    bool found = take_or_refill_locked(zone, order, need, number);
     spin_unlock(&frames.lock);
     return found;
+}
+
+bool frame_have(u64 count, enum frame_asker asker, void (*then_locked)(u64 count)) {
+    spin_lock(&frames.lock);
+    bool is_there = have_locked(ZONE_PROGRAM, count, asker);
+    if (is_there && then_locked != NULL)
+        then_locked(count);
+    frame_reserve_look_locked(frames.stats.free);
+    spin_unlock(&frames.lock);
+    return is_there;
+}
+
+void frame_change_promises(void (*change_locked)(u64 count), u64 count) {
+    spin_lock(&frames.lock);
+    change_locked(count);
+    frame_reserve_look_locked(frames.stats.free);
+    spin_unlock(&frames.lock);
 }
 
 // Marks a frame that goes into a magazine or comes out. The exchange finds two CPUs that free it at
@@ -315,11 +352,14 @@ static void state_change(u32 number, enum frame_state from, enum frame_state to)
     CHECK(__atomic_exchange_n(&frame_at(number)->state, to, __ATOMIC_RELAXED) == from);
 }
 
-u32 frame_take_many(enum zone zone, u32 count, u32 *numbers) {
+u32 frame_take_many(enum zone zone, enum frame_need need, u32 count, u32 *numbers) {
     u32 taken = 0;
     spin_lock(&frames.lock);
-    while (taken < count && take_or_refill_locked(zone, 0, &numbers[taken]))
+    while (taken < count && take_or_refill_locked(zone, 0, need, &numbers[taken])) {
         state_change(numbers[taken++], FRAME_USED, FRAME_IN_MAGAZINE);
+        if (frame_is_scarce(zone))
+            break; // what is kept for somebody must not lie where others find it
+    }
     spin_unlock(&frames.lock);
     return taken;
 }
@@ -330,31 +370,33 @@ void frame_give_many(const u32 *numbers, u32 count) {
         state_change(numbers[i], FRAME_IN_MAGAZINE, FRAME_USED);
         release_locked(numbers[i], 0);
     }
+    frame_reserve_look_locked(frames.stats.free);
     spin_unlock(&frames.lock);
 }
 
-static bool alloc(enum zone zone, u32 order, u32 *number) {
-    if (order == 0 && frame_magazine_take(zone, number)) {
+static bool alloc(enum zone zone, u32 order, enum frame_need need, u32 *number) {
+    if (order == 0 && frame_magazine_take(zone, need, number)) {
         state_change(*number, FRAME_IN_MAGAZINE, FRAME_USED);
         return true;
     }
-    bool found = order != 0 && take(zone, order, number);
+    bool found = order != 0 && take(zone, order, need, number);
     if (!found) {
         // What the magazines keep may be what is missing, or keeps blocks from joining.
         frame_magazines_drain();
-        found = take(zone, order, number);
+        found = take(zone, order, need, number);
     }
     if (found)
         frame_count_taken(1ull << order);
     return found;
 }
 
-enum status frame_alloc(enum zone zone, u32 order, struct phys_addr *out) {
+enum status frame_alloc_for(enum frame_need need, enum zone zone, u32 order,
+                            struct phys_addr *out) {
     ASSERT(zone < ZONE_COUNT);
     ASSERT(order <= FRAME_ORDER_MAX);
 
     u32 number;
-    if (injected_failure() || !alloc(zone, order, &number))
+    if (frame_failure_is_injected() || !alloc(zone, order, need, &number))
         return ERR_NO_MEMORY;
     *out = address_of(number);
     frame_set_owner(*out, 1ull << order, 0);
@@ -409,44 +451,9 @@ void frame_free(struct phys_addr frame, u32 order) {
     for (u32 i = 0; i < 1u << order; i++)
         CHECK(first[i].state == FRAME_USED);
     release_locked(number, order);
+    frame_reserve_look_locked(frames.stats.free);
     spin_unlock(&frames.lock);
     frame_count_freed(1ull << order);
-}
-
-void frame_free_run(struct phys_addr frame, u64 pages) {
-    while (pages != 0) {
-        u32 order = log2_floor(pages);
-        u32 alignment = (u32)__builtin_ctzll(frame.value | BLOCK_BYTES) - PAGE_SHIFT;
-        if (order > alignment)
-            order = alignment;
-        frame_free(frame, order);
-        frame.value += PAGE_SIZE << order;
-        pages -= 1ull << order;
-    }
-}
-
-enum status frame_alloc_run(enum zone zone, u64 pages, struct phys_addr *out) {
-    ASSERT(pages != 0);
-    if (pages > BLOCK_FRAMES)
-        return ERR_NO_MEMORY;
-
-    u32 order = log2_ceil(pages);
-    struct phys_addr frame;
-    enum status status = frame_alloc(zone, order, &frame);
-    if (status != OK)
-        return status;
-
-    struct phys_addr rest = {frame.value + pages * PAGE_SIZE};
-    frame_free_run(rest, (1ull << order) - pages);
-    *out = frame;
-    return OK;
-}
-
-enum status frame_alloc_kernel_zeroed(u64 pages, struct phys_addr *out) {
-    enum status status = frame_alloc_run(ZONE_KERNEL, pages, out);
-    if (status == OK)
-        memset(arch_frame_pointer(*out), 0, pages * PAGE_SIZE);
-    return status;
 }
 
 void frame_stats(struct frame_stats *out) {
@@ -667,6 +674,7 @@ enum status frame_init(const struct boot_info *boot) {
         ram += frames.blocks[i].present;
     u64 share = min_u64(max_u64(ram / 8, 4 * MIB >> PAGE_SHIFT), 256 * MIB >> PAGE_SHIFT);
     frames.reserve = min_u64(ram / 64, 8 * MIB >> PAGE_SHIFT);
+    frame_reserve_init(ram);
     blocks_release(share);
     return OK;
 }

@@ -71,13 +71,13 @@ static void count_set_locked(struct magazine *magazine, u32 count) {
     __atomic_store_n(&magazine->count, count, __ATOMIC_RELAXED); // for frame_magazines_count
 }
 
-bool frame_magazine_take(enum zone zone, u32 *number) {
+bool frame_magazine_take(enum zone zone, enum frame_need need, u32 *number) {
     arch_irq_state irq = arch_irq_save(); // stays on this CPU
     struct magazine *magazine = &magazines[arch_cpu_id()][zone];
     spin_lock(&magazine->lock);
     u32 count = magazine->count;
     if (count == 0)
-        count = frame_take_many(zone, BATCH_FRAMES, magazine->numbers);
+        count = frame_take_many(zone, need, BATCH_FRAMES, magazine->numbers);
     bool found = count != 0;
     if (found) {
         *number = magazine->numbers[--count];
@@ -94,6 +94,16 @@ void frame_magazine_put(enum zone zone, u32 number) {
     struct magazine *magazine = &magazines[arch_cpu_id()][zone];
     spin_lock(&magazine->lock);
     u32 count = magazine->count;
+    if (frame_is_scarce(zone)) {
+        // All go, so that the allocator decides who is next.
+        magazine->numbers[count++] = number;
+        frame_give_many(magazine->numbers, count);
+        count_add(&magazine->freed, 1);
+        count_set_locked(magazine, 0);
+        spin_unlock(&magazine->lock);
+        arch_irq_restore(irq);
+        return;
+    }
     if (count == MAGAZINE_FRAMES) {
         // The coldest go.
         frame_give_many(magazine->numbers, BATCH_FRAMES);

@@ -182,7 +182,7 @@ static void zeroed_runs_are_zero(void **) {
     memset(arch_frame_pointer((struct phys_addr){dirty}), 0xaa, PAGE_SIZE << 2);
     frame_free((struct phys_addr){dirty}, 2);
     struct phys_addr run;
-    assert_int_equal(frame_alloc_kernel_zeroed(3, &run), OK);
+    assert_int_equal(frame_alloc_kernel_zeroed(FRAME_USUAL, 3, &run), OK);
     const u8 *at = arch_frame_pointer(run);
     for (u64 i = 0; i < 3 * PAGE_SIZE; i++)
         assert_int_equal(at[i], 0);

@@ -83,7 +83,7 @@ static void *pages_alloc(usize bytes) {
     struct phys_addr frame;
     if (bytes > HEAP_CONTIGUOUS_MAX)
         memory = heap_large_alloc(pages_for(bytes));
-    else if (frame_alloc_kernel_zeroed(pages_for(bytes), &frame) == OK)
+    else if (frame_alloc_kernel_zeroed(FRAME_USUAL, pages_for(bytes), &frame) == OK)
         memory = arch_frame_pointer(frame);
     if (memory != NULL)
         __atomic_fetch_add(&heap.page_frames, pages_for(bytes), __ATOMIC_RELAXED);

@@ -429,6 +429,25 @@ static void a_memory_that_goes_is_in_order_at_every_moment(void **) {
     assert_true(looks >= 3);
 }
 
+// So is one of which more was promised to a service than the next user will have.
+static void a_memory_that_is_used_again_is_in_order_at_every_moment(void **) {
+    struct aspace *as = start();
+    account.is_kept = true;
+    struct image *image = make_image();
+    struct area *area = make_memory(as, image);
+    assert_int_equal(area_grow(as, area, 2 * BYTES), OK);
+    assert_int_equal(fault(as, at_page(area, 2), FAULT_WRITE), OK);
+    looked_at = as;
+    looks = 0;
+    fake_irq_hook_set(look);
+    assert_true(area_retire(as, area, BYTES));
+    fake_irq_hook_set(NULL);
+    assert_true(looks >= 3);
+    assert_int_equal(frame_promised(), 0);
+    area_destroy(as, area);
+    image_release(image);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pages_of_zeros_take_no_frame),
@@ -442,6 +461,7 @@ int main(void) {
         cmocka_unit_test(what_a_memory_grew_by_is_gone_when_it_is_used_again),
         cmocka_unit_test(a_memory_with_many_pages_is_not_used_again),
         cmocka_unit_test(a_memory_that_goes_is_in_order_at_every_moment),
+        cmocka_unit_test(a_memory_that_is_used_again_is_in_order_at_every_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

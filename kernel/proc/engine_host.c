@@ -12,6 +12,7 @@
 #include "kernel/mm/data.h"
 #include "kernel/mm/guest.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/reclaim.h"
 #include "kernel/proc/proc_internal.h"
 #include "kernel/proc/process.h"
 #include "kernel/proc/program.h"
@@ -110,6 +111,10 @@ enum status host_memory_grow(void *owner, u64 base, u64 old_bytes, u64 new_bytes
     struct area *area = memory_at(owner, base);
     ASSERT(area->accessible == old_bytes);
     CHECK(old_bytes <= new_bytes && new_bytes <= MEMORY_SLOT_BYTES - MEMORY_GUARD_BYTES);
+    enum status status = area_grow(aspace_of(owner), area, new_bytes);
+    if (status != ERR_NO_MEMORY)
+        return status;
+    reclaim(); // what is kept for processes to come
     return area_grow(aspace_of(owner), area, new_bytes);
 }
 

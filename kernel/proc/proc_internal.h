@@ -49,6 +49,9 @@ void process_threads_wait(struct process *process);
 // this that decided.
 bool process_end(struct process *process, enum trap trap, u32 exit_status);
 
+// As process_note, for one.
+bool process_note_one(struct process *process, u32 number);
+
 // Has the threads of a process that is not ending stand still, or go on.
 void process_set_stop(struct process *process, enum process_stop stop);
 

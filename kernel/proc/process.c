@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/fmt.h"
 #include "base/math.h"
+#include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/reclaim.h"
 #include "kernel/proc/proc_internal.h"
@@ -38,8 +39,16 @@ void process_early_init(void) {
     engine_host_init();
 }
 
+// The kernel's own threads are like those of services.
+static bool is_service_running(void) {
+    const struct thread *thread = thread_current();
+    const struct process *process = thread == NULL ? NULL : thread->owner;
+    return process == NULL || process->is_service;
+}
+
 void process_init(struct engine *engine) {
     table.engine = engine;
+    frame_reserve_set_services(is_service_running);
     table.next_id = 1;
     spin_init(&table.lock, LOCK_PROCESS_TABLE, "process table");
     list_init(&table.processes);
@@ -110,12 +119,22 @@ static enum process_stop stop_of(struct process *process) {
     return stop;
 }
 
+// What a child has of its parent's state; nobody else knows of the child yet. Returns how the
+// parent stands.
+static enum process_stop inherit(struct process *child, struct process *parent) {
+    spin_lock(&parent->lock);
+    enum process_stop stop = parent->stop;
+    child->notes.ignored = parent->notes.ignored;
+    spin_unlock(&parent->lock);
+    return stop;
+}
+
 static void enter_table(struct process *process, struct process *parent) {
     spin_lock(&table.lock);
     process->id = table.next_id++;
     list_push_back(&table.processes, &process->table_link);
     set_parent_locked(process, parent);
-    if (parent != NULL && stop_of(parent) == PROCESS_TREE_STOPPED)
+    if (parent != NULL && inherit(process, parent) == PROCESS_TREE_STOPPED)
         process_set_stop(process, PROCESS_TREE_STOPPED);
     spin_unlock(&table.lock);
 }
@@ -409,6 +428,8 @@ static void init_process(struct process *process, const struct process_config *c
     aspace_retain(process->aspace);
     process->account.limit =
         config->memory_limit == 0 ? PROCESS_MEMORY_DEFAULT : config->memory_limit;
+    process->is_service = config->is_service;
+    process->account.is_kept = config->is_service;
     process->share_value = config->cpu_share == 0 ? CPU_SHARE_USUAL : config->cpu_share;
     cpu_share_init(&process->share, process->share_value);
     process->affinity = config->affinity == 0 ? ANY_CPU : config->affinity;
@@ -610,6 +631,25 @@ void process_kill_tree(struct process *root) {
          process = next_in_tree_locked(process, root))
         process_kill(process);
     spin_unlock(&table.lock);
+}
+
+bool process_note(struct process *root, u32 number, bool tree) {
+    if (!tree)
+        return process_note_one(root, number);
+    bool lives = false;
+    spin_lock(&table.lock);
+    for (struct process *process = root; process != NULL;
+         process = next_in_tree_locked(process, root))
+        lives |= process_note_one(process, number) && process == root;
+    spin_unlock(&table.lock);
+    return lives;
+}
+
+u32 process_parent_id(struct process *process) {
+    spin_lock(&table.lock);
+    u32 id = process->parent == NULL ? 0 : process->parent->id;
+    spin_unlock(&table.lock);
+    return id;
 }
 
 static void set_stop_of_tree(struct process *root, enum process_stop stop) {

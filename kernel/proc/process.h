@@ -81,6 +81,7 @@ struct process {
     struct handle_table handles;
     struct scheme_party party; // what it has received as a server
     struct memory_account account;
+    bool is_service; // it may use what is kept for such when memory is short (frame.h)
     struct cpu_share share;
     u32 share_value;  // 1 to CPU_SHARE_MAX
     u32 affinity;     // a bit for each CPU that its threads may run on
@@ -106,6 +107,12 @@ struct process {
     u32 exit_status;
 
     enum process_stop stop; // changed under ended.lock, too
+
+    struct process_notes {
+        u32 taken; // a bit for each number
+        u32 ignored;
+        u32 came;
+    } notes;
 
     struct wait_queue resumed; // where threads stand still
 
@@ -134,6 +141,7 @@ struct process_config {
     struct process *parent; // NULL: the kernel
     struct aspace *aspace;  // its domain; NULL: the kernel's, shared by `sip` processes
     u64 memory_limit;       // bytes, with stacks and module; 0: the default
+    bool is_service;        // it may use the reserve, and is promised what it is granted
     u64 stack_limit;        // bytes; 0: the default
     u32 handle_limit;       // 0: the default
     u32 thread_limit;       // 0: the default
@@ -183,6 +191,16 @@ void process_kill_tree(struct process *process);
 // One whose parent ends goes on, and with it what was stopped with its tree.
 void process_stop(struct process *process, bool tree);
 void process_continue(struct process *process, bool tree);
+
+// Tells it (with `tree` all that descend from it, too) a number below 32: it is among those that
+// came for who takes it, nothing to who ignores it, and kills anyone else. False: it is ending.
+bool process_note(struct process *process, u32 number, bool tree);
+
+// What it takes and ignores from now on. Returns how it was before; what came is taken.
+struct process_notes process_set_notes(struct process *process, u32 taken, u32 ignored);
+
+// 0: its parent is the kernel.
+u32 process_parent_id(struct process *process);
 
 enum process_state process_state(struct process *process);
 

@@ -68,6 +68,35 @@ void process_kill(struct process *process) {
     spin_unlock(&process->lock);
 }
 
+// -- Notes --------------------------------------------------------------------------------------
+// Whether a process takes a number is decided in one step with what the number does, so that a
+// process that says it takes it is not killed by it afterwards.
+
+bool process_note_one(struct process *process, u32 number) {
+    spin_lock(&process->lock);
+    u32 bit = 1u << number;
+    bool lives = !process->is_ending;
+    bool takes = (process->notes.taken & bit) != 0;
+    bool kills = !takes && (process->notes.ignored & bit) == 0;
+    if (takes)
+        process->notes.came |= bit;
+    if (kills) {
+        trace(TRACE_KILL, process->id, number, 0);
+        decide_locked(process, TRAP_KILLED, number);
+        kill_all_locked(process, NULL);
+    }
+    spin_unlock(&process->lock);
+    return lives;
+}
+
+struct process_notes process_set_notes(struct process *process, u32 taken, u32 ignored) {
+    spin_lock(&process->lock);
+    struct process_notes before = process->notes;
+    process->notes = (struct process_notes){.taken = taken, .ignored = ignored};
+    spin_unlock(&process->lock);
+    return before;
+}
+
 enum trap process_exit(struct process *process, u32 status) {
     process_end(process, TRAP_EXIT, status);
     return TRAP_EXIT;

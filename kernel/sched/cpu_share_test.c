@@ -134,24 +134,35 @@ static void waking_up_often_does_not_get_more(void **) {
     assert_in_range(got, 400, 520);
 }
 
-static void a_thread_that_has_left_is_not_counted(void **) {
+static void a_thread_that_has_slept_has_a_few_short_turns(void **) {
     cpu_share_init(&shares[0], 100);
     shares[0].threads = 3;
-    u32 turn = 0;
-    shares[0].turns = 1000; // it has slept
-    assert_int_equal(cpu_share_turn(&shares[0], &turn), THREAD_SLICE_NS / 3);
-    assert_int_equal(cpu_share_turn(&shares[0], &turn), THREAD_SLICE_NS);
+    struct share_turns turns = {0};
+    shares[0].turns = 1000;
+    assert_int_equal(cpu_share_turn(&shares[0], &turns), THREAD_SLICE_NS / 3);
+    u64 before = 0;
+    for (u32 i = 0; i < 12; i++) { // the others sleep
+        u64 turn = cpu_share_turn(&shares[0], &turns);
+        assert_in_range(turn, before, THREAD_SLICE_NS);
+        before = turn;
+    }
+    assert_in_range(before, THREAD_SLICE_NS * 8 / 10, THREAD_SLICE_NS);
+}
+
+static void a_thread_that_is_left_alone_has_all_turns(void **) {
+    cpu_share_init(&shares[0], 100);
     shares[0].threads = 1;
-    shares[0].turns += 1000;
-    assert_int_equal(cpu_share_turn(&shares[0], &turn), THREAD_SLICE_NS);
+    struct share_turns turns = {.last = 0, .among = 3 * SHARE_AMONG_ONE};
+    shares[0].turns = 1000;
+    assert_int_equal(cpu_share_turn(&shares[0], &turns), THREAD_SLICE_NS);
 }
 
 static void turns_do_not_get_too_short(void **) {
     cpu_share_init(&shares[0], 1);
     shares[0].threads = 64;
     shares[0].turns = 1000;
-    u32 turn = 0;
-    assert_int_equal(cpu_share_turn(&shares[0], &turn), CPU_TURN_NS_MIN);
+    struct share_turns turns = {0};
+    assert_int_equal(cpu_share_turn(&shares[0], &turns), CPU_TURN_NS_MIN);
 }
 
 int main(void) {
@@ -161,7 +172,8 @@ int main(void) {
         cmocka_unit_test(threads_of_a_process_have_its_share_together),
         cmocka_unit_test(threads_that_sleep_take_nothing_from_it),
         cmocka_unit_test(waking_up_often_does_not_get_more),
-        cmocka_unit_test(a_thread_that_has_left_is_not_counted),
+        cmocka_unit_test(a_thread_that_has_slept_has_a_few_short_turns),
+        cmocka_unit_test(a_thread_that_is_left_alone_has_all_turns),
         cmocka_unit_test(turns_do_not_get_too_short),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

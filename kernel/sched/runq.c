@@ -23,6 +23,10 @@
 #include "kernel/sched/sched_internal.h"
 
 #include "base/assert.h"
+#include "base/math.h"
+
+// A CPU that looks for others' threads holds the lock meanwhile, and may wait for its own turn.
+#define LOOKS_MAX 16u
 
 static u32 woken_index(enum thread_priority priority) {
     return 2u * priority + 1;
@@ -31,6 +35,7 @@ static u32 woken_index(enum thread_priority priority) {
 void runq_init(struct runq *runq) {
     *runq = (struct runq){0};
     spin_init(&runq->lock, LOCK_RUN_QUEUE, "run queue");
+    runq->progress = PROGRESS_CREDIT + PROGRESS_TURN; // nobody is so far behind that it is 0
     for (u32 i = 0; i < COUNT_OF(runq->queues); i++)
         runq->queues[i].end = &runq->queues[i].first;
 }
@@ -92,10 +97,24 @@ struct thread *runq_pop_locked(struct runq *runq) {
     return thread;
 }
 
+void runq_next_turn_locked(struct runq *runq, struct thread *thread) {
+    if (thread->turn_ticks == 0) {
+        thread->progress = runq->progress;
+    } else {
+        // What is left may be of another one's turn, and a longer one (park.c).
+        i64 used = (i64)thread->turn_ticks - thread->slice_ticks;
+        if (used > 0)
+            thread->progress += (u64)used * PROGRESS_TURN / thread->turn_ticks;
+        thread->progress = max_u64(thread->progress, runq->progress - PROGRESS_CREDIT);
+    }
+    thread_give_turn(thread);
+    thread->turn_ticks = (u64)thread->slice_ticks;
+}
+
 struct thread *runq_rotate_locked(struct runq *runq, struct thread *thread) {
     ASSERT(spin_is_held(&runq->lock));
     ASSERT(thread->state == THREAD_RUNNING);
-    thread_give_turn(thread);
+    runq_next_turn_locked(runq, thread);
     u32 index = ready_index(thread->priority);
     if (runq->levels >> index == 0)
         return thread;
@@ -121,10 +140,54 @@ struct thread *runq_take_locked(struct runq *runq, u32 cpu) {
     return thread;
 }
 
+u64 runq_next_progress_locked(const struct runq *runq, enum thread_priority priority, u64 running) {
+    ASSERT(spin_is_held(&runq->lock));
+    const struct thread *first = runq->queues[ready_index(priority)].first;
+    return first == NULL ? running : first->progress;
+}
+
+// The link to who waits first, and which queue that is; NULL: nobody, among the first ones.
+static struct thread **find(struct runq *runq, u32 cpu, enum thread_priority priority, u32 *in) {
+    ASSERT(spin_is_held(&runq->lock));
+    u32 looks_left = LOOKS_MAX;
+    for (u32 index = COUNT_OF(runq->queues); index-- != ready_index(priority);) {
+        struct thread **link = &runq->queues[index].first;
+        for (; *link != NULL && looks_left != 0; link = &(*link)->ready_next, looks_left--) {
+            if (((*link)->affinity >> cpu & 1) == 0)
+                continue;
+            *in = index;
+            return link;
+        }
+    }
+    return NULL;
+}
+
+static u64 progress_as_seen(const struct thread *thread, enum thread_priority priority) {
+    return thread->priority > priority ? 0 : thread->progress;
+}
+
+bool runq_find_locked(struct runq *runq, u32 cpu, enum thread_priority priority, u64 *progress) {
+    u32 index;
+    struct thread **link = find(runq, cpu, priority, &index);
+    if (link == NULL)
+        return false;
+    *progress = progress_as_seen(*link, priority);
+    return true;
+}
+
+struct thread *runq_take_behind_locked(struct runq *runq, u32 cpu, enum thread_priority priority,
+                                       u64 at_most) {
+    u32 index;
+    struct thread **link = find(runq, cpu, priority, &index);
+    if (link == NULL || progress_as_seen(*link, priority) > at_most)
+        return NULL;
+    return unlink(runq, index, link);
+}
+
 // -- Putting in -----------------------------------------------------------------------------------
 
 static void put_last(struct runq *runq, struct thread *thread) {
-    thread_give_turn(thread);
+    runq_next_turn_locked(runq, thread);
     push_back(runq, ready_index(thread->priority), thread);
 }
 
@@ -151,7 +214,7 @@ void runq_put_woken_locked(struct runq *runq, struct thread *thread) {
 void runq_put_taken_locked(struct runq *runq, struct thread *thread) {
     ASSERT(spin_is_held(&runq->lock));
     ASSERT(thread->state == THREAD_READY);
-    push_back(runq, ready_index(thread->priority), thread);
+    push_front(runq, ready_index(thread->priority), thread);
 }
 
 static bool requeue(struct runq *runq, u32 from, u32 to, struct thread *thread) {

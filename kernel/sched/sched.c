@@ -6,11 +6,11 @@
 // hands the CPU over to another that it knows (park.c).
 //
 // A thread that becomes ready joins the queue of the CPU that it ran on last. Threads move in two
-// ways. A CPU that has nothing to run takes a ready thread over from another (take_over); and one
-// whose thread has used up a slice takes one from a CPU where more wait (balance), so that three
-// threads that compute on two CPUs get two thirds of one each. Work waits nowhere while a CPU
-// idles: who goes idle says so in `idle` first, and looks at all queues afterwards; who puts a
-// thread into a queue looks at `idle` afterwards, and wakes one CPU of it.
+// ways (balance.c). A CPU that has nothing to run takes a ready thread over from another
+// (take_over); and one whose thread has used up a slice takes one that has had less (balance), so
+// that three threads that compute on two CPUs get two thirds of one each. Work waits nowhere while
+// a CPU idles: who goes idle says so in `idle` first, and looks at all queues afterwards; who puts
+// a thread into a queue looks at `idle` afterwards, and wakes one CPU of it.
 //
 // A thread whose CPU idles is handed over instead of queued: `handed` of that CPU is one word.
 //   - The idle thread makes it HANDED_OPEN before it says that it idles and looks for work, and
@@ -83,10 +83,6 @@ static struct cpu *cpu_of(const struct thread *thread) {
     return __atomic_load_n(&thread->cpu, __ATOMIC_RELAXED);
 }
 
-static bool is_idle(const struct cpu *cpu, const struct thread *thread) {
-    return thread == &cpu->idle;
-}
-
 void sched_expect_company(void) {
     ASSERT(arch_cpu_id() == 0);
     __atomic_store_n(&cpu_at(0)->has_company, true, __ATOMIC_RELAXED);
@@ -134,7 +130,7 @@ void sched_init(void) {
     list_init(&cpu->idle.dead_link);
     cpu->current = &cpu->idle;
     arch_current_set(&cpu->idle);
-    // Pairs with the loads in take_over, balance and sched_check.
+    // Pairs with the loads in sched_online and sched_check.
     __atomic_fetch_or(&sched.online, 1u << id, __ATOMIC_RELEASE);
 }
 
@@ -238,11 +234,6 @@ static void count_on(struct cpu *cpu) {
     tell(cpu);
 }
 
-// Whether a thread waits for the idle CPU to run it; a guess, to others.
-static inline bool is_handed(const struct cpu *cpu) {
-    return __atomic_load_n(&cpu->handed, __ATOMIC_RELAXED) > HANDED_OPEN;
-}
-
 void sched_idle_begin(struct cpu *cpu) {
     // What is there otherwise is HANDED_OPEN, or a thread. Release pairs with the exchange in hand.
     if (__atomic_load_n(&cpu->handed, __ATOMIC_RELAXED) == NULL)
@@ -275,7 +266,7 @@ static bool offer(u32 candidates) {
     return false;
 }
 
-static bool offer_elsewhere(const struct cpu *cpu, u32 affinity) {
+bool offer_elsewhere(const struct cpu *cpu, u32 affinity) {
     return offer(affinity & ~(1u << cpu->id));
 }
 
@@ -335,59 +326,6 @@ static inline struct thread *take_handed(struct cpu *cpu) {
     return thread > HANDED_OPEN ? thread : NULL;
 }
 
-// Takes a ready thread out of another CPU's queue, or NULL. It belongs to this CPU from now on.
-// Interrupts off, no lock held.
-static struct thread *take_from(struct cpu *other, struct cpu *cpu) {
-    if (__atomic_load_n(&other->runq.count, __ATOMIC_SEQ_CST) == 0)
-        return NULL;
-    struct thread *thread = NULL;
-    spin_lock_masked(&other->runq.lock);
-    // One that idles has been told, and runs its own, unless it was handed somebody.
-    if (!is_idle(other, other->current) || is_handed(other))
-        thread = runq_take_locked(&other->runq, cpu->id);
-    if (thread != NULL) {
-        __atomic_store_n(&thread->cpu, cpu, __ATOMIC_RELAXED);
-        add_relaxed(&cpu->taken, 1);
-    }
-    spin_unlock_masked(&other->runq.lock);
-    return thread;
-}
-
-// Takes a ready thread over from whoever has one, the next CPU first.
-static struct thread *take_over(struct cpu *cpu) {
-    u32 online = __atomic_load_n(&sched.online, __ATOMIC_ACQUIRE) & ~(1u << cpu->id);
-    u32 later = online & ~((1u << cpu->id) - 1);
-    struct thread *thread = NULL;
-    for (u32 left = later; left != 0 && thread == NULL; left &= left - 1)
-        thread = take_from(cpu_at((u32)__builtin_ctz(left)), cpu);
-    for (u32 left = online & ~later; left != 0 && thread == NULL; left &= left - 1)
-        thread = take_from(cpu_at((u32)__builtin_ctz(left)), cpu);
-    return thread;
-}
-
-// Takes a thread from the CPU where most wait, if these are more than here. Interrupts off.
-static void balance(struct cpu *cpu) {
-    u32 most = __atomic_load_n(&cpu->runq.count, __ATOMIC_RELAXED);
-    struct cpu *busiest = NULL;
-    u32 online = __atomic_load_n(&sched.online, __ATOMIC_ACQUIRE);
-    for (u32 left = online & ~(1u << cpu->id); left != 0; left &= left - 1) {
-        struct cpu *other = cpu_at((u32)__builtin_ctz(left));
-        u32 count = __atomic_load_n(&other->runq.count, __ATOMIC_RELAXED);
-        if (count > most) {
-            most = count;
-            busiest = other;
-        }
-    }
-    struct thread *thread = busiest == NULL ? NULL : take_from(busiest, cpu);
-    if (thread == NULL)
-        return;
-    u32 affinity = thread->affinity;
-    spin_lock_masked(&cpu->runq.lock);
-    runq_put_taken_locked(&cpu->runq, thread);
-    spin_unlock_masked(&cpu->runq.lock);
-    offer_elsewhere(cpu, affinity); // who looked meanwhile found it in no queue
-}
-
 // Whether the running thread has used up its slice, or almost: the clock and the ticks differ a
 // little, and what is left is not worth an interrupt.
 static bool slice_is_over(const struct thread *thread) {
@@ -398,17 +336,18 @@ static bool slice_is_over(const struct thread *thread) {
 static void end_slice(struct cpu *cpu, struct thread *thread) {
     bool has_company = __atomic_load_n(&cpu->has_company, __ATOMIC_RELAXED);
     if (has_company) {
-        balance(cpu);
+        balance(cpu, thread);
         spin_lock_masked(&cpu->runq.lock);
 #ifndef NDEBUG
         runq_check_locked(&cpu->runq, cpu);
 #endif
     }
-    thread->slice_ticks = 0;
+    if (thread->slice_ticks > 0)
+        thread->slice_ticks = 0; // what it took too long is counted
     if (runq_has_rival(&cpu->runq, thread->priority))
         request_switch(cpu);
     else
-        thread_give_turn(thread);
+        runq_next_turn_locked(&cpu->runq, thread);
     if (has_company)
         spin_unlock_masked(&cpu->runq.lock);
 }
@@ -526,7 +465,7 @@ static void run_handed(struct cpu *cpu) {
         ASSERT(to->state == THREAD_BLOCKED);
         to->state = THREAD_RUNNING;
         if (!thread_has_slice(to))
-            thread_give_turn(to);
+            runq_next_turn_locked(&cpu->runq, to);
     }
     if (is_offered)
         pass_on(cpu);
@@ -709,8 +648,9 @@ void sched_set_priority(struct thread *thread, enum thread_priority priority) {
 }
 
 void sched_interrupt(struct thread *thread) {
-    // What the thread is to see was written before. Each switch to it is under this lock: either it
-    // is over, and the thread current, or it comes, and the thread sees that when it goes on.
+    // What the thread is to see was written before. A switch to it is under this lock: either it is
+    // over, and the thread is current, or it comes, and the thread sees that when it goes on. A
+    // barrier here would not do, for there is none between `current` and what the thread sees.
     arch_irq_state irq = arch_irq_save();
     struct cpu *cpu = lock_cpu_of(thread);
     if (cpu != cpu_this() && cpu->current == thread)

@@ -15,12 +15,17 @@ struct runq {
         struct thread *first;
         struct thread **end; // where the next one goes
     } queues[2 * PRIORITY_COUNT];
+    u64 progress; // how far threads that compute are where this CPU looked last (balance.c)
 
     // Atomic, changed under lock: a hint for other CPUs.
     u32 count;
 };
 
 void runq_init(struct runq *runq);
+
+// What thread.progress and runq.progress count in; see balance.c.
+#define PROGRESS_TURN   256ull
+#define PROGRESS_CREDIT (2 * PROGRESS_TURN)
 
 // The next thread to run, now THREAD_RUNNING, or NULL.
 struct thread *runq_pop_locked(struct runq *runq);
@@ -39,8 +44,23 @@ void runq_put_back_locked(struct runq *runq, struct thread *thread);
 // A blocked or new thread becomes ready.
 void runq_put_woken_locked(struct runq *runq, struct thread *thread);
 
-// A thread that was taken out elsewhere is put at the end.
+// A thread that was taken out elsewhere comes first among its equals.
 void runq_put_taken_locked(struct runq *runq, struct thread *thread);
+
+// The thread has used up its turn, gives the rest of it back, or had none yet: counts it, and gives
+// it the next one.
+void runq_next_turn_locked(struct runq *runq, struct thread *thread);
+
+// How far the next one of that priority is, when the running one, which is so far then, has had its
+// turn.
+u64 runq_next_progress_locked(const struct runq *runq, enum thread_priority priority, u64 running);
+
+// Who waits first of those that may run on `cpu`, with that priority or a higher one: how far it
+// is, 0 if its priority is higher; false: there is none, among the first ones at least. The second
+// takes it out if it is no further than that, or returns NULL.
+bool runq_find_locked(struct runq *runq, u32 cpu, enum thread_priority priority, u64 *progress);
+struct thread *runq_take_behind_locked(struct runq *runq, u32 cpu, enum thread_priority priority,
+                                       u64 at_most);
 
 void runq_check_locked(const struct runq *runq, const struct cpu *cpu);
 
@@ -107,6 +127,7 @@ struct cpu {
     // Owned by the CPU:
     struct thread *dead; // the thread that the switch under way leaves for good
     u64 timer_ticks;     // what the timer is armed for, or UINT64_MAX
+    u32 taken_in_a_row;  // by balance, while others waited here
     struct thread idle;
 };
 
@@ -117,6 +138,15 @@ extern struct cpu sched_cpus[ARCH_CPUS_MAX];
 static inline struct cpu *cpu_at(u32 id) {
     ASSERT(id < ARCH_CPUS_MAX);
     return &sched_cpus[id];
+}
+
+static inline bool is_idle(const struct cpu *cpu, const struct thread *thread) {
+    return thread == &cpu->idle;
+}
+
+// Whether a thread waits for the idle CPU to run it; a guess, to others.
+static inline bool is_handed(const struct cpu *cpu) {
+    return __atomic_load_n(&cpu->handed, __ATOMIC_RELAXED) > HANDED_OPEN;
 }
 
 // This CPU. Valid while the thread cannot move: interrupts or preemption off.
@@ -134,9 +164,9 @@ static inline void threads_swap_slices(struct thread *a, struct thread *b) {
     b->slice_ticks = ticks;
 }
 
-// A new slice, all of it.
+// A new slice, all of it: the end of runq_next_turn_locked, and all of it where there is one CPU.
 static inline void thread_give_turn(struct thread *thread) {
-    thread->slice_ticks = (i64)cpu_share_turn(thread->share, &thread->share_turn);
+    thread->slice_ticks = (i64)cpu_share_turn(thread->share, &thread->share_turns);
 }
 
 // Where the threads of a priority take turns; the next one is of those that woke.
@@ -202,6 +232,18 @@ void sched_timer_at(u64 at_ns);
 
 // The CPU says that it has nothing to do. Interrupts off.
 void sched_idle_begin(struct cpu *cpu);
+
+// Has one of the other CPUs that idle, of those in `affinity`, look for work; false: none does.
+// Interrupts off; what there is to find has been put into a queue.
+bool offer_elsewhere(const struct cpu *cpu, u32 affinity);
+
+// Takes a ready thread over from whoever has one, the next CPU first; NULL: nobody has. It is in no
+// queue then, and belongs to this CPU. Interrupts off, no lock held.
+struct thread *take_over(struct cpu *cpu);
+
+// The running thread has used up its turn: puts who waits elsewhere and has had less into this
+// CPU's queue. Interrupts off, no lock held.
+void balance(struct cpu *cpu, const struct thread *running);
 
 // A bit for each CPU that has nothing to do, and that nobody has told yet that there is something.
 u32 sched_idle(void);

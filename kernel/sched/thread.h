@@ -116,7 +116,9 @@ struct thread {
     struct message_counts messages;
 
     // Under the lock of the run queue that gives it a turn:
-    u32 share_turn;
+    struct share_turns share_turns;
+    u64 turn_ticks; // how long its last turn was; 0: it had none yet
+    u64 progress;   // turns that it has used up, in 1/PROGRESS_TURN (balance.c)
 
     // Under the reaper's lock:
     struct list dead_link;

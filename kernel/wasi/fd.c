@@ -1,5 +1,6 @@
 // Descriptors: state, attributes, and the listing of directories.
 
+#include "abi/kwast/calls.h"
 #include "base/math.h"
 #include "kernel/mm/heap.h"
 #include "kernel/wasi/wasi_internal.h"
@@ -263,10 +264,12 @@ enum wasi_errno wasi_fd_datasync(struct process *process, const u64 *args) {
 
 // (fd, prestat out)
 enum wasi_errno wasi_fd_prestat_get(struct process *process, const u64 *args) {
-    usize len;
-    if (handle_preopen_name(&process->handles, (u32)args[0], NULL, 0, &len) != OK)
+    usize len = 0;
+    bool is_numbered = handle_is_numbered(&process->handles, (u32)args[0]);
+    if (!is_numbered && handle_preopen_name(&process->handles, (u32)args[0], NULL, 0, &len) != OK)
         return WASI_EBADF;
-    const struct wasi_prestat prestat = {.tag = WASI_PREOPEN_DIR, .name_len = (u32)len};
+    const struct wasi_prestat prestat = {
+        .tag = is_numbered ? KWAST_PREOPEN_NUMBERED : WASI_PREOPEN_DIR, .name_len = (u32)len};
     return wasi_put(process, args[1], &prestat, sizeof prestat);
 }
 

@@ -6,6 +6,7 @@ libvterm there is no screen to test.
 """
 
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from machine import BUILD, ROOT, Machine  # noqa: E402
 from screen import Screen, last_row  # noqa: E402
+
+
+FRAMEBUFFER_TAG = struct.Struct("<HHIIII")
+FRAMEBUFFER_HEAD = 5, 1, 20  # the tag's type, that it is optional, and its size
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -190,6 +195,28 @@ def test_a_driver_that_dies_is_started_again(screen, machine):
     screen.wake()
     screen.enter("echo back")
     screen.expect("back")
+
+
+@pytest.mark.parametrize("mode", ["640x480x24", "1920x1080x32", "800x600x16"])
+def test_screens_of_other_sizes(mode, tmp_path):
+    """The boot loader goes by what the kernel's header wishes for."""
+    width, height, depth = map(int, mode.split("x"))
+    image = (BUILD / "kwast.iso").read_bytes()
+    assert image.count(FRAMEBUFFER_TAG.pack(*FRAMEBUFFER_HEAD, 1024, 768, 32)) == 1
+    other = tmp_path / "other.iso"
+    other.write_bytes(image.replace(FRAMEBUFFER_TAG.pack(*FRAMEBUFFER_HEAD, 1024, 768, 32),
+                                    FRAMEBUFFER_TAG.pack(*FRAMEBUFFER_HEAD, width, height, depth)))
+    with Machine("-cdrom", other, "-vga", "std", memory="512M", qmp=True) as machine:
+        machine.expect(r"^Kwast\. 'help'")
+        screen = Screen(machine)
+        screen.wake()
+        screen.enter("seq 1 200")
+        picture = screen.expect(lambda picture: last_row(picture) == "/ $" and "200" in picture.rows)
+        assert (picture.width, picture.height) == (width, height)
+        # All rows are used, and all columns.
+        assert picture.rows[0] == str(200 - (height // 16 - 2)), picture
+        screen.enter("printf %0300d 0")
+        screen.expect(lambda picture: picture.rows.count("0" * (width // 8)) == 300 // (width // 8))
 
 
 def test_uefi_has_a_screen_too():

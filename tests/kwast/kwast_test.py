@@ -31,7 +31,7 @@ def run(machine, name, tmp_path, *args, options=()):
 
 
 @pytest.mark.parametrize("machine", ["qemu", "hosted"])
-@pytest.mark.parametrize("command", ["ipc", "ready", "spawn", "map", "example /bin/names.wasm"])
+@pytest.mark.parametrize("command", ["ipc", "ready", "spawn", "map", "refusing", "example /bin/names.wasm"])
 def test_program_finds_nothing_wrong(machine, command, tmp_path):
     name, *args = command.split()
     done = run(machine, name, tmp_path, *args)
@@ -112,3 +112,16 @@ def test_processes_get_their_shares_of_a_cpu(shares):
         machine.type(f"run share {shares[0]} {shares[1]}\n")
         used = [int(machine.expect(rf"share {share} cpu_us (\d+)$").group(1)) for share in shares]
     assert 0.95 < used[0] * shares[1] / (used[1] * shares[0]) < 1.05
+
+
+@pytest.mark.parametrize("shares", [(100, 100, 100), (90, 30, 30, 30), (100, 10, 10, 10)])
+def test_hosted_shares_hold_for_all_cpus_together(shares):
+    """On two CPUs, which the host may take away at any time, and one that has lost its CPU cannot catch up: so this
+    says no more than that nobody is pushed aside. kernel/sched/cpu_share_across_test.c has the numbers."""
+    with Machine.hosted({"bin/share.wasm": BUILD / "programs/share.wasm"}, cpus=2) as machine:
+        machine.expect(r"^kwast> ")
+        machine.type(f"run share {' '.join(map(str, shares))}\n")
+        used = [int(machine.expect(rf"share {share} cpu_us (\d+)$|^no child").group(1)) for share in shares]
+    small = used[-3:]
+    assert min(small) >= 0.4 * max(small), used
+    assert len(used) == 3 or used[0] >= 1.5 * sum(small) / 3, used  # 3, on a quiet host

@@ -54,8 +54,9 @@ static void test_arguments_and_handles(void) {
     static const struct kwast_given given[] = {
         {.handle = 1, .number = 1, .rights = RIGHT_WRITE},
         {.handle = 1, .number = 9, .rights = 0},
+        {.handle = 1, .number = 3, .rights = RIGHT_WRITE, .name_len = KWAST_BY_NUMBER},
         {.handle = 3,
-         .number = 3,
+         .number = 4,
          .rights = RIGHT_OPEN,
          .inheriting = RIGHT_FD_READ,
          .name = (u32) "/here",
@@ -65,7 +66,7 @@ static void test_arguments_and_handles(void) {
     config.env = (u32) "A=1\0B=two";
     config.env_len = 10;
     config.given = (u32)given;
-    config.given_count = 3;
+    config.given_count = 4;
     kwast_handle child;
     CHECK(kwast_process_spawn(&config, &child) == 0);
     struct kwast_status status = finish(child);
@@ -78,9 +79,15 @@ static int look(int argc, char **argv) {
     CHECK(getenv("A") != NULL && strcmp(getenv("B"), "two") == 0 && getenv("PATH") == NULL);
     for (int fd = 0; fd < 64; fd++) {
         struct stat info;
-        bool is_given = fd == 1 || fd == 3 || fd == 9;
+        bool is_given = fd == 1 || fd == 3 || fd == 4 || fd == 9;
         CHECK((fstat(fd, &info) == 0 || errno != EBADF) == is_given);
     }
+    // The stream is known by its number, and libc finds the directory behind it.
+    usize len;
+    CHECK(kwast_given_as(1, &len) == KWAST_AS_OTHER && kwast_given_as(9, &len) == KWAST_AS_OTHER);
+    CHECK(kwast_given_as(3, &len) == KWAST_AS_STREAM && len == 0);
+    CHECK(kwast_given_as(4, &len) == KWAST_AS_DIRECTORY && len == 5);
+    CHECK(write(3, "", 0) == 0);
     CHECK(open("/here/spawn.wasm", O_RDONLY) >= 0);
     int both = open("/here/spawn.wasm", O_RDWR); // libc asks for what the directory allows
     CHECK(both < 0 || write(both, "x", 1) < 0);
@@ -224,6 +231,83 @@ static void test_trees(void) {
     CHECK(finish(other).outcome == KWAST_KILLED);
 }
 
+#define BIT(number) (1u << (number))
+#define TAKEN       15
+#define IGNORED     3
+
+// In a child: takes one note, ignores another, has a child of its own, and ends by the note.
+static int take_notes(void) {
+    kwast_handle child;
+    struct kwast_notes notes;
+    struct kwast_status status;
+    module = 4;
+    CHECK(kwast_process_notes(BIT(TAKEN) | BIT(KWAST_NOTE_KILL), BIT(IGNORED), &notes) == 0);
+    CHECK(notes.came == 0 && notes.ignored == 0);
+    u32 own_id = notes.id;
+    struct kwast_spawn config = CONFIG("spawn\0inherit");
+    CHECK(kwast_process_spawn(&config, &child) == 0);
+    CHECK(finish(child).status == BIT(IGNORED));
+    config = CONFIG("spawn\0spin");
+    CHECK(kwast_process_spawn(&config, &child) == 0);
+    CHECK(kwast_process_status(child, &status) == 0 && status.id > own_id);
+    CHECK(kwast_notification_signal(3, 1) == 0);
+    do {
+        sched_yield();
+        CHECK(kwast_process_notes(BIT(TAKEN), BIT(IGNORED), &notes) == 0);
+    } while (notes.came == 0);
+    CHECK(notes.came == BIT(TAKEN) && notes.ignored == BIT(IGNORED) && notes.id == own_id);
+    CHECK(kwast_process_notes(0, 0, &notes) == 0 && notes.came == 0); // it came once
+    status = finish(child);                                           // which took nothing
+    CHECK(status.outcome == KWAST_KILLED && status.status == TAKEN);
+    fflush(stdout);
+    return failures != 0 ? 100 : (int)notes.parent;
+}
+
+// A note is found by who takes it, nothing to who ignores it, and kills others.
+static void test_notes(void) {
+    kwast_handle ready, child, weak;
+    u64 bits;
+    struct kwast_notes own;
+    struct kwast_status status;
+    CHECK(kwast_process_notes(0, 0, &own) == 0);
+    CHECK(kwast_process_notes(0, 0, (struct kwast_notes *)0xfffffff8) == EFAULT);
+    CHECK(kwast_notification_create(&ready) == 0);
+    const struct kwast_given given[] = {kwast_give(1, 1, NULL), kwast_give(ready, 3, NULL),
+                                        kwast_give((kwast_handle)module, 4, NULL)};
+    struct kwast_spawn config = CONFIG("spawn\0take");
+    config.given = (u32)given;
+    config.given_count = 3;
+    CHECK(kwast_process_spawn(&config, &child) == 0);
+    CHECK(kwast_notification_take(ready, -1, &bits) == 0);
+    CHECK(kwast_process_note(child, IGNORED, false) == 0);
+    CHECK(kwast_process_note(child, 0, true) == EINVAL);
+    CHECK(kwast_process_note(child, KWAST_NOTES, true) == EINVAL);
+    CHECK(kwast_process_note((u32)module, TAKEN, false) == ENOTCAPABLE);
+    CHECK(kwast_process_note(99, TAKEN, false) == EBADF);
+    CHECK(kwast_handle_duplicate(child, KWAST_RIGHT_WAIT, 0, &weak) == 0);
+    CHECK(kwast_process_note(weak, TAKEN, false) == ENOTCAPABLE);
+    CHECK(close((int)weak) == 0);
+    CHECK(kwast_process_note(child, TAKEN, true) == 0);
+    CHECK(kwast_process_wait(child, -1, &status) == 0);
+    CHECK(kwast_process_note(child, IGNORED, true) == ENOENT);
+    status = finish(child);
+    CHECK(status.outcome == KWAST_EXITED && status.status == own.id);
+
+    for (u32 number = 1; number < KWAST_NOTES; number++) { // nobody is spared KWAST_NOTE_KILL
+        bool is_told = number == KWAST_NOTE_KILL;
+        config = is_told ? CONFIG("spawn\0take") : CONFIG("spawn\0wait");
+        config.given = (u32)given;
+        config.given_count = 3;
+        CHECK(kwast_process_spawn(&config, &child) == 0);
+        if (is_told)
+            CHECK(kwast_notification_take(ready, -1, &bits) == 0);
+        CHECK(kwast_process_note(child, number, is_told) == 0);
+        status = finish(child);
+        CHECK(status.outcome == KWAST_KILLED && status.status == number);
+    }
+    CHECK(close((int)ready) == 0);
+}
+
 // Children in every state are killed or end; each tells how.
 static void test_storm(void) {
     static const char *const roles[] = {"spawn\0exit", "spawn\0trap", "spawn\0spin", "spawn\0wait",
@@ -251,6 +335,12 @@ static int child_main(const char *role, int argc, char **argv) {
         return look(argc, argv);
     if (strcmp(role, "exit") == 0)
         return 7;
+    if (strcmp(role, "take") == 0)
+        return take_notes();
+    if (strcmp(role, "inherit") == 0) {
+        struct kwast_notes notes;
+        return kwast_process_notes(0, 0, &notes) == 0 ? (int)notes.ignored : 1;
+    }
     if (strcmp(role, "trap") == 0)
         abort();
     while (strcmp(role, "yield") == 0)
@@ -322,6 +412,7 @@ int main(int argc, char **argv) {
     test_ends();
     test_join();
     test_trees();
+    test_notes();
     test_storm();
     if (failures == 0)
         printf("all right\n");

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -27,13 +28,26 @@ class Line:
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
+        self.sent = 0
         self.socket.settimeout(LIMIT_SECONDS)
         self.socket.connect(str(path))
 
+    def _send(self, data):
+        for at in range(0, len(data), 1024):
+            self.socket.sendall(data[at:at + 1024])
+            self.sent = at
+
     def send_later(self, data):
-        thread = threading.Thread(target=self.socket.sendall, args=(data,), daemon=True)
+        thread = threading.Thread(target=self._send, args=(data,), daemon=True)
         thread.start()
         return thread
+
+    def wait_stuck(self):
+        """Until the other side takes nothing for a while."""
+        before = None
+        while before != self.sent:
+            before = self.sent
+            time.sleep(2)
 
     def receive(self, count):
         data = b""
@@ -76,6 +90,19 @@ def test_a_line_is_a_file(tmp_path, cpus):
         # Who waits for something gets what there is.
         line.socket.sendall(b"first\nsecond")
         assert machine.run("read x </dev/serial/1; echo \"<$x>\"").split() == ["<first>"]
+
+
+def test_what_nobody_reads_waits(tmp_path):
+    """More than the driver holds: the rest stays with the device, and that with its host."""
+    with System("-serial", f"unix:{tmp_path}/line,server=on,wait=off") as machine:
+        line = Line(tmp_path / "line")
+        data = hashlib.shake_128(b"waits").digest(200000)
+        line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        sender = line.send_later(data)
+        line.wait_stuck()
+        told = machine.run("head -c 200000 /dev/serial/1 | { sleep 1; sha256sum; }")
+        assert hashlib.sha256(data).hexdigest() in told
+        sender.join()
 
 
 def test_a_killed_driver_comes_back_and_the_session_goes_on():

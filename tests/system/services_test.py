@@ -66,6 +66,9 @@ def test_terminal_edits_lines_and_services_start_again(boot):
     ("run /x\n", "init.conf:1: 'run' before any 'service NAME'"),
     ("service x\nservice x\n", "init.conf:2: a second service 'x'"),
     ("service x\n  memory lots\n", "init.conf:2: 'lots' is no number"),
+    ("service x\n  reserve maybe\n", "init.conf:2: 'maybe' is none of its choices"),
+    ("service x\n  run /x\nservice y\n  # what would be lost\n  serves z\n  like x\n",
+     "init.conf:6: 'like' has to be the first line of service 'y'"),
     ("service x\n  serves a/b\n", "'a/b' is no name"),
 ])
 def test_a_wrong_manifest_is_told_by_line(boot, manifest, words):

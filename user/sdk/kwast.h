@@ -79,6 +79,10 @@ KWAST_IMPORT(process_continue) u32 kwast_process_continue(kwast_handle process, 
 KWAST_IMPORT(process_wait_change)
 u32 kwast_process_wait_change(kwast_handle process, u32 known, i64 timeout_ns,
                               struct kwast_status *out);
+KWAST_IMPORT(process_note) u32 kwast_process_note(kwast_handle process, u32 number, bool tree);
+KWAST_IMPORT(process_notes)
+u32 kwast_process_notes(u32 taken, u32 ignored, struct kwast_notes *out);
+KWAST_IMPORT(process_keep) u32 kwast_process_keep(bool keeps);
 KWAST_IMPORT(process_open) u32 kwast_process_open(kwast_handle from, u32 id, kwast_handle *out);
 
 KWAST_IMPORT(device_describe)
@@ -126,17 +130,42 @@ static inline void kwast_call_begin_bytes(struct kwast_call *call, u32 operation
 typedef bool (*kwast_serve_func)(void *context, const struct kwast_request *request,
                                  const void *bytes, struct kwast_reply *reply);
 
-// Serves for ever; returns only with an error number. News without a number (KWAST_CLOSED) comes to
-// `serve` too, and what it returns then is ignored.
+// Whether receiving may go well the next time: what failed was one call, for which there was no
+// room here. Its client has been told.
+static inline bool kwast_is_passing(u32 error) {
+    return error == __WASI_ERRNO_NOMEM || error == __WASI_ERRNO_MFILE ||
+           error == __WASI_ERRNO_NFILE;
+}
+
+static inline void kwast_pause(u64 ns) {
+    __wasi_subscription_t pause = {.userdata = 0};
+    pause.u.tag = __WASI_EVENTTYPE_CLOCK;
+    pause.u.u.clock.id = __WASI_CLOCKID_MONOTONIC;
+    pause.u.u.clock.timeout = ns;
+    __wasi_event_t event;
+    __wasi_size_t count;
+    u16 error = __wasi_poll_oneoff(&pause, &event, 1, &count);
+    (void)error; // then there is no pause
+}
+
+// Serves for ever; returns only with an error number that will stay. News without a number
+// (KWAST_CLOSED) comes to `serve` too, and what it returns then is ignored.
 static inline u32 kwast_serve(kwast_handle server, kwast_serve_func serve, void *context) {
     // Not on the stack: at fixed addresses they cost less.
     static _Thread_local u8 bytes[KWAST_BYTES_MAX];
     static _Thread_local struct kwast_request request;
     static _Thread_local struct kwast_reply reply;
+    u32 failures = 0; // one after the other
     u32 error = kwast_scheme_receive(server, &request, bytes, sizeof bytes, -1);
-    while (error == 0) {
-        reply = (struct kwast_reply){.number = request.number, .handle = KWAST_NO_HANDLE};
-        bool is_due = serve(context, &request, bytes, &reply) && request.number != 0;
+    while (error == 0 || kwast_is_passing(error)) {
+        bool is_due = false; // a reply that was due before an error has been sent
+        failures = error == 0 ? 0 : failures + 1;
+        if (error == 0) {
+            reply = (struct kwast_reply){.number = request.number, .handle = KWAST_NO_HANDLE};
+            is_due = serve(context, &request, bytes, &reply) && request.number != 0;
+        } else if (failures > 1) {
+            kwast_pause(1000000); // nothing can be received until somebody gives something back
+        }
         error = is_due
                     ? kwast_scheme_reply_receive(server, &reply, &request, bytes, sizeof bytes, -1)
                     : kwast_scheme_receive(server, &request, bytes, sizeof bytes, -1);
@@ -145,6 +174,18 @@ static inline u32 kwast_serve(kwast_handle server, kwast_serve_func serve, void 
 }
 
 // -- Spawning -------------------------------------------------------------------------------------
+
+// What a process was given as descriptor `fd`, as far as that can be seen: a directory with a name,
+// or a stream that is known by its number. What else there may be, channels, is told by words.
+enum kwast_given_as { KWAST_AS_OTHER, KWAST_AS_DIRECTORY, KWAST_AS_STREAM };
+
+static inline enum kwast_given_as kwast_given_as(int fd, usize *name_len) {
+    __wasi_prestat_t prestat;
+    if (__wasi_fd_prestat_get(fd, &prestat) != 0)
+        return KWAST_AS_OTHER;
+    *name_len = prestat.u.dir.pr_name_len;
+    return prestat.tag == KWAST_PREOPEN_NUMBERED ? KWAST_AS_STREAM : KWAST_AS_DIRECTORY;
+}
 
 // A copy of `handle` with all its rights for a child, as its descriptor `number`; `preopen` is the
 // directory's name there, or NULL.

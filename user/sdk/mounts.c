@@ -9,15 +9,15 @@
 
 #define FIRST_DIRECTORY 3
 
+// False: there is no mount at that number.
 static bool get(int fd, struct mount *out) {
     struct kwast_grant grant = {
         .address = (u32)(uptr)&out->stat, .len = sizeof out->stat, .access = KWAST_WRITE};
     struct kwast_call call = {
         .operation = FILE_SYSTEM_STAT, .grants = (u32)(uptr)&grant, .grant_count = 1};
-    __wasi_prestat_t prestat;
-    if (__wasi_fd_prestat_get(fd, &prestat) != 0)
+    usize len;
+    if (kwast_given_as(fd, &len) != KWAST_AS_DIRECTORY)
         return false;
-    usize len = prestat.u.dir.pr_name_len;
     *out = (struct mount){.fd = fd};
     if (len >= sizeof out->path || __wasi_fd_prestat_dir_name(fd, (u8 *)out->path, len) != 0)
         return false;
@@ -31,9 +31,8 @@ static bool get(int fd, struct mount *out) {
 }
 
 bool mount_get(u32 index, struct mount *out) {
-    int fd = FIRST_DIRECTORY;
-    while (get(fd++, out)) {
-        if (strcmp(out->path, ".") != 0 && index-- == 0)
+    for (int fd = FIRST_DIRECTORY; fd < (int)KWAST_GIVEN_MAX; fd++) {
+        if (get(fd, out) && strcmp(out->path, ".") != 0 && index-- == 0)
             return true;
     }
     return false;

@@ -14,7 +14,6 @@
 #include "user/sdk/mounts.h"
 
 #define FIRST_DIRECTORY 3u
-#define NAMES_MAX       KWAST_GIVEN_MAX
 
 void start_init(struct start *start, const char *name) {
     *start = (struct start){.name = name, .next_number = FIRST_DIRECTORY, .here = -1};
@@ -76,8 +75,48 @@ void start_handle_with(struct start *start, kwast_handle handle, u32 number, u64
     add_given(start, (struct kwast_given){.handle = handle, .number = number, .rights = rights});
 }
 
+void start_stream(struct start *start, kwast_handle handle, u32 number) {
+    struct kwast_given given = kwast_give(handle, number, NULL);
+    if (number >= FIRST_DIRECTORY) {
+        given.name_len = KWAST_BY_NUMBER;
+        start->streams |= 1ull << number;
+    }
+    add_given(start, given);
+}
+
+void start_our_streams(struct start *start) {
+    __wasi_fdstat_t stat;
+    usize len;
+    for (u32 fd = 0; fd < KWAST_GIVEN_MAX; fd++) {
+        bool is_ours = fd < FIRST_DIRECTORY ? __wasi_fd_fdstat_get((int)fd, &stat) == 0
+                                            : kwast_given_as((int)fd, &len) == KWAST_AS_STREAM;
+        if (is_ours)
+            start_stream(start, fd, fd);
+    }
+}
+
+// The next number that no stream has.
+static u32 take_number(struct start *start) {
+    while (start->next_number < KWAST_GIVEN_MAX && (start->streams >> start->next_number & 1) != 0)
+        start->next_number++;
+    return start->next_number++;
+}
+
 void start_directory(struct start *start, kwast_handle handle, const char *name) {
-    add_given(start, kwast_give(handle, start->next_number++, name));
+    add_given(start, kwast_give(handle, take_number(start), name));
+}
+
+// The name of a directory that we were given; NULL: there is none at that number, or no memory.
+static char *directory_name(struct start *start, u32 fd) {
+    usize len;
+    if (kwast_given_as((int)fd, &len) != KWAST_AS_DIRECTORY)
+        return NULL;
+    char *name = calloc(1, len + 1);
+    if (name != NULL && __wasi_fd_prestat_dir_name((int)fd, (u8 *)name, len) == 0)
+        return name;
+    free(name);
+    start->error = __WASI_ERRNO_NOMEM;
+    return NULL;
 }
 
 void start_directory_to_read(struct start *start, kwast_handle handle, const char *name) {
@@ -87,24 +126,14 @@ void start_directory_to_read(struct start *start, kwast_handle handle, const cha
 }
 
 void start_our_directories(struct start *start) {
-    static char *names[NAMES_MAX]; // what we were given does not change
-    __wasi_prestat_t prestat;
-    for (u32 fd = FIRST_DIRECTORY; __wasi_fd_prestat_get((int)fd, &prestat) == 0; fd++) {
-        u32 index = fd - FIRST_DIRECTORY;
-        if (index == NAMES_MAX)
-            break;
-        u32 len = prestat.u.dir.pr_name_len;
-        if (names[index] == NULL) {
-            char *name = calloc(1, len + 1);
-            if (name == NULL || __wasi_fd_prestat_dir_name((int)fd, (u8 *)name, len) != 0) {
-                free(name);
-                start->error = __WASI_ERRNO_NOMEM;
-                return;
-            }
-            names[index] = name;
-        }
-        if (strcmp(names[index], ".") != 0)
-            start_directory(start, fd, names[index]);
+    static char *names[KWAST_GIVEN_MAX]; // what we were given does not change
+    static bool are_known;
+    for (u32 fd = FIRST_DIRECTORY; fd < KWAST_GIVEN_MAX && !are_known; fd++)
+        names[fd] = directory_name(start, fd);
+    are_known = start->error == 0;
+    for (u32 fd = FIRST_DIRECTORY; fd < KWAST_GIVEN_MAX; fd++) {
+        if (names[fd] != NULL && strcmp(names[fd], ".") != 0)
+            start_directory(start, fd, names[fd]);
     }
 }
 
@@ -117,8 +146,9 @@ void start_here(struct start *start) {
 // -- Channels -------------------------------------------------------------------------------------
 
 u32 start_channel(struct start *start, kwast_handle handle) {
-    start_handle(start, handle, start->next_number);
-    return start->next_number++;
+    u32 number = take_number(start);
+    start_handle(start, handle, number);
+    return number;
 }
 
 void start_give_pipes(struct start *start, kwast_handle pipes) {
@@ -155,11 +185,11 @@ u32 start_pipe(kwast_handle pipes, kwast_handle *reader, kwast_handle *writer) {
 // -- Where we are ---------------------------------------------------------------------------------
 
 void start_where_told(void) {
-    __wasi_prestat_t prestat;
+    usize len;
     char name[1];
     const char *here = getenv("PWD");
-    for (int fd = FIRST_DIRECTORY; __wasi_fd_prestat_get(fd, &prestat) == 0; fd++) {
-        bool is_root = prestat.u.dir.pr_name_len == 1 &&
+    for (int fd = FIRST_DIRECTORY; fd < (int)KWAST_GIVEN_MAX; fd++) {
+        bool is_root = kwast_given_as(fd, &len) == KWAST_AS_DIRECTORY && len == 1 &&
                        __wasi_fd_prestat_dir_name(fd, (u8 *)name, 1) == 0 && name[0] == '/';
         if (is_root)
             __wasilibc_register_preopened_fd(fd, "/"); // the latest of equal names counts

@@ -26,7 +26,8 @@ struct start {
     struct start_text env;
     struct kwast_given given[KWAST_GIVEN_MAX];
     u32 given_count;
-    u32 next_number;                 // of the next directory
+    u32 next_number;                 // from which on there may be room for a directory
+    u64 streams;                     // a bit for each number that start_stream has taken
     int here;                        // opened by start_here; -1: it was not
     struct kwast_spawn limits;       // only limits and isolation of it are used
     u32 error;                       // the first thing that went wrong
@@ -43,6 +44,11 @@ void start_handle(struct start *start, kwast_handle handle, u32 number);
 
 // The same for one whose rights are no WASI rights, or shall be fewer.
 void start_handle_with(struct start *start, kwast_handle handle, u32 number, u64 rights);
+
+// The same for a stream: above 2 it is found by its number, and directories take the other ones.
+// Before any directory. start_our_streams gives all that we have, by their numbers.
+void start_stream(struct start *start, kwast_handle handle, u32 number);
+void start_our_streams(struct start *start);
 
 // A preopened directory, at the next number: programs find those alone that have no gap before
 // them. `name` stays the caller's, and is needed until start_run.

@@ -240,6 +240,11 @@ u32 kwast_scheme_receive(kwast_handle, struct kwast_request *, void *, usize, i6
     return __WASI_ERRNO_INVAL;
 }
 
+u16 __wasi_poll_oneoff(const __wasi_subscription_t *, __wasi_event_t *, __wasi_size_t,
+                       __wasi_size_t *) {
+    return 0;
+}
+
 u32 kwast_scheme_reply_receive(kwast_handle, const struct kwast_reply *, struct kwast_request *,
                                void *, usize, i64) {
     return __WASI_ERRNO_INVAL;

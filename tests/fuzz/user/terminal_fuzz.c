@@ -29,8 +29,8 @@ static const u64 roots[] = {0};
 static struct terminal terminal;
 static struct filter filter;
 
-u32 kwast_process_kill_tree(kwast_handle process) {
-    MUST(process > FAKE_SERVER);
+u32 kwast_process_note(kwast_handle process, u32 number, bool tree) {
+    MUST(process > FAKE_SERVER && number == KWAST_NOTE_INTERRUPT && tree);
     return 0;
 }
 

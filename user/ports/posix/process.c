@@ -6,7 +6,8 @@
 // is for it. exec starts the program with that, and goes back to vfork (longjmp), which now returns
 // the child's number. A child that ends without exec has been a child all the same.
 //
-// The table is about numbers below SEEN_MAX. 0 to 2 are what the program gets; it also gets our
+// The table is about numbers below SEEN_MAX. 0 to 2 are what the program gets, and of 3 to 9 those
+// that we were given ourselves (a shell's `3<file`) or that the child has by dup2; it also gets our
 // directories, and nothing else.
 
 #include <errno.h>
@@ -29,6 +30,7 @@
 #define SEEN_MAX       64
 #define WORDS_MAX      256u
 #define NO_PROGRAM     127
+#define STREAM_LAST    9          // numbers that a shell can redirect
 #define STATUS_KILLED  9          // as SIGKILL
 #define STATUS_ABORTED 6          // as SIGABRT
 #define NEVER_RAN      0x40000000 // numbers of children that called no exec
@@ -248,10 +250,12 @@ static u32 share_of_niceness(void) {
 
 static void give_streams(struct start *start) {
     __wasi_fdstat_t stat;
-    for (int fd = 0; fd < 3; fd++) {
+    usize len;
+    for (int fd = 0; fd <= STREAM_LAST; fd++) {
         int from = child.is_one ? child.is_really[fd] : fd;
-        if (from >= 0 && __wasi_fd_fdstat_get(from, &stat) == 0)
-            start_handle(start, (kwast_handle)from, (u32)fd);
+        bool is_known = fd < 3 || from != fd || kwast_given_as(fd, &len) == KWAST_AS_STREAM;
+        if (from >= 0 && is_known && __wasi_fd_fdstat_get(from, &stat) == 0)
+            start_stream(start, (kwast_handle)from, (u32)fd);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #include "abi/kwast/init.h"
 #include "user/programs/sh/shell.h"
 #include "user/programs/sh/test.h"
+
+#define LOOK_MS 50 // how often `read` looks for Ctrl-C and traps
 
 static int number(const char *text, int otherwise) {
     char *end;
@@ -24,7 +27,7 @@ static int number(const char *text, int otherwise) {
 static int run_exit(u32 count, char **arguments) {
     if (!jobs_let_go())
         return 1;
-    shell.status = count > 1 ? number(arguments[1], STATUS_MISUSE) & 0xff : shell.status;
+    shell.status = count > 1 ? number(arguments[1], STATUS_MISUSE) & 0xff : trap_exit_status();
     shell.flow = FLOW_EXIT;
     return shell.status;
 }
@@ -210,9 +213,21 @@ static int run_echo(u32 count, char **arguments) {
     return ferror(stdout) || fflush(stdout) != 0 ? 1 : 0;
 }
 
+// Waits for something to read, as long as nothing interrupts that. False: something did.
+static bool wait_for_input(void) {
+    struct pollfd event = {.fd = 0, .events = POLLRDNORM};
+    while ((shell.is_interactive || traps_are_set()) && poll(&event, 1, LOOK_MS) == 0) {
+        if (is_interrupted())
+            return false;
+    }
+    return true;
+}
+
 // Reads a line byte by byte, so that what follows is left for others.
 static bool read_line(bool raw, struct text *out) {
     char c;
+    if (!wait_for_input())
+        return false;
     while (read(0, &c, 1) == 1) {
         if (c == '\n')
             return true;
@@ -263,6 +278,8 @@ static int run_read(u32 count, char **arguments) {
         free(word);
     }
     text_free(&line);
+    if (!found && shell.status > STATUS_SIGNALLED && (shell.flow != FLOW_NONE || trap_came() != 0))
+        return shell.status;
     return found ? 0 : 1;
 }
 
@@ -490,7 +507,7 @@ static int run_bg(u32 count, char **arguments) {
 }
 
 // A process that is none of ours, by the table of all of them.
-static u32 kill_process(const char *text, enum job_action action) {
+static u32 kill_process(const char *text, u32 signal) {
     char *end;
     kwast_handle process;
     unsigned long id = strtoul(text, &end, 10);
@@ -501,51 +518,34 @@ static u32 kill_process(const char *text, enum job_action action) {
     u32 error = kwast_process_open(shell.processes, (u32)id, &process);
     if (error != 0)
         return error == __WASI_ERRNO_NOENT ? __WASI_ERRNO_SRCH : error;
-    error = process_act(process, action, false);
+    error = process_signal(process, signal, false);
     close((int)process);
     return error;
-}
-
-// What a signal comes to here: it stops, lets go on, or ends. False: there is no such signal.
-static bool find_action(const char *name, enum job_action *out) {
-    static const struct {
-        const char *name;
-        const char *number;
-        enum job_action action;
-    } signals[] = {
-        {"0", "0", ACTION_ASK},      {"HUP", "1", ACTION_KILL},       {"INT", "2", ACTION_KILL},
-        {"QUIT", "3", ACTION_KILL},  {"ABRT", "6", ACTION_KILL},      {"KILL", "9", ACTION_KILL},
-        {"TERM", "15", ACTION_KILL}, {"CONT", "18", ACTION_CONTINUE}, {"STOP", "19", ACTION_STOP},
-        {"TSTP", "20", ACTION_STOP}, {"TTIN", "21", ACTION_STOP},     {"TTOU", "22", ACTION_STOP},
-    };
-    if (strncmp(name, "SIG", 3) == 0)
-        name += 3;
-    for (u32 i = 0; i < COUNT_OF(signals); i++) {
-        *out = signals[i].action;
-        if (strcmp(name, signals[i].name) == 0 || strcmp(name, signals[i].number) == 0)
-            return true;
-    }
-    return false;
 }
 
 static int run_kill(u32 count, char **arguments) {
     bool has_option = count > 1 && arguments[1][0] == '-';
     bool has_word = has_option && strcmp(arguments[1], "-s") == 0;
     u32 first = 1 + has_option + has_word;
-    enum job_action action = ACTION_KILL;
+    u32 signal = SIGNAL_TERM;
     int status = 0;
+    if (count == 2 && strcmp(arguments[1], "-l") == 0) {
+        signals_print();
+        return 0;
+    }
     if (first >= count) {
-        say("usage: kill [-STOP | -CONT | -SIGNAL] {%%JOB | PROCESS}... (others end it at once)");
+        say("usage: kill [-l | -SIGNAL | -s SIGNAL] {%%JOB | PROCESS}...");
         return STATUS_MISUSE;
     }
-    if (has_option && !find_action(has_word ? arguments[2] : arguments[1] + 1, &action)) {
-        say("kill: %s: there is no such signal", has_word ? arguments[2] : arguments[1] + 1);
+    if (has_option && !signal_find(has_word ? arguments[2] : arguments[1] + 1, &signal)) {
+        say("kill: %s: there is no such signal ('kill -l' lists them)",
+            has_word ? arguments[2] : arguments[1] + 1);
         return STATUS_MISUSE;
     }
     for (u32 i = first; i < count; i++) {
-        if (job_act(arguments[i], action))
+        if (job_signal(arguments[i], signal))
             continue;
-        u32 error = kill_process(arguments[i], action);
+        u32 error = kill_process(arguments[i], signal);
         if (error == 0)
             continue;
         say("kill: %s: %s", arguments[i], strerror((int)error));
@@ -595,7 +595,8 @@ static const struct {
     {"history", run_history, "what was typed"},
     {"jobs", run_jobs, "what runs in the background, or stands still"},
     {"kill", run_kill,
-     "[-STOP | -CONT | -SIGNAL] {%JOB | PROCESS}...: others end it (ps tells the numbers)"},
+     "[-l | -SIGNAL | -s SIGNAL] {%JOB | PROCESS}...: ends it (-KILL at once), or -STOP, -CONT; "
+     "ps tells numbers"},
     {"local", run_local, "NAME[=VALUE]...: for this function"},
     {"poweroff", run_poweroff, "stops the machine"},
     {"printf", run_printf, "FORMAT [ARGUMENT...]"},
@@ -606,7 +607,7 @@ static const struct {
     {"set", run_set, "[-Cefux | +Cefux | -o NAME] [--] [ARGUMENT...]: options, and $1 and so on"},
     {"shift", run_shift, "[N]: $2 becomes $1"},
     {"test", test_run, "EXPRESSION: -f FILE, A = B, N -lt M, !, ( ), -a, -o and so on"},
-    {"trap", run_trap, "[COMMANDS EXIT]: what is done at the end"},
+    {"trap", run_trap, "[COMMANDS SIGNAL...]: what is done then; EXIT is the end, - as it was"},
     {"true", run_true, "succeeds"},
     {"type", run_type, "NAME...: what it is"},
     {"unalias", run_unalias, "NAME... | -a: no alias any more"},

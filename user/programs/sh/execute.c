@@ -125,10 +125,11 @@ static void add_variable(const char *name, const char *value, bool is_exported, 
 static void give_usual(struct start *start) {
     __wasi_fdstat_t stat;
     fflush(NULL);
-    for (u32 fd = 0; fd < 3; fd++) {
+    for (u32 fd = 0; fd < STREAMS_MAX; fd++) {
+        int stream = stream_of(fd);
         bool is_terminal = fd == 0 && job_input() != KWAST_NO_HANDLE && isatty(0);
-        if (__wasi_fd_fdstat_get((int)fd, &stat) == 0)
-            start_handle(start, is_terminal ? job_input() : fd, fd);
+        if (stream >= 0 && __wasi_fd_fdstat_get(stream, &stat) == 0)
+            start_stream(start, is_terminal ? job_input() : (kwast_handle)stream, fd);
     }
     start_our_directories(start);
     start_here(start);
@@ -152,14 +153,6 @@ static void give_channels(struct start *start) {
             continue;
         snprintf(text, sizeof text, "%u", start_channel(start, channels[i].handle));
         start_argument(start, channels[i].option);
-        start_argument(start, text);
-    }
-    for (u32 fd = 3; fd < STREAMS_MAX; fd++) {
-        char text[24];
-        if (stream_of(fd) < 0)
-            continue;
-        snprintf(text, sizeof text, "%u:%u", fd, start_channel(start, (kwast_handle)stream_of(fd)));
-        start_argument(start, "--fd");
         start_argument(start, text);
     }
 }
@@ -376,11 +369,15 @@ int run_command(struct fields *fields, bool replaces) {
     kwast_handle child;
     struct job *job = create_job(fields);
     int status = start_program(fields, &child);
-    if (status == 0)
+    bool failed = status != 0;
+    if (!failed)
         job_add(job, child, fields->at[0]);
-    int result = job_wait(job, status == 0);
-    status = status == 0 ? result : status;
-    if (replaces) {
+    if (!failed && replaces)
+        traps_forget();
+    int result = job_wait(job, !failed);
+    status = failed ? status : result;
+    // Who types should not lose the shell by a slip.
+    if (replaces && !(failed && shell.is_interactive)) {
         shell.flow = FLOW_EXIT;
         shell.status = status;
     }
@@ -454,17 +451,29 @@ static bool is_program(const struct node *node, struct fields *fields) {
     return false;
 }
 
+// Starts what a subshell does; ( ... ) is what one subshell does, and needs no other one around it.
+static int start_compound(const struct node *node, struct job *job) {
+    struct saved_streams saved;
+    kwast_handle child;
+    bool is_subshell = node->type == NODE_SUBSHELL;
+    if (is_subshell && !streams_redirect(node->redirections, &saved))
+        return 1;
+    bool done = start_node(is_subshell ? node->a : node, &child);
+    if (is_subshell)
+        streams_restore(&saved);
+    if (!done)
+        return STATUS_CANNOT_RUN;
+    return job_add(job, child, SELF) ? 0 : 1;
+}
+
 // Starts one command of a pipeline, with its streams in place, and adds it to the job.
 static int start_part(const struct node *node, struct job *job) {
     struct fields fields;
     struct saved_streams saved;
     kwast_handle child;
     int status;
-    if (!is_program(node, &fields)) {
-        if (!start_node(node, &child))
-            return STATUS_CANNOT_RUN;
-        return job_add(job, child, SELF) ? 0 : 1;
-    }
+    if (!is_program(node, &fields))
+        return start_compound(node, job);
     trace(&fields);
     status = streams_redirect(node->redirections, &saved) ? 0 : 1;
     if (status == 0) {
@@ -551,10 +560,8 @@ static int condition(struct node *node) {
 
 // After a turn of a loop: whether to leave it.
 static bool leaves_loop(void) {
-    if (interrupt_take()) {
-        shell.flow = FLOW_INTERRUPT;
-        shell.status = STATUS_INTERRUPTED;
-    }
+    is_interrupted();
+    traps_run();
     if (shell.flow != FLOW_BREAK && shell.flow != FLOW_CONTINUE)
         return shell.flow != FLOW_NONE;
     if (shell.flow_count > 1) { // it is meant for a loop around this one
@@ -711,6 +718,8 @@ int execute(struct node *node) {
     if (shell.exits_on_error && is_plain && status != 0 && shell.condition_depth == 0 &&
         shell.flow == FLOW_NONE)
         shell.flow = FLOW_EXIT;
+    if (is_plain && shell.flow == FLOW_NONE)
+        traps_run();
     return shell.status;
 }
 

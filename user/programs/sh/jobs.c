@@ -72,6 +72,19 @@ bool interrupt_take(void) {
     return ask_terminal(&call) && call.words[0] != 0;
 }
 
+bool is_interrupted(void) {
+    u32 signal = trap_came();
+    if (interrupt_take() && !trap_takes_interrupt()) {
+        shell.flow = FLOW_INTERRUPT;
+        shell.status = STATUS_INTERRUPTED;
+        return true;
+    }
+    signal = signal != 0 ? signal : trap_came();
+    if (signal != 0)
+        shell.status = (int)(STATUS_SIGNALLED + signal);
+    return signal != 0;
+}
+
 // -- Jobs -----------------------------------------------------------------------------------------
 
 struct job *job_create(const char *text, usize len) {
@@ -120,7 +133,7 @@ static int status_of(const struct kwast_status *status, const char *name) {
         say("%s: trapped", name);
         return STATUS_TRAPPED;
     default:
-        return STATUS_KILLED;
+        return STATUS_SIGNALLED + (int)(status->status == 0 ? SIGNAL_KILL : status->status);
     }
 }
 
@@ -164,23 +177,27 @@ static int stopped_in_foreground(struct job *job) {
     return shell.status = STATUS_STOPPED;
 }
 
-u32 process_act(kwast_handle process, enum job_action action, bool tree) {
-    switch (action) {
-    case ACTION_KILL:
+u32 process_signal(kwast_handle process, u32 signal, bool tree) {
+    switch (signal) {
+    case 0:
+        return 0;
+    case SIGNAL_KILL:
         return tree ? kwast_process_kill_tree(process) : kwast_process_kill(process);
-    case ACTION_STOP:
-        return kwast_process_stop(process, tree);
-    case ACTION_CONTINUE:
+    case SIGNAL_CONTINUE:
         return kwast_process_continue(process, tree);
-    case ACTION_ASK:
-        break;
+    case SIGNAL_STOP:
+    case SIGNAL_STOP_KEY:
+    case SIGNAL_STOP_READ:
+    case SIGNAL_STOP_WRITE:
+        return kwast_process_stop(process, tree);
+    default:
+        return kwast_process_note(process, signal, tree);
     }
-    return 0;
 }
 
-static void act(const struct job *job, enum job_action action) {
+static void signal_job(const struct job *job, u32 signal) {
     for (u32 i = 0; i < job->count; i++)
-        process_act(job->processes[i], action, true);
+        process_signal(job->processes[i], signal, true);
 }
 
 // A Ctrl-Z from the moment on that it is in the foreground is not to be undone: so it goes on
@@ -190,7 +207,7 @@ static void bring_to_foreground(struct job *job) {
         set_mode(job->mode);
     job->was_stopped = false;
     if (is_stopped(job))
-        act(job, ACTION_CONTINUE);
+        signal_job(job, SIGNAL_CONTINUE);
     set_foreground(job);
 }
 
@@ -200,14 +217,26 @@ static void wait_for(kwast_handle process, bool may_stop, struct kwast_status *s
         kwast_process_wait(process, -1, status);
 }
 
+// The job's last process has ended so, in front of somebody who types.
+static void note_end(const struct job *job, const struct kwast_status *status) {
+    if (status->outcome != KWAST_KILLED)
+        return;
+    if (status->status != KWAST_NOTE_INTERRUPT) { // no key did that
+        fprintf(stderr, status->status == SIGNAL_TERM ? "Terminated\n" : "Killed\n");
+    } else if (job->number == 0 && !trap_takes_interrupt()) {
+        shell.status = STATUS_INTERRUPTED; // the whole line is meant, not one command of it
+        shell.flow = FLOW_INTERRUPT;
+    }
+}
+
 int job_wait(struct job *job, bool in_foreground) {
+    struct kwast_status status = {.outcome = KWAST_EXITED};
     int result = 0;
     bool is_stopped = false;
     bool may_stop = in_foreground && has_terminal();
     if (in_foreground)
         bring_to_foreground(job);
     for (u32 i = 0; i < job->count && !is_stopped; i++) {
-        struct kwast_status status = {.outcome = KWAST_KILLED};
         wait_for(job->processes[i], may_stop, &status);
         is_stopped = status.outcome == KWAST_STOPPED;
         result = is_stopped ? 0 : status_of(&status, job->names[i]);
@@ -216,12 +245,8 @@ int job_wait(struct job *job, bool in_foreground) {
         set_foreground(NULL);
     if (is_stopped)
         return stopped_in_foreground(job);
-    // Who presses Ctrl-C means the whole line, not one command of it.
-    bool is_interrupt = in_foreground && shell.is_interactive && job->number == 0;
-    if (is_interrupt && result == STATUS_KILLED) {
-        result = shell.status = STATUS_INTERRUPTED;
-        shell.flow = FLOW_INTERRUPT;
-    }
+    if (in_foreground && shell.is_interactive)
+        note_end(job, &status);
     job_free(job);
     return result;
 }
@@ -281,16 +306,15 @@ int job_await(const char *name) {
     if (at == NULL)
         return STATUS_NOT_FOUND;
     const struct job *job = *at;
-    for (u32 i = 0; shell.is_interactive && i < job->count; i++) {
+    bool looks = shell.is_interactive || traps_are_set();
+    for (u32 i = 0; looks && i < job->count; i++) {
         while (kwast_process_wait(job->processes[i], LOOK_NS, &status) == ETIMEDOUT) {
-            if (is_stopped(job)) {
+            if (shell.is_interactive && is_stopped(job)) {
                 say("%s: it is stopped", job->text);
                 return STATUS_STOPPED;
             }
-            if (interrupt_take()) {
-                shell.flow = FLOW_INTERRUPT;
-                return shell.status = STATUS_INTERRUPTED;
-            }
+            if (is_interrupted())
+                return shell.status;
         }
     }
     return job_wait(job_take(name), false);
@@ -310,7 +334,9 @@ static const char *end_of(const struct job *job) {
     struct kwast_status status = {.outcome = KWAST_EXITED};
     if (job->count != 0)
         kwast_process_wait(job->processes[job->count - 1], 0, &status);
-    return status.outcome == KWAST_KILLED    ? "Killed"
+    bool is_asked = status.outcome == KWAST_KILLED && status.status == SIGNAL_TERM;
+    return is_asked                          ? "Terminated"
+           : status.outcome == KWAST_KILLED  ? "Killed"
            : status.outcome == KWAST_TRAPPED ? "Trapped"
            : status.status != 0              ? "Failed"
                                              : "Done";
@@ -334,10 +360,10 @@ void jobs_report(bool all) {
     }
 }
 
-bool job_act(const char *name, enum job_action action) {
+bool job_signal(const char *name, u32 signal) {
     struct job **at = find(name);
     if (at != NULL)
-        act(*at, action);
+        signal_job(*at, signal);
     return at != NULL;
 }
 
@@ -347,7 +373,7 @@ bool job_resume(const char *name) {
         at = &(*at)->next;
     if (at == NULL || *at == NULL)
         return false;
-    act(*at, ACTION_CONTINUE);
+    signal_job(*at, SIGNAL_CONTINUE);
     printf("[%u] %s &\n", (*at)->number, (*at)->text);
     return true;
 }
@@ -355,7 +381,7 @@ bool job_resume(const char *name) {
 void jobs_end(void) {
     for (const struct job *job = jobs; job != NULL; job = job->next) {
         if (is_stopped(job))
-            act(job, ACTION_KILL); // nobody could ever let it go on
+            signal_job(job, SIGNAL_KILL); // nobody could ever let it go on
     }
 }
 

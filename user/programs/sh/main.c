@@ -133,6 +133,8 @@ static void converse(void) {
         interrupted |= has_ended;
         if (interrupted) {
             text_free(&text);
+            if (trap_takes_interrupt())
+                traps_run();
             continue;
         }
         if (!is_whole(text_of(&text)))
@@ -169,14 +171,6 @@ static void set_arguments(int argc, char **argv, int first) {
     shell.argument_count = first < argc ? (u32)(argc - first) : 0;
 }
 
-// "3:12": what is called 3 is descriptor 12.
-static void take_stream(const char *text) {
-    char *end;
-    u32 fd = (u32)strtoul(text, &end, 10);
-    if (*end == ':')
-        stream_take(fd, atoi(end + 1));
-}
-
 // An option with a word behind it. False: it is none of these.
 static bool take_long(struct options *options, const char *name, const char *value) {
     if (value == NULL)
@@ -189,8 +183,6 @@ static bool take_long(struct options *options, const char *name, const char *val
         shell.terminal = (kwast_handle)atoi(value);
     else if (strcmp(name, "--processes") == 0)
         shell.processes = (kwast_handle)atoi(value);
-    else if (strcmp(name, "--fd") == 0)
-        take_stream(value);
     else if (strcmp(name, "--line") == 0)
         options->line = (u32)atoi(value);
     else if (strcmp(name, "--state") == 0)
@@ -257,13 +249,14 @@ int main(int argc, char **argv) {
         usage(stdout);
         return 0;
     }
-    shell.number = 1;
     if (!parse_options(&options, argc, argv)) {
         usage(stderr);
         return STATUS_MISUSE;
     }
     start_where_told();
+    streams_take();
     take_environment();
+    traps_begin(options.state != NULL);
     if (shell.pipes == KWAST_NO_HANDLE)
         shell.pipes = start_pipes();
     run(&options, argc, argv);

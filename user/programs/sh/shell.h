@@ -13,7 +13,7 @@
 #define STATUS_NOT_FOUND   127
 #define STATUS_INTERRUPTED 130
 #define STATUS_TRAPPED     134
-#define STATUS_KILLED      143
+#define STATUS_SIGNALLED   128 // and its number
 #define STATUS_STOPPED     148
 
 // -- Variables (variables.c) ----------------------------------------------------------------------
@@ -123,7 +123,7 @@ struct saved_streams {
 
 void streams_init(struct saved_streams *saved); // nothing was changed
 int stream_of(u32 fd);                          // what is behind it; -1: nothing
-void stream_take(u32 fd, int with);             // what another shell gave us, above 2
+void streams_take(void);                        // what we were given above 2
 
 bool streams_redirect(const struct redirection *redirections, struct saved_streams *saved);
 bool streams_replace(u32 fd, int with, struct saved_streams *saved); // `with` is taken over
@@ -163,13 +163,16 @@ void terminal_take(void);
 // Whether Ctrl-C was pressed since this was asked last, at a terminal.
 bool interrupt_take(void);
 
+// Whether what the shell is doing is to end for a Ctrl-C or a trap: then the status is set, and for
+// a Ctrl-C that no trap takes the flow, too.
+bool is_interrupted(void);
+
 // Jobs in the background by name: "%3", "%" or "%%" for the last, or a process's number.
 struct job *job_take(const char *name); // out of the list
 
-// What `kill` can do.
-enum job_action { ACTION_ASK, ACTION_KILL, ACTION_STOP, ACTION_CONTINUE };
-u32 process_act(kwast_handle process, enum job_action action, bool tree); // an error number
-bool job_act(const char *name, enum job_action action); // with all that it has started
+// What `kill` does; 0 only asks whether it is there.
+u32 process_signal(kwast_handle process, u32 signal, bool tree); // an error number
+bool job_signal(const char *name, u32 signal);                   // with all that it has started
 
 // Waits for one in the background; interactively until Ctrl-C at most, or until it stands still.
 int job_await(const char *name);
@@ -202,9 +205,30 @@ void options_letters(char out[8]);
 int run_set(u32 count, char **arguments);
 int run_getopts(u32 count, char **arguments);
 
-// traps.c
-int run_trap(u32 count, char **arguments);
+// -- Signals (traps.c) ----------------------------------------------------------------------------
+
+#define SIGNAL_HANGUP     1u
+#define SIGNAL_KILL       9u
+#define SIGNAL_TERM       15u
+#define SIGNAL_CONTINUE   18u
+#define SIGNAL_STOP       19u
+#define SIGNAL_STOP_KEY   20u
+#define SIGNAL_STOP_READ  21u
+#define SIGNAL_STOP_WRITE 22u
+
+bool signal_find(const char *name, u32 *out); // by name or number, 0 being EXIT's; false: none
+void signals_print(void);
+
+// At the start: what is ignored stays so, but can be changed by a subshell. Sets $$ and $PPID.
+void traps_begin(bool is_subshell);
+bool traps_are_set(void);        // so one has to look for signals while one waits
+u32 trap_came(void);             // one that waits for its action; 0: none
+bool trap_takes_interrupt(void); // after a Ctrl-C: whether it is for a trap, which then waits
+void traps_run(void);            // those that wait
 void trap_run_exit(void);
+int trap_exit_status(void); // of `exit` without a word
+void traps_forget(void);    // another program takes our place
+int run_trap(u32 count, char **arguments);
 
 const char *builtin_name(u32 index); // NULL: no more
 

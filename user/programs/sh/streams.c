@@ -1,8 +1,8 @@
 // Redirections. They change the shell's own descriptors 0 to 2, which its children get; what was
 // there before waits at another number, and comes back afterwards.
 //
-// A program's numbers from 3 on are its directories, so the shell's 3 to 9 are numbers of its own,
-// for descriptors that are anywhere: shells get them from each other, other programs do not.
+// The shell's own descriptors from 3 on are its directories, so its 3 to 9 are a table of
+// descriptors that are anywhere. What it starts finds them at these numbers.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,9 +31,12 @@ int stream_of(u32 fd) {
     return fd < STREAMS ? (int)fd : others[fd];
 }
 
-void stream_take(u32 fd, int with) {
-    if (fd >= STREAMS && fd < STREAMS_MAX)
-        others[fd] = with;
+void streams_take(void) {
+    usize len;
+    for (u32 fd = STREAMS; fd < STREAMS_MAX; fd++) {
+        if (kwast_given_as((int)fd, &len) == KWAST_AS_STREAM)
+            others[fd] = (int)fd;
+    }
 }
 
 static int duplicate(int fd) {

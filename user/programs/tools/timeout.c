@@ -23,8 +23,7 @@ static u32 start_command(char **words, kwast_handle *child) {
     u32 error = program_find(words[0], getenv("PATH"), &program);
     if (error == 0) {
         start_init(&start, words[0]);
-        for (u32 fd = 0; fd < 3; fd++)
-            start_handle(&start, fd, fd);
+        start_our_streams(&start);
         start_our_directories(&start);
         start_here(&start);
         for (char **entry = environ; *entry != NULL; entry++) {

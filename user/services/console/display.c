@@ -15,7 +15,9 @@
 // Memory of our own to map over: new, so that no page of it is ever needed.
 static void *reserve(u64 bytes) {
     usize pages = (usize)((bytes + WASM_PAGE_BYTES - 1) / WASM_PAGE_BYTES);
+    kwast_process_keep(false); // where nobody keeps anything for us it is refused
     usize before = __builtin_wasm_memory_grow(0, pages);
+    kwast_process_keep(true);
     return before == (usize)-1 ? NULL : (void *)(before * WASM_PAGE_BYTES);
 }
 

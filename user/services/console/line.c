@@ -121,7 +121,7 @@ static bool signal(struct line *line, u8 byte) {
     return true;
 }
 
-void line_type(struct line *line, u8 byte) {
+static void take_byte(struct line *line, u8 byte) {
     bool is_literal = line->is_literal;
     line->is_literal = false;
     if (!is_literal && (line->mode & TERMINAL_SIGNALS) != 0 && signal(line, byte))
@@ -139,6 +139,11 @@ void line_type(struct line *line, u8 byte) {
     }
 }
 
+void line_type(struct line *line, u8 byte) {
+    line->is_at_end = false; // somebody has come back
+    take_byte(line, byte);
+}
+
 void line_set_mode(struct line *line, u64 mode) {
     static u8 unread[READY_BYTES];
     bool had_lines = (line->mode & TERMINAL_LINES) != 0;
@@ -154,21 +159,28 @@ void line_set_mode(struct line *line, u64 mode) {
         while (line->taken != line->put)
             unread[len++] = line->ready[line->taken++ % READY_BYTES];
         for (u32 i = 0; i < len; i++)
-            line_type(line, unread[i]);
+            take_byte(line, unread[i]);
+        if (line->is_at_end && line->edited_len != 0)
+            finish(line);
     }
 }
 
 void line_hang_up(struct line *line) {
-    finish(line);
-    if (line->end_count < COUNT_OF(line->ends))
-        line->ends[line->end_count++] = line->put;
+    if (line->edited_len != 0)
+        finish(line);
+    line->is_at_end = true;
+}
+
+void line_open_again(struct line *line) {
+    line->is_at_end = false;
 }
 
 // -- Reading --------------------------------------------------------------------------------------
 
 bool line_is_ready(const struct line *line) {
     bool has_bytes = line->put != line->taken;
-    return line->end_count != 0 || (has_bytes && (line->mode & TERMINAL_LINES) == 0);
+    return line->end_count != 0 || line->is_at_end ||
+           (has_bytes && (line->mode & TERMINAL_LINES) == 0);
 }
 
 // Where a read ends.
@@ -191,4 +203,16 @@ u32 line_take(struct line *line, u8 *to, u32 size) {
             line->ends[i] = line->ends[i + 1];
     }
     return len;
+}
+
+struct line_place line_place(const struct line *line) {
+    struct line_place place = {.taken = line->taken, .end_count = line->end_count};
+    memcpy(place.ends, line->ends, sizeof place.ends);
+    return place;
+}
+
+void line_go_back(struct line *line, const struct line_place *place) {
+    line->taken = place->taken;
+    line->end_count = place->end_count;
+    memcpy(line->ends, place->ends, sizeof line->ends);
 }

@@ -46,16 +46,24 @@ static void tell(struct terminal *terminal) {
     }
 }
 
-// Answers a read with what is ready.
-static void answer_read(struct terminal *terminal, const struct read *read,
+// Answers a read with what is ready. False: its client has gone, and what was typed is for the
+// next.
+static bool answer_read(struct terminal *terminal, const struct read *read,
                         struct kwast_reply *reply) {
     u8 bytes[LINE_BYTES];
+    const struct line_place place = line_place(&terminal->line);
     u32 len =
         line_take(&terminal->line, bytes, read->room < sizeof bytes ? read->room : sizeof bytes);
-    reply->answer = OK;
-    if (len != 0 && kwast_grant_write(terminal->server, read->number, 0, 0, bytes, len) != 0)
-        reply->answer = ERR_FAULT;
-    reply->words[2] = len;
+    u32 error = len == 0 ? 0 : kwast_grant_write(terminal->server, read->number, 0, 0, bytes, len);
+    if (error != 0)
+        line_go_back(&terminal->line, &place);
+    // Jobs see the end as often as they look. Who reads by the root is the shell, which goes; the
+    // next one waits for somebody to type.
+    if (len == 0 && read->room != 0 && read->reader == 0)
+        line_open_again(&terminal->line);
+    reply->answer = error == 0 ? OK : ERR_FAULT;
+    reply->words[2] = error == 0 ? len : 0;
+    return error != __WASI_ERRNO_CANCELED;
 }
 
 static void remove_read(struct terminal *terminal, u32 index) {
@@ -72,7 +80,11 @@ static void answer_waiting(struct terminal *terminal) {
             i++;
             continue;
         }
-        answer_read(terminal, &read, &reply);
+        bool is_there = answer_read(terminal, &read, &reply);
+        if (!is_there) {
+            i++; // serve_cancelled comes for it
+            continue;
+        }
         remove_read(terminal, i);
         tell(terminal);
         kwast_scheme_reply(terminal->server, &reply); // a client that has gone needs none
@@ -94,10 +106,9 @@ static bool serve_read(struct terminal *terminal, const struct kwast_request *re
         .reader = reader_of(terminal, request->value),
         .room = request->grant_count == 0 ? 0 : request->grants[0].len,
     };
-    if (can_read(terminal, read.reader) && !has_reader(terminal, read.reader)) {
-        answer_read(terminal, &read, reply);
+    if (can_read(terminal, read.reader) && !has_reader(terminal, read.reader) &&
+        answer_read(terminal, &read, reply))
         return true;
-    }
     if (terminal->read_count == READS_MAX) {
         reply->answer = ERR_LIMIT;
         return true;
@@ -112,6 +123,7 @@ static bool serve_cancelled(struct terminal *terminal, u64 number) {
         if (terminal->reads[i].number != number)
             continue;
         remove_read(terminal, i);
+        answer_waiting(terminal); // one that came behind it
         return true;
     }
     return false;
@@ -144,8 +156,10 @@ static void serve_stat(struct terminal *terminal, const struct kwast_request *re
 static void kill_foreground(void *context) {
     struct terminal *terminal = context;
     terminal->is_interrupted = true;
-    for (u32 i = 0; i < terminal->foreground_count; i++)
-        kwast_process_kill_tree(terminal->foreground[i]);
+    for (u32 i = 0; i < terminal->foreground_count; i++) {
+        if (kwast_process_note(terminal->foreground[i], KWAST_NOTE_INTERRUPT, true) == 0)
+            terminal->is_interrupted = false; // it has somebody who was told
+    }
 }
 
 static void stop_foreground(void *context) {

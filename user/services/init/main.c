@@ -320,6 +320,12 @@ static bool give_argument(struct start *start, const struct service_config *conf
     return false;
 }
 
+// Who serves others must not end because one of them takes all memory.
+static bool has_reserve(const struct service_config *config) {
+    return config->reserve == RESERVE_YES ||
+           (config->reserve == RESERVE_IF_IT_SERVES && config->serves_count != 0);
+}
+
 static bool prepare(struct start *start, const struct service_config *config,
                     struct claimed *claimed) {
     struct numbering numbering = {.count = 0};
@@ -329,6 +335,8 @@ static bool prepare(struct start *start, const struct service_config *config,
         return false;
     }
     start->limits = config->limits;
+    if (has_reserve(config))
+        start->limits.reserve = KWAST_RESERVE_SERVICE;
     if (!give_streams(start, config) || !give_directories(start, config))
         return false;
     numbering.next = start->next_number;

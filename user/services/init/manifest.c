@@ -314,9 +314,22 @@ static bool parse_restart(struct manifest *manifest, struct service_config *serv
     return true;
 }
 
-// What an earlier service has, but for what only one can have.
+static bool parse_reserve(struct manifest *manifest, struct service_config *service,
+                          const struct words *words) {
+    static const char *const answers[] = {[RESERVE_NO] = "no", [RESERVE_YES] = "yes"};
+    u32 answer;
+    if (!pick(manifest, words->at[1], answers, COUNT_OF(answers), &answer))
+        return false;
+    service->reserve = (enum reserve)answer;
+    return true;
+}
+
+// What an earlier service has, but for what only one can have. Whatever stood before it would be
+// lost.
 static bool parse_like(struct manifest *manifest, struct service_config *service,
                        const struct words *words) {
+    if (!manifest->is_first)
+        return wrong(manifest, "'like' has to be the first line of service '%s'", service->name);
     for (u32 i = 0; i < manifest->count - 1; i++) {
         const struct service_config *other = &manifest->services[i];
         if (strcmp(other->name, words->at[1]) != 0)
@@ -367,6 +380,7 @@ static const struct {
     {"pci", parse_pci},
     {"cpus", parse_cpus},
     {"keeps", parse_keeps},
+    {"reserve", parse_reserve},
     {"sets", parse_sets},
 };
 
@@ -377,6 +391,7 @@ static bool begin_service(struct manifest *manifest, const struct words *words, 
         return wrong(manifest, "more than %u services", SERVICES_MAX);
     struct service_config *service = &manifest->services[manifest->count];
     *service = (struct service_config){.line = line};
+    manifest->is_first = true;
     if (!copy_name(manifest, words->at[1], service->name))
         return false;
     for (u32 i = 0; i < manifest->count; i++) {
@@ -400,8 +415,11 @@ static bool parse_line(struct manifest *manifest, char *text, u32 line) {
     if (manifest->count == 0)
         return wrong(manifest, "'%.40s' before any 'service NAME'", words.at[0]);
     for (u32 i = 0; i < COUNT_OF(keys); i++) {
-        if (strcmp(words.at[0], keys[i].key) == 0)
-            return keys[i].parse(manifest, &manifest->services[manifest->count - 1], &words);
+        if (strcmp(words.at[0], keys[i].key) != 0)
+            continue;
+        bool is_right = keys[i].parse(manifest, &manifest->services[manifest->count - 1], &words);
+        manifest->is_first = false;
+        return is_right;
     }
     return wrong(manifest, "'%.40s' is no key", words.at[0]);
 }

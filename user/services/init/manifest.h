@@ -33,6 +33,9 @@ enum start_time {
     START_MACHINE, // at boot, where there are devices
 };
 
+// Whether it is kept memory (KWAST_RESERVE_SERVICE).
+enum reserve { RESERVE_IF_IT_SERVES, RESERVE_NO, RESERVE_YES };
+
 // What descriptors 0 to 2 are.
 enum streams {
     STREAMS_LOG,      // nothing to read; what is written is shown on the console
@@ -77,6 +80,7 @@ struct service_config {
     char *variables[VARIABLES_MAX];
     u32 variable_count;
     struct kwast_spawn limits; // memory, handles, threads, CPU share, CPUs, isolation
+    enum reserve reserve;
     enum restart restart;
     enum start_time start; // START_WANTED with a PCI function: when that is there (INIT_FOUND)
 };
@@ -84,6 +88,7 @@ struct service_config {
 struct manifest {
     struct service_config services[SERVICES_MAX];
     u32 count;
+    bool is_first;   // of what is read: the next line is the first of its service
     char error[128]; // what is wrong with it; empty: nothing
     u32 error_line;
 };

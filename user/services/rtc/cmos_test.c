@@ -12,22 +12,31 @@
 #include "user/services/rtc/cmos.h"
 
 static u8 registers[128];
-static u32 updates;    // how often it is still found being updated
-static bool is_moving; // the seconds change whenever they are read
+static u32
+    updates; // how often it is still found being updated; until then its registers are in motion
+static u32 moves;     // how often the seconds still change when they are read
+static u32 reads;     // of anything
+static u8 set_format; // what the clock is set in
 
 static u8 fake_read(struct cmos *, u8 number) {
+    reads++;
     if (number == 0x0a && updates != 0) {
         updates--;
         return 0x80;
     }
-    if (number == 0 && is_moving)
+    if (number < 0x0a && updates != 0)
+        return 0x11;
+    if (number == 0 && moves != 0) {
+        moves--;
         registers[0] = (registers[0] + 1) % 10;
+    }
     return registers[number];
 }
 
 static void fake_write(struct cmos *, u8 number, u8 value) {
-    // Only a clock that stands still can be set.
+    // Only a clock that stands still can be set, and it keeps its format meanwhile.
     assert_true(number == 0x0b || (registers[0x0b] & 0x80) != 0);
+    assert_true(number != 0x0b || (value & 0x7f) == (set_format & 0x7f));
     registers[number] = value;
 }
 
@@ -51,6 +60,9 @@ static const u8 numbers[] = {0x00, 0x02, 0x04, 0x07, 0x08, 0x09, 0x32};
 static void put(const struct format_case *c) {
     memset(registers, 0, sizeof registers);
     registers[0x0b] = c->format;
+    set_format = c->format;
+    updates = 0;
+    moves = 0;
     for (u32 i = 0; i < COUNT_OF(numbers); i++)
         registers[numbers[i]] = c->bytes[i];
 }
@@ -73,6 +85,9 @@ static void every_format_is_written(void **) {
         registers[0x32] = format & 4 ? 20 : 0x20;
         assert_true(cmos_set(&cmos, &cases[i].time));
         assert_int_equal(registers[0x0b], format); // it runs again
+        registers[0x0b] |= 0x80;                   // nor does one stay that did not run
+        assert_true(cmos_set(&cmos, &cases[i].time));
+        assert_int_equal(registers[0x0b], format);
         for (u32 j = 0; j < COUNT_OF(numbers); j++)
             assert_int_equal(registers[numbers[j]], cases[i].bytes[j]);
     }
@@ -95,26 +110,41 @@ static void what_is_no_time_is_refused(void **) {
 static void a_clock_that_makes_no_sense_is_none(void **) {
     struct cmos_time time;
     memset(registers, 0xff, sizeof registers);
+    reads = 0;
     assert_false(cmos_get(&cmos, &time));
+    assert_true(reads < 10); // nobody waits for the end of an update there
     assert_false(cmos_set(&cmos, &cases[0].time));
     memset(registers, 0, sizeof registers); // never set
     assert_false(cmos_get(&cmos, &time));
     put(&cases[0]);
-    is_moving = true;
+    moves = 1000;
     assert_false(cmos_get(&cmos, &time));
-    is_moving = false;
+}
+
+// What changes between two looks is read once more.
+static void a_second_that_passes_is_no_harm(void **) {
+    for (u32 i = 1; i < 6; i++) {
+        struct cmos_time time;
+        put(&cases[1]);
+        moves = i;
+        assert_true(cmos_get(&cmos, &time));
+        assert_int_equal(time.second, (9 + i) % 10);
+    }
 }
 
 // A byte that holds no century is somebody else's.
 static void without_a_century_it_is_this_one(void **) {
     struct cmos_time time;
     put(&cases[0]);
-    registers[0x32] = 0x77;
-    assert_true(cmos_get(&cmos, &time));
-    assert_int_equal(time.year, 2026);
-    assert_true(cmos_set(&cmos, &cases[0].time));
-    assert_false(cmos_set(&cmos, &cases[5].time));
-    assert_int_equal(registers[0x32], 0x77);
+    static const u8 others[] = {0x77, 0x05, 0x18, 0x30, 0xff};
+    for (u32 i = 0; i < COUNT_OF(others); i++) {
+        registers[0x32] = others[i];
+        assert_true(cmos_get(&cmos, &time));
+        assert_int_equal(time.year, 2026);
+        assert_true(cmos_set(&cmos, &cases[0].time));
+        assert_false(cmos_set(&cmos, &cases[5].time));
+        assert_int_equal(registers[0x32], others[i]);
+    }
 }
 
 int main(void) {
@@ -123,6 +153,7 @@ int main(void) {
         cmocka_unit_test(every_format_is_written),
         cmocka_unit_test(what_is_no_time_is_refused),
         cmocka_unit_test(a_clock_that_makes_no_sense_is_none),
+        cmocka_unit_test(a_second_that_passes_is_no_harm),
         cmocka_unit_test(without_a_century_it_is_this_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,20 +85,25 @@ bool kept_memory_open(kwast_handle keeper, u64 size, struct stock_source *source
     const u64 memory_max = 1ull << 32;
     if (size >= memory_max)
         return false;
+    bool is_room = keeper != KWAST_NO_HANDLE; // for the pieces; no page of it is ever needed
+    if (is_room)
+        kwast_process_keep(false);
     usize pages = __builtin_wasm_memory_grow(0, size / STOCK_UNIT_BYTES);
+    if (is_room)
+        kwast_process_keep(true);
     if (pages == SIZE_MAX)
         return false;
     kept.keeper = keeper;
     kept.base = (u8 *)(pages * STOCK_UNIT_BYTES);
     kept.size = size;
     u64 ready = 0;
-    while (keeper != KWAST_NO_HANDLE && find_piece(&ready)) {
+    while (is_room && find_piece(&ready)) {
     }
     *source = (struct stock_source){
         .base = kept.base,
         .size = size,
         .ready = ready,
-        .more = keeper == KWAST_NO_HANDLE ? add_own : add_piece,
+        .more = is_room ? add_piece : add_own,
     };
     return true;
 }

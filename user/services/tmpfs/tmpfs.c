@@ -17,6 +17,7 @@
 #include "user/services/tmpfs/directory.h"
 
 #define NODE_COST 256u // what a node and its name count for, at least
+#define NAME_COST 256u // and each further name
 #define LINKS_MAX 65000u
 #define DEVICE    0x746d7066u // one number for the whole of it
 #define NODE_KIND 1u          // of the stock's blocks
@@ -160,9 +161,14 @@ static enum status lookup(struct file_system *fs, struct node *directory, struct
     return OK;
 }
 
+static void count_name(struct tmpfs *tmpfs, struct tmp_node *node) {
+    if (node->link_count++ != 0)
+        tmpfs->budget.used += NAME_COST;
+}
+
 // What an entry that is made, changed or removed means for the two nodes.
-static void attach(struct tmp_node *directory, struct tmp_node *node) {
-    node->link_count++;
+static void attach(struct tmpfs *tmpfs, struct tmp_node *directory, struct tmp_node *node) {
+    count_name(tmpfs, node);
     if (node->node.type == FILE_TYPE_DIRECTORY) {
         node->parent = directory;
         directory->child_directories++;
@@ -170,27 +176,30 @@ static void attach(struct tmp_node *directory, struct tmp_node *node) {
     touch(directory);
 }
 
-static void detach(struct tmp_node *directory, struct tmp_node *node) {
-    node->link_count--;
+static void detach(struct tmpfs *tmpfs, struct tmp_node *directory, struct tmp_node *node) {
+    if (--node->link_count != 0)
+        tmpfs->budget.used -= NAME_COST;
     node->kept->changed_ns = now_ns();
     if (node->node.type == FILE_TYPE_DIRECTORY)
         directory->child_directories--;
     touch(directory);
 }
 
-static enum status add_name(struct tmp_node *directory, struct bytes name, struct tmp_node *node) {
+static enum status add_name(struct tmpfs *tmpfs, struct tmp_node *directory, struct bytes name,
+                            struct tmp_node *node) {
     if (directory->link_count == 0)
         return ERR_NOT_FOUND; // it was removed
     enum status status = directory_add(&directory->directory, name, &node->node,
                                        stock_place(directory->directory.stock, node->kept));
     if (status == OK)
-        attach(directory, node);
+        attach(tmpfs, directory, node);
     return status;
 }
 
-static void drop_name(struct tmp_node *directory, struct bytes name, struct tmp_node *node) {
+static void drop_name(struct tmpfs *tmpfs, struct tmp_node *directory, struct bytes name,
+                      struct tmp_node *node) {
     directory_remove(&directory->directory, directory_find(&directory->directory, name));
-    detach(directory, node);
+    detach(tmpfs, directory, node);
 }
 
 static enum status create(struct file_system *fs, struct node *directory, struct bytes name,
@@ -198,7 +207,7 @@ static enum status create(struct file_system *fs, struct node *directory, struct
     struct tmp_node *node = node_create(tmpfs_of(fs), type, target);
     if (node == NULL)
         return ERR_NO_SPACE;
-    enum status status = add_name(tmp_of(directory), name, node);
+    enum status status = add_name(tmpfs_of(fs), tmp_of(directory), name, node);
     if (status == OK)
         *out = &node->node;
     else
@@ -208,12 +217,14 @@ static enum status create(struct file_system *fs, struct node *directory, struct
 
 static enum status link(struct file_system *fs, struct node *node, struct node *directory,
                         struct bytes name) {
-    (void)fs;
+    struct tmpfs *tmpfs = tmpfs_of(fs);
     if (tmp_of(node)->link_count == 0)
         return ERR_NOT_FOUND;
     if (tmp_of(node)->link_count >= LINKS_MAX)
         return ERR_TOO_MANY_LINKS;
-    enum status status = add_name(tmp_of(directory), name, tmp_of(node));
+    if (tmpfs->budget.limit - tmpfs->budget.used < NAME_COST)
+        return ERR_NO_SPACE;
+    enum status status = add_name(tmpfs, tmp_of(directory), name, tmp_of(node));
     if (status == OK)
         tmp_of(node)->kept->changed_ns = now_ns();
     return status;
@@ -226,10 +237,9 @@ static bool is_full(const struct node *node) {
 
 static enum status remove_name(struct file_system *fs, struct node *directory, struct bytes name,
                                struct node *node) {
-    (void)fs;
     if (is_full(node))
         return ERR_NOT_EMPTY;
-    drop_name(tmp_of(directory), name, tmp_of(node));
+    drop_name(tmpfs_of(fs), tmp_of(directory), name, tmp_of(node));
     return OK;
 }
 
@@ -243,7 +253,7 @@ static bool is_above(const struct tmp_node *node, const struct tmp_node *directo
 static enum status rename_node(struct file_system *fs, struct node *from, struct bytes from_name,
                                struct node *node, struct node *to, struct bytes to_name,
                                struct node *replaced) {
-    (void)fs;
+    struct tmpfs *tmpfs = tmpfs_of(fs);
     struct tmp_node *target = tmp_of(to);
     if (target->link_count == 0)
         return ERR_NOT_FOUND;
@@ -259,9 +269,9 @@ static enum status rename_node(struct file_system *fs, struct node *from, struct
     if (status != OK)
         return status;
     if (replaced != NULL)
-        detach(target, tmp_of(replaced));
-    attach(target, tmp_of(node));
-    detach(tmp_of(from), tmp_of(node));
+        detach(tmpfs, target, tmp_of(replaced));
+    attach(tmpfs, target, tmp_of(node));
+    detach(tmpfs, tmp_of(from), tmp_of(node));
     return OK;
 }
 
@@ -415,7 +425,7 @@ static bool restore_name(struct tmpfs *tmpfs, struct name *name) {
     }
     if (directory_restore(&directory->directory, name, &node->node) != OK)
         return false;
-    node->link_count++;
+    count_name(tmpfs, node);
     if (node->node.type == FILE_TYPE_DIRECTORY) {
         node->parent = directory;
         directory->child_directories++;

@@ -282,6 +282,48 @@ static void holes_cost_nothing(void **state) {
     assert_int_equal(after.free_bytes, before.free_bytes);
 }
 
+// Each name counts, and no more than what is left can be made; a name that goes gives back what it
+// took, whichever it was, and so does one that is replaced.
+static void names_count_against_the_limit(void **state) {
+    (void)state;
+    struct file_system *fs = begin();
+    struct file_system_stat before = {0}, full = {0}, after = {0};
+    char name[16];
+    make(fs, "file", FILE_TYPE_FILE);
+    struct node *node = find(fs, "file");
+    assert_int_equal(fs->ops->stat_system(fs, &before), OK);
+    u32 count = 0;
+    enum status status = OK;
+    while (status == OK && count < LIMIT) {
+        snprintf(name, sizeof name, "link%u", count);
+        status = fs->ops->link(fs, node, fs->root, bytes_of(name));
+        count += status == OK;
+    }
+    assert_int_equal(status, ERR_NO_SPACE);
+    assert_in_range(count, LIMIT / 1024, LIMIT / 64);
+    assert_int_equal(fs->ops->stat_system(fs, &full), OK);
+    assert_true(full.free_bytes < 1024);
+
+    // The next process counts alike.
+    fs = open_on(it.memory, it.ready);
+    node = find(fs, "file");
+    assert_int_equal(fs->ops->stat_system(fs, &after), OK);
+    assert_int_equal(after.free_bytes, full.free_bytes);
+    assert_int_equal(
+        fs->ops->rename(fs, fs->root, bytes_of("link0"), node, fs->root, bytes_of("moved"), NULL),
+        OK);
+    assert_int_equal(fs->ops->stat_system(fs, &after), OK);
+    assert_int_equal(after.free_bytes, full.free_bytes);
+    drop(fs, "moved");
+    drop(fs, "file");
+    for (u32 i = 2; i < count; i++) {
+        snprintf(name, sizeof name, "link%u", i);
+        drop(fs, name);
+    }
+    assert_int_equal(fs->ops->stat_system(fs, &after), OK);
+    assert_int_equal(after.free_bytes, before.free_bytes);
+}
+
 static int set_up(void **state) {
     (void)state;
     it.size = stock_size_for(LIMIT);
@@ -297,11 +339,17 @@ static int set_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        OPERATION(create),    OPERATION(make_directory),
-        OPERATION(make_link), OPERATION(move),
-        OPERATION(replace),   OPERATION(drop),
-        OPERATION(cut),       OPERATION(grow),
-        OPERATION(append),    cmocka_unit_test(holes_cost_nothing),
+        OPERATION(create),
+        OPERATION(make_directory),
+        OPERATION(make_link),
+        OPERATION(move),
+        OPERATION(replace),
+        OPERATION(drop),
+        OPERATION(cut),
+        OPERATION(grow),
+        OPERATION(append),
+        cmocka_unit_test(holes_cost_nothing),
+        cmocka_unit_test(names_count_against_the_limit),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
