@@ -12,13 +12,17 @@
 #include "kernel/arch/arch.h"
 #include "kernel/init/kernel_files.h"
 #include "kernel/ipc/path.h"
+#include "kernel/sched/thread.h"
 #include "kernel/sched/wall.h"
 #include "tests/fake_arch.h"
 
 #define START_NS 1000000000000000000ull
 
 static int setup(void **) {
+    // Of no process: nobody pays for what it opens. It stays on its CPU.
+    static struct thread kernel = {.preempt_count = 1};
     fake_machine_start_simple(4 * MIB);
+    arch_current_set(&kernel);
     return 0;
 }
 

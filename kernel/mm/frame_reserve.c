@@ -21,7 +21,10 @@
 #include "base/math.h"
 #include "kernel/mm/frame_internal.h"
 
-// Of all RAM.
+// A machine that has no more can just hold the system, and keeps nothing but promises.
+#define SMALL_FRAMES (16 * MIB >> PAGE_SHIFT)
+
+// Of the rest of RAM.
 #define RESERVE_PART   64u  // of the programs' zone
 #define KERNEL_PART    128u // of the kernel's
 #define MARGIN_PART    128u
@@ -46,10 +49,11 @@ static struct {
 
 void frame_reserve_init(u64 ram) {
     memset(&reserve, 0, sizeof reserve); // a test boots more than once
-    reserve.spare[ZONE_PROGRAM] = min_u64(ram / RESERVE_PART, RESERVE_FRAMES);
-    reserve.spare[ZONE_KERNEL] = min_u64(ram / KERNEL_PART, KERNEL_FRAMES);
+    u64 rest = ram > SMALL_FRAMES ? ram - SMALL_FRAMES : 0;
+    reserve.spare[ZONE_PROGRAM] = min_u64(rest / RESERVE_PART, RESERVE_FRAMES);
+    reserve.spare[ZONE_KERNEL] = min_u64(rest / KERNEL_PART, KERNEL_FRAMES);
     reserve.tables = reserve.spare[ZONE_KERNEL] / TABLES_PART;
-    reserve.margin = min_u64(ram / MARGIN_PART, RESERVE_FRAMES);
+    reserve.margin = min_u64(rest / MARGIN_PART, RESERVE_FRAMES);
 }
 
 void frame_reserve_set_services(bool (*is_service)(void)) {

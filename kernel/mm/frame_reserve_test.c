@@ -67,7 +67,7 @@ static void programs_leave_something_for_services(void **) {
         u32 services = take_all((enum zone)zone, FRAME_USUAL);
         u32 promised = take_all((enum zone)zone, FRAME_PROMISED);
         assert_in_range(programs, 4096, 32 * MIB >> PAGE_SHIFT);
-        assert_in_range(services + promised, (32 * MIB >> PAGE_SHIFT) / 128,
+        assert_in_range(services + promised, (16 * MIB >> PAGE_SHIFT) / 128,
                         2048); // a service can have a whole block moved
         assert_true(zone == ZONE_PROGRAM || promised != 0); // page tables
         frame_check();

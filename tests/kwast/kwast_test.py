@@ -121,7 +121,7 @@ def test_hosted_shares_hold_for_all_cpus_together(shares):
     with Machine.hosted({"bin/share.wasm": BUILD / "programs/share.wasm"}, cpus=2) as machine:
         machine.expect(r"^kwast> ")
         machine.type(f"run share {' '.join(map(str, shares))}\n")
-        used = [int(machine.expect(rf"share {share} cpu_us (\d+)$|^no child").group(1)) for share in shares]
+        used = [int(machine.expect(rf"^(?:share {share} cpu_us (\d+)|no child.*)$").group(1)) for share in shares]
     small = used[-3:]
     assert min(small) >= 0.4 * max(small), used
     assert len(used) == 3 or used[0] >= 1.5 * sum(small) / 3, used  # 3, on a quiet host

@@ -90,3 +90,5 @@ def test_names_are_completed(system):
     run(system, "mkdir /tmp/folder; touch /tmp/folder/file\n", PROMPT)
     command(system, "echo /tmp/fol\tfi\tis there\n", "^/tmp/folder/file is there$")
     command(system, "sha256\t--help >/dev/null && echo fou''nd\n", "^found$")
+    run(system, "mkdir '/tmp/a folder'; echo in''side >'/tmp/a folder/what$x'\n", PROMPT)
+    command(system, "cat /tmp/a\twh\t| cat\n", "^inside$")

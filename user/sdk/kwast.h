@@ -155,22 +155,21 @@ static inline u32 kwast_serve(kwast_handle server, kwast_serve_func serve, void 
     static _Thread_local u8 bytes[KWAST_BYTES_MAX];
     static _Thread_local struct kwast_request request;
     static _Thread_local struct kwast_reply reply;
-    u32 failures = 0; // one after the other
-    u32 error = kwast_scheme_receive(server, &request, bytes, sizeof bytes, -1);
-    while (error == 0 || kwast_is_passing(error)) {
-        bool is_due = false; // a reply that was due before an error has been sent
-        failures = error == 0 ? 0 : failures + 1;
-        if (error == 0) {
+    for (;;) {
+        u32 error = kwast_scheme_receive(server, &request, bytes, sizeof bytes, -1);
+        bool is_stuck = error != 0; // until somebody gives something back
+        while (error == 0) {        // a reply has been sent, too, when it ends
             reply = (struct kwast_reply){.number = request.number, .handle = KWAST_NO_HANDLE};
-            is_due = serve(context, &request, bytes, &reply) && request.number != 0;
-        } else if (failures > 1) {
-            kwast_pause(1000000); // nothing can be received until somebody gives something back
+            bool is_due = serve(context, &request, bytes, &reply) && request.number != 0;
+            error = is_due ? kwast_scheme_reply_receive(server, &reply, &request, bytes,
+                                                        sizeof bytes, -1)
+                           : kwast_scheme_receive(server, &request, bytes, sizeof bytes, -1);
         }
-        error = is_due
-                    ? kwast_scheme_reply_receive(server, &reply, &request, bytes, sizeof bytes, -1)
-                    : kwast_scheme_receive(server, &request, bytes, sizeof bytes, -1);
+        if (!kwast_is_passing(error))
+            return error;
+        if (is_stuck)
+            kwast_pause(1000000);
     }
-    return error;
 }
 
 // -- Spawning -------------------------------------------------------------------------------------

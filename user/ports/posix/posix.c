@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "abi/kwast/terminal.h"
@@ -459,6 +460,15 @@ int tcsetattr(int fd, int when, const struct termios *mode) {
 int tcflush(int fd, int queue) {
     (void)queue;
     return isatty(fd) ? 0 : -1;
+}
+
+int uname(struct utsname *out) {
+    *out = (struct utsname){.sysname = "Kwast",
+                            .nodename = "kwast",
+                            .release = "1",
+                            .version = "1",
+                            .machine = "wasm32"};
+    return 0;
 }
 
 int tcdrain(int fd) {

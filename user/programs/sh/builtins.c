@@ -165,14 +165,29 @@ static void print_exported(const char *name, const char *value, bool is_exported
     text_free(&text);
 }
 
+static void print_protected(const char *name, const char *value, bool is_exported, void *context) {
+    struct text text = {0};
+    (void)is_exported;
+    (void)context;
+    if (!variable_is_protected(name))
+        return;
+    text_add_quoted(&text, value);
+    printf("readonly %s=%s\n", name, text_of(&text));
+    text_free(&text);
+}
+
 static int run_export(u32 count, char **arguments) {
-    if (count == 1 || strcmp(arguments[1], "-p") == 0)
+    bool lists = count == 1 || strcmp(arguments[1], "-p") == 0;
+    if (lists)
         variables_each(print_exported, NULL);
-    return count == 1 ? 0 : declare(count, arguments, variable_export, true);
+    return lists ? 0 : declare(count, arguments, variable_export, true);
 }
 
 static int run_readonly(u32 count, char **arguments) {
-    return declare(count, arguments, variable_protect, false);
+    bool lists = count == 1 || strcmp(arguments[1], "-p") == 0;
+    if (lists)
+        variables_each(print_protected, NULL);
+    return lists ? 0 : declare(count, arguments, variable_protect, false);
 }
 
 static int run_local(u32 count, char **arguments) {
@@ -320,8 +335,8 @@ static const char *print_format(const char *format, const char *argument, int *s
         putchar('%');
         return format + len + 1;
     }
-    if (type == 0 || len + 4 > sizeof spec || strchr("sbcdiouxX", type) == NULL) {
-        say("printf: '%s' is not understood", format);
+    if (type == 0 || len + 4 > sizeof spec || strchr("sbcdiouxXeEfFgGaA", type) == NULL) {
+        say("printf: '%.*s' is not understood", (int)len + (type != 0), format);
         *status = 1;
         return format + strlen(format);
     }
@@ -335,6 +350,15 @@ static const char *print_format(const char *format, const char *argument, int *s
             *status = 1;
         }
         snprintf(spec + len, sizeof spec - len, "ll%c", type);
+        printf(spec, value);
+    } else if (strchr("eEfFgGaA", type) != NULL) {
+        char *end;
+        double value = strtod(argument, &end);
+        if (*end != 0) {
+            say("printf: '%s' is no number", argument);
+            *status = 1;
+        }
+        snprintf(spec + len, sizeof spec - len, "%c", type);
         printf(spec, value);
     } else if (type == 'b') {
         print_escaped(argument);
@@ -407,6 +431,10 @@ static int run_exec(u32 count, char **arguments) {
 
 // What a name is as a command; `tells`: in a sentence. False: nothing.
 static bool tell_name(const char *name, bool tells) {
+    if (is_reserved(name)) {
+        printf(tells ? "%s is a word of the shell's grammar\n" : "%s\n", name);
+        return true;
+    }
     const char *alias = alias_find(name);
     bool is_function = function_find(name) != NULL;
     bool is_own = builtin_find(name) != NULL;
@@ -449,6 +477,31 @@ static int run_own(u32 count, char **arguments) {
         return 0;
     builtin own = builtin_find(arguments[1]);
     return own != NULL ? own(count - 1, arguments + 1) : run_command(&fields, false);
+}
+
+// What a script asks to find a program; unlike `type` it tells of nothing else.
+static int run_which(u32 count, char **arguments) {
+    int status = 0;
+    for (u32 i = 1; i < count; i++) {
+        char *path = find_program(arguments[i]);
+        if (path != NULL)
+            puts(path);
+        status |= path == NULL;
+        free(path);
+    }
+    return status;
+}
+
+static int run_umask(u32 count, char **arguments) {
+    char *end;
+    if (count == 1) {
+        puts("0022");
+        return 0;
+    }
+    if (strtoul(arguments[1], &end, 8) == 022 && *end == 0)
+        return 0;
+    say("umask: %s: files are always rw-r--r-- here, which is 022", arguments[1]);
+    return 1;
 }
 
 static int run_true(u32 count, char **arguments) {
@@ -610,9 +663,12 @@ static const struct {
     {"trap", run_trap, "[COMMANDS SIGNAL...]: what is done then; EXIT is the end, - as it was"},
     {"true", run_true, "succeeds"},
     {"type", run_type, "NAME...: what it is"},
+    {"ulimit", run_ulimit, "[-a | -n [HANDLES] | -v [KIB]]: limits of what is started; unlimited"},
+    {"umask", run_umask, "[022]: the modes that new files lack"},
     {"unalias", run_unalias, "NAME... | -a: no alias any more"},
     {"unset", run_unset, "[-f] NAME..."},
     {"wait", run_wait, "[%JOB...]: until they end"},
+    {"which", run_which, "NAME...: where the program is"},
 };
 
 static int run_help(u32 count, char **arguments) {
@@ -625,8 +681,7 @@ static int run_help(u32 count, char **arguments) {
 }
 
 bool builtin_tells(u32 count, char **arguments) {
-    static const char *const plain[] = {".",    ":",    "[",     "command", "echo", "eval",
-                                        "exec", "test", "false", "true",    "set"};
+    static const char *const plain[] = {":", "[", "echo", "test", "false", "true"};
     if (count != 2 || strcmp(arguments[1], "--help") != 0)
         return false;
     for (u32 i = 0; i < COUNT_OF(plain); i++) {

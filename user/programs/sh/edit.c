@@ -396,16 +396,48 @@ static void show_names(const struct fields *names) {
     text_free(&out);
 }
 
+// Where the word begins that the cursor is in or behind; what is escaped does not end it.
+static usize word_start(const struct editor *editor) {
+    const char *line = editor->line.data;
+    usize start = editor->cursor;
+    while (start != 0 && (strchr(" \t;|&<>()", line[start - 1]) == NULL ||
+                          (start > 1 && line[start - 2] == '\\')))
+        start--;
+    return start;
+}
+
+static char *without_escapes(const char *text, usize len) {
+    struct text out = {0};
+    for (usize i = 0; i < len; i++) {
+        i += text[i] == '\\' && i + 1 < len;
+        text_add_char(&out, text[i]);
+    }
+    return text_of(&out);
+}
+
+// What all that was found goes on with; the blank behind a name that is the only one is none of it.
+static void insert_common(struct editor *editor, const struct completion *completion,
+                          usize common) {
+    struct text out = {0};
+    const char *name = completion->found.at[0];
+    for (usize i = completion->len; i < common; i++) {
+        bool is_ending = completion->found.count == 1 && name[i + 1] == 0;
+        if (!is_ending && strchr(" \t\\'\"$`;|&<>()*?[]#", name[i]) != NULL)
+            text_add_char(&out, '\\');
+        text_add_char(&out, name[i]);
+    }
+    insert(editor, text_of(&out), out.len);
+    text_free(&out);
+}
+
 static void complete(struct editor *editor) {
     text_of(&editor->line);
-    usize start = editor->cursor;
-    while (start != 0 && strchr(" \t;|&<>()", editor->line.data[start - 1]) == NULL)
-        start--;
+    usize start = word_start(editor);
     usize command = start;
     while (command != 0 && isspace((unsigned char)editor->line.data[command - 1]))
         command--;
     bool is_command = command == 0 || strchr(";|&(", editor->line.data[command - 1]) != NULL;
-    char *word = must_have(strndup(editor->line.data + start, editor->cursor - start));
+    char *word = without_escapes(editor->line.data + start, editor->cursor - start);
     char *slash = strrchr(word, '/');
     const char *name = slash == NULL ? word : slash + 1;
     struct completion completion = {.start = name, .len = strlen(name)};
@@ -421,7 +453,7 @@ static void complete(struct editor *editor) {
     if (completion.found.count != 0) {
         usize common = common_length(&completion.found);
         if (common > completion.len)
-            insert(editor, completion.found.at[0] + completion.len, common - completion.len);
+            insert_common(editor, &completion, common);
         else if (completion.found.count > 1)
             show_names(&completion.found);
     }

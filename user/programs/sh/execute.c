@@ -131,6 +131,8 @@ static void give_usual(struct start *start) {
         if (stream >= 0 && __wasi_fd_fdstat_get(stream, &stat) == 0)
             start_stream(start, is_terminal ? job_input() : (kwast_handle)stream, fd);
     }
+    start->limits.memory_limit = shell.memory_limit * 1024;
+    start->limits.handle_limit = shell.handle_limit;
     start_our_directories(start);
     start_here(start);
     variables_each(add_variable, start);
@@ -171,15 +173,24 @@ static bool run_start(struct start *start, const char *path, kwast_handle *out) 
     return error == 0;
 }
 
-static bool find_or_say(const char *name, struct program *out) {
+static bool is_directory(const char *path) {
+    struct stat info;
+    return strchr(path, '/') != NULL && stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+// The status, when it is not there; 0: it is.
+static int find_or_say(const char *name, struct program *out) {
     u32 error = program_find(name, variable_get("PATH"), out);
-    if (error == __WASI_ERRNO_NOENT)
+    bool is_there = error == __WASI_ERRNO_NOENT && is_directory(name);
+    if (is_there)
+        say("%s: is a directory", name);
+    else if (error == __WASI_ERRNO_NOENT)
         say("%s: not found", name);
     else if (error == __WASI_ERRNO_NOEXEC)
         say("%s: its interpreter '%s' is not there", name, out->words[0]);
     else if (error != 0)
         say("%s: %s", name, strerror((int)error));
-    return error == 0;
+    return error == 0 ? 0 : is_there ? STATUS_CANNOT_RUN : STATUS_NOT_FOUND;
 }
 
 // The status, when it could not be started; 0: it runs.
@@ -187,9 +198,10 @@ static int start_program(const struct fields *fields, kwast_handle *out) {
     struct program program;
     struct start start;
     const char *name = base_name(fields->at[0]);
-    if (!find_or_say(fields->at[0], &program)) {
+    int status = find_or_say(fields->at[0], &program);
+    if (status != 0) {
         program_fini(&program);
-        return STATUS_NOT_FOUND;
+        return status;
     }
     start_init(&start, name);
     give_usual(&start);
@@ -211,8 +223,10 @@ static int start_program(const struct fields *fields, kwast_handle *out) {
 static void describe_variable(const char *name, const char *value, bool is_exported,
                               void *context) {
     struct text *text = context;
-    if (is_exported) // it comes with the environment
+    bool is_protected = variable_is_protected(name);
+    if (is_exported && !is_protected) // it comes with the environment
         return;
+    text_add_string(text, is_protected ? "readonly " : "");
     text_add_string(text, name);
     text_add_char(text, '=');
     text_add_quoted(text, value);
@@ -763,7 +777,7 @@ int execute_file(const char *path) {
     char buffer[4096];
     int fd = open(path, O_RDONLY);
     if (fd < 0) {
-        say("%s: %s", path, strerror(errno));
+        fprintf(stderr, "sh: %s: %s\n", path, strerror(errno));
         return STATUS_NOT_FOUND;
     }
     for (ssize_t got; (got = read(fd, buffer, sizeof buffer)) > 0;)

@@ -109,6 +109,41 @@ int run_set(u32 count, char **arguments) {
     return 0;
 }
 
+// -- Limits ---------------------------------------------------------------------------------------
+// The kernel has them for each process, and a child gets no more than its parent has.
+
+static void print_limit(const char *what, u64 limit) {
+    printf(limit == 0 ? "%sunlimited\n" : "%s%llu\n", what, (unsigned long long)limit);
+}
+
+int run_ulimit(u32 count, char **arguments) {
+    const char *option = count > 1 ? arguments[1] : "-f";
+    bool is_memory = strcmp(option, "-v") == 0;
+    bool is_handles = strcmp(option, "-n") == 0;
+    if (strcmp(option, "-a") == 0) {
+        print_limit("memory (KiB, -v)  ", shell.memory_limit);
+        print_limit("handles (-n)      ", shell.handle_limit);
+        return 0;
+    }
+    if (count < 3 && (is_memory || is_handles || strcmp(option, "-f") == 0)) {
+        print_limit("", is_memory ? shell.memory_limit : is_handles ? shell.handle_limit : 0);
+        return 0;
+    }
+    char *end = NULL;
+    bool lifts = count == 3 && strcmp(arguments[2], "unlimited") == 0;
+    u64 limit = count == 3 && !lifts ? strtoull(arguments[2], &end, 10) : 0;
+    bool is_number = lifts || (limit != 0 && *end == 0 && limit <= UINT32_MAX);
+    if ((!is_memory && !is_handles) || !is_number) {
+        say("usage: ulimit [-a | -n [HANDLES] | -v [KIB]] (or 'unlimited'); there are no others");
+        return STATUS_MISUSE;
+    }
+    if (is_memory)
+        shell.memory_limit = limit;
+    else
+        shell.handle_limit = (u32)limit;
+    return 0;
+}
+
 // -- getopts --------------------------------------------------------------------------------------
 
 static struct {

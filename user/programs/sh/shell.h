@@ -23,6 +23,7 @@ bool variable_set(const char *name, const char *value); // false: read-only, whi
 void variable_unset(const char *name);
 void variable_export(const char *name);
 void variable_protect(const char *name);
+bool variable_is_protected(const char *name);
 
 // NAME=VALUE of the ones that are exported, or NAME='VALUE' of all, one by one.
 void variables_each(void (*visit)(const char *name, const char *value, bool is_exported,
@@ -74,6 +75,8 @@ struct shell {
     u32 line;               // of the command that is executed
     const char *file;       // that it is in; NULL: what is called `name`
     u32 condition_depth;    // in the condition of if, while, && ...: set -e does not apply
+    u64 memory_limit;       // of what is started, in KiB; 0: the shell's own
+    u32 handle_limit;       // likewise
     kwast_handle pipes;     // of the service; KWAST_NO_HANDLE: there is none
     kwast_handle init;      // of init; likewise
     kwast_handle terminal;  // likewise
@@ -203,6 +206,7 @@ int run_unalias(u32 count, char **arguments);
 bool option_set(char letter, bool on); // false: there is none
 void options_letters(char out[8]);
 int run_set(u32 count, char **arguments);
+int run_ulimit(u32 count, char **arguments);
 int run_getopts(u32 count, char **arguments);
 
 // -- Signals (traps.c) ----------------------------------------------------------------------------

@@ -57,6 +57,16 @@ bool is_name(const char *text, usize len) {
     return true;
 }
 
+bool is_reserved(const char *word) {
+    static const char *const words[] = {"!",    "{",    "}",     "case", "do",  "done",
+                                        "elif", "else", "esac",  "fi",   "for", "if",
+                                        "in",   "then", "until", "while"};
+    u32 i = 0;
+    while (i < COUNT_OF(words) && strcmp(words[i], word) != 0)
+        i++;
+    return i < COUNT_OF(words);
+}
+
 // -- Errors ---------------------------------------------------------------------------------------
 
 static void fail(struct parser *parser, enum syntax_result result, const char *format, ...) {

@@ -93,6 +93,7 @@ enum syntax_result parse_command(struct parser *parser, struct node **out);
 usize skip_unit(const char *text, usize at, bool *end);
 
 bool is_name(const char *text, usize len);
+bool is_reserved(const char *word); // where a command begins
 
 // The command as text, as it was written, or with its texts (<<) where it has some: the caller's
 // (print.c).

@@ -32,7 +32,9 @@ static i64 number(struct expression *e, const char *text) {
     char *end;
     long long value = strtoll(text, &end, 10);
     if (end == text || *end != 0) {
-        fail(e, "a number is none");
+        if (!e->failed)
+            say("test: '%s' is no number", text);
+        e->failed = true;
         return 0;
     }
     return value;

@@ -86,6 +86,11 @@ void variable_protect(const char *name) {
     find_or_make(name)->is_protected = true;
 }
 
+bool variable_is_protected(const char *name) {
+    const struct variable *variable = find(name);
+    return variable != NULL && variable->is_protected;
+}
+
 void variables_each(void (*visit)(const char *name, const char *value, bool is_exported,
                                   void *context),
                     void *context) {
