@@ -272,7 +272,7 @@ kernel_host_c := $(filter-out kernel/init/kmain.c kernel/init/demo.c kernel/init
 port_host_c := $(addprefix kernel/arch/x86_64/,ranges.c multiboot2.c pvh.c boot_info.c acpi.c virtio_console.c \
                  framebuffer.c)
 # What of the services needs no kernel.
-user_host_c := user/sdk/virtio_ring.c $(addprefix user/services/console/,canvas.c filter.c keys.c line.c screen.c scrollback.c terminal.c) \
+user_host_c := user/sdk/virtio_ring.c $(addprefix user/services/console/,canvas.c cursor.c filter.c keys.c line.c screen.c scrollback.c terminal.c) \
                user/services/serial/uart.c user/services/rtc/cmos.c user/services/pci/config.c $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c) \
                $(addprefix user/services/ninep/,p9.c nodes.c) \
                $(addprefix user/services/tmpfs/,contents.c directory.c stock.c tmpfs.c)
@@ -436,7 +436,7 @@ tmpfs_fuzz_c    := $(addprefix user/sdk/,files.c walk.c) $(addprefix user/servic
 ninep_fuzz_c    := $(addprefix user/sdk/,files.c walk.c) $(addprefix user/services/ninep/,p9.c nodes.c)
 pci_fuzz_c      := $(addprefix user/sdk/,files.c walk.c) $(addprefix user/services/pci/,config.c function.c listing.c space.c)
 pipe_fuzz_c     :=
-terminal_fuzz_c := $(addprefix user/services/console/,terminal.c line.c filter.c)
+terminal_fuzz_c := $(addprefix user/services/console/,terminal.c cursor.c line.c filter.c)
 manifest_fuzz_c := user/services/init/manifest.c
 ps2_fuzz_c      := user/services/console/keys.c $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c)
 syntax_fuzz_c   := $(addprefix user/programs/sh/,syntax.c text.c print.c)

@@ -5,21 +5,21 @@
 #include "kernel/sched/sched_internal.h"
 #include "tests/fake_arch.h"
 
-// A thread with a stack that will do: thread_start runs it, or whoever wakes it.
-static inline struct thread *fake_thread_make(void (*entry)(void *argument), void *argument,
-                                              enum thread_priority priority, u32 affinity) {
-    const struct thread_config config = {
-        .name = "t",
-        .entry = entry,
-        .argument = argument,
-        .stack_bytes = 9 * PAGE_SIZE,
-        .stack_committed = 8 * PAGE_SIZE,
-        .priority = priority,
-        .affinity = affinity,
-    };
+// A thread with a stack that will do, and a name if it has none: thread_start runs it, or whoever
+// wakes it.
+static inline struct thread *fake_thread_create(struct thread_config config) {
     struct thread *thread;
+    config.name = config.name == NULL ? "t" : config.name;
+    config.stack_bytes = 9 * PAGE_SIZE;
+    config.stack_committed = 8 * PAGE_SIZE;
     CHECK(thread_create(&config, &thread) == OK);
     return thread;
+}
+
+static inline struct thread *fake_thread_make(void (*entry)(void *argument), void *argument,
+                                              enum thread_priority priority, u32 affinity) {
+    return fake_thread_create((struct thread_config){
+        .entry = entry, .argument = argument, .priority = priority, .affinity = affinity});
 }
 
 static inline struct thread *fake_thread_start(void (*entry)(void *argument), void *argument) {

@@ -49,6 +49,13 @@ def boot_archive(path, files):
     return path
 
 
+def system_files():
+    """{name: Path} of what the system starts with (`make system`), for an archive."""
+    folder = BUILD / "system"
+    return {str(path.relative_to(folder)): path
+            for path in folder.rglob("*") if path.is_file() or path.is_symlink()}
+
+
 def read_some(descriptor):
     """What came of an output, at least a byte; nothing at its end."""
     return os.read(descriptor, random.randint(1, 7) if DRIP else 65536)

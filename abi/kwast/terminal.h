@@ -21,8 +21,9 @@
 enum terminal_op : u32 {
     TERMINAL_GET_MODE = KWAST_FIRST_OPERATION, // answers words[0] = enum terminal_mode
     TERMINAL_SET_MODE,                         // words[0]
-    TERMINAL_GET_SIZE,                         // answers words[0] = columns, words[1] = rows
-    TERMINAL_SET_SIZE,                         // likewise, for a line that cannot tell
+    TERMINAL_GET_SIZE,       // answers words[0] = columns, words[1] = rows, words[2] = whether the
+                             // cursor is behind something that was written
+    TERMINAL_SET_SIZE,       // likewise, for a line that cannot tell
     TERMINAL_SET_FOREGROUND, // handles of processes that Ctrl-C kills; none: nobody. words[0]: who
                              // reads from now on, by TERMINAL_ADD_CHANNEL; 0: this channel
     TERMINAL_TAKE_INTERRUPT, // answers words[0] = whether there was a Ctrl-C that nobody was told

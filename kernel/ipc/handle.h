@@ -14,8 +14,10 @@ struct handle {
     u64 rights_inheriting;
     struct open_file *file; // of a file that was used or copied (a reference), else NULL
     u16 flags;              // WASI fdflags, while there is no `file`, which has them then
-    struct bytes preopen;   // its name when it is a preopened directory (owned), else empty,
-}; // or HANDLE_NUMBERED: its program was given it by its number
+    // Its name when it is a preopened directory (owned); HANDLE_NUMBERED: its program was given it
+    // by its number; else empty.
+    struct bytes preopen;
+};
 
 #define HANDLE_NUMBERED ((struct bytes){NULL, 1})
 

@@ -76,7 +76,7 @@ static struct {
     u32 first_block;
     u32 block_count;
     u32 kernel_block_end; // blocks below can be in ZONE_KERNEL
-    u64 reserve;          // free frames that moving blocks leaves to the kernel
+    u64 kernel_floor;     // free frames that moving blocks leaves to the kernel
 
     // Under lock:
     u32 runs[ZONE_COUNT][RUN_ORDERS]; // lists of free runs: a frame number, or NONE
@@ -284,7 +284,7 @@ static bool zone_refill_locked(enum zone zone, enum frame_asker asker) {
         (!kernel_can_use(last) ||
          frames.stats.free[from] < BLOCK_FRAMES + frame_reserve_mark_locked(from, asker)))
         return false;
-    if (zone == ZONE_PROGRAM && frames.stats.free[ZONE_KERNEL] < BLOCK_FRAMES + frames.reserve)
+    if (zone == ZONE_PROGRAM && frames.stats.free[ZONE_KERNEL] < BLOCK_FRAMES + frames.kernel_floor)
         return false;
     block_change_zone_locked(last, zone);
     return true;
@@ -673,7 +673,7 @@ enum status frame_init(const struct boot_info *boot) {
     for (u32 i = 0; i < frames.block_count; i++)
         ram += frames.blocks[i].present;
     u64 share = min_u64(max_u64(ram / 8, 4 * MIB >> PAGE_SHIFT), 256 * MIB >> PAGE_SHIFT);
-    frames.reserve = min_u64(ram / 64, 8 * MIB >> PAGE_SHIFT);
+    frames.kernel_floor = min_u64(ram / 64, 8 * MIB >> PAGE_SHIFT);
     frame_reserve_init(ram);
     blocks_release(share);
     return OK;

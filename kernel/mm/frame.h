@@ -19,7 +19,7 @@ enum frame_need : u8 {
 };
 
 // Contents are undefined. ERR_NO_MEMORY when no block of the order is left: programs take from the
-// kernel's zone too, except for a small reserve, and the kernel takes from the programs'. Of either
+// kernel's zone too, but for the last blocks, and the kernel takes from the programs'. Of either
 // zone something is left to services, see below.
 MUST_USE enum status frame_alloc_for(enum frame_need need, enum zone zone, u32 order,
                                      struct phys_addr *out);

@@ -14,6 +14,7 @@
 #include "kernel/sched/sched_internal.h"
 #include "tests/fake_arch.h"
 #include "tests/fake_sched.h"
+#include "tests/fake_thread.h"
 
 #define MS            1000000ull
 #define PROCESSES_MAX 12u
@@ -53,17 +54,12 @@ static u32 count_of(const struct mix *mix) {
 }
 
 static struct thread *start(u32 which) {
-    const struct thread_config config = {
-        .name = "t",
+    struct thread *thread = fake_thread_create((struct thread_config){
         .entry = which == 0 && first_entry != NULL ? first_entry : spin,
         .share = &shares[which],
-        .stack_bytes = 5 * PAGE_SIZE,
-        .stack_committed = 4 * PAGE_SIZE,
         .priority = PRIORITY_NORMAL,
         .affinity = which < kept_count ? 1 : 0,
-    };
-    struct thread *thread;
-    CHECK(thread_create(&config, &thread) == OK);
+    });
     thread_start(thread);
     return thread;
 }

@@ -10,6 +10,7 @@
 #include "kernel/sched/sched_internal.h"
 #include "tests/fake_arch.h"
 #include "tests/fake_sched.h"
+#include "tests/fake_thread.h"
 
 #define MS          1000000ull
 #define THREADS_MAX 8u
@@ -37,15 +38,8 @@ static void doze(void *) {
 }
 
 static void add(void (*entry)(void *), struct cpu_share *share) {
-    const struct thread_config config = {
-        .name = "t",
-        .entry = entry,
-        .share = share,
-        .stack_bytes = 5 * PAGE_SIZE,
-        .stack_committed = 4 * PAGE_SIZE,
-        .priority = PRIORITY_NORMAL,
-    };
-    CHECK(thread_create(&config, &threads[thread_count]) == OK);
+    threads[thread_count] = fake_thread_create(
+        (struct thread_config){.entry = entry, .share = share, .priority = PRIORITY_NORMAL});
     thread_start(threads[thread_count++]);
 }
 

@@ -12,6 +12,7 @@
 #include "kernel/sched/trace.h"
 #include "tests/fake_arch.h"
 #include "tests/fake_sched.h"
+#include "tests/fake_thread.h"
 
 #define EVENTS 8u
 #define MS     1000000ull
@@ -43,16 +44,8 @@ static void sleep_and_end(void *) {
 }
 
 static void start(const char *name) {
-    const struct thread_config config = {
-        .name = name,
-        .entry = sleep_and_end,
-        .stack_bytes = 5 * PAGE_SIZE,
-        .stack_committed = 4 * PAGE_SIZE,
-        .priority = PRIORITY_NORMAL,
-    };
-    struct thread *thread;
-    CHECK(thread_create(&config, &thread) == OK);
-    thread_start(thread);
+    thread_start(fake_thread_create(
+        (struct thread_config){.name = name, .entry = sleep_and_end, .priority = PRIORITY_NORMAL}));
 }
 
 static void body(void *) {

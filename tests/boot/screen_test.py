@@ -80,6 +80,13 @@ def test_lines_are_edited(screen):
     screen.prompt()
 
 
+def test_the_prompt_leaves_what_ended_no_line(screen):
+    screen.enter("printf '%s' unended")
+    screen.expect(lambda picture: "unended" in picture.rows and last_row(picture) == "/ $")
+    screen.enter("clear")
+    screen.expect(lambda picture: picture.rows[0] == "/ $")
+
+
 def test_control_c_ends_the_program_and_control_d_its_input(screen):
     screen.enter("sleep 100000")
     screen.interrupt()
@@ -215,7 +222,7 @@ def test_screens_of_other_sizes(mode, tmp_path):
         assert (picture.width, picture.height) == (width, height)
         # All rows are used, and all columns.
         assert picture.rows[0] == str(200 - (height // 16 - 2)), picture
-        screen.enter("printf %0300d 0")
+        screen.enter("printf '%0300d\\n' 0")
         screen.expect(lambda picture: picture.rows.count("0" * (width // 8)) == 300 // (width // 8))
 
 

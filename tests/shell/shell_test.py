@@ -7,6 +7,7 @@ Run from the root: pytest tests/shell; it builds what it needs.
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, ROOT, Machine  # noqa: E402
+from machine import BUILD, ROOT, Machine, system_files  # noqa: E402
 
 TEXT = (Path(__file__).parent / "scripts.txt").read_text()
 SCRIPTS = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
@@ -33,8 +34,7 @@ def build():
 def machine(request, tmp_path_factory):
     """The whole system, with the scripts in /boot/scripts."""
     folder = tmp_path_factory.mktemp("scripts")
-    files = {str(path.relative_to(BUILD / "system")): path
-             for path in (BUILD / "system").rglob("*") if path.is_file() or path.is_symlink()}
+    files = system_files()
     for name, script in SCRIPTS.items():
         (folder / name).write_text(script)
         files[f"scripts/{name}"] = folder / name
@@ -51,9 +51,15 @@ def iso_machine():
         yield machine
 
 
+def as_from_a_terminal():
+    """What this process was started with ignored, by nohup or in the background, dash could not trap."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def by_dash(script, folder):
     done = subprocess.run(["dash", "-s"], input=script, cwd=folder, env=ENVIRONMENT, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=as_from_a_terminal)
     return done.stdout, done.returncode
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, ROOT, Machine  # noqa: E402
+from machine import BUILD, ROOT, Machine, system_files  # noqa: E402
 
 HOUR = 3600
 BOTH = pytest.mark.parametrize("kind", [Machine.pvh, Machine.hosted], ids=["qemu", "hosted"])
@@ -25,9 +25,7 @@ def build():
 
 
 def start(kind, more=(), **options):
-    files = {str(path.relative_to(BUILD / "system")): path
-             for path in (BUILD / "system").rglob("*") if path.is_file() or path.is_symlink()}
-    return kind({**files, "bin/wall.wasm": BUILD / "programs/wall.wasm", **dict(more)}, **options)
+    return kind({**system_files(), "bin/wall.wasm": BUILD / "programs/wall.wasm", **dict(more)}, **options)
 
 
 def output(machine, command):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, LIMIT_SECONDS, ROOT, Machine, until  # noqa: E402
+from machine import BUILD, LIMIT_SECONDS, ROOT, Machine, system_files, until  # noqa: E402
 
 SECTOR = 512
 
@@ -241,9 +241,7 @@ def test_the_clock_is_read_and_set():
 
 
 def test_the_mouse_is_ready_when_it_has_moved():
-    folder = BUILD / "system"
-    files = {str(path.relative_to(folder)): path
-             for path in folder.rglob("*") if path.is_file() or path.is_symlink()}
+    files = system_files()
     files["bin/mouse.wasm"] = BUILD / "programs/mouse.wasm"
     # The driver is for a machine with a screen, which this one has not.
     manifest = files["etc/init.conf"].read_text().replace("start      screen", "start      machine")

@@ -12,19 +12,14 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, ROOT, Machine, until  # noqa: E402
+from filler import add_filler, free_memory  # noqa: E402
+from machine import BUILD, ROOT, Machine, system_files, until  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
 def build():
     subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "kernel", "hosted", "system",
                     "build/programs/hog.wasm"], cwd=ROOT, check=True)
-
-
-def system_files():
-    folder = BUILD / "system"
-    return {str(path.relative_to(folder)): path
-            for path in folder.rglob("*") if path.is_file() or path.is_symlink()}
 
 
 def services(machine):
@@ -35,14 +30,7 @@ def services(machine):
     return {row[-1]: row[0] for row in rows if len(row) > 2 and row[1] in ("0", "1")}
 
 
-def free_memory(machine):
-    machine.type("cat /kernel/memory\n")
-    return sum(int(machine.expect(rf"^{zone} +(\d+) of +\d+ KiB free$").group(1))
-               for zone in ("kernel", "programs"))
-
-
-# Sleeping children until there is no memory for more; meanwhile a pipe is used, which has pages that nobody has
-# touched yet, and a file. `head` was started before, and reads when all is full.
+# Sleeping children until there is no memory for more; they end when they are told.
 FILL = r"""
 last=0 count=0 children=
 while [ ! -e /tmp/start ]; do sleep 0.1; done
@@ -57,20 +45,11 @@ wait $children
 echo "fill ends"
 """
 
-FILLER = """
-service fill
-    run      /boot/bin/sh.wasm --pipes $pipe /boot/etc/fill
-    sees     root:/ boot
-    uses     pipe
-    env      PATH=/boot/bin
-"""
-
 
 @pytest.mark.parametrize("start", [Machine.hosted, Machine.pvh], ids=["hosted", "qemu"])
 def test_services_live_through_a_memory_full_of_processes(start):
     files = system_files()
-    files["etc/fill"] = FILL.encode()
-    files["etc/init.conf"] = files["etc/init.conf"].read_bytes() + FILLER.encode()
+    add_filler(files, FILL)
     with start(files, memory="64M" if start == Machine.hosted else "48M") as machine:
         machine.expect(r"/ \$ ")
         machine.type("true | cat; touch /tmp/y; echo rea''dy\n")

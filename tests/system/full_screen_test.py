@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, ROOT, Machine  # noqa: E402
+from machine import BUILD, ROOT, Machine, system_files  # noqa: E402
 
 PROMPT = r"/ \$ \x1b\[K\r?\x1b\[4C"
 ESCAPE = "\x1b"
@@ -28,9 +28,7 @@ def build():
 
 @pytest.fixture(scope="module", params=[Machine.pvh, Machine.hosted], ids=["qemu", "hosted"])
 def system(request):
-    files = {str(path.relative_to(BUILD / "system")): path
-             for path in (BUILD / "system").rglob("*") if path.is_file() or path.is_symlink()}
-    with request.param(files) as machine:
+    with request.param(system_files()) as machine:
         machine.expect(PROMPT)
         yield machine
 

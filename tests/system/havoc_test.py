@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, ROOT, Machine  # noqa: E402
+from machine import BUILD, ROOT, Machine, system_files  # noqa: E402
 
 ROUNDS = int(os.environ.get("KWAST_HAVOC_ROUNDS", "25"))
 SEED = int(os.environ.get("KWAST_HAVOC_SEED", "1"))
@@ -36,12 +36,10 @@ def build():
                     "build/programs/havoc.wasm"], cwd=ROOT, check=True)
 
 
-def system_files(directory, victims):
-    folder = BUILD / "system"
-    files = {str(path.relative_to(folder)): path
-             for path in folder.rglob("*") if path.is_file() or path.is_symlink()}
+def files_of(directory, victims):
+    files = system_files()
     files["bin/havoc.wasm"] = BUILD / "programs/havoc.wasm"
-    files["etc/init.conf"] = (folder / "etc/init.conf").read_bytes() + SERVICE.format(
+    files["etc/init.conf"] = files["etc/init.conf"].read_bytes() + SERVICE.format(
         rounds=ROUNDS, seed=SEED, victims=victims, directory=directory,
         host="host" if directory == "/host" else "").encode()
     return files
@@ -60,7 +58,7 @@ def check_havoc(machine):
 @pytest.mark.parametrize("start, cpus", [(Machine.hosted, 1), (Machine.hosted, 4), (Machine.pvh, 1)],
                          ids=["hosted-1", "hosted-4", "qemu-1"])
 def test_files_are_as_the_completed_operations_left_them(start, cpus, others):
-    with start(system_files("/tmp", VICTIMS + others), cpus=cpus) as machine:
+    with start(files_of("/tmp", VICTIMS + others), cpus=cpus) as machine:
         check_havoc(machine)
         # The shell has lived through it, unless it was meant to die.
         assert others or len(re.findall(GREETING, machine.text, re.MULTILINE)) <= 1
@@ -68,6 +66,6 @@ def test_files_are_as_the_completed_operations_left_them(start, cpus, others):
 
 def test_so_are_those_of_the_host(tmp_path):
     args = ["-virtfs", f"local,path={tmp_path},mount_tag=host,security_model=none,multidevs=remap"]
-    with Machine.pvh(system_files("/host", "host root host pipe"), args=args) as machine:
+    with Machine.pvh(files_of("/host", "host root host pipe"), args=args) as machine:
         check_havoc(machine)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["d0", "d1", "d2", "d3"]

@@ -16,7 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from files_test import EXPECTED, outside, prepare  # noqa: E402
-from machine import BUILD, ROOT, Machine  # noqa: E402
+from machine import BUILD, ROOT, Machine, system_files  # noqa: E402
 from tree_test import COUNT, SEED, assert_same, on_host  # noqa: E402
 
 LIMIT_SECONDS = 300 + int(COUNT)
@@ -33,8 +33,7 @@ class Shell:
     """The system at its prompt, with a directory as /host, or without."""
 
     def __init__(self, host=None):
-        files = {str(path.relative_to(BUILD / "system")): path
-                 for path in (BUILD / "system").rglob("*") if path.is_file() or path.is_symlink()}
+        files = system_files()
         args = [] if host is None else [
             "-virtfs", f"local,path={host},mount_tag=host,security_model=none,multidevs=remap"]
         self.machine = Machine.pvh(files, args=args)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, ROOT, Machine  # noqa: E402
+from machine import BUILD, ROOT, Machine, system_files  # noqa: E402
 
 PROMPT = r"/ \$ \x1b\[K\r?\x1b\[4C"
 STOP, KILL, END, REDRAW = "\x1a", "\x03", "\x04", "\x0c"
@@ -30,9 +30,7 @@ def build():
                 ids=["qemu", "hosted", "hosted-4"])
 def system(request):
     start, cpus = request.param
-    files = {str(path.relative_to(BUILD / "system")): path
-             for path in (BUILD / "system").rglob("*") if path.is_file() or path.is_symlink()}
-    with start(files, cpus=cpus) as machine:
+    with start(system_files(), cpus=cpus) as machine:
         machine.expect(PROMPT)
         yield machine
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, ROOT, Machine, until  # noqa: E402
+from filler import add_filler, free_memory  # noqa: E402
+from machine import BUILD, ROOT, Machine, system_files, until  # noqa: E402
 
 COUNT = int(os.environ.get("KWAST_PESTER_COUNT", "3000"))
 SEED = int(os.environ.get("KWAST_PESTER_SEED", "1"))
@@ -22,7 +23,8 @@ MODULES = {"wasi_snapshot_preview1": ("kernel/wasi/calls.def", "WASI_CALL"),
            "kwast": ("kernel/kwast/calls.def", "KWAST_CALL")}
 # These say something about the process itself, or make something that is its own.
 HARMLESS = {"args_get", "args_sizes_get", "environ_get", "environ_sizes_get", "clock_res_get", "clock_time_get",
-            "random_get", "sched_yield", "poll_oneoff", "scheme_create", "memory_create", "notification_create"}
+            "random_get", "sched_yield", "poll_oneoff", "scheme_create", "memory_create", "notification_create",
+            "process_notes"}
 WRONG = 100  # exit status: this, and the number of the call that did something
 
 
@@ -30,12 +32,6 @@ WRONG = 100  # exit status: this, and the number of the call that did something
 def build():
     subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "kernel", "hosted", "system",
                     "build/programs/bare.wasm", "build/programs/pester.wasm"], cwd=ROOT, check=True)
-
-
-def system_files():
-    folder = BUILD / "system"
-    return {str(path.relative_to(folder)): path
-            for path in folder.rglob("*") if path.is_file() or path.is_symlink()}
 
 
 # -- Nothing -----------------------------------------------------------------------------------------
@@ -174,27 +170,11 @@ wait $children
 echo "fill ends"
 """
 
-FILLER = """
-service fill
-    run      /boot/bin/sh.wasm --pipes $pipe /boot/etc/fill
-    sees     root:/ boot
-    uses     pipe
-    env      PATH=/boot/bin
-    handles  48
-"""
-
-
-def free_memory(machine):
-    machine.type("cat /kernel/memory\n")
-    return sum(int(machine.expect(rf"^{zone} +(\d+) of +\d+ KiB free$").group(1))
-               for zone in ("kernel", "programs"))
-
 
 @pytest.mark.parametrize("start", [Machine.hosted, Machine.pvh], ids=["hosted", "qemu"])
 def test_who_spawns_without_end_is_told_and_others_go_on(start):
     files = system_files()
-    files["etc/fill"] = FILL.encode()
-    files["etc/init.conf"] = files["etc/init.conf"].read_bytes() + FILLER.encode()
+    add_filler(files, FILL, "handles 48")
     with start(files) as machine:
         machine.expect(r"/ \$ ")
         machine.type("true | cat; rm -f /tmp/x; touch /tmp/y; echo rea''dy\n")  # what is made once

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, ROOT, Machine, until  # noqa: E402
+from machine import BUILD, ROOT, Machine, system_files, until  # noqa: E402
 
 MIB = 1 << 20
 SIZES = {Machine.hosted: int(os.environ.get("KWAST_PIPELINE_MIB", "4")) * MIB,
@@ -38,8 +38,7 @@ def build():
                 ids=["hosted-1", "hosted-4", "qemu-1", "qemu-4"])
 def system(request):
     start, cpus = request.param
-    files = {str(path.relative_to(BUILD / "system")): path
-             for path in (BUILD / "system").rglob("*") if path.is_file() or path.is_symlink()}
+    files = system_files()
     files["bin/pour.wasm"] = BUILD / "programs/pour.wasm"
     with start(files, cpus=cpus) as machine:
         machine.expect(r"/ \$ ")

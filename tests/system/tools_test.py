@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, ROOT, Machine  # noqa: E402
+from machine import BUILD, ROOT, Machine, system_files  # noqa: E402
 
 NAMES = (ROOT / "user/programs/tools/applets").read_text().split()
 
@@ -26,9 +26,7 @@ def build():
 
 
 def start(kind, **options):
-    files = {str(path.relative_to(BUILD / "system")): path
-             for path in (BUILD / "system").rglob("*") if path.is_file() or path.is_symlink()}
-    return kind(files, **options)
+    return kind(system_files(), **options)
 
 
 @pytest.fixture(scope="module", params=[Machine.pvh, Machine.hosted], ids=["qemu", "hosted"])

@@ -158,7 +158,8 @@ static inline u32 kwast_serve(kwast_handle server, kwast_serve_func serve, void 
     for (;;) {
         u32 error = kwast_scheme_receive(server, &request, bytes, sizeof bytes, -1);
         bool is_stuck = error != 0; // until somebody gives something back
-        while (error == 0) {        // a reply has been sent, too, when it ends
+        // After an error no reply is owed: it went before the next request was waited for.
+        while (error == 0) {
             reply = (struct kwast_reply){.number = request.number, .handle = KWAST_NO_HANDLE};
             bool is_due = serve(context, &request, bytes, &reply) && request.number != 0;
             error = is_due ? kwast_scheme_reply_receive(server, &reply, &request, bytes,

@@ -106,6 +106,12 @@ void start_directory(struct start *start, kwast_handle handle, const char *name)
     add_given(start, kwast_give(handle, take_number(start), name));
 }
 
+void start_directory_to_read(struct start *start, kwast_handle handle, const char *name) {
+    struct kwast_given given = kwast_give(handle, take_number(start), name);
+    given.inheriting &= ~__WASI_RIGHTS_FD_WRITE;
+    add_given(start, given);
+}
+
 // The name of a directory that we were given; NULL: there is none at that number, or no memory.
 static char *directory_name(struct start *start, u32 fd) {
     usize len;
@@ -117,12 +123,6 @@ static char *directory_name(struct start *start, u32 fd) {
     free(name);
     start->error = __WASI_ERRNO_NOMEM;
     return NULL;
-}
-
-void start_directory_to_read(struct start *start, kwast_handle handle, const char *name) {
-    struct kwast_given given = kwast_give(handle, start->next_number++, name);
-    given.inheriting &= ~__WASI_RIGHTS_FD_WRITE;
-    add_given(start, given);
 }
 
 void start_our_directories(struct start *start) {

@@ -43,6 +43,7 @@ u32 kwast_process_stop(kwast_handle process, bool) {
 static void show(void *context, const char *text, usize len) {
     static char out[FILTER_GROWTH * (FILE_DATA_MAX + 1)];
     (void)context;
+    cursor_write(&terminal.cursor, text, len);
     MUST(len <= FILE_DATA_MAX && filter_put(&filter, text, len, out) <= sizeof out);
 }
 

@@ -608,9 +608,17 @@ static void take_key(struct editor *editor) {
         put(&(struct text){.data = bytes, .len = len});
 }
 
+// The prompt does not write over what a program has written last.
+static void leave_line(void) {
+    struct kwast_call call = {.operation = TERMINAL_GET_SIZE};
+    if (kwast_scheme_call(shell.terminal, &call, -1) == 0 && call.answer == 0 && call.words[2] != 0)
+        put(&(struct text){.data = "\r\n", .len = 2});
+}
+
 char *edit_line(const char *prompt, bool *interrupted) {
     struct editor editor = {.prompt = prompt, .history_at = history_count};
     set_mode(0);
+    leave_line();
     interrupt_take(); // it was for what has ended
     while (!editor.done) {
         if (!editor.is_shown)

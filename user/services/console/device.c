@@ -25,15 +25,18 @@ static struct {
     usize kept_len;
 } device = {.line = -1};
 
-static void never_wait(int fd) {
+// False: reading it would stop us.
+static bool never_wait(int fd) {
     int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        perror("console: a device"); // reading it would stop us
+    bool is_done = flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) >= 0;
+    if (!is_done)
+        perror("console: a device");
+    return is_done;
 }
 
 void device_init(void) {
-    never_wait(KERNEL_IN);
-    never_wait(SAID);
+    device.has_kernel_ended = !never_wait(KERNEL_IN);
+    (void)never_wait(SAID);
 }
 
 static void drop_line(void) {
@@ -99,12 +102,17 @@ void device_show(const char *text, usize len) {
     device.kept_len += left;
 }
 
-void device_use_line(kwast_handle line) {
+bool device_use_line(kwast_handle line) {
+    // A terminal may be one of this service, which would wait for itself.
+    if (isatty((int)line) || !never_wait((int)line)) {
+        close((int)line);
+        return false;
+    }
     if (device.line >= 0)
         drop_line();
     device.line = (int)line;
-    never_wait(device.line);
     show_kept();
+    return true;
 }
 
 u32 device_events(struct pollfd *events) {

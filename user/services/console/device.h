@@ -16,8 +16,9 @@ void device_init(void);
 // Shows text; newlines become what a line wants.
 void device_show(const char *text, usize len);
 
-// Takes the handle of a driver's stream over.
-void device_use_line(kwast_handle line);
+// Takes the handle of a driver's stream over. False: it is a terminal, or cannot be read without
+// waiting, and is closed.
+bool device_use_line(kwast_handle line);
 
 // What to wait for; returns how many.
 u32 device_events(struct pollfd *events);

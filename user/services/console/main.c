@@ -58,6 +58,7 @@ static u64 now_ns(void) {
 
 static void show(void *context, const char *text, usize len) {
     struct console *console = context;
+    cursor_write(&console->terminal.cursor, text, len);
     if (console->is_on_device)
         device_show(text, len);
     if (console->screen != NULL)
@@ -183,30 +184,29 @@ static void take_motion(const u64 words[KWAST_WORDS]) {
 }
 
 // What was typed before the driver had the line comes first, and so does what was said.
-static void use_line(kwast_handle line) {
+static enum status use_line(kwast_handle line) {
     take_typed(&self.consoles[0]);
-    device_use_line(line);
+    bool is_line = device_use_line(line);
     show_said(&self.consoles[0]);
+    return is_line ? OK : ERR_INVALID;
 }
 
 static void serve_input(const struct kwast_request *request) {
     struct kwast_reply reply = {.number = request->number, .handle = KWAST_NO_HANDLE};
     bool is_line = request->operation == INPUT_LINE && request->handle_count == 1;
     if (is_line)
-        use_line(request->handles[0]);
+        reply.answer = use_line(request->handles[0]);
     for (u32 i = is_line; i < request->handle_count; i++)
         close((int)request->handles[i]);
     if (request->number == 0)
         return; // a driver has gone
-    if (is_line)
-        reply.answer = OK;
-    else if (!self.has_display)
-        reply.answer = ERR_UNSUPPORTED;
-    else if (request->operation == INPUT_KEY)
+    bool is_key = self.has_display && request->operation == INPUT_KEY;
+    bool is_pointer = self.has_display && request->operation == INPUT_POINTER;
+    if (is_key)
         take_key((u32)request->words[0], (u32)request->words[1]);
-    else if (request->operation == INPUT_POINTER)
+    else if (is_pointer)
         take_motion(request->words);
-    else
+    else if (!is_line)
         reply.answer = ERR_UNSUPPORTED;
     kwast_scheme_reply(self.input, &reply);
 }

@@ -251,6 +251,7 @@ static void serve_own(struct terminal *terminal, const struct kwast_request *req
     case TERMINAL_GET_SIZE:
         reply->words[0] = terminal->sizes[terminal->source].columns;
         reply->words[1] = terminal->sizes[terminal->source].rows;
+        reply->words[2] = terminal->cursor.is_in_line;
         break;
     case TERMINAL_SET_SIZE:
         reply->answer = set_size(terminal, request->words[0], request->words[1]);

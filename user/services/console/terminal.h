@@ -3,6 +3,7 @@
 // foreground, and a size. Knows nothing of what shows it.
 
 #include "user/sdk/kwast.h"
+#include "user/services/console/cursor.h"
 #include "user/services/console/line.h"
 
 #define READS_MAX    64u
@@ -37,6 +38,8 @@ struct terminal {
     void *context;
     struct terminal_size sizes[SOURCE_COUNT];
     enum source source;
+
+    struct cursor cursor; // told by whoever shows something
 
     struct channel channels[CHANNELS_MAX]; // the first one is the root
     u64 last_value;

@@ -316,11 +316,11 @@ static bool parse_restart(struct manifest *manifest, struct service_config *serv
 
 static bool parse_reserve(struct manifest *manifest, struct service_config *service,
                           const struct words *words) {
-    static const char *const answers[] = {[RESERVE_NO] = "no", [RESERVE_YES] = "yes"};
+    static const char *const answers[] = {"no", "yes"};
     u32 answer;
     if (!pick(manifest, words->at[1], answers, COUNT_OF(answers), &answer))
         return false;
-    service->reserve = (enum reserve)answer;
+    service->reserve = answer == 0 ? RESERVE_NO : RESERVE_YES;
     return true;
 }
 
