@@ -508,8 +508,11 @@ $(out)/oracle/checked: $(patsubst %,$(out)/unit/obj/%.o,$(oracle_c)) $(foreach l
 # broken in some way, which it must find.
 model_cases  := scheme-2-0-1 scheme-1-1-1 grants-2-0-1 grants-1-0-2
 model_broken := 1 2 3 4 5 6 7 8
+idle_cases   := idle-2-2-0-0 idle-3-2-4-0
+idle_broken  := 2-2-0-1 2-2-0-2 2-2-0-3 2-2-0-4 2-2-0-5 2-2-0-7 2-2-0-8
 .PHONY: model
-model: $(patsubst %,$(out)/model/%.txt,$(model_cases) $(patsubst %,broken-%,$(model_broken)))
+model: $(patsubst %,$(out)/model/%.txt,$(model_cases) $(patsubst %,broken-%,$(model_broken)) \
+                                        $(idle_cases) $(patsubst %,idle-%,$(idle_broken)))
 	@grep -H 'errors:' $^
 
 # $(1): the model; $(2): its parameters.
@@ -531,6 +534,13 @@ $(out)/model/grants-%.txt: tests/model/grants.pml | $(ready)
 	$(call say,MODEL,grants-$*)
 	$(call model_run,grants,-DCALLS=$(call case_part,1) -DOTHERS=$(call case_part,2) -DMAPS=$(call case_part,3))
 	$(call model_has,0)
+	$(Q)mv $@.made $@
+
+# idle-C-T-H-B: C CPUs, T threads, H where they ran last, B what is broken.
+$(out)/model/idle-%.txt: tests/model/idle.pml | $(ready)
+	$(call say,MODEL,idle-$*)
+	$(call model_run,idle,-DCPUS=$(call case_part,1) -DTHREADS=$(call case_part,2) -DHOMES=$(call case_part,3) -DBREAK=$(call case_part,4))
+	$(call model_has,$(if $(filter 0,$(call case_part,4)),0,1))
 	$(Q)mv $@.made $@
 
 $(out)/model/broken-%.txt: tests/model/grants.pml | $(ready)

@@ -32,8 +32,9 @@
 #define RECEIVE_MOST  (4 * STDIN_BYTES) // in one interrupt; an honest peer sends less
 
 static struct {
+    bool is_up; // atomic: link_init is over, but for what came meanwhile
+
     // Fixed after link_init:
-    bool is_up;
     void (*interrupt)(void);
 
     struct wait_queue queue;
@@ -235,7 +236,7 @@ static void return_credit_locked(void) {
 }
 
 bool link_init(void (*interrupt)(void)) {
-    ASSERT(!link.is_up);
+    ASSERT(!link_is_up());
     if (!arch_link_present())
         return false;
     wait_queue_init(&link.queue);
@@ -245,7 +246,8 @@ bool link_init(void (*interrupt)(void)) {
     link.input = (struct ring){.data = input_memory, .size = STDIN_BYTES};
     link.parser = (struct frame_parser){.piece = receive_piece};
     link.interrupt = interrupt;
-    link.is_up = true;
+    // Pairs with the load in link_is_up: the port may interrupt another CPU already.
+    __atomic_store_n(&link.is_up, true, __ATOMIC_RELEASE);
 
     u32 version = LINK_VERSION;
     wait_lock(&link.queue);
@@ -257,11 +259,11 @@ bool link_init(void (*interrupt)(void)) {
 }
 
 bool link_is_up(void) {
-    return link.is_up;
+    return __atomic_load_n(&link.is_up, __ATOMIC_ACQUIRE);
 }
 
 enum status link_send(enum link_type type, const void *data, usize len) {
-    if (!link.is_up)
+    if (!link_is_up())
         return ERR_CLOSED;
     if (len == 0)
         return send_frame(type, NULL, 0);
@@ -276,7 +278,7 @@ enum status link_send(enum link_type type, const void *data, usize len) {
 }
 
 bool link_try_send(enum link_type type, const void *data, usize len) {
-    if (!link.is_up)
+    if (!link_is_up())
         return false;
     wait_lock(&link.queue);
     bool has_room = has_room_locked(len);
@@ -287,7 +289,7 @@ bool link_try_send(enum link_type type, const void *data, usize len) {
 }
 
 void link_flush(u64 deadline_ns) {
-    if (!link.is_up)
+    if (!link_is_up())
         return;
     enum status status = OK;
     wait_lock(&link.queue);
@@ -356,7 +358,7 @@ enum status link_call(struct link_call *call) {
     ASSERT(is_for_all(call) && is_for_all(call->to));
     ASSERT(call->path.len <= FILE_PATH_MAX && call->other_path.len <= FILE_PATH_MAX);
     ASSERT(call->data.len <= FILE_DATA_MAX && call->room <= FILE_DATA_MAX);
-    if (!link.is_up)
+    if (!link_is_up())
         return ERR_CLOSED;
     usize len =
         sizeof(struct file_request) + call->path.len + call->other_path.len + call->data.len;
@@ -394,7 +396,7 @@ static enum status handle_take_locked(u32 *out) {
 }
 
 enum status link_handle_reserve(u32 *out) {
-    if (!link.is_up)
+    if (!link_is_up())
         return ERR_CLOSED;
     wait_lock(&link.queue);
     enum status status = wait_room_locked(sizeof(struct file_request));
@@ -420,7 +422,7 @@ struct wait_queue *link_wait_queue(void) {
 }
 
 void link_interrupt(void) {
-    if (!link.is_up)
+    if (!link_is_up())
         return;
     wait_lock(&link.queue);
     pump_output_locked();

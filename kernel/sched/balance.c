@@ -134,7 +134,9 @@ void balance(struct cpu *cpu, const struct thread *running) {
     if (thread == NULL)
         return;
     cpu->taken_in_a_row++;
+    u32 affinity = thread->affinity;
     spin_lock_masked(&cpu->runq.lock);
     runq_put_taken_locked(&cpu->runq, thread);
     spin_unlock_masked(&cpu->runq.lock);
+    offer_elsewhere(cpu, affinity); // who looked meanwhile found it in no queue
 }

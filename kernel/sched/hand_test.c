@@ -104,6 +104,43 @@ static void a_busy_cpu_is_handed_nothing(void **) {
     run(busy_body);
 }
 
+// CPU 1 is told of a thread that waits here, then this one is, as if it had idled: it goes on with
+// who runs, so all others look.
+static void passed_on_body(void *) {
+    bring_up();
+    struct thread *waiting = make(ANY_CPU, PRIORITY_BACKGROUND);
+    waiting->cpu = cpu_at(0);
+    sched_wake(waiting);
+    CHECK(fake_cpu_woken(1) == 1 && idles(2));
+    cpu_at(0)->reschedule = true;
+    cpu_at(0)->is_offered = true;
+    sched_preempt();
+    CHECK(fake_cpu_woken(2) == 1 && !idles(2));
+    CHECK(!cpu_at(0)->is_offered && waiting->state == THREAD_READY);
+    sched_idle_begin(cpu_at(2)); // it finds nothing; a switch without an offer tells nobody
+    cpu_at(0)->reschedule = true;
+    sched_preempt();
+    CHECK(fake_cpu_woken(1) == 1 && fake_cpu_woken(2) == 1);
+    fake_sched_stop();
+}
+
+static void what_a_busy_cpu_was_counted_on_for_is_passed_on(void **) {
+    run(passed_on_body);
+}
+
+static void nothing_body(void *) {
+    bring_up();
+    cpu_at(0)->reschedule = true;
+    cpu_at(0)->is_offered = true;
+    sched_preempt();
+    CHECK(fake_cpu_woken(1) == 0 && fake_cpu_woken(2) == 0);
+    fake_sched_stop();
+}
+
+static void nothing_is_passed_on_where_nobody_waits(void **) {
+    run(nothing_body);
+}
+
 // -- On the CPU that idles ------------------------------------------------------------------------
 
 static struct thread *woken[3];
@@ -146,6 +183,8 @@ int main(void) {
         cmocka_unit_test(nobody_is_woken_for_what_it_may_not_run),
         cmocka_unit_test(who_was_counted_on_is_replaced),
         cmocka_unit_test(a_busy_cpu_is_handed_nothing),
+        cmocka_unit_test(what_a_busy_cpu_was_counted_on_for_is_passed_on),
+        cmocka_unit_test(nothing_is_passed_on_where_nobody_waits),
         cmocka_unit_test(the_highest_runs_first),
         cmocka_unit_test(among_equals_the_first_runs_first),
     };

@@ -25,7 +25,11 @@
 //   - The bit in `idle` is taken first. If the exchange fails then, the CPU is on its way out of
 //     idling and sets its bit anew before it sleeps: so none sleeps without its bit unless an
 //     interrupt is on its way. If the bit had been taken before, by an offer, that CPU will not
-//     look for what was offered, and another one is told.
+//     look for what was offered, and others are told.
+//
+// Who counts on an idle CPU, to look at all queues or at its own, leaves word (`is_offered`). A CPU
+// that runs somebody may have found somebody else, so where there is such word it has all that idle
+// look (pass_on). tests/model/idle.pml has all of this.
 //
 // A CPU keeps its run queue's lock from the choice of the next thread until that runs, which lets
 // go of it: so nobody takes over a thread whose context is not saved yet. Only the idle thread
@@ -223,6 +227,13 @@ static void tell(struct cpu *cpu) {
         arch_cpu_wake(cpu->id);
 }
 
+// The same, if it has not looked at all queues by then.
+static void count_on(struct cpu *cpu) {
+    // Before the request; pairs with the exchange in take_offer.
+    __atomic_store_n(&cpu->is_offered, true, __ATOMIC_RELEASE);
+    tell(cpu);
+}
+
 void sched_idle_begin(struct cpu *cpu) {
     // What is there otherwise is HANDED_OPEN, or a thread. Release pairs with the exchange in hand.
     if (__atomic_load_n(&cpu->handed, __ATOMIC_RELAXED) == NULL)
@@ -249,14 +260,43 @@ static bool offer(u32 candidates) {
         u32 id = (u32)__builtin_ctz(left);
         if (!idle_end(cpu_at(id)))
             continue; // somebody else was quicker
-        tell(cpu_at(id));
+        count_on(cpu_at(id));
         return true;
     }
     return false;
 }
 
-static bool offer_elsewhere(const struct cpu *cpu, u32 affinity) {
+bool offer_elsewhere(const struct cpu *cpu, u32 affinity) {
     return offer(affinity & ~(1u << cpu->id));
+}
+
+// Whether a thread waits in any queue; a look without locks.
+static bool is_any_ready(void) {
+    // Acquire pairs with the store in sched_init. The counts are as in take_from.
+    u32 left = __atomic_load_n(&sched.online, __ATOMIC_ACQUIRE);
+    for (; left != 0; left &= left - 1) {
+        if (__atomic_load_n(&cpu_at((u32)__builtin_ctz(left))->runq.count, __ATOMIC_SEQ_CST) != 0)
+            return true;
+    }
+    return false;
+}
+
+// What this CPU may have been counted on for is the others' business: each looks that idles, for
+// who waits may not run on every one. Interrupts off.
+[[gnu::noinline]] static void pass_on(const struct cpu *cpu) {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); // as in offer
+    u32 left = sched_idle() & ~(1u << cpu->id);
+    if (left == 0 || !is_any_ready())
+        return;
+    for (; left != 0; left &= left - 1)
+        (void)offer(left & -left);
+}
+
+// Whether somebody has offered this CPU something, which it is to look for, or to pass on. Before
+// it looks.
+static inline bool take_offer(struct cpu *cpu) {
+    return __builtin_expect(__atomic_load_n(&cpu->is_offered, __ATOMIC_RELAXED), 0) &&
+           __atomic_exchange_n(&cpu->is_offered, false, __ATOMIC_SEQ_CST);
 }
 
 // Hands a thread that is on no CPU to its own one, if that idles. Interrupts off.
@@ -350,11 +390,7 @@ static struct thread *choose_elsewhere_locked(struct cpu *cpu) {
     if (taken != NULL)
         runq_put_taken_locked(&cpu->runq, taken);
     struct thread *thread = runq_pop_locked(&cpu->runq);
-    if (thread == NULL)
-        return &cpu->idle;
-    if (taken != NULL && taken != thread) // somebody came in between, and before it
-        offer_elsewhere(cpu, taken->affinity);
-    return thread;
+    return thread == NULL ? &cpu->idle : thread;
 }
 
 // For the idle thread, or one that cannot go on; interrupts off, the lock held.
@@ -389,6 +425,7 @@ void sched_switch(void) {
     u64 now = charge(cpu, from);
     spin_lock_masked(&cpu->runq.lock);
     clear_request(cpu);
+    bool is_offered = take_offer(cpu);
     struct thread *to;
     if (from->state == THREAD_RUNNING) {
         // Woken threads go first. Without one, the front of the queue is this thread again unless
@@ -400,32 +437,38 @@ void sched_switch(void) {
     } else {
         to = choose_without_locked(cpu, from);
     }
-    if (!is_idle(cpu, to))
+    if (!is_idle(cpu, to)) {
         watch_slice(cpu, to, now);
+        if (is_offered)
+            pass_on(cpu);
+    }
     if (to == from)
         spin_unlock_masked(&cpu->runq.lock);
     else
         switch_to_locked(cpu, from, to);
 }
 
-// The idle thread runs the one that it was handed.
-static void run_handed(struct cpu *cpu, struct thread *to) {
+// The idle thread runs the one that it was handed. That stays there up to the lock: who looks under
+// the lock takes an idle CPU that is not handed anybody for one that runs what is in its queue.
+static void run_handed(struct cpu *cpu) {
     struct thread *from = &cpu->idle;
     u64 now = charge(cpu, from);
     spin_lock_masked(&cpu->runq.lock);
+    struct thread *to = take_handed(cpu);
     clear_request(cpu);
+    bool is_offered = take_offer(cpu);
     u32 index = ready_index(to->priority) + thread_has_slice(to); // of the queue that it would join
     if (__builtin_expect(cpu->runq.levels >> index > 1, 0)) {
-        struct thread *handed = to;
-        runq_put_woken_locked(&cpu->runq, handed);
+        runq_put_woken_locked(&cpu->runq, to);
         to = runq_pop_locked(&cpu->runq);
-        offer_elsewhere(cpu, handed->affinity);
     } else { // those in the queue came later
         ASSERT(to->state == THREAD_BLOCKED);
         to->state = THREAD_RUNNING;
         if (!thread_has_slice(to))
             runq_next_turn_locked(&cpu->runq, to);
     }
+    if (is_offered)
+        pass_on(cpu);
     watch_slice(cpu, to, now);
     switch_to_locked(cpu, from, to);
 }
@@ -508,8 +551,11 @@ void preempt_enable(void) {
     u64 now = charge(cpu, from);
     spin_lock_masked(&cpu->runq.lock);
     clear_request(cpu);
+    bool is_offered = take_offer(cpu);
     struct thread *to = runq_rotate_locked(&cpu->runq, from);
     watch_slice(cpu, to, now);
+    if (is_offered)
+        pass_on(cpu);
     if (to == from) {
         spin_unlock_masked(&cpu->runq.lock);
     } else {
@@ -571,7 +617,7 @@ void sched_wake(struct thread *thread) {
     // What the CPU does is decided under the lock: it cannot have gone idle unseen.
     if (is_idle(cpu, cpu->current) && !is_handed(cpu)) {
         idle_end(cpu); // so that nobody else counts on it
-        tell(cpu);
+        count_on(cpu);
     } else if (!offer_elsewhere(cpu, thread->affinity) && preempts) {
         tell(cpu);
     }
@@ -616,15 +662,7 @@ void sched_interrupt(struct thread *thread) {
 // Whether the idle CPU may have something to do; a look without locks, after the word that it
 // idles: who adds work afterwards tells it.
 static bool may_have_work(const struct cpu *cpu) {
-    if (__atomic_load_n(&cpu->reschedule, __ATOMIC_RELAXED))
-        return true;
-    // Acquire pairs with the store in sched_init. The counts are as in take_from.
-    u32 left = __atomic_load_n(&sched.online, __ATOMIC_ACQUIRE);
-    for (; left != 0; left &= left - 1) {
-        if (__atomic_load_n(&cpu_at((u32)__builtin_ctz(left))->runq.count, __ATOMIC_SEQ_CST) != 0)
-            return true;
-    }
-    return false;
+    return __atomic_load_n(&cpu->reschedule, __ATOMIC_RELAXED) || is_any_ready();
 }
 
 // Sleeps until an interrupt, which only comes back here: what it wants is done by sched_run, for no
@@ -654,7 +692,7 @@ void sched_run(void) {
         if (__atomic_load_n(&cpu->handed, __ATOMIC_RELAXED) == HANDED_OPEN)
             sleep_idle(cpu);
         if (is_handed(cpu))
-            run_handed(cpu, take_handed(cpu));
+            run_handed(cpu);
     }
 }
 

@@ -110,6 +110,10 @@ struct cpu {
     // yet. The CPU itself sets and clears it; others put a thread in the place of HANDED_OPEN.
     alignas(64) struct thread *handed;
 
+    // Atomic. Somebody has counted on the CPU, when it idled, to look at all queues, and it has not
+    // done so yet, nor had others do it.
+    bool is_offered;
+
     // Atomic, written by the CPU itself, for people and tests:
     u64 charged_ticks; // the current thread has been charged up to then
     u64 switches;
@@ -228,6 +232,10 @@ void sched_timer_at(u64 at_ns);
 
 // The CPU says that it has nothing to do. Interrupts off.
 void sched_idle_begin(struct cpu *cpu);
+
+// Has one of the other CPUs that idle, of those in `affinity`, look for work; false: none does.
+// Interrupts off; what there is to find has been put into a queue.
+bool offer_elsewhere(const struct cpu *cpu, u32 affinity);
 
 // Takes a ready thread over from whoever has one, the next CPU first; NULL: nobody has. It is in no
 // queue then, and belongs to this CPU. Interrupts off, no lock held.
