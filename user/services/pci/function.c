@@ -209,9 +209,17 @@ static void restore(const struct function *function, const struct kept *kept) {
     config_write(function->place, CONFIG_COMMAND, 2, kept->command);
 }
 
+// No entry sends its message any more: that may be somebody else's by the time that MSI-X is
+// enabled again.
+static void table_mask(const struct function *function) {
+    for (u32 i = 0; i < function->table_entries; i++)
+        ((volatile u32 *)(void *)function->table)[4 * i + 3] = 1;
+}
+
 void function_reset(struct function *function) {
     struct kept kept;
     interrupts_off(function); // whoever goes on with it asks for them anew
+    table_mask(function);
     memset(function->is_interrupt_given, 0, sizeof function->is_interrupt_given);
     command_change(function, COMMAND_MASTER, 0);
     keep(function, &kept);
@@ -254,6 +262,7 @@ void function_release(struct function *function) {
     }
     function->table = NULL;
     function->table_map = NULL;
+    function->table_entries = 0;
     for (u32 i = 0; i < BARS; i++) {
         if (function->resources[i] != KWAST_NO_HANDLE)
             close((int)function->resources[i]);
@@ -323,8 +332,8 @@ static enum status table_open(struct function *function, u32 at, u32 count) {
     }
     function->table_map = pages;
     function->table = pages + (start - first);
-    for (u32 i = 0; i < count; i++)
-        ((volatile u32 *)(void *)function->table)[4 * i + 3] = 1;
+    function->table_entries = count;
+    table_mask(function);
     return OK;
 }
 
@@ -336,6 +345,8 @@ static enum status msix_give(struct function *function, u32 at, u32 index, kwast
     struct kwast_message message;
     u32 control = config_read(function->place, at + MSIX_CONTROL, 2);
     enum status status = table_open(function, at, (control & MSIX_SIZE) + 1);
+    if (status == OK && index >= function->table_entries)
+        status = ERR_NOT_FOUND;
     if (status == OK)
         status = message_create(out, &message);
     if (status != OK)

@@ -33,8 +33,9 @@ struct function {
     u32 dma_count;
     u64 dma_bytes;
     bool is_interrupt_given[MESSAGES_MAX];
-    u8 *table;     // MSI-X entries, mapped; NULL: not yet
-    u8 *table_map; // the pages that they are in
+    u8 *table;         // MSI-X entries, mapped; NULL: not yet
+    u8 *table_map;     // the pages that they are in
+    u32 table_entries; // when it was mapped: the function may say something else by now
 };
 
 // Finds all functions, and stops what any of them was doing: none masters the bus afterwards but
