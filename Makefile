@@ -481,6 +481,7 @@ fuzz_user: $(foreach f,$(user_fuzzers),$(out)/fuzz/$(f)_fuzz)
 	$(Q)rm -rf $(out)/fuzz/seeds && mkdir -p $(foreach f,$(user_fuzzers),$(out)/fuzz/found_$(f) $(out)/fuzz/seeds/$(f))
 	$(Q)cp $(fuzz_seeds_manifest) $(out)/fuzz/seeds/manifest
 	$(Q)cp $(fuzz_seeds_ps2) $(out)/fuzz/seeds/ps2
+	$(Q)tests/fuzz/user/seeds.py $(out)/fuzz/seeds
 	$(Q)awk '/^## / { close(file); file = "$(out)/fuzz/seeds/syntax/" $$2; next } file { print >file }' tests/shell/scripts.txt
 	$(Q)for f in $(user_fuzzers); do \
 	    $(same_addresses) $(out)/fuzz/$${f}_fuzz $(fuzz_options) -runs=$(FUZZ_USER_RUNS) -max_len=2048 \

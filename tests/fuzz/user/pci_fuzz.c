@@ -1,5 +1,6 @@
-// The libFuzzer target for the PCI service: any calls, of functions whose configuration space is
-// the input's bytes. Which functions there are is fixed.
+// The libFuzzer target for the PCI service: any calls, of functions that say what a real one might,
+// until the input changes bytes of their configuration space, or gives all of it. Which functions
+// there are is fixed.
 
 #include <stdio.h>
 
@@ -11,10 +12,17 @@
 
 int LLVMFuzzerTestOneInput(const u8 *data, usize len);
 
-#define SLOTS      4u // functions, the last of which is the kernel's
-#define VENDOR     0x1af4u
-#define DEVICE     0x1042u
-#define SPACE_FREE 0x40u // behind the header
+#define SLOTS          4u // functions, the last of which is the kernel's
+#define VENDOR         0x1af4u
+#define DEVICE         0x1042u
+#define BAR_PORT       0xc000u
+#define BAR_MEMORY_AT  0xfe000000u
+#define SPACE_MSI      0x40u // where capabilities are, for those who have them
+#define SPACE_MSIX     0x50u
+#define SPACE_EXPRESS  0x60u
+#define SPACE_ADVANCED 0x80u
+#define SPACE_FILLED   0x90u
+#define TABLE_ENTRIES  4u
 
 static const u32 operations[] = {
     PCI_CLAIM,
@@ -119,38 +127,84 @@ u32 kwast_port_in(kwast_handle, u32 offset, u32 width, u32 *out) {
     return 0;
 }
 
+// Of a BAR only the bits of its address can be written.
+static u32 writable(u32 at) {
+    static const u32 masks[BARS] = {
+        ~(KWAST_PAGE_BYTES - 1), ~31u, ~(KWAST_PAGE_BYTES - 1), UINT32_MAX, ~0xfffu, ~0xfffu};
+    return at >= CONFIG_BAR && at < CONFIG_BAR + 4 * BARS ? masks[(at - CONFIG_BAR) / 4]
+                                                          : UINT32_MAX;
+}
+
 u32 kwast_port_out(kwast_handle, u32 offset, u32 width, u32 value) {
+    u32 before = 0;
     if (offset == 0) {
         bus.address = value;
         return 0;
     }
     u8 *at = selected(offset, width);
-    if (at != NULL)
-        memcpy(at, &value, width);
+    if (at == NULL)
+        return 0;
+    u32 mask = writable(bus.address & 0xfc);
+    memcpy(&before, at, width);
+    value = (value & mask) | (before & ~mask);
+    memcpy(at, &value, width);
     return 0;
 }
 
-static void set_header(u32 slot) {
-    const u32 id = DEVICE << 16 | VENDOR;
-    memcpy(bus.space[slot], &id, sizeof id);
-    bus.space[slot][CONFIG_HEADER] = 0;
+static void set(u32 slot, u32 at, u32 width, u32 value) {
+    memcpy(&bus.space[slot][at], &value, width);
 }
 
-// Lists of capabilities that are likely to be some.
+static void set_header(u32 slot) {
+    set(slot, CONFIG_VENDOR, 4, DEVICE << 16 | VENDOR);
+    set(slot, CONFIG_HEADER, 1, 0);
+}
+
+// Which of these a function has, a bit each tells.
+static void set_capabilities(u32 slot, u8 which) {
+    static const struct {
+        u8 at;
+        enum config_capability kind;
+    } all[] = {{SPACE_MSI, CAPABILITY_MSI},
+               {SPACE_MSIX, CAPABILITY_MSIX},
+               {SPACE_EXPRESS, CAPABILITY_EXPRESS},
+               {SPACE_ADVANCED, CAPABILITY_ADVANCED}};
+    u8 next = 0;
+    for (u32 i = 0; i < COUNT_OF(all); i++) {
+        if ((which >> i & 1) == 0)
+            continue;
+        set(slot, all[i].at, 2, (u32)next << 8 | all[i].kind);
+        next = all[i].at;
+    }
+    set(slot, CONFIG_STATUS, 2, 1 << 4);
+    set(slot, CONFIG_CAPABILITIES, 1, next);
+    set(slot, SPACE_MSI + 2, 2, which & 0x80); // addresses of 64 bits, or not
+    set(slot, SPACE_MSIX + 2, 2, TABLE_ENTRIES - 1);
+    set(slot, SPACE_MSIX + 4, 4, KWAST_PAGE_BYTES - TABLE_ENTRIES * 16); // the end of BAR 0
+    set(slot, SPACE_EXPRESS + 4, 4, 1u << 28);                           // it can reset itself
+    set(slot, SPACE_ADVANCED + 3, 1, 1u << 1);
+}
+
+// A function as there might be one, or any.
 static void fill_space(struct input *input, u32 slot) {
-    static const u8 kinds[] = {CAPABILITY_MSI, CAPABILITY_EXPRESS, CAPABILITY_MSIX,
-                               CAPABILITY_ADVANCED};
-    u8 *space = bus.space[slot];
-    input_fill(input, space, SPACE_FREE + 32);
-    space[CONFIG_STATUS] |= 1 << 4;
-    space[CONFIG_CAPABILITIES] = SPACE_FREE;
-    space[SPACE_FREE] = kinds[space[SPACE_FREE] % COUNT_OF(kinds)];
+    u8 which = input_u8(input);
+    memset(bus.space[slot], 0, sizeof bus.space[slot]);
+    set(slot, CONFIG_BAR, 4, BAR_MEMORY_AT);
+    set(slot, CONFIG_BAR + 4, 4, BAR_PORT | 1);
+    set(slot, CONFIG_BAR + 8, 4, BAR_MEMORY_AT | 4);
+    set(slot, CONFIG_BAR + 12, 4, 1); // above 4 GiB
+    set(slot, CONFIG_BAR + 16, 4, BAR_MEMORY_AT + 0x1000);
+    set(slot, CONFIG_LINE, 1, which >> 4);
+    set_capabilities(slot, which);
+    if (which >= 0xf0)
+        input_fill(input, bus.space[slot], SPACE_FILLED);
     set_header(slot);
 }
 
 static void change_space(struct input *input) {
     u32 slot = input_u8(input) % SLOTS;
-    bus.space[slot][input_u8(input)] = input_u8(input);
+    u8 at = input_u8(input);
+    bus.space[slot][at] = input_u8(input);
     set_header(slot);
 }
 
