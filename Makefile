@@ -273,7 +273,7 @@ port_host_c := $(addprefix kernel/arch/x86_64/,ranges.c multiboot2.c pvh.c boot_
                  framebuffer.c)
 # What of the services needs no kernel.
 user_host_c := user/sdk/virtio_ring.c $(addprefix user/services/console/,canvas.c cursor.c filter.c keys.c line.c screen.c scrollback.c terminal.c) \
-               user/services/serial/uart.c user/services/rtc/cmos.c user/services/pci/config.c $(addprefix user/services/ps2/,keyboard.c layout.c mouse.c scancodes.c) \
+               user/services/serial/uart.c user/services/rtc/cmos.c user/services/pci/config.c $(addprefix user/services/ps2/,controller.c keyboard.c layout.c mouse.c scancodes.c) \
                $(addprefix user/services/ninep/,p9.c nodes.c) \
                $(addprefix user/services/tmpfs/,contents.c directory.c stock.c tmpfs.c)
 define host_archives
@@ -312,7 +312,8 @@ unit_libs = $(if $(filter user/%,$(1)),libuser.a libfake.a vterm/libvterm.a libb
             $(if $(filter kernel/%,$(1)),libkernel.a libfake.a libengine.a libbase.a,libengine.a libfake.a libtool.a libbase.a)))
 
 # What makes the kernel's calls, with those of its test.
-$(out)/unit/obj/user/services/console/terminal.c.o $(out)/unit/obj/user/services/console/terminal_test.c.o: \
+kernel_calls_c := user/services/console/terminal.c user/services/ps2/controller.c
+$(patsubst %.c,$(out)/unit/obj/%.c.o,$(kernel_calls_c)) $(patsubst %.c,$(out)/unit/obj/%_test.c.o,$(kernel_calls_c)): \
     private unit_flags += -Itests/fuzz/user/host -Wno-ignored-attributes -Wno-unknown-attributes
 
 # The console's emulator, under sanitizers as well.

@@ -1,5 +1,5 @@
 // Commands to the controller and to the devices behind it. Every wait ends by itself: what is not
-// there does not answer.
+// there does not answer, and what is broken may not stop to.
 
 #include "user/services/ps2/controller.h"
 
@@ -39,6 +39,7 @@ enum device_command : u8 {
 #define MOUSE_WITH_WHEEL 3
 #define TRIES            3
 #define FLUSH_MAX        256
+#define MEANWHILE_MAX    256 // bytes that are no answer
 #define WAIT_NS          50000000ull
 
 static u64 now_ns(void) {
@@ -76,30 +77,39 @@ bool controller_take(struct controller *controller, u8 *byte, bool *is_mouse) {
     return true;
 }
 
-// Reads what a device says next; what the other one says meanwhile is not lost.
-static bool read_answer(struct controller *controller, bool from_mouse, u8 *answer) {
+// Reads what a device says next; what the other one says meanwhile is not lost. *patience is how
+// many bytes there may still be before it has said that.
+static bool read_answer(struct controller *controller, bool from_mouse, u32 *patience, u8 *answer) {
     bool is_mouse;
-    while (wait_for(controller, STATUS_OUTPUT, STATUS_OUTPUT) &&
+    while (*patience != 0 && wait_for(controller, STATUS_OUTPUT, STATUS_OUTPUT) &&
            controller_take(controller, answer, &is_mouse)) {
         if (is_mouse == from_mouse)
             return true;
         controller->take(controller->context, *answer, is_mouse);
+        --*patience;
     }
     return false;
+}
+
+// What a device says about a byte that it was sent: a key may have been pressed just before.
+static u8 read_verdict(struct controller *controller, bool from_mouse) {
+    u8 answer;
+    for (u32 patience = MEANWHILE_MAX; read_answer(controller, from_mouse, &patience, &answer);
+         patience--) {
+        if (answer == ANSWER_TAKEN || answer == ANSWER_AGAIN)
+            return answer;
+        controller->take(controller->context, answer, from_mouse);
+    }
+    return ANSWER_AGAIN;
 }
 
 // Sends a byte to a device, which says that it has it.
 static bool tell(struct controller *controller, bool to_mouse, u8 byte) {
     for (u32 i = 0; i < TRIES; i++) {
-        u8 answer = ANSWER_AGAIN;
         if ((to_mouse && !out(controller, controller->command, COMMAND_TO_MOUSE)) ||
             !out(controller, controller->data, byte))
             return false;
-        // A key may have been pressed just before.
-        while (read_answer(controller, to_mouse, &answer) && answer != ANSWER_TAKEN &&
-               answer != ANSWER_AGAIN)
-            controller->take(controller->context, answer, to_mouse);
-        if (answer == ANSWER_TAKEN)
+        if (read_verdict(controller, to_mouse) == ANSWER_TAKEN)
             return true;
     }
     return false;
@@ -141,11 +151,13 @@ static bool start_mouse(struct controller *controller) {
         DEVICE_DEFAULTS, DEVICE_SET_RATE, 200, DEVICE_SET_RATE, 100, DEVICE_SET_RATE, 80,
         DEVICE_IDENTIFY};
     u8 kind = 0;
+    u32 patience = MEANWHILE_MAX;
     for (u32 i = 0; i < COUNT_OF(knock); i++) {
         if (!tell(controller, true, knock[i]))
             return false;
     }
-    controller->has_wheel = read_answer(controller, true, &kind) && kind == MOUSE_WITH_WHEEL;
+    controller->has_wheel =
+        read_answer(controller, true, &patience, &kind) && kind == MOUSE_WITH_WHEEL;
     return tell(controller, true, DEVICE_ENABLE);
 }
 

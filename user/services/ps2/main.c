@@ -29,7 +29,8 @@
 #define TEXT_BYTES  FILE_DATA_MAX
 #define READS_MAX   16u
 #define MOTIONS_MAX 64u
-#define SERVED_MAX  64u // requests in a row, before somebody else's turn
+#define SERVED_MAX  64u    // requests in a row, before somebody else's turn
+#define BYTES_MAX   10000u // a controller that has more of them at a time is broken
 
 static struct {
     struct controller controller;
@@ -139,8 +140,13 @@ static void take_motion(u8 byte) {
 static void take_all(void) {
     u8 byte;
     bool is_mouse;
-    while (controller_take(&self.controller, &byte, &is_mouse))
+    for (u32 i = 0; controller_take(&self.controller, &byte, &is_mouse); i++) {
+        if (i == BYTES_MAX) {
+            fprintf(stderr, "ps2: the controller has bytes for ever\n");
+            exit(1);
+        }
         self.controller.take(NULL, byte, is_mouse);
+    }
 }
 
 static void take_byte(void *context, u8 byte, bool is_mouse) {
@@ -226,10 +232,12 @@ static void answer_motions(void) {
         u32 count = read.room < self.motion_count ? read.room : self.motion_count;
         u32 bytes = count * (u32)sizeof self.motions[0];
         struct kwast_reply reply = {.number = read.number, .handle = KWAST_NO_HANDLE};
-        if (kwast_grant_write(self.mouse_server, read.number, 0, 0, self.motions, bytes) == 0)
+        if (kwast_grant_write(self.mouse_server, read.number, 0, 0, self.motions, bytes) == 0) {
             reply.words[2] = bytes;
-        else
+        } else {
             reply.answer = ERR_FAULT;
+            count = 0; // they are for the next
+        }
         self.motion_count -= count;
         memmove(self.motions, self.motions + count, self.motion_count * sizeof self.motions[0]);
         self.read_count--;

@@ -7,6 +7,7 @@
 
 typedef uint32_t __wasi_size_t;
 typedef uint64_t __wasi_rights_t;
+typedef uint64_t __wasi_timestamp_t;
 typedef struct {
     uint8_t fs_filetype;
     uint16_t fs_flags;
@@ -55,4 +56,5 @@ uint16_t __wasi_poll_oneoff(const __wasi_subscription_t *in, __wasi_event_t *out
                             __wasi_size_t count, __wasi_size_t *got);
 uint16_t __wasi_fd_fdstat_get(int fd, __wasi_fdstat_t *out);
 uint16_t __wasi_fd_prestat_get(int fd, __wasi_prestat_t *out);
+uint16_t __wasi_clock_time_get(uint32_t id, __wasi_timestamp_t precision, __wasi_timestamp_t *out);
 uint16_t __wasi_random_get(uint8_t *to, __wasi_size_t len);
