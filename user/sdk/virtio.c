@@ -146,14 +146,13 @@ static enum status take_region(struct virtio *device, const u8 *config, u32 at) 
                      (kind == REGION_NOTIFY && device->notify == NULL) ||
                      (kind == REGION_INTERRUPT && device->cause == NULL) ||
                      (kind == REGION_CONFIG && device->config == NULL);
-    if (!is_needed || (kind == REGION_COMMON && len < sizeof(struct virtio_common)) ||
-        (kind == REGION_INTERRUPT && len == 0) ||
+    if (!is_needed || len == 0 || (kind == REGION_COMMON && len < sizeof(struct virtio_common)) ||
         (kind == REGION_NOTIFY && at + NOTIFY_MULTIPLIER + 4 > PCI_CONFIG_BYTES))
         return OK; // the first that will do, is it
     enum status status =
         map_region(device->function, config[at + 4], field32(config, at + 8), len, &mapped);
-    if (status != OK)
-        return status;
+    if (status != OK) // in a BAR that is ports, or none, there may be another one of the kind
+        return status == ERR_NOT_FOUND ? OK : status;
     if (kind == REGION_COMMON) {
         device->common = (volatile struct virtio_common *)(volatile void *)mapped;
     } else if (kind == REGION_NOTIFY) {

@@ -107,8 +107,9 @@ enum status p9_set_attributes(struct p9 *p9, u32 fid, const struct p9_change *ch
 // From now on the fid is for reading and writing, or for listing a directory.
 enum status p9_open(struct p9 *p9, u32 fid, u32 flags);
 
-// The fid, of a directory, becomes one of the new file in it, which is open.
-enum status p9_create(struct p9 *p9, u32 fid, struct bytes name, u32 flags, u32 mode);
+// The fid, of a directory, becomes one of the new file in it, which is open, and is *qid.
+enum status p9_create(struct p9 *p9, u32 fid, struct bytes name, u32 flags, u32 mode,
+                      struct p9_qid *qid);
 
 // How many bytes can be read or written at a time.
 u32 p9_data_most(const struct p9 *p9);

@@ -56,8 +56,9 @@ static enum status wait_for(struct disk *disk, u16 token) {
             return done == token ? OK : ERR_MALFORMED; // there is only one
         if (status == ERR_NOT_FOUND)
             status = virtio_queue_wait(&disk->queue, -1);
+        // The device has the request still: what it does with the memory nobody knows.
         if (status != OK && status != ERR_TIMED_OUT)
-            return status;
+            return status == ERR_PEER_DIED ? status : ERR_MALFORMED;
     }
 }
 
