@@ -93,7 +93,7 @@ def entry(kind, inode, name):
 
 
 OPENED = found(FILE, 2) + attributes(FILE, 2) + SAME + answer()
-CREATED = NOT_THERE + SAME + answer() + found(FILE, 2)
+CREATED = NOT_THERE + SAME + answer(qid(FILE, 2) + bytes(4)) + found(FILE, 2)
 COUNT = struct.pack("<I", 5)
 
 

@@ -326,7 +326,8 @@ static enum status resize_nameless(struct p9 *p9, struct p9_node *node, u64 size
     if (size < node->known.size || !node->can_write)
         return ERR_UNSUPPORTED;
     *p9_write_space(p9) = 0;
-    return p9_write(p9, node->open_fid, size - 1, 1, &written);
+    status = p9_write(p9, node->open_fid, size - 1, 1, &written);
+    return status == OK && written == 0 ? ERR_IO : status;
 }
 
 static enum status nodes_set_size(struct file_system *fs, struct node *node, u64 size) {
@@ -406,13 +407,12 @@ static enum status nodes_read_link(struct file_system *fs, struct node *node, st
 
 // The new file is open from the beginning: whoever may create it may write to it.
 static enum status create_file(struct p9 *p9, struct p9_node *directory, struct bytes name,
-                               u32 *out) {
+                               u32 *out, struct p9_qid *qid) {
     u32 fid;
-    struct p9_qid qid;
-    enum status status = p9_walk(p9, directory->fid, (struct bytes){NULL, 0}, &fid, &qid);
+    enum status status = p9_walk(p9, directory->fid, (struct bytes){NULL, 0}, &fid, qid);
     if (status != OK)
         return status;
-    status = p9_create(p9, fid, name, P9_OPEN_READ_WRITE | P9_OPEN_EXCLUSIVE, FILE_MODE);
+    status = p9_create(p9, fid, name, P9_OPEN_READ_WRITE | P9_OPEN_EXCLUSIVE, FILE_MODE, qid);
     if (status == OK)
         *out = fid;
     else
@@ -427,7 +427,8 @@ static enum status nodes_create_node(struct file_system *fs, struct node *direct
     struct p9_node *parent = node_of(directory);
     struct p9_node *node;
     u32 open_fid = P9_NO_FID;
-    enum status status = type == FILE_TYPE_FILE ? create_file(p9, parent, name, &open_fid)
+    struct p9_qid made;
+    enum status status = type == FILE_TYPE_FILE ? create_file(p9, parent, name, &open_fid, &made)
                          : type == FILE_TYPE_DIRECTORY
                              ? p9_make_directory(p9, parent->fid, name, DIRECTORY_MODE)
                              : p9_make_link(p9, parent->fid, name, target);
@@ -438,10 +439,15 @@ static enum status nodes_create_node(struct file_system *fs, struct node *direct
         p9_clunk(p9, open_fid);
         return status;
     }
-    node->open_fid = open_fid;
-    node->can_read = open_fid != P9_NO_FID;
-    node->can_write = open_fid != P9_NO_FID;
     *out = &node->node;
+    if (open_fid == P9_NO_FID)
+        return OK;
+    // What is open is the new file, whatever has that name by now.
+    node->node.type = FILE_TYPE_FILE;
+    node->known.inode = made.path;
+    node->open_fid = open_fid;
+    node->can_read = true;
+    node->can_write = true;
     return OK;
 }
 

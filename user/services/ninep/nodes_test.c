@@ -395,6 +395,32 @@ static void another_file_of_the_same_name_is_left_alone(void **) {
     host_has("file", "another file");
 }
 
+// Somebody else on the host is quick.
+static void replace_created(struct fake_9p *fake, u32 *len) {
+    (void)len;
+    if (fake->request[4] != 14) // Tlcreate
+        return;
+    assert_int_equal(rename(host_path("new"), host_path("moved")), 0);
+    assert_int_equal(mkdir(host_path("new"), 0755), 0);
+}
+
+static void what_was_created_is_what_is_open(void **) {
+    world.server.spoil = replace_created;
+    struct node *file = create(root(), "new", FILE_TYPE_FILE, "");
+    world.server.spoil = NULL;
+    assert_int_equal(file->type, FILE_TYPE_FILE);
+    assert_int_equal(world.fs->ops->open(world.fs, file, FILE_OPEN_WRITE), OK);
+    assert_int_equal(write_text(file, 0, "mine"), OK);
+    struct stat moved;
+    assert_int_equal(stat(host_path("moved"), &moved), 0);
+    assert_int_equal(stat_of(file).inode, moved.st_ino);
+    assert_int_equal(stat_of(file).size, 4);
+    assert_int_equal(world.fs->ops->set_times(world.fs, file, FILE_TIME_MODIFIED, 0, 1),
+                     ERR_NOT_FOUND);
+    drop(file);
+    host_has("moved", "mine");
+}
+
 static void a_removed_directory_is_empty(void **) {
     static struct listing listing;
     struct node *directory = create(root(), "gone", FILE_TYPE_DIRECTORY, "");
@@ -660,6 +686,7 @@ int main(void) {
         CASE(an_open_file_without_a_name_remains),
         CASE(sizes_of_nameless_files_are_found_by_reading),
         CASE(another_file_of_the_same_name_is_left_alone),
+        CASE(what_was_created_is_what_is_open),
         CASE(a_removed_directory_is_empty),
         CASE(answers_that_do_not_fit_are_errors),
         CASE(a_list_of_dots_ends),

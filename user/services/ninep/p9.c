@@ -428,13 +428,19 @@ enum status p9_open(struct p9 *p9, u32 fid, u32 flags) {
     return finish_silently(&request);
 }
 
-enum status p9_create(struct p9 *p9, u32 fid, struct bytes name, u32 flags, u32 mode) {
+enum status p9_create(struct p9 *p9, u32 fid, struct bytes name, u32 flags, u32 mode,
+                      struct p9_qid *qid) {
+    struct answer answer;
     struct request request = begin_with(p9, CREATE, fid);
     put_string(&request, name);
     put_u32(&request, flags);
     put_u32(&request, mode);
     put_u32(&request, NO_USER);
-    return finish_silently(&request);
+    enum status status = finish(&request, &answer);
+    if (status != OK)
+        return status;
+    *qid = get_qid(&answer);
+    return whole(&answer);
 }
 
 // An answer that is a count and so many bytes, at most `most`.
