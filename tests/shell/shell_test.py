@@ -1,5 +1,5 @@
 """The shell and the utilities: the scripts of scripts.txt, by Kwast on both machines and by dash; and
-typed at the machine that the ISO starts.
+typed at the machine that the ISO starts. Those of kwast.txt say themselves what they print.
 
 Run from the root: pytest tests/shell; it builds what it needs.
 """
@@ -19,6 +19,10 @@ from machine import BUILD, ROOT, Machine, system_files  # noqa: E402
 
 TEXT = (Path(__file__).parent / "scripts.txt").read_text()
 SCRIPTS = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
+KWAST_TEXT = (Path(__file__).parent / "kwast.txt").read_text()
+KWAST_SCRIPTS = {name: (script, output, int(status)) for name, script, output, status in
+                 re.findall(r"^## (\S+)\n(.*?)^==\n(.*?)^== (\d+)\n", KWAST_TEXT,
+                            re.MULTILINE | re.DOTALL)}
 ENVIRONMENT = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": "/tmp"}
 
 
@@ -35,7 +39,8 @@ def machine(request, tmp_path_factory):
     """The whole system, with the scripts in /boot/scripts."""
     folder = tmp_path_factory.mktemp("scripts")
     files = system_files()
-    for name, script in SCRIPTS.items():
+    own = {name: script for name, (script, _, _) in KWAST_SCRIPTS.items()}
+    for name, script in {**SCRIPTS, **own}.items():
         (folder / name).write_text(script)
         files[f"scripts/{name}"] = folder / name
     with request.param(files) as machine:
@@ -63,10 +68,10 @@ def by_dash(script, folder):
     return done.stdout, done.returncode
 
 
-def by_kwast(name, machine, path="/boot/scripts"):
+def by_kwast(name, machine, path="/boot/scripts", errors="/dev/null"):
     """Its output, between two lines that no script prints."""
     machine.type(f"mkdir /tmp/{name}; cd /tmp/{name}; echo be''gin; "
-                 f"{{ sh {path}/{name} 2>/dev/null; echo e''nd $?; }} | cat; cd /\n")
+                 f"{{ sh {path}/{name} 2>{errors}; echo e''nd $?; }} | cat; cd /\n")
     start = machine.expect(r"^begin\n").end()
     end = machine.expect(r"^end (\d+)$")
     return machine.text[start:end.start()], int(end.group(1))
@@ -77,6 +82,12 @@ def test_kwast_does_as_dash_does(name, machine, tmp_path):
     if shutil.which("dash") is None:
         pytest.skip("dash is not installed")
     assert by_kwast(name, machine) == by_dash(SCRIPTS[name], tmp_path)
+
+
+@pytest.mark.parametrize("name", KWAST_SCRIPTS)
+def test_what_dash_does_not_know(name, machine):
+    _, output, status = KWAST_SCRIPTS[name]
+    assert by_kwast(name, machine, errors="&1") == (output, status)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -29,11 +29,17 @@
 #define NAME_TRIES  1000u
 #define PATH_BYTES  4096u
 #define BLOCK_BYTES 1024u
+#define COPIES_MAX  64u
 #define STAT_BLOCK  512 // of st_blocks
+#define LINKS_MAX   40u // that a path leads through; as Linux
+
+static int fail(int error) {
+    errno = error;
+    return -1;
+}
 
 static int not_here(void) {
-    errno = ENOSYS;
-    return -1;
+    return fail(ENOSYS);
 }
 
 // -- Where we are ---------------------------------------------------------------------------------
@@ -181,10 +187,8 @@ mode_t umask(mode_t mask) {
 static int make_unique(char *name, int (*make)(const char *name)) {
     static u32 counter;
     usize len = strlen(name);
-    if (len < 6 || strcmp(name + len - 6, "XXXXXX") != 0) {
-        errno = EINVAL;
-        return -1;
-    }
+    if (len < 6 || strcmp(name + len - 6, "XXXXXX") != 0)
+        return fail(EINVAL);
     for (u32 i = 0; i < NAME_TRIES; i++) {
         u32 random;
         if (__wasi_random_get((u8 *)&random, sizeof random) != 0)
@@ -208,9 +212,7 @@ static int make_directory(const char *name) {
 
 static int make_nothing(const char *name) {
     struct stat info;
-    bool is_there = lstat(name, &info) == 0;
-    errno = EEXIST;
-    return is_there ? -1 : 0;
+    return lstat(name, &info) == 0 ? fail(EEXIST) : 0;
 }
 
 int mkstemp(char *name_template) {
@@ -233,11 +235,22 @@ FILE *tmpfile(void) {
     if (fd < 0)
         return NULL;
     unlink(name);
-    return fdopen(fd, "w+");
+    FILE *file = fdopen(fd, "w+");
+    if (file == NULL)
+        close(fd);
+    return file;
 }
 
-// Takes the names of `rest` one by one behind `done`, and links as they come.
-static bool resolve(char *done, char *rest, u32 links) {
+static bool is_directory(const char *path) {
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return false;
+    errno = ENOTDIR;
+    return S_ISDIR(info.st_mode);
+}
+
+// Takes the names of `rest` one by one behind `done`, and links as they come: *links in all.
+static bool resolve(char *done, char *rest, u32 *links) {
     char target[PATH_BYTES];
     for (char *name; (name = strtok_r(rest, "/", &rest)) != NULL;) {
         usize len = strlen(done);
@@ -245,12 +258,14 @@ static bool resolve(char *done, char *rest, u32 links) {
             continue;
         if (strcmp(name, "..") == 0) {
             char *slash = strrchr(done, '/');
+            if (slash != NULL && !is_directory(done))
+                return false;
             if (slash != NULL)
                 *slash = 0;
             continue;
         }
-        if (len + strlen(name) + 2 > PATH_BYTES || links > 40) {
-            errno = links > 40 ? ELOOP : ENAMETOOLONG;
+        if (len + strlen(name) + 2 > PATH_BYTES) {
+            errno = ENAMETOOLONG;
             return false;
         }
         done[len] = '/';
@@ -259,8 +274,12 @@ static bool resolve(char *done, char *rest, u32 links) {
         if (got < 0)
             continue;
         target[got] = 0;
+        if (++*links > LINKS_MAX) {
+            errno = ELOOP;
+            return false;
+        }
         done[target[0] == '/' ? 0 : len] = 0;
-        if (!resolve(done, target, links + 1))
+        if (!resolve(done, target, links))
             return false;
     }
     return true;
@@ -270,8 +289,9 @@ char *realpath(const char *path, char *resolved) {
     char done[PATH_BYTES] = "";
     char rest[PATH_BYTES];
     struct stat info;
-    if (strlen(path) >= PATH_BYTES / 2) {
-        errno = ENAMETOOLONG;
+    u32 links = 0;
+    if (path[0] == 0 || strlen(path) >= PATH_BYTES / 2) {
+        errno = path[0] == 0 ? ENOENT : ENAMETOOLONG;
         return NULL;
     }
     if (path[0] != '/' && getcwd(done, PATH_BYTES / 2) == NULL)
@@ -279,7 +299,7 @@ char *realpath(const char *path, char *resolved) {
     if (strcmp(done, "/") == 0)
         done[0] = 0;
     strcpy(rest, path);
-    if (!resolve(done, rest, 0) || stat(done[0] == 0 ? "/" : done, &info) != 0)
+    if (!resolve(done, rest, &links) || stat(done[0] == 0 ? "/" : done, &info) != 0)
         return NULL;
     if (resolved == NULL)
         return strdup(done[0] == 0 ? "/" : done);
@@ -365,14 +385,23 @@ int munmap(void *at, size_t len) {
 
 // -- Descriptors ----------------------------------------------------------------------------------
 
-// Who writes to a pipe that nobody reads any more ends, without a word, unless SIGPIPE is ignored.
+// What is done about a signal, which stays as it is.
+static void (*action_of(int number))(int) {
+    void (*action)(int) = signal(number, SIG_IGN);
+    if (action != SIG_ERR)
+        signal(number, action);
+    return action;
+}
+
+// Who writes to a pipe that nobody reads any more ends, without a word, unless something else is to
+// be done about SIGPIPE.
 static ssize_t written(ssize_t result) {
     if (result >= 0 || errno != EPIPE)
         return result;
-    if (signal(SIGPIPE, SIG_IGN) != SIG_IGN)
+    if (action_of(SIGPIPE) == SIG_DFL)
         _exit(128 + SIGPIPE);
-    errno = EPIPE;
-    return result;
+    raise(SIGPIPE);
+    return fail(EPIPE);
 }
 
 ssize_t __real_write(int fd, const void *from, size_t len);
@@ -393,40 +422,45 @@ int dup(int fd) {
     if (error == 0)
         error = kwast_handle_duplicate((kwast_handle)fd, stat.fs_rights_base,
                                        stat.fs_rights_inheriting, &copy);
-    errno = (int)error;
-    return error == 0 ? (int)copy : -1;
+    return error == 0 ? (int)copy : fail((int)error);
 }
 
-int dup2(int fd, int to) {
-    if (fd == to)
-        return to;
-    // Numbers are given from the lowest on: copies are made until one is at `to`.
-    int copies[64];
+// Has a copy of `fd` at `to`, where there may be another. Numbers are given from the lowest on:
+// copies are made until one is at `to`, or beyond, for `to` was taken.
+static int copy_to(int fd, int to) {
+    int copies[COPIES_MAX];
     u32 count = 0;
     int copy = dup(fd);
     while (copy >= 0 && copy < to && count < COUNT_OF(copies)) {
         copies[count++] = copy;
         copy = dup(fd);
     }
-    if (copy > to) {
-        errno = __wasi_fd_renumber(copy, to);
-        copy = errno == 0 ? to : -1;
-    } else if (copy >= 0 && copy != to) { // too far away
+    u32 error = copy < 0    ? (u32)errno
+                : copy < to ? __WASI_ERRNO_BADF // too far away
+                : copy > to ? __wasi_fd_renumber(copy, to)
+                            : 0;
+    if (error != 0 && copy >= 0)
         close(copy);
-        errno = EBADF;
-        copy = -1;
-    }
     for (u32 i = 0; i < count; i++)
         close(copies[i]);
-    return copy;
+    return error == 0 ? to : fail((int)error);
+}
+
+int dup2(int fd, int to) {
+    __wasi_fdstat_t stat;
+    if (to < 0 || __wasi_fd_fdstat_get(fd, &stat) != 0)
+        return fail(EBADF);
+    return fd == to ? to : copy_to(fd, to);
 }
 
 // -- Terminals ------------------------------------------------------------------------------------
 
 static bool ask_terminal(int fd, struct kwast_call *call) {
     u32 error = kwast_scheme_call((kwast_handle)fd, call, -1);
-    errno = error == 0 ? EINVAL : ENOTTY;
-    return error == 0 && call->answer == 0;
+    if (error == 0 && call->answer == 0)
+        return true;
+    errno = error == __WASI_ERRNO_BADF ? EBADF : ENOTTY;
+    return false;
 }
 
 int tcgetattr(int fd, struct termios *out) {
@@ -486,10 +520,8 @@ int ioctl(int fd, int request, ...) {
     va_start(args, request);
     struct winsize *size = va_arg(args, struct winsize *);
     va_end(args);
-    if (request != TIOCGWINSZ) {
-        errno = ENOTTY;
-        return -1;
-    }
+    if (request != TIOCGWINSZ)
+        return fail(ENOTTY);
     if (!ask_terminal(fd, &call))
         return -1;
     *size = (struct winsize){.ws_row = (unsigned short)call.words[1],
@@ -498,14 +530,13 @@ int ioctl(int fd, int request, ...) {
 }
 
 char *ttyname(int fd) {
-    errno = ENOTTY;
     return isatty(fd) ? "/dev/console" : NULL;
 }
 
 int ttyname_r(int fd, char *name, size_t size) {
     const char *found = ttyname(fd);
     if (found == NULL)
-        return ENOTTY;
+        return errno;
     if (strlen(found) >= size)
         return ERANGE;
     strcpy(name, found);
@@ -587,9 +618,7 @@ pid_t setsid(void) {
 }
 
 int sigaction(int number, const struct sigaction *action, struct sigaction *before) {
-    void (*former)(int) = SIG_DFL;
-    if (action != NULL)
-        former = signal(number, action->sa_handler);
+    void (*former)(int) = action != NULL ? signal(number, action->sa_handler) : action_of(number);
     if (before != NULL)
         *before = (struct sigaction){.sa_handler = former};
     return former == SIG_ERR ? -1 : 0;

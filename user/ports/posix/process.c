@@ -30,9 +30,10 @@
 #define SEEN_MAX       64
 #define WORDS_MAX      256u
 #define NO_PROGRAM     127
-#define STREAM_LAST    9          // numbers that a shell can redirect
-#define STATUS_KILLED  9          // as SIGKILL
-#define STATUS_ABORTED 6          // as SIGABRT
+#define STREAM_LAST    9 // numbers that a shell can redirect
+#define STATUS_KILLED  9 // as SIGKILL
+#define STATUS_ABORTED 6 // as SIGABRT
+#define NICENESS_MAX   19
 #define NEVER_RAN      0x40000000 // numbers of children that called no exec
 
 extern char **environ;
@@ -51,6 +52,7 @@ static int niceness;
 // The child that we are, between vfork and exec.
 static struct {
     bool is_one;
+    bool is_starting;        // exec is at work: what it closes is what it has opened
     int is_really[SEEN_MAX]; // the descriptor behind each number; -1: none
     pid_t result;
 } child;
@@ -72,14 +74,15 @@ static bool is_gone(int fd) {
 }
 
 int __wrap_close(int fd) {
-    if (!child.is_one || !is_seen(fd))
+    if (!child.is_one || child.is_starting)
         return __real_close(fd);
-    if (is_gone(fd)) {
+    if (fd < 0 || is_gone(fd)) {
         errno = EBADF;
         return -1;
     }
-    child.is_really[fd] = -1;
-    return 0;
+    if (is_seen(fd))
+        child.is_really[fd] = -1;
+    return 0; // the others it does not hand on, and they are ours
 }
 
 int __wrap_dup2(int fd, int to) {
@@ -143,7 +146,7 @@ static void look(struct child *at, i64 timeout_ns) {
         note_end(at, &status);
 }
 
-// The first that ends, or has ended; NULL: there is none (or none yet, with WNOHANG).
+// The first that ends, or has ended; NULL: none has yet (with WNOHANG), or waiting failed.
 static struct child *wait_for_any(int options) {
     for (;;) {
         struct pollfd events[CHILDREN_MAX];
@@ -180,7 +183,7 @@ pid_t wait4(pid_t process, int *status, int options, struct rusage *usage) {
     else
         found = wait_for_any(options);
     if (found == NULL || !found->has_ended)
-        return 0;
+        return (options & WNOHANG) != 0 ? 0 : -1;
     pid_t id = found->id;
     if (status != NULL)
         *status = found->status;
@@ -205,6 +208,16 @@ pid_t wait(int *status) {
     return waitpid(-1, status, 0);
 }
 
+// Signals that would not end a process that knows nothing of them, and 0.
+static bool does_nothing(int number) {
+    return number == 0 || number == SIGCHLD || number == SIGCONT || number == SIGURG ||
+           number == SIGWINCH;
+}
+
+static bool is_about_stopping(int number) {
+    return number == SIGSTOP || number == SIGTSTP || number == SIGTTIN || number == SIGTTOU;
+}
+
 int kill(pid_t process, int number) {
     struct child *found = process > 0 ? find_child(process) : NULL;
     if (process == 0 || process == getpid())
@@ -213,10 +226,15 @@ int kill(pid_t process, int number) {
         errno = process > 0 ? ESRCH : EPERM;
         return -1;
     }
-    if (number == 0 || found->has_ended)
+    if (found->has_ended || does_nothing(number))
         return 0;
-    errno = (int)kwast_process_kill(found->process);
-    return errno == 0 ? 0 : -1;
+    u32 error = number < 0 || number >= NSIG ? EINVAL
+                : is_about_stopping(number)  ? ENOSYS
+                                             : kwast_process_kill(found->process);
+    if (error == 0)
+        return 0;
+    errno = (int)error;
+    return -1;
 }
 
 // -- Starting -------------------------------------------------------------------------------------
@@ -231,12 +249,12 @@ int getpriority(int which, id_t who) {
 int setpriority(int which, id_t who, int to) {
     (void)which;
     (void)who;
-    niceness = to < 0 ? 0 : to > 19 ? 19 : to; // more than we have, nobody gets
+    niceness = to < 0 ? 0 : to > NICENESS_MAX ? NICENESS_MAX : to; // more than we have, nobody gets
     return 0;
 }
 
 int nice(int by) {
-    setpriority(PRIO_PROCESS, 0, niceness + by);
+    setpriority(PRIO_PROCESS, 0, by > NICENESS_MAX ? NICENESS_MAX : niceness + by);
     return niceness;
 }
 
@@ -248,12 +266,17 @@ static u32 share_of_niceness(void) {
     return niceness == 0 ? 0 : share == 0 ? 1 : share;
 }
 
+// Whether a program that is started has our stream of this number, if there is one.
+static bool is_ours_to_give(int fd) {
+    usize len;
+    return fd < 3 || kwast_given_as(fd, &len) == KWAST_AS_STREAM;
+}
+
 static void give_streams(struct start *start) {
     __wasi_fdstat_t stat;
-    usize len;
     for (int fd = 0; fd <= STREAM_LAST; fd++) {
         int from = child.is_one ? child.is_really[fd] : fd;
-        bool is_known = fd < 3 || from != fd || kwast_given_as(fd, &len) == KWAST_AS_STREAM;
+        bool is_known = from != fd || is_ours_to_give(fd);
         if (from >= 0 && is_known && __wasi_fd_fdstat_get(from, &stat) == 0)
             start_stream(start, (kwast_handle)from, (u32)fd);
     }
@@ -275,40 +298,58 @@ static void give_environment(struct start *start, char *const *environment) {
         start_variable(start, here);
 }
 
-// Starts what execve and its relatives name; NULL, and errno.
-static struct child *start_child(const char *name, char *const *arguments, char *const *environment,
-                                 const char *path) {
+// Tells `start` all that the program shall have.
+static void prepare(struct start *start, const struct program *program, char *const *arguments,
+                    char *const *environment) {
+    start->limits.cpu_share = share_of_niceness();
+    give_streams(start);
+    start_our_directories(start);
+    start_here(start);
+    give_environment(start, environment);
+    start_give_pipes(start, start_pipes());
+    for (u32 i = 0; i < program->word_count; i++)
+        start_argument(start, program->words[i]);
+    bool skips_name = program->word_count != 0 && arguments[0] != NULL;
+    for (char *const *argument = arguments + skips_name; *argument != NULL; argument++)
+        start_argument(start, *argument);
+}
+
+static u32 start_program(const char *name, char *const *arguments, char *const *environment,
+                         const char *path, struct child *made) {
     struct program program;
     struct start start;
-    struct child *made = new_child();
-    if (made == NULL)
-        return NULL;
+    struct kwast_status status;
     u32 error = program_find(name, path, &program);
     if (error == 0) {
         start_init(&start, arguments[0] == NULL ? name : arguments[0]);
-        start.limits.cpu_share = share_of_niceness();
-        give_streams(&start);
-        start_our_directories(&start);
-        start_here(&start);
-        give_environment(&start, environment);
-        start_give_pipes(&start, start_pipes());
-        for (u32 i = 0; i < program.word_count; i++)
-            start_argument(&start, program.words[i]);
-        bool skips_name = program.word_count != 0 && arguments[0] != NULL;
-        for (char *const *argument = arguments + skips_name; *argument != NULL; argument++)
-            start_argument(&start, *argument);
+        prepare(&start, &program, arguments, environment);
         error = start_run(&start, program.path, &made->process);
         start_fini(&start);
     }
     program_fini(&program);
-    struct kwast_status status;
-    if (error == 0)
-        error = kwast_process_status(made->process, &status);
-    errno = (int)error;
     if (error != 0)
+        return error;
+    error = kwast_process_status(made->process, &status);
+    if (error != 0)
+        __real_close((int)made->process);
+    else
+        *made = (struct child){.id = (pid_t)status.id, .process = made->process};
+    return error;
+}
+
+// Starts what execve and its relatives name; NULL, and errno.
+static struct child *start_child(const char *name, char *const *arguments, char *const *environment,
+                                 const char *path) {
+    struct child *made = new_child();
+    if (made == NULL)
         return NULL;
-    *made = (struct child){.id = (pid_t)status.id, .process = made->process};
-    return made;
+    child.is_starting = true;
+    u32 error = start_program(name, arguments, environment, path, made);
+    child.is_starting = false;
+    if (error == 0)
+        return made;
+    errno = (int)error;
+    return NULL;
 }
 
 // exec: with vfork around it, or in our own place.
@@ -320,8 +361,10 @@ static int replace(const char *name, char *const *arguments, char *const *enviro
         return -1;
     if (is_child)
         leave_child(made->id);
-    for (int fd = 0; fd < 3; fd++)
-        __real_close(fd); // they are its alone
+    for (int fd = 0; fd <= STREAM_LAST; fd++) {
+        if (is_ours_to_give(fd))
+            __real_close(fd); // they are its alone
+    }
     look(made, -1);
     int status = made->status;
     __wasi_proc_exit(WIFEXITED(status) ? (u32)WEXITSTATUS(status) : 128 + (u32)WTERMSIG(status));
@@ -409,9 +452,10 @@ int pipe(int *fds) {
     kwast_handle reader;
     kwast_handle writer;
     u32 error = start_pipe(start_pipes(), &reader, &writer);
-    errno = (int)error;
-    if (error != 0)
+    if (error != 0) {
+        errno = (int)error;
         return -1;
+    }
     fds[0] = (int)reader;
     fds[1] = (int)writer;
     return 0;
@@ -440,7 +484,7 @@ int system(const char *command) {
     return waitpid(made->id, &status, 0) < 0 ? -1 : status;
 }
 
-// Streams of popen, by descriptor.
+// Who is behind the streams of popen, by descriptor; 0: nobody.
 static pid_t behind[SEEN_MAX];
 
 FILE *popen(const char *command, const char *mode) {
@@ -463,6 +507,12 @@ FILE *popen(const char *command, const char *mode) {
 int pclose(FILE *stream) {
     int fd = fileno(stream);
     int status = 0;
+    pid_t process = is_seen(fd) ? behind[fd] : 0;
+    if (process == 0) {
+        errno = ECHILD;
+        return -1;
+    }
+    behind[fd] = 0;
     fclose(stream);
-    return is_seen(fd) && waitpid(behind[fd], &status, 0) > 0 ? status : -1;
+    return waitpid(process, &status, 0) > 0 ? status : -1;
 }

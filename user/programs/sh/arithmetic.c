@@ -1,4 +1,5 @@
-// $((...)): the integer expressions of C, without ++ and --, in 64 bits that wrap around.
+// $((...)): the integer expressions of C, in 64 bits that wrap around. As in C, ++ and -- are for
+// variables; before anything else they are two signs.
 
 #include <ctype.h>
 #include <stdio.h>
@@ -7,7 +8,8 @@
 
 #include "user/programs/sh/shell.h"
 
-#define DEPTH_MAX 200u
+#define DEPTH_MAX  200u
+#define NAME_BYTES 128u
 
 struct evaluation {
     const char *at;
@@ -94,27 +96,64 @@ static i64 binary(struct evaluation *e, const char *operator, i64 a, i64 b) {
     }
 }
 
-static i64 assign(struct evaluation *e, const char *name, const char *operator, i64 before) {
-    i64 value = evaluate(e);
+static void set(struct evaluation *e, const char *name, i64 value) {
     char text[24];
-    if (operator[0] != '=')
-        value = binary(e, operator, before, value);
     snprintf(text, sizeof text, "%lld", (long long)value);
     if (e->error == NULL && !e->is_dead && !variable_set(name, text))
         e->error = "not assigned";
+}
+
+static i64 assign(struct evaluation *e, const char *name, const char *operator, i64 before) {
+    i64 value = evaluate(e);
+    if (operator[0] != '=')
+        value = binary(e, operator, before, value);
+    set(e, name, value);
     return value;
 }
 
-static i64 variable(struct evaluation *e) {
-    char name[128];
+static i64 value_of_variable(struct evaluation *e, const char *name) {
+    const char *text = variable_get(name);
+    return text == NULL || *text == 0 ? 0 : value_of_text(e, text);
+}
+
+static bool is_at_name(const struct evaluation *e) {
+    return isalpha((unsigned char)*e->at) || *e->at == '_';
+}
+
+static void take_name(struct evaluation *e, char name[NAME_BYTES]) {
     usize len = 0;
     while (isalnum((unsigned char)*e->at) || *e->at == '_') {
-        if (len + 1 < sizeof name)
+        if (len + 1 < NAME_BYTES)
             name[len++] = *e->at;
         e->at++;
     }
     name[len] = 0;
-    const char *text = variable_get(name);
+}
+
+// "++" or "--": by how much that changes; 0: it is something else.
+static i64 accept_step(struct evaluation *e) {
+    return accept(e, "++") ? 1 : accept(e, "--") ? -1 : 0;
+}
+
+// The same before a variable, whose new value it is.
+static bool step_before(struct evaluation *e, i64 *value) {
+    char name[NAME_BYTES];
+    const char *start = e->at;
+    i64 by = accept_step(e);
+    skip(e);
+    if (by == 0 || !is_at_name(e)) {
+        e->at = start;
+        return false;
+    }
+    take_name(e, name);
+    *value = (i64)((u64)value_of_variable(e, name) + (u64)by);
+    set(e, name, *value);
+    return true;
+}
+
+static i64 variable(struct evaluation *e) {
+    char name[NAME_BYTES];
+    take_name(e, name);
     skip(e);
     for (u32 i = 0; i < COUNT_OF(assignments); i++) {
         usize operator_len = strlen(assignments[i]);
@@ -122,10 +161,13 @@ static i64 variable(struct evaluation *e) {
         if (strncmp(e->at, assignments[i], operator_len) != 0 || is_other)
             continue;
         e->at += operator_len;
-        i64 before = i == 0 || text == NULL ? 0 : value_of_text(e, text);
-        return assign(e, name, assignments[i], before);
+        return assign(e, name, assignments[i], i == 0 ? 0 : value_of_variable(e, name));
     }
-    return text == NULL || *text == 0 ? 0 : value_of_text(e, text);
+    i64 value = value_of_variable(e, name);
+    i64 by = accept_step(e);
+    if (by != 0)
+        set(e, name, (i64)((u64)value + (u64)by));
+    return value;
 }
 
 static i64 primary(struct evaluation *e) {
@@ -141,6 +183,8 @@ static i64 primary(struct evaluation *e) {
         value = evaluate(e);
         if (!accept(e, ")") && e->error == NULL)
             e->error = "a bracket is not closed";
+    } else if (step_before(e, &value)) {
+        skip(e);
     } else if (accept(e, "-")) {
         value = (i64)(0 - (u64)primary(e));
     } else if (accept(e, "+")) {
@@ -153,7 +197,7 @@ static i64 primary(struct evaluation *e) {
         char *end;
         value = (i64)strtoull(e->at, &end, 0);
         e->at = end;
-    } else if (isalpha((unsigned char)*e->at) || *e->at == '_') {
+    } else if (is_at_name(e)) {
         value = variable(e);
     } else {
         e->error = "a number is missing";

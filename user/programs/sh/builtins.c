@@ -1,9 +1,7 @@
 // The shell's own commands: those that change the shell itself, and small ones that are used so
 // often that starting a program for them would be a pity.
 
-#include <ctype.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +11,6 @@
 #include "abi/kwast/init.h"
 #include "user/programs/sh/shell.h"
 #include "user/programs/sh/test.h"
-
-#define LOOK_MS 50 // how often `read` looks for Ctrl-C and traps
 
 static int number(const char *text, int otherwise) {
     char *end;
@@ -215,189 +211,6 @@ static int run_shift(u32 count, char **arguments) {
     shell.arguments += by;
     shell.argument_count -= (u32)by;
     return 0;
-}
-
-// -- Input and output -----------------------------------------------------------------------------
-
-static int run_echo(u32 count, char **arguments) {
-    bool no_newline = count > 1 && strcmp(arguments[1], "-n") == 0;
-    for (u32 i = 1 + no_newline; i < count; i++)
-        printf("%s%s", arguments[i], i + 1 < count ? " " : "");
-    if (!no_newline)
-        putchar('\n');
-    return ferror(stdout) || fflush(stdout) != 0 ? 1 : 0;
-}
-
-// Waits for something to read, as long as nothing interrupts that. False: something did.
-static bool wait_for_input(void) {
-    struct pollfd event = {.fd = 0, .events = POLLRDNORM};
-    while ((shell.is_interactive || traps_are_set()) && poll(&event, 1, LOOK_MS) == 0) {
-        if (is_interrupted())
-            return false;
-    }
-    return true;
-}
-
-// Reads a line byte by byte, so that what follows is left for others.
-static bool read_line(bool raw, struct text *out) {
-    char c;
-    if (!wait_for_input())
-        return false;
-    while (read(0, &c, 1) == 1) {
-        if (c == '\n')
-            return true;
-        if (c == '\\' && !raw) {
-            if (read(0, &c, 1) != 1)
-                return false;
-            if (c == '\n')
-                continue;
-        }
-        text_add_char(out, c);
-    }
-    return false;
-}
-
-// The first word of the line, and where the next one begins.
-static char *take_word(char **line, const char *ifs, bool is_last) {
-    char *word = *line + strspn(*line, ifs);
-    usize len = is_last ? strlen(word) : strcspn(word, ifs);
-    while (is_last && len != 0 && strchr(ifs, word[len - 1]) != NULL)
-        len--;
-    *line = word + len + (word[len] != 0 && !is_last);
-    return must_have(strndup(word, len));
-}
-
-static int run_read(u32 count, char **arguments) {
-    struct text line = {0};
-    const char *ifs = variable_get("IFS");
-    bool raw = false;
-    u32 first = 1;
-    for (; first < count && arguments[first][0] == '-'; first++) {
-        const char *option = arguments[first];
-        bool asks = strcmp(option, "-p") == 0 || strcmp(option, "-rp") == 0;
-        raw |= strcmp(option, "-r") == 0 || strcmp(option, "-rp") == 0;
-        if (asks && first + 1 < count) {
-            fputs(arguments[++first], stderr);
-        } else if (strcmp(option, "-r") != 0) {
-            say("read: %s: no such option", option);
-            return STATUS_MISUSE;
-        }
-    }
-    bool found = read_line(raw, &line);
-    char *rest = text_of(&line);
-    if (first == count)
-        variable_set("REPLY", rest);
-    for (u32 i = first; i < count; i++) {
-        char *word = take_word(&rest, ifs == NULL ? " \t\n" : ifs, i + 1 == count);
-        variable_set(arguments[i], word);
-        free(word);
-    }
-    text_free(&line);
-    if (!found && shell.status > STATUS_SIGNALLED && (shell.flow != FLOW_NONE || trap_came() != 0))
-        return shell.status;
-    return found ? 0 : 1;
-}
-
-static void print_escape(const char **at) {
-    static const char from[] = "abfnrtv\\'\"";
-    static const char to[] = "\a\b\f\n\r\t\v\\'\"";
-    const char *found = **at == 0 ? NULL : strchr(from, **at);
-    if (found != NULL) {
-        putchar(to[found - from]);
-        (*at)++;
-    } else if (**at >= '0' && **at <= '7') {
-        int value = 0;
-        for (u32 i = 0; i < 3 && **at >= '0' && **at <= '7'; i++, (*at)++)
-            value = 8 * value + (**at - '0');
-        putchar(value);
-    } else {
-        putchar('\\');
-    }
-}
-
-static void print_escaped(const char *text) {
-    while (*text != 0) {
-        if (*text == '\\') {
-            text++;
-            print_escape(&text);
-        } else {
-            putchar(*text++);
-        }
-    }
-}
-
-// One "%..." of printf with its argument; returns what follows it. False status: a wrong number.
-static const char *print_format(const char *format, const char *argument, int *status) {
-    char spec[32];
-    usize len = 1 + strspn(format + 1, "-+ #0123456789.");
-    char type = format[len];
-    if (type == '%') {
-        putchar('%');
-        return format + len + 1;
-    }
-    if (type == 0 || len + 4 > sizeof spec || strchr("sbcdiouxXeEfFgGaA", type) == NULL) {
-        say("printf: '%.*s' is not understood", (int)len + (type != 0), format);
-        *status = 1;
-        return format + strlen(format);
-    }
-    memcpy(spec, format, len);
-    if (strchr("diouxX", type) != NULL) {
-        char *end;
-        bool is_char = argument[0] == '\'' || argument[0] == '"';
-        long long value = is_char ? (unsigned char)argument[1] : strtoll(argument, &end, 0);
-        if (!is_char && (*end != 0 || errno == ERANGE)) {
-            say("printf: '%s' is no number", argument);
-            *status = 1;
-        }
-        snprintf(spec + len, sizeof spec - len, "ll%c", type);
-        printf(spec, value);
-    } else if (strchr("eEfFgGaA", type) != NULL) {
-        char *end;
-        double value = strtod(argument, &end);
-        if (*end != 0) {
-            say("printf: '%s' is no number", argument);
-            *status = 1;
-        }
-        snprintf(spec + len, sizeof spec - len, "%c", type);
-        printf(spec, value);
-    } else if (type == 'b') {
-        print_escaped(argument);
-    } else if (type == 'c') {
-        snprintf(spec + len, sizeof spec - len, ".1s");
-        printf(spec, argument);
-    } else {
-        snprintf(spec + len, sizeof spec - len, "s");
-        printf(spec, argument);
-    }
-    return format + len + 1;
-}
-
-static int run_printf(u32 count, char **arguments) {
-    int status = 0;
-    u32 next = 2;
-    if (count < 2) {
-        say("usage: printf FORMAT [ARGUMENT...]");
-        return STATUS_MISUSE;
-    }
-    do { // as often as there are arguments
-        u32 before = next;
-        for (const char *at = arguments[1]; *at != 0;) {
-            if (*at == '\\') {
-                at++;
-                print_escape(&at);
-            } else if (*at == '%') {
-                bool takes = at[1] != '%';
-                errno = 0;
-                at = print_format(at, takes && next < count ? arguments[next] : "", &status);
-                next += takes;
-            } else {
-                putchar(*at++);
-            }
-        }
-        if (next == before)
-            break;
-    } while (next < count);
-    return ferror(stdout) || fflush(stdout) != 0 ? 1 : status;
 }
 
 // -- Commands -------------------------------------------------------------------------------------
@@ -636,7 +449,7 @@ static const struct {
     {"cd", run_cd, "[DIRECTORY | -]: go there"},
     {"command", run_own, "[-v] NAME [ARGUMENT...]: no function of that name; -v: what it is"},
     {"continue", run_continue, "[N]: the loop's next turn"},
-    {"echo", run_echo, "[-n] [TEXT...]"},
+    {"echo", run_echo, "[-n] [-e] [TEXT...]: -e: with \\n and so on"},
     {"eval", run_eval, "[TEXT...]: as commands"},
     {"exec", run_exec, "[COMMAND]: instead of this shell; only redirections: for all that follows"},
     {"exit", run_exit, "[STATUS]"},
@@ -701,6 +514,17 @@ builtin builtin_find(const char *name) {
             return commands[i].run;
     }
     return NULL;
+}
+
+bool builtin_is_special(const char *name) {
+    static const char *const names[] = {".",    ":",     "break",  "continue", "eval",
+                                        "exec", "exit",  "export", "readonly", "return",
+                                        "set",  "shift", "trap",   "unset"};
+    for (u32 i = 0; i < COUNT_OF(names); i++) {
+        if (strcmp(names[i], name) == 0)
+            return true;
+    }
+    return false;
 }
 
 const char *builtin_name(u32 index) {

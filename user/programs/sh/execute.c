@@ -13,94 +13,7 @@
 #include "user/sdk/program.h"
 #include "user/sdk/start.h"
 
-#define SELF      PROGRAM_SHELL
-#define DEPTH_MAX 64u // of functions in functions
-
-static struct function *functions;
-static u32 depth;
-
-// -- Functions ------------------------------------------------------------------------------------
-
-struct function *function_find(const char *name) {
-    struct function *function = functions;
-    while (function != NULL && strcmp(function->name, name) != 0)
-        function = function->next;
-    return function;
-}
-
-void functions_each(void (*visit)(const struct function *function, void *context), void *context) {
-    for (const struct function *function = functions; function != NULL; function = function->next)
-        visit(function, context);
-}
-
-static void function_free(struct function *function) {
-    arena_free(&function->arena);
-    free(function->name);
-    free(function->source);
-    free(function);
-}
-
-void function_remove(const char *name) {
-    for (struct function **at = &functions; *at != NULL; at = &(*at)->next) {
-        struct function *function = *at;
-        if (strcmp(function->name, name) != 0)
-            continue;
-        *at = function->next;
-        function->is_gone = true;
-        if (function->uses == 0) // otherwise who runs it frees it
-            function_free(function);
-        return;
-    }
-}
-
-// Its text is kept, and parsed once more: so it outlives the command that defines it.
-static int define(const struct node *node) {
-    struct function *function = must_have(calloc(1, sizeof *function));
-    struct parser parser;
-    struct node *parsed;
-    function->name = must_have(strdup(node->name));
-    function->source = node_text(node);
-    parser_init(&parser, &function->arena, function->source);
-    parser.line = node->line;
-    if (parse_command(&parser, &parsed) != SYNTAX_OK) {
-        function_free(function);
-        return STATUS_MISUSE;
-    }
-    // A line is a pipeline of one.
-    while (parsed->type != NODE_FUNCTION)
-        parsed = parsed->a;
-    function->body = parsed->a;
-    function_remove(function->name);
-    function->next = functions;
-    functions = function;
-    return 0;
-}
-
-static int call(struct function *function, const struct fields *fields) {
-    char **arguments = shell.arguments;
-    u32 argument_count = shell.argument_count;
-    u32 mark = variables_mark();
-    if (depth == DEPTH_MAX) {
-        say("%s: functions are nested more than %u deep", function->name, DEPTH_MAX);
-        return STATUS_MISUSE;
-    }
-    depth++;
-    function->uses++;
-    shell.arguments = fields->at + 1;
-    shell.argument_count = fields->count - 1;
-    int status = execute(function->body);
-    if (shell.flow == FLOW_RETURN) {
-        shell.flow = FLOW_NONE;
-        status = shell.status;
-    }
-    shell.arguments = arguments;
-    shell.argument_count = argument_count;
-    variables_restore(mark);
-    if (--function->uses == 0 && function->is_gone)
-        function_free(function);
-    depth--;
-    return status;
-}
+#define SELF PROGRAM_SHELL
 
 // -- Finding programs -----------------------------------------------------------------------------
 
@@ -272,6 +185,9 @@ static bool start_subshell(const char *commands, u32 line, kwast_handle *out) {
     start_argument(&start, number);
     start_argument(&start, "--state");
     start_argument(&start, text_of(&state));
+    snprintf(number, sizeof number, "%u", shell.last_process);
+    start_argument(&start, "--last");
+    start_argument(&start, number);
     if (shell.exits_on_error)
         start_argument(&start, "-e");
     if (shell.checks_unset)
@@ -329,23 +245,29 @@ static bool assign(const char *word) {
     usize len = strcspn(word, "=");
     char *name = must_have(strndup(word, len));
     char *value;
-    bool done = expand_one(word + len + 1, &value);
+    bool done = expand_value(word + len + 1, &value);
     if (done) {
         done = variable_set(name, value);
+        if (!done && !shell.is_interactive) { // it is read-only
+            shell.flow = FLOW_EXIT;
+            shell.status = STATUS_MISUSE;
+        }
         free(value);
     }
     free(name);
     return done;
 }
 
-// The assignments before a command hold for it alone.
-static bool assign_for_command(const struct word *words) {
+// The assignments before a command hold for it alone, unless they are to stay.
+static bool assign_for_command(const struct word *words, bool stay, bool exports) {
     for (; words != NULL; words = words->next) {
         usize len = strcspn(words->text, "=");
         char *name = must_have(strndup(words->text, len));
-        variable_local(name);
+        if (!stay)
+            variable_local(name);
         bool done = assign(words->text);
-        variable_export(name);
+        if (exports)
+            variable_export(name);
         free(name);
         if (!done)
             return false;
@@ -364,6 +286,16 @@ static void trace(const struct fields *fields) {
     }
     fprintf(stderr, "%s\n", text_of(&text));
     text_free(&text);
+}
+
+// What has just been assigned.
+static void trace_assignment(const char *word) {
+    usize len = strcspn(word, "=");
+    char *name = must_have(strndup(word, len));
+    const char *value = variable_get(name);
+    if (shell.traces)
+        fprintf(stderr, "+ %s=%s\n", name, value == NULL ? "" : value);
+    free(name);
 }
 
 // With the words as the text that people see.
@@ -402,20 +334,21 @@ static int dispatch(const struct node *node, struct fields *fields) {
     struct function *function = function_find(fields->at[0]);
     builtin command = builtin_find(fields->at[0]);
     u32 mark = variables_mark();
+    bool stay = function == NULL && builtin_is_special(fields->at[0]);
+    bool exports = !stay || strcmp(fields->at[0], "exec") == 0;
     int status = STATUS_MISUSE;
-    if (!assign_for_command(node->assignments))
+    if (!assign_for_command(node->assignments, stay, exports))
         status = 1;
     else if (function != NULL)
-        status = call(function, fields);
+        status = function_call(function, fields);
     else if (command != NULL && builtin_tells(fields->count, fields->at))
         status = 0;
     else if (command != NULL)
         status = command(fields->count, fields->at);
     else
         status = run_command(fields, false);
-    if (command == NULL || function != NULL) // `local` itself is a command that hides variables
-        variables_restore(mark);
-    else if (node->assignments != NULL)
+    // `local` itself is a command that hides variables.
+    if (command == NULL || function != NULL || (node->assignments != NULL && !stay))
         variables_restore(mark);
     return status;
 }
@@ -431,10 +364,13 @@ static int execute_simple(const struct node *node) {
     trace(&fields);
     if (fields.count == 0) {
         shell.status = 0; // a substitution in what follows sets it
-        for (const struct word *word = node->assignments; word != NULL; word = word->next)
+        for (const struct word *word = node->assignments; word != NULL; word = word->next) {
             status |= !assign(word->text);
+            trace_assignment(word->text);
+        }
         status = status != 0 ? 1 : shell.status;
-        shell.status = before;
+        if (shell.flow == FLOW_NONE)
+            shell.status = before;
     }
     if (!streams_redirect(node->redirections, &saved)) {
         fields_free(&fields);
@@ -720,7 +656,7 @@ int execute(struct node *node) {
         status = execute_background(node);
         break;
     case NODE_FUNCTION:
-        status = define(node);
+        status = function_define(node);
         break;
     default:
         status = execute_redirected(node);

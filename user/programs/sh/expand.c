@@ -24,6 +24,7 @@ enum mark : char {
 struct marked {
     struct text text;
     struct text marks;
+    bool is_assigned; // a "~" may follow a colon, as in PATH=~/bin:~/more
     bool failed;
 };
 
@@ -147,13 +148,18 @@ static void add_arguments(struct marked *out, bool is_quoted, bool joined) {
     }
 }
 
-static void fail_parameter(struct marked *out, const char *name, const char *why) {
-    say("%s: %s", name, why);
+// An error of an expansion, which has been said, ends a script.
+static void fail_expansion(struct marked *out) {
     out->failed = true;
-    if (!shell.is_interactive) {
+    if (!shell.is_interactive && shell.flow == FLOW_NONE) {
         shell.flow = FLOW_EXIT;
         shell.status = STATUS_MISUSE;
     }
+}
+
+static void fail_parameter(struct marked *out, const char *name, const char *why) {
+    say("%s: %s", name, why);
+    fail_expansion(out);
 }
 
 // The operator of ${NAME...} with its word, when the value does or does not count as set.
@@ -238,7 +244,7 @@ static void expand_braces(struct marked *out, char *text, bool is_quoted) {
     operator+= checks_empty;
     if (len == 0 || (operator[0] != 0 && strchr("-+=?#%", operator[0]) == NULL)) {
         say("${%s}: is not understood", text);
-        out->failed = true;
+        fail_expansion(out);
     } else if (wants_length) {
         char number[24];
         snprintf(number, sizeof number, "%zu", value == NULL ? 0 : strlen(value));
@@ -280,7 +286,8 @@ static void add_arithmetic(struct marked *out, const char *text, bool is_quoted)
     i64 value;
     expand_into(&inner, text, true);
     char *expression = plain_text(&inner);
-    out->failed |= inner.failed || !arithmetic(expression, &value);
+    if (inner.failed || !arithmetic(expression, &value))
+        fail_expansion(out);
     free(expression);
     if (!out->failed) {
         snprintf(number, sizeof number, "%lld", (long long)value);
@@ -406,6 +413,8 @@ static void expand_into(struct marked *out, const char *word, bool is_quoted) {
             at += expand_quotes(out, word + at);
         else
             add(out, word[at++], is_quoted ? MARK_QUOTED : MARK_PLAIN);
+        if (c == ':' && out->is_assigned && !is_quoted && word[at] == '~')
+            at += expand_tilde(out, word + at);
     }
 }
 
@@ -495,13 +504,21 @@ static char *plain_text(const struct marked *marked) {
     return text_of(&out);
 }
 
-bool expand_one(const char *word, char **out) {
-    struct marked marked = {.failed = false};
+static bool expand_to_text(const char *word, bool is_assigned, char **out) {
+    struct marked marked = {.is_assigned = is_assigned};
     expand_into(&marked, word, false);
     if (!marked.failed)
         *out = plain_text(&marked);
     marked_free(&marked);
     return !marked.failed;
+}
+
+bool expand_one(const char *word, char **out) {
+    return expand_to_text(word, false, out);
+}
+
+bool expand_value(const char *word, char **out) {
+    return expand_to_text(word, true, out);
 }
 
 bool expand_pattern(const char *word, char **out) {

@@ -189,6 +189,8 @@ static bool take_long(struct options *options, const char *name, const char *val
         options->state = value;
     else if (strcmp(name, "--status") == 0)
         shell.status = atoi(value);
+    else if (strcmp(name, "--last") == 0)
+        shell.last_process = (u32)atoi(value);
     else if (strcmp(name, "--number") == 0)
         shell.number = (u32)atoi(value);
     else if (strcmp(name, "-c") == 0)

@@ -48,6 +48,7 @@ void fields_free(struct fields *fields);
 // False: an error, which has been said.
 bool expand_words(const struct word *words, struct fields *out);
 bool expand_one(const char *word, char **out);     // to one field, which is the caller's
+bool expand_value(const char *word, char **out);   // the same, of NAME=WORD
 bool expand_pattern(const char *word, char **out); // the same; what was quoted is escaped
 bool expand_body(const char *body, char **out);    // of a text (<<)
 bool arithmetic(const char *expression, i64 *out); // arithmetic.c
@@ -96,6 +97,14 @@ int execute_file(const char *path); // as `.` does
 // The output of a command, without newlines at its end; the caller's.
 bool substitute_command(const char *text, char **out);
 
+// Runs a program that is none of the shell's own; does not return when `replaces`.
+int run_command(struct fields *fields, bool replaces);
+
+// Where a program is: the caller's; NULL: nowhere.
+char *find_program(const char *name);
+
+// -- Functions (functions.c) ----------------------------------------------------------------------
+
 struct function {
     struct function *next;
     char *name;
@@ -108,12 +117,8 @@ struct function {
 struct function *function_find(const char *name);
 void functions_each(void (*visit)(const struct function *function, void *context), void *context);
 void function_remove(const char *name);
-
-// Runs a program that is none of the shell's own; does not return when `replaces`.
-int run_command(struct fields *fields, bool replaces);
-
-// Where a program is: the caller's; NULL: nowhere.
-char *find_program(const char *name);
+int function_define(const struct node *node);
+int function_call(struct function *function, const struct fields *fields);
 
 // -- Streams (streams.c) --------------------------------------------------------------------------
 
@@ -194,8 +199,16 @@ bool jobs_let_go(void);
 typedef int (*builtin)(u32 count, char **arguments);
 builtin builtin_find(const char *name);
 
+// Whether assignments before it stay, as POSIX has it of those that change the shell itself.
+bool builtin_is_special(const char *name);
+
 // Whether `NAME --help` was asked of one that has no other use for it: then its usage was printed.
 bool builtin_tells(u32 count, char **arguments);
+
+// words.c: what reads and writes
+int run_echo(u32 count, char **arguments);
+int run_printf(u32 count, char **arguments);
+int run_read(u32 count, char **arguments);
 
 // aliases.c
 const char *alias_find(const char *name);

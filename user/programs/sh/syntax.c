@@ -95,7 +95,10 @@ static void fail_unexpected(struct parser *parser) {
 
 // -- Quotes and substitutions ---------------------------------------------------------------------
 
-static usize skip_until(const char *text, usize at, char close, bool *end);
+// Commands in "$(...)" are parsed to find their end, for brackets in patterns of `case`, comments
+// and texts (<<) are not what they look like. Where that finds an error, and in all that is no
+// command, brackets are counted (`counts`): whoever executes it will say what is wrong.
+static usize skip(const char *text, usize at, bool counts, bool *end);
 
 static usize skip_single(const char *text, usize at, bool *end) {
     const char *close = strchr(text + at, '\'');
@@ -104,14 +107,14 @@ static usize skip_single(const char *text, usize at, bool *end) {
 }
 
 // `at` is behind the opening quote.
-static usize skip_double(const char *text, usize at, bool *end) {
+static usize skip_double(const char *text, usize at, bool counts, bool *end) {
     while (text[at] != 0 && text[at] != '"') {
         if (text[at] == '\\' && text[at + 1] != 0)
             at += 2;
         else if (text[at] == '\'')
             at++;
         else
-            at = skip_unit(text, at, end);
+            at = skip(text, at, counts, end);
     }
     *end |= text[at] == 0;
     return text[at] == 0 ? at : at + 1;
@@ -125,7 +128,7 @@ static usize skip_backquoted(const char *text, usize at, bool *end) {
 }
 
 // Past the closing bracket that belongs to one before `at`.
-static usize skip_until(const char *text, usize at, char close, bool *end) {
+static usize skip_until(const char *text, usize at, char close, bool counts, bool *end) {
     char open = close == ')' ? '(' : '{';
     for (u32 depth = 1; text[at] != 0;) {
         if (text[at] == '\\' && text[at + 1] != 0) {
@@ -136,29 +139,46 @@ static usize skip_until(const char *text, usize at, char close, bool *end) {
             depth++;
         else if (text[at] == close && --depth == 0)
             return at + 1;
-        at = text[at] == open || text[at] == close ? at + 1 : skip_unit(text, at, end);
+        at = text[at] == open || text[at] == close ? at + 1 : skip(text, at, counts, end);
     }
     *end = true;
     return at;
 }
 
-usize skip_unit(const char *text, usize at, bool *end) {
+static usize skip_commands(const char *text, usize at, bool *end);
+
+// `at` is at "$(".
+static usize skip_substitution(const char *text, usize at, bool counts, bool *end) {
+    bool is_cut = false;
+    usize past = skip_until(text, at + 2, ')', true, &is_cut);
+    bool is_arithmetic = text[at + 2] == '(' && !is_cut && text[past - 2] == ')';
+    if (!counts && !is_arithmetic)
+        return skip_commands(text, at + 2, end);
+    *end |= is_cut;
+    return past;
+}
+
+static usize skip(const char *text, usize at, bool counts, bool *end) {
     switch (text[at]) {
     case '\'':
         return skip_single(text, at + 1, end);
     case '"':
-        return skip_double(text, at + 1, end);
+        return skip_double(text, at + 1, counts, end);
     case '`':
         return skip_backquoted(text, at + 1, end);
     case '$':
         if (text[at + 1] == '(')
-            return skip_until(text, at + 2, ')', end);
+            return skip_substitution(text, at, counts, end);
         if (text[at + 1] == '{')
-            return skip_until(text, at + 2, '}', end);
+            return skip_until(text, at + 2, '}', counts, end);
         return at + 1;
     default:
         return at + 1;
     }
+}
+
+usize skip_unit(const char *text, usize at, bool *end) {
+    return skip(text, at, false, end);
 }
 
 // -- Tokens ---------------------------------------------------------------------------------------
@@ -705,6 +725,27 @@ static struct node *parse_list(struct parser *parser) {
         skip_newlines(parser);
     } while (!is_at_end_of_list(parser));
     return list;
+}
+
+// Past the bracket that ends the commands which begin at text[at].
+static usize skip_commands(const char *text, usize at, bool *end) {
+    struct lexer lexer = {.result = SYNTAX_OK};
+    struct arena arena = {0};
+    struct parser parser;
+    parser_init(&parser, &arena, text + at);
+    parser.lexer = &lexer;
+    next(&parser);
+    skip_newlines(&parser);
+    if (!is_at(&parser, TOKEN_CLOSE))
+        parse_list(&parser);
+    bool is_cut = lexer.result == SYNTAX_INCOMPLETE ||
+                  (lexer.result == SYNTAX_OK && is_at(&parser, TOKEN_END));
+    bool is_found = lexer.result == SYNTAX_OK && is_at(&parser, TOKEN_CLOSE);
+    arena_free(&arena);
+    *end |= is_cut;
+    return is_found ? at + lexer.end
+           : is_cut ? at + strlen(text + at)
+                    : skip_until(text, at, ')', true, end);
 }
 
 void parser_init(struct parser *parser, struct arena *arena, const char *text) {

@@ -57,8 +57,13 @@ static bool unary(char operator, const char * operand, bool *known) {
         return is_type(operand, S_IFDIR);
     case 'f':
         return is_type(operand, S_IFREG);
+    case 'b':
+        return is_type(operand, S_IFBLK);
     case 'c':
         return is_type(operand, S_IFCHR);
+    case 'p':
+    case 'S':
+        return is_type(operand, operator== 'p' ? S_IFIFO : S_IFSOCK);
     case 'h':
     case 'L':
         return lstat(operand, &info) == 0 && S_ISLNK(info.st_mode);
@@ -89,11 +94,18 @@ static bool is_newer(const char *a, const char *b) {
                : first.st_mtim.tv_nsec > second.st_mtim.tv_nsec;
 }
 
-enum binary { EQ, NE, LT, LE, GT, GE, SAME, OTHER, BEFORE, AFTER, NEWER, OLDER, NO_BINARY };
+static bool is_same_file(const char *a, const char *b) {
+    struct stat first;
+    struct stat second;
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
+enum binary { EQ, NE, LT, LE, GT, GE, SAME, OTHER, BEFORE, AFTER, NEWER, OLDER, LINKED, NO_BINARY };
 
 static enum binary binary_of(const char *word) {
-    static const char *const words[] = {"-eq", "-ne", "-lt", "-le", "-gt", "-ge",
-                                        "=",   "!=",  "<",   ">",   "-nt", "-ot"};
+    static const char *const words[] = {"-eq", "-ne", "-lt", "-le", "-gt", "-ge", "=",
+                                        "!=",  "<",   ">",   "-nt", "-ot", "-ef"};
     for (u32 i = 0; i < COUNT_OF(words); i++) {
         if (strcmp(word, words[i]) == 0)
             return (enum binary)i;
@@ -115,6 +127,8 @@ static bool compare(struct expression *e, enum binary operator, const char * a, 
         return is_newer(a, b);
     case OLDER:
         return is_newer(b, a);
+    case LINKED:
+        return is_same_file(a, b);
     default:
         break;
     }
