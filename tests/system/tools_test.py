@@ -73,7 +73,8 @@ def test_what_is_typed_can_be_hidden(system):
 
 def test_who_and_how_many(system):
     assert output(system, "id; id -un; whoami") == "uid=0(root) gid=0(root) groups=0(root)\nroot\nroot\n"
-    assert output(system, "nproc; grep -c '' /kernel/cpus").split() in (["1", "2"], ["2", "3"])
+    count, lines = output(system, "nproc; grep -c '' /kernel/cpus").split()
+    assert int(count) == int(lines) - 1 >= 1
 
 
 def test_killing_by_name(system):
