@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 HOSTED = Path(os.environ.get("KWAST_HOSTED", BUILD / "kwast-hosted"))  # as for `kwast run`
-LIMIT_SECONDS = 300
+LIMIT_SECONDS = 900  # nobody waits so long but for what never comes
 
 DRIP = os.environ.get("KWAST_TEST_DRIP", "0") != "0"
 
@@ -162,6 +162,12 @@ class Machine:
                 raise AssertionError(f"no match for {pattern!r} in what the machine said after:\n"
                                      f"{self.text[:self.position]}\n--- and then:\n"
                                      f"{self.text[self.position:]}")
+
+    def expect_times(self, words, times):
+        """Waits until the words were said so often since the start: what several programs say comes in
+        any order, also before what has been waited for."""
+        while self.text.count(words) < times:
+            self.expect(re.escape(words))
 
     def type(self, text):
         self.process.stdin.write(text.encode())

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, LIMIT_SECONDS, ROOT, Machine  # noqa: E402
+from machine import BUILD, ROOT, Machine, until  # noqa: E402
 
 AT_LEAST = {"domains": 60, "memories": 6}
 
@@ -24,21 +24,24 @@ def build():
     subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "all", "test-programs"], cwd=ROOT, check=True)
 
 
+def domains_left(machine):
+    machine.type("check\n")
+    found = machine.expect(r"^(?:all invariants hold; (\d+) domains .*|check: no such command)$")
+    machine.expect("^kwast> ")
+    return int(found.group(1) or 0)
+
+
 def spawn_all(machine, what, at_least):
     """Twice, one after the other; returns how many there were the first time."""
     machine.type(f"run domains {what}\n")
-    found = machine.expect(r"^(?:domains: (\d+), then (\d+)|wrong: .*)$", LIMIT_SECONDS)
+    found = machine.expect(r"^(?:domains: (\d+), then (\d+)|wrong: .*)$")
     assert found.group(1), found.group()
     first, second = map(int, found.groups())
     assert first >= at_least and second >= first * 0.95
     machine.expect("^all right$")
     machine.expect("^kwast> ")
-    left = 1
-    while left:  # the last stack, and the domain with it, goes when the reaper comes to it
-        machine.type("check\n")
-        found = machine.expect(r"^(?:all invariants hold; (\d+) domains .*|check: no such command)$")
-        left = int(found.group(1) or 0)
-        machine.expect("^kwast> ")
+    # The last stack, and the domain with it, goes when the reaper comes to it.
+    until(lambda: domains_left(machine), lambda left: left == 0)
     return first
 
 

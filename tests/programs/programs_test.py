@@ -20,13 +20,13 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import CPUS  # noqa: E402
+from machine import CPUS, LIMIT_SECONDS  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
 KWAST = ROOT / "build/kwast"
 PROGRAMS = ROOT / "build/programs"
-TIMEOUT = 300  # QEMU emulates every instruction, and the tests may share the machine
+TIMEOUT = LIMIT_SECONDS
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -216,7 +216,8 @@ def test_the_host_is_reached_by_consoles(tmp_path):
         got = until(sent, lambda got: len(got) >= len(data))
         assert hashlib.sha256(got).hexdigest() in told
         # Killed with a write under way: the next driver begins afresh.
-        booted.run("(cat /dev/zero >/dev/hvc/1 &); sleep 0.3")
+        booted.run("(cat /dev/zero >/dev/hvc/1 &)")
+        until(sent, lambda now: len(now) > len(got))
         booted.run("set -- $(ps | grep ' virtio_console$'); old=$1; kill $old")
         booted.run("until set -- $(ps | grep ' virtio_console$'); [ ${1:-$old} != $old ]; do sleep 0.1; done")
         booted.run("until printf '\\nend\\n' >/dev/hvc/1; do sleep 0.1; done 2>/dev/null")

@@ -228,12 +228,12 @@ def test_killed_processes_are_gone(at_prompt):
     with at_prompt("spin") as machine:
         machine.type("start spin\n")
         number = machine.expect(r"started as process (\d+)$").group(1)
-        said(machine, "spinning", 1)
+        machine.expect_times("spinning", 1)
         assert running(machine) == ["spin.wasm"]
         machine.type(f"kill {number}\n")
         until(lambda: running(machine), lambda names: names == [])
         machine.type("run spin\n")
-        said(machine, "spinning", 2)
+        machine.expect_times("spinning", 2)
         machine.type("\x03")
         until(lambda: running(machine), lambda names: names == [])
 
@@ -250,12 +250,6 @@ def cpus(machine, count):
     return {cpu: (int(row[1]), row[2]) for cpu, row in enumerate(rows)}
 
 
-def said(machine, words, times):
-    """Waits until something was said so often, wherever: programs' lines come in any order."""
-    while machine.text.count(words) < times:
-        machine.expect(re.escape(words))
-
-
 def running(machine):
     """The names of all processes."""
     machine.type("ps\nlog-end\n")
@@ -270,7 +264,7 @@ def test_two_processes_compute_at_the_same_time(at_prompt):
     all the time from the later of the first looks to the earlier of the second ones."""
     with at_prompt("one=spin", "two=spin", cpus=4) as machine:
         machine.type("start one\nstart two\n")
-        said(machine, "spinning", 2)
+        machine.expect_times("spinning", 2)
         looks = [cpus(machine, 4)]
 
         def stayed():
@@ -286,10 +280,10 @@ def test_more_processes_than_cpus_all_get_on(at_prompt):
     names = [f"tick{n}" for n in range(5)]
     with at_prompt("spin", *(f"{name}=ticker" for name in names), cpus=2) as machine:
         machine.type("start spin\n" * 3)
-        said(machine, "spinning", 3)
+        machine.expect_times("spinning", 3)
         for name in names:
             machine.type(f"start {name}\n")
-        said(machine, "still here 5\n", len(names))
+        machine.expect_times("still here 5\n", len(names))
         cpus(machine, 2)
 
 
@@ -308,7 +302,7 @@ def test_a_storm_of_processes_on_four_cpus_leaves_nothing(at_prompt):
 
     with at_prompt("first", "trap", "spin", cpus=4) as machine:
         machine.type("start spin\n" * 2)
-        said(machine, "spinning", 2)
+        machine.expect_times("spinning", 2)
         storm()
         before = free()  # at most what is free for good: the last ones may still be giving back
         for _ in range(3):
@@ -322,6 +316,6 @@ def test_a_process_that_computes_on_another_cpu_is_killed(at_prompt):
         for count in range(1, 11):
             machine.type("start spin\n")
             number = machine.expect(r"started as process (\d+)$").group(1)
-            said(machine, "spinning", count)
+            machine.expect_times("spinning", count)
             machine.type(f"kill {number}\n")
         until(lambda: running(machine), lambda names: names == [])

@@ -627,8 +627,7 @@ pid_t setsid(void) {
 }
 
 int sigaction(int number, const struct sigaction *action, struct sigaction *before) {
-    void (*former)(int) =
-        action != NULL ? signal(number, action->sa_handler) : action_of(number);
+    void (*former)(int) = action != NULL ? signal(number, action->sa_handler) : action_of(number);
     if (before != NULL)
         *before = (struct sigaction){.sa_handler = former};
     return former == SIG_ERR ? -1 : 0;
