@@ -710,6 +710,8 @@ $(out)/programs/%.wasm: tests/threads/%.wat | $(ready)
 	@mkdir -p $(@D)
 	$(Q)wat2wasm --debug-names --enable-threads $< -o $@
 
+posix_files := $(wildcard $(addprefix user/ports/posix/,*.c *.h *.sh include/*.h include/*/*.h))
+
 # Larger programs from Debian's sources, for tests. Where no source can be had they are left out, and
 # the tests say so.
 real_programs := jq minigzip sqlite3
@@ -722,14 +724,19 @@ $(addprefix $(out)/programs/,$(addsuffix .wasm,$(real_programs))): $(out)/progra
 	@mkdir -p $(@D)
 	$(Q)tests/programs/real/build.sh $* $@
 
+# The test of what ports are built upon.
+$(out)/programs/posix.wasm: tests/ports/build.sh tests/ports/posix.c $(posix_files) $(sdk) | $(ready)
+	$(call say,PORT,$@)
+	@mkdir -p $(@D)
+	$(Q)tests/ports/build.sh $@ $(sdk)
+
 # -- The machine -------------------------------------------------------------------------------------
 
 # The system: the archive that `make run` and the ISO start with, as a folder and as a tar. Utilities
 # are names of one module.
 system_programs := $(folder_files) $(call program_files,$(program_sources)) $(out)/programs/busybox.wasm
 $(out)/programs/busybox.wasm: user/ports/busybox/build.sh user/ports/busybox/config \
-    user/ports/busybox/sources.py $(wildcard user/ports/posix/* user/ports/posix/include/* \
-    user/ports/posix/include/sys/*) tools/fetch-source.sh tools/own_apt.sh $(sdk) | $(ready)
+    user/ports/busybox/sources.py $(posix_files) tools/fetch-source.sh tools/own_apt.sh $(sdk) | $(ready)
 	$(call say,PORT,$@)
 	@mkdir -p $(@D)
 	$(Q)user/ports/busybox/build.sh $@ $(sdk)

@@ -70,7 +70,7 @@ INDIRECT = {
     "object_poll": ["console_poll", "device_poll", "messages_poll", "stdin_poll", "output_poll", "server_end_poll", "notification_poll",
                     "process_object_poll", "interrupt_poll"],
     "object_release": ["server_end_destroy", "channel_destroy", "notification_destroy", "process_object_destroy", "snapshot_destroy",
-                       "file_destroy", "root_destroy", "ports_destroy", "interrupt_destroy"],
+                       "file_destroy", "root_destroy", "ports_destroy", "interrupt_destroy", "memory_destroy", "ready_end_destroy"],
     **{f"path_{name}": [f"tree_{name}", f"remote_at_{name}"] for name in
        "stat set_times read_link remove_directory unlink rename link make_link".split()},
     "path_open": ["tree_open", "link_open", "scheme_open"],
@@ -123,6 +123,8 @@ INDIRECT = {
 # Calls that are there but are not taken in full: the caller's situation decides, as the reason says.
 CUT = {
     ("thread_reap", "wait_unlock"): ["spin_check_before_unlock"],  # interrupts are off: it does not switch
+    ("scheme_release", "object_release"): ["process_object_destroy"],  # who pays is a process
+    ("memory_destroy", "object_release"): ["process_object_destroy"],
 }
 
 # Functions that call themselves, and how deep at most: the height of an AVL tree of 2^40 areas.

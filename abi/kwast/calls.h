@@ -64,7 +64,8 @@ enum kwast_kind : u32 {
 };
 
 // scheme_create(name: *u8, len: i32, out: *u32)
-//   A new scheme; *out is its server end. The name, 1 to 63 bytes, is for people.
+//   A new scheme; *out is its server end. The name, 1 to 63 bytes, is for people. It counts with
+//   its channels, whoever makes those, as memory of the caller's (ENOMEM) until they are gone.
 
 // scheme_channel(server: i32, value: i64, kind: i32, out: *u32)
 //   A client's end, for something that the server knows by `value`: to be given to a child or in a

@@ -102,10 +102,13 @@ static inline void handle_hint_set(struct handle_table *table, enum handle_hint_
     table->hints[kind] = (struct handle_hint){.number = number, .object = object};
 }
 
-// For the only thread that uses the table, before it lets others at it.
+// For the only thread that uses the table, before it lets others at it. Where there are others,
+// nothing changes, so nothing is written: they read the numbers without a lock.
 static inline void handle_hints_clear(struct handle_table *table) {
-    for (u32 i = 0; i < HINT_COUNT; i++)
-        table->hints[i].number = UINT64_MAX;
+    for (u32 i = 0; i < HINT_COUNT; i++) {
+        if (table->hints[i].number != UINT64_MAX)
+            table->hints[i].number = UINT64_MAX;
+    }
 }
 
 // Copies the first `size` bytes of a preopened directory's name; *len_bytes is its whole length.

@@ -130,7 +130,7 @@ static void sleep_ns(u64 ns) {
 static void service_start(struct service *service) {
     CHECK(handle_table_init(&service->handles, 8) == OK);
     scheme_party_init(&service->party, &service->handles);
-    CHECK(scheme_create(bytes_of("test"), &service->server) == OK);
+    CHECK(scheme_create(bytes_of("test"), NULL, NULL, &service->server) == OK);
     CHECK(scheme_root(service->server, OBJECT_PLAIN, &service->root) == OK);
     service->thread = start(serve, service, service->priority);
     sleep_ns(100 * MS); // it waits, whatever its priority

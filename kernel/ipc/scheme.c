@@ -4,6 +4,7 @@
 // A channel that loses its last holder while a server is there is kept until the server has been
 // told (SCHEME_CLOSED): so the news needs no memory. While there are too many of these no further
 // channel is made, so there are never more than those and what was in somebody's hands by then.
+// Whoever made the scheme pays for all of them.
 
 #include "kernel/ipc/scheme_internal.h"
 
@@ -16,9 +17,16 @@
 #include "kernel/sched/park.h"
 #include "kernel/sched/trace.h"
 
+// What is paid for a scheme that nobody has used yet.
+#define ENDS_BYTES (sizeof(struct scheme) + sizeof(struct server_end))
+
 void scheme_retain(struct scheme *scheme) {
     u32 before = __atomic_fetch_add(&scheme->ref_count, 1, __ATOMIC_RELAXED);
     CHECK(before != 0 && before != UINT32_MAX);
+}
+
+enum status scheme_charge(struct scheme *scheme, u64 bytes) {
+    return account_charge(scheme->account, bytes) == OK ? OK : ERR_NO_MEMORY;
 }
 
 void scheme_release(struct scheme *scheme) {
@@ -31,6 +39,8 @@ void scheme_release(struct scheme *scheme) {
     for (u32 i = 0; i < scheme->chunk_count; i++)
         kfree(scheme->chunks[i], sizeof *scheme->chunks[i]);
     ready_release(scheme->root_ready);
+    account_refund(scheme->account, ENDS_BYTES + scheme->chunk_count * sizeof *scheme->chunks[0]);
+    object_release(scheme->payer);
     kfree(scheme, sizeof *scheme);
 }
 
@@ -76,6 +86,7 @@ static void channel_free(struct channel *channel) {
     struct scheme *scheme = channel->scheme;
     ready_release(channel->ready);
     kfree(channel, sizeof *channel);
+    account_refund(scheme->account, sizeof *channel);
     scheme_release(scheme);
 }
 
@@ -143,17 +154,25 @@ static const struct object_ops server_end_ops = {
     .poll_queue = server_end_poll_queue,
 };
 
-enum status scheme_create(struct bytes name, struct object **server) {
+enum status scheme_create(struct bytes name, struct memory_account *account, struct object *payer,
+                          struct object **server) {
     if (name.len == 0 || name.len > SCHEME_NAME_MAX)
         return ERR_INVALID;
+    if (account_charge(account, ENDS_BYTES) != OK)
+        return ERR_NO_MEMORY;
     struct scheme *scheme = kmalloc(sizeof *scheme);
     struct server_end *end = kmalloc(sizeof *end);
     if (scheme == NULL || end == NULL) {
         kfree(scheme, sizeof *scheme);
         kfree(end, sizeof *end);
+        account_refund(account, ENDS_BYTES);
         return ERR_NO_MEMORY;
     }
     scheme->ref_count = 1;
+    scheme->account = account;
+    scheme->payer = payer;
+    if (payer != NULL)
+        object_retain(payer);
     memcpy(scheme->name, name.data, name.len);
     wait_queue_init(&scheme->queue);
     scheme->epoch = 1;
@@ -275,9 +294,14 @@ static const struct object_ops *channel_ops_of(enum object_type type) {
 
 static enum status channel_create(struct scheme *scheme, u64 value, u64 epoch,
                                   enum object_type type, struct object **out) {
+    enum status status = scheme_charge(scheme, sizeof(struct channel));
+    if (status != OK)
+        return status;
     struct channel *channel = kmalloc(sizeof *channel);
-    if (channel == NULL)
+    if (channel == NULL) {
+        account_refund(scheme->account, sizeof *channel);
         return ERR_NO_MEMORY;
+    }
     object_init(&channel->object, channel_ops_of(type), type);
     channel->object.scheme_end = SCHEME_END_CHANNEL;
     channel->scheme = scheme;

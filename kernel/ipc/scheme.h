@@ -46,8 +46,12 @@ struct grant {
 
 // -- Making one ----------------------------------------------------------------------------------
 
-// `name` is for people: reports and traces. *server is a reference to the server end.
-MUST_USE enum status scheme_create(struct bytes name, struct object **server);
+// `name` is for people: reports and traces. *server is a reference to the server end. What the
+// kernel has to keep for the scheme and its channels, whoever makes those, is charged to `account`
+// (NULL: to nobody) until it is freed; `payer`, of which it takes a reference, keeps that account.
+// ERR_NO_MEMORY.
+MUST_USE enum status scheme_create(struct bytes name, struct memory_account *account,
+                                   struct object *payer, struct object **server);
 
 // A new client's end; a file, directory or stream can be used as one, its server speaks the file
 // protocol (abi/kwast/file.h). `value` is what the server knows the opened object by, it comes with
@@ -139,6 +143,8 @@ struct scheme_party {
     // Only the party's own threads and its end touch the list, one at a time (`lock`).
     struct spinlock lock;
     struct list servings;
+    u32 serving_count;
+    u32 looks_at; // so many, for those that are of no use any more
 };
 
 void scheme_party_init(struct scheme_party *party, struct handle_table *handles);

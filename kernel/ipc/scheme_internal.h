@@ -60,7 +60,9 @@ struct receiver {
 };
 
 struct scheme {
-    u32 ref_count;  // atomic: the server end, channels, servings
+    u32 ref_count;                  // atomic: the server end, channels, servings
+    struct memory_account *account; // fixed, as are those who keep it; NULL: nobody pays
+    struct object *payer;
     bool is_closed; // under queue.lock: the server end is gone
     struct wait_queue queue;
     struct ready *root_ready; // atomic, set once: what poll knows of the root; NULL: always ready
@@ -117,6 +119,9 @@ static inline void words_copy(u64 *to, const u64 *from) {
 // The two sides' common ground, all in scheme.c.
 void scheme_retain(struct scheme *scheme);
 void scheme_release(struct scheme *scheme);
+
+// What somebody pays for what is kept for the scheme. ERR_NO_MEMORY: he has no more.
+MUST_USE enum status scheme_charge(struct scheme *scheme, u64 bytes);
 static inline struct scheme *scheme_of_server(struct object *server) {
     CHECK(scheme_is_server(server));
     return container_of(server, struct server_end, object)->scheme;

@@ -11,6 +11,7 @@
 #include "kernel/sched/park.h"
 #include "kernel/sched/trace.h"
 
+#define SERVINGS_FEW 8u
 #define COPY_AT_ONCE (64 * KIB) // how long a caller that has been killed may have to wait
 
 // -- Parties -------------------------------------------------------------------------------------
@@ -18,6 +19,8 @@
 void scheme_party_init(struct scheme_party *party, struct handle_table *handles) {
     spin_init(&party->lock, LOCK_PARTY, "scheme party");
     list_init(&party->servings);
+    party->serving_count = 0;
+    party->looks_at = SERVINGS_FEW;
     party->handles = handles;
     party->maps = NULL;
 }
@@ -32,38 +35,19 @@ static struct serving *serving_find_locked(struct scheme_party *party,
     return NULL;
 }
 
-// The party's serving of the scheme, `fresh` if there is none yet; it stays until the party goes.
+// The party's serving of the scheme, `fresh` if there is none yet; it stays until the party goes,
+// or nobody can receive from the scheme any more.
 static struct serving *serving_enter(struct scheme_party *party, const struct scheme *scheme,
                                      struct serving *fresh) {
     spin_lock(&party->lock);
     struct serving *serving = serving_find_locked(party, scheme);
     if (serving == NULL && fresh != NULL) {
         list_push_front(&party->servings, &fresh->party_link);
+        party->serving_count++;
         serving = fresh;
     }
     spin_unlock(&party->lock);
     return serving;
-}
-
-static enum status serving_get(struct scheme_party *party, struct scheme *scheme,
-                               struct serving **out) {
-    *out = serving_enter(party, scheme, NULL);
-    if (*out != NULL)
-        return OK;
-    struct serving *fresh = kmalloc(sizeof *fresh);
-    if (fresh == NULL)
-        return ERR_NO_MEMORY;
-    fresh->scheme = scheme;
-    fresh->party = party;
-    list_init(&fresh->party_link);
-    list_init(&fresh->cancelled);
-    scheme_retain(scheme);
-    *out = serving_enter(party, scheme, fresh);
-    if (*out != fresh) { // another thread of the process was quicker
-        kfree(fresh, sizeof *fresh);
-        scheme_release(scheme);
-    }
-    return OK;
 }
 
 static struct call_slot *slot_at(const struct scheme *scheme, u64 index) {
@@ -133,6 +117,57 @@ static void serving_end(struct serving *serving) {
     channels_free(&closed);
     kfree(serving, sizeof *serving);
     scheme_release(scheme);
+}
+
+static bool is_useless(const struct serving *serving) {
+    struct scheme *scheme = serving->scheme;
+    wait_lock(&scheme->queue);
+    bool is_closed = scheme->is_closed;
+    spin_unlock(&scheme->queue.lock);
+    return is_closed;
+}
+
+// Ends the servings of schemes that are closed: who received from one held its server end, so
+// nobody is in there. Looks only when there are twice as many as were left the last time, or more.
+static void end_useless(struct scheme_party *party) {
+    struct list useless;
+    list_init(&useless);
+    spin_lock(&party->lock);
+    if (party->serving_count >= party->looks_at) {
+        LIST_FOR_EACH(node, &party->servings) {
+            if (!is_useless(container_of(node, struct serving, party_link)))
+                continue;
+            list_remove(node);
+            list_push_back(&useless, node);
+            party->serving_count--;
+        }
+        party->looks_at = (u32)max_u64(SERVINGS_FEW, 2ull * party->serving_count);
+    }
+    spin_unlock(&party->lock);
+    for (struct list *node; (node = list_pop_front(&useless)) != NULL;)
+        serving_end(container_of(node, struct serving, party_link));
+}
+
+static enum status serving_get(struct scheme_party *party, struct scheme *scheme,
+                               struct serving **out) {
+    *out = serving_enter(party, scheme, NULL);
+    if (*out != NULL)
+        return OK;
+    end_useless(party);
+    struct serving *fresh = kmalloc(sizeof *fresh);
+    if (fresh == NULL)
+        return ERR_NO_MEMORY;
+    fresh->scheme = scheme;
+    fresh->party = party;
+    list_init(&fresh->party_link);
+    list_init(&fresh->cancelled);
+    scheme_retain(scheme);
+    *out = serving_enter(party, scheme, fresh);
+    if (*out != fresh) { // another thread of the process was quicker
+        kfree(fresh, sizeof *fresh);
+        scheme_release(scheme);
+    }
+    return OK;
 }
 
 void scheme_party_fini(struct scheme_party *party) {
@@ -246,9 +281,14 @@ enum status scheme_copy(struct object *server, struct scheme_party *party, u64 n
 
 // Makes free slots.
 static enum status add_slots(struct scheme *scheme) {
+    enum status status = scheme_charge(scheme, sizeof(struct slot_chunk));
+    if (status != OK)
+        return status;
     struct slot_chunk *chunk = kmalloc(sizeof *chunk);
-    if (chunk == NULL)
+    if (chunk == NULL) {
+        account_refund(scheme->account, sizeof *chunk);
         return ERR_NO_MEMORY;
+    }
     wait_lock(&scheme->queue);
     bool fits = scheme->chunk_count < CHUNKS_MAX;
     for (u32 i = SLOTS_IN_CHUNK; fits && i-- != 0;) { // so that they are taken in order
@@ -260,9 +300,11 @@ static enum status add_slots(struct scheme *scheme) {
     if (fits)
         scheme->chunks[scheme->chunk_count++] = chunk;
     wait_unlock(&scheme->queue);
-    if (!fits)
-        kfree(chunk, sizeof *chunk);
-    return fits ? OK : ERR_LIMIT;
+    if (fits)
+        return OK;
+    kfree(chunk, sizeof *chunk);
+    account_refund(scheme->account, sizeof *chunk);
+    return ERR_LIMIT;
 }
 
 // Tells of a call that was taken back.

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "abi/kwast/file.h"
+#include "kernel/ipc/notification.h"
 #include "kernel/ipc/ready.h"
 #include "kernel/ipc/scheme.h"
 #include "kernel/mm/heap.h"
@@ -50,7 +51,7 @@ static u64 heap_used(void) {
 static void service_start(void) {
     CHECK(handle_table_init(&it.handles, 8) == OK);
     scheme_party_init(&it.party, &it.handles);
-    CHECK(scheme_create(bytes_of("test"), &it.server) == OK);
+    CHECK(scheme_create(bytes_of("test"), NULL, NULL, &it.server) == OK);
     CHECK(scheme_root(it.server, OBJECT_DIRECTORY, &it.root) == OK);
     for (u32 i = 0; i < CLIENTS_MAX; i++)
         clients[i] = (struct client){.channel = it.root, .deadline_ns = WAIT_FOREVER};
@@ -451,6 +452,70 @@ static void root_is_as_ready_as_the_latest_server_says(void) {
     object_release(stream);
 }
 
+// -- What it costs --------------------------------------------------------------------------------
+
+static void nothing_is_left_of_schemes_that_were_served_and_closed(void) {
+    u64 few = 0;
+    for (u32 i = 1; i <= 512; i++) {
+        struct object *server;
+        struct scheme_request request;
+        CHECK(scheme_create(bytes_of("short"), NULL, NULL, &server) == OK);
+        CHECK(scheme_receive(server, &it.party, &into_bytes, 0, &request) == ERR_TIMED_OUT);
+        object_release(server);
+        if (i == 32)
+            few = heap_used();
+    }
+    CHECK(heap_used() <= few);
+}
+
+static void calls_of_others_go_on_when_what_is_of_no_use_is_ended(void) {
+    client_start(&clients[0], OP_ECHO);
+    struct scheme_request request = receive();
+    nothing_is_left_of_schemes_that_were_served_and_closed();
+    CHECK(!clients[0].is_done);
+    answer(request.number, 7);
+    settle();
+    CHECK(clients[0].is_done && clients[0].status == OK && clients[0].call.answer == 7);
+}
+
+static void maker_pays_for_all_of_it_until_it_is_gone(void) {
+    struct memory_account account = {.limit = 64 * KIB};
+    struct object *payer;
+    struct object *server;
+    struct object *channels[2] = {NULL};
+    struct scheme_request request;
+    CHECK(notification_create(&payer) == OK); // any object
+    CHECK(scheme_create(bytes_of("paid"), &account, payer, &server) == OK);
+    object_release(payer);
+    u64 unused = account.charged;
+    CHECK(unused != 0);
+    CHECK(scheme_receive(server, &it.party, &into_bytes, 0, &request) == ERR_TIMED_OUT);
+    CHECK(account.charged > unused); // the calls' slots
+
+    // Those that are closed are paid for until the server has been told.
+    CHECK(scheme_channel(server, 1, OBJECT_PLAIN, &channels[0]) == OK);
+    enum status status = OK;
+    while ((status = scheme_channel(server, 2, OBJECT_PLAIN, &channels[1])) == OK)
+        object_release(channels[1]);
+    CHECK(status == ERR_NO_MEMORY && account.charged <= account.limit);
+    CHECK(scheme_root(server, OBJECT_PLAIN, &channels[1]) == ERR_NO_MEMORY);
+    CHECK(scheme_receive(server, &it.party, &into_bytes, 0, &request) == OK);
+    CHECK(request.operation == SCHEME_CLOSED);
+    CHECK(scheme_root(server, OBJECT_PLAIN, &channels[1]) == OK);
+
+    // Too little for another scheme.
+    account.limit = account.charged + 1;
+    struct object *other;
+    CHECK(scheme_create(bytes_of("dear"), &account, NULL, &other) == ERR_NO_MEMORY);
+
+    object_release(server);
+    CHECK(account.charged != 0);
+    object_release(channels[0]);
+    object_release(channels[1]);
+    scheme_party_fini(&it.party); // it has received from it
+    CHECK(account.charged == 0);
+}
+
 // -- Running them -------------------------------------------------------------------------------
 
 struct scenario {
@@ -503,6 +568,9 @@ int main(void) {
         SCENARIO(handles_that_the_server_has_no_room_for_fail_the_call),
         SCENARIO(answer_that_was_not_written_shows_nothing),
         SCENARIO(root_is_as_ready_as_the_latest_server_says),
+        SCENARIO(nothing_is_left_of_schemes_that_were_served_and_closed),
+        SCENARIO(calls_of_others_go_on_when_what_is_of_no_use_is_ended),
+        SCENARIO(maker_pays_for_all_of_it_until_it_is_gone),
     };
     struct CMUnitTest tests[COUNT_OF(scenarios)];
     for (u32 i = 0; i < COUNT_OF(scenarios); i++)

@@ -4,6 +4,7 @@
 #include "abi/wasi/preview1.h"
 #include "base/math.h"
 #include "kernel/kwast/kwast_internal.h"
+#include "kernel/proc/process_object.h"
 #include "kernel/wasi/wasi.h"
 
 STATIC_ASSERT(KWAST_WORDS == SCHEME_WORDS, "abi");
@@ -25,9 +26,14 @@ enum status kwast_scheme_create(struct process *process, const u64 *args) {
     struct handle handle = {
         .rights = KWAST_RIGHT_SERVE | WASI_RIGHT_FD_READ | WASI_RIGHT_POLL_FD_READWRITE,
     };
+    struct object *payer;
     enum status status = kwast_get_text(process, args[0], args[1], sizeof name, name);
     if (status == OK)
-        status = scheme_create((struct bytes){name, args[1]}, &handle.object);
+        status = process_object_create(process, &payer);
+    if (status != OK)
+        return status;
+    status = scheme_create((struct bytes){name, args[1]}, &process->account, payer, &handle.object);
+    object_release(payer);
     return status == OK ? kwast_give(process, &handle, args[2]) : status;
 }
 

@@ -94,8 +94,10 @@ static void release_resources(struct process *process) {
     release_imports(process);
     module_release(process->module);
     process->module = NULL;
-    account_refund(&process->account, process->module_bytes);
-    process->module_bytes = 0;
+    string_list_fini(&process->args);
+    string_list_fini(&process->env);
+    account_refund(&process->account, process->kept_bytes);
+    process->kept_bytes = 0;
     scheme_party_fini(&process->party);
     map_set_release(process->party.maps);
     process->party.maps = NULL;
@@ -119,14 +121,19 @@ static enum process_stop stop_of(struct process *process) {
     return stop;
 }
 
-// What a child has of its parent's state; nobody else knows of the child yet. Returns how the
-// parent stands.
-static enum process_stop inherit(struct process *child, struct process *parent) {
+// What a child has of its parent's state, before its program starts. That of a parent that is being
+// killed never does: who kills a whole tree has passed the parent already, and the child could have
+// made another one by the time that the parent sees that it is killed.
+static void inherit(struct process *child, struct process *parent) {
     spin_lock(&parent->lock);
     enum process_stop stop = parent->stop;
+    bool is_ending = parent->is_ending;
     child->notes.ignored = parent->notes.ignored;
     spin_unlock(&parent->lock);
-    return stop;
+    if (is_ending)
+        process_kill(child);
+    else if (stop == PROCESS_TREE_STOPPED)
+        process_set_stop(child, PROCESS_TREE_STOPPED);
 }
 
 static void enter_table(struct process *process, struct process *parent) {
@@ -134,8 +141,8 @@ static void enter_table(struct process *process, struct process *parent) {
     process->id = table.next_id++;
     list_push_back(&table.processes, &process->table_link);
     set_parent_locked(process, parent);
-    if (parent != NULL && inherit(process, parent) == PROCESS_TREE_STOPPED)
-        process_set_stop(process, PROCESS_TREE_STOPPED);
+    if (parent != NULL)
+        inherit(process, parent);
     spin_unlock(&table.lock);
 }
 
@@ -367,15 +374,17 @@ static enum status instantiate(struct process *process, struct module *module,
                    : instantiate_apart(process, module, error);
 }
 
-// Each process pays for all of its module, though others may share it: so what the kernel holds for
-// it is within its limit, whoever else goes first.
+// Each process pays for its strings, and for all of its module, though others may share it: so what
+// the kernel holds for it is within its limit, whoever else goes first.
 static enum status link_module(struct process *process, struct module *module,
                                struct module_error *error) {
     enum status status = program_link(module, error, &process->program);
+    if (status != OK)
+        return status;
+    u64 bytes = process->program->held_bytes + process->args.bytes + process->env.bytes;
+    status = account_charge(&process->account, bytes);
     if (status == OK)
-        status = account_charge(&process->account, process->program->held_bytes);
-    if (status == OK)
-        process->module_bytes = process->program->held_bytes;
+        process->kept_bytes = bytes;
     return status;
 }
 

@@ -83,10 +83,10 @@ struct process {
     struct memory_account account;
     bool is_service; // it may use what is kept for such when memory is short (frame.h)
     struct cpu_share share;
-    u32 share_value;  // 1 to CPU_SHARE_MAX
-    u32 affinity;     // a bit for each CPU that its threads may run on
-    u64 module_bytes; // charged to it, while it has the module
-    struct string_list args;
+    u32 share_value;         // 1 to CPU_SHARE_MAX
+    u32 affinity;            // a bit for each CPU that its threads may run on
+    u64 kept_bytes;          // charged to it, while it has the module and its strings
+    struct string_list args; // until it ends
     struct string_list env;
     struct object *error_stream; // where a trap report goes; may be NULL
     char *invoke;                // export to call, NULL: _start

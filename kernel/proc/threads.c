@@ -193,8 +193,8 @@ void process_thread_leave(struct process_thread *thread) {
     preempt_disable();
     running->owner = NULL;
     running->block = NULL;
-    running->name = "ended";
     preempt_enable();
+    thread_rename("ended");
     thread_leave_share();
     stack_charge_kernel(running->stack);
 

@@ -707,6 +707,15 @@ u32 sched_online(void) {
     return __atomic_load_n(&sched.online, __ATOMIC_ACQUIRE);
 }
 
+void thread_rename(const char *name) {
+    arch_irq_state irq = arch_irq_save();
+    struct cpu *cpu = cpu_this();
+    spin_lock_masked(&cpu->runq.lock); // others read the name of who runs here
+    cpu->current->name = name;
+    spin_unlock_masked(&cpu->runq.lock);
+    arch_irq_restore(irq);
+}
+
 bool sched_cpu_stats(u32 id, struct cpu_stats *out) {
     if (id >= ARCH_CPUS_MAX || (__atomic_load_n(&sched.online, __ATOMIC_ACQUIRE) >> id & 1) == 0)
         return false;
@@ -726,7 +735,7 @@ bool sched_cpu_stats(u32 id, struct cpu_stats *out) {
     u64 quick_calls = __atomic_load_n(&cpu->quick_calls, __ATOMIC_RELAXED);
     out->messages.calls += quick_calls;
     out->messages.served += quick_calls;
-    // The thread cannot end while it is current, and its name outlives it.
+    // The thread cannot end while it is current, nor take another name under this lock.
     spin_lock(&cpu->runq.lock);
     fmt_string(out->running, sizeof out->running, "%s", cpu->current->name);
     spin_unlock(&cpu->runq.lock);

@@ -167,6 +167,9 @@ void thread_discard(struct thread *thread); // one that was not started
 // Ends the running thread. Its memory is freed by the scheduler afterwards.
 [[noreturn]] void thread_exit(void);
 
+// Names the running thread anew; nobody looks at the old name any more. Thread context.
+void thread_rename(const char *name);
+
 // From here on the running thread's turns are the kernel's: the share may go.
 void thread_leave_share(void);
 

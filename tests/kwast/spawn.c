@@ -179,6 +179,28 @@ static void test_handle_limit(void) {
     CHECK(refused(&config) != 0); // 3 does not fit
 }
 
+// What a child is given as text counts as its memory, while it lives.
+static void test_strings_are_paid_for(void) {
+    static char env[256 * 1024] = "A=";
+    memset(env + 2, 'x', sizeof env - 3);
+    struct kwast_status with = {0}, without = {0};
+    kwast_handle child;
+    struct kwast_spawn config = CONFIG("spawn\0spin");
+    CHECK(kwast_process_spawn(&config, &child) == 0);
+    CHECK(kwast_process_status(child, &without) == 0);
+    CHECK(kwast_process_kill(child) == 0);
+    finish(child);
+    config.env = (u32)env;
+    config.env_len = sizeof env;
+    CHECK(kwast_process_spawn(&config, &child) == 0);
+    CHECK(kwast_process_status(child, &with) == 0);
+    CHECK(with.memory_bytes >= without.memory_bytes + sizeof env);
+    CHECK(kwast_process_kill(child) == 0);
+    CHECK(finish(child).memory_bytes == 0);
+    config.memory_limit = with.memory_bytes - sizeof env / 2;
+    CHECK(refused(&config) != 0);
+}
+
 static void test_ends(void) {
     kwast_handle child;
     struct kwast_spawn config = CONFIG("spawn\0exit");
@@ -409,6 +431,7 @@ int main(int argc, char **argv) {
     test_arguments_and_handles();
     test_refusals();
     test_handle_limit();
+    test_strings_are_paid_for();
     test_ends();
     test_join();
     test_trees();

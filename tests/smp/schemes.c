@@ -66,7 +66,7 @@ static struct service {
 // Takes the old one's place, if there is one.
 static void service_renew(struct service *service) {
     struct object *server, *root;
-    CHECK(scheme_create(bytes_of("service"), &server) == OK);
+    CHECK(scheme_create(bytes_of("service"), NULL, NULL, &server) == OK);
     CHECK(scheme_root(server, OBJECT_PLAIN, &root) == OK);
     spin_lock(&service->lock);
     struct object *old_server = service->server;

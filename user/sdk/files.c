@@ -58,23 +58,29 @@ static enum kwast_kind kind_of(enum file_type type) {
                                          : KWAST_KIND_STREAM;
 }
 
+static void close_node(const struct files *files, struct node *node, u16 flags) {
+    if (files->fs->ops->close != NULL)
+        files->fs->ops->close(files->fs, node, flags);
+}
+
 static void close_value(struct files *files, u64 value) {
     struct node *node = node_of(files, value);
     if (node == NULL || value == 0)
         return;
     struct open_file *file = &files->open[value];
-    if (files->fs->ops->close != NULL)
-        files->fs->ops->close(files->fs, node, file->flags);
+    close_node(files, node, file->flags);
     *file = (struct open_file){.next_free = files->open_free};
     files->open_free = (u32)value;
     node_release(files->fs, node);
 }
 
-// Gives an open node a number and a channel.
+// Gives an open node a number and a channel; or closes it.
 static enum status open_channel(struct files *files, struct node *node, u16 flags,
                                 kwast_handle *out) {
-    if (files->open_free == 0 && !grow_table(files))
+    if (files->open_free == 0 && !grow_table(files)) {
+        close_node(files, node, flags);
         return ERR_NO_MEMORY;
+    }
     u32 value = files->open_free;
     files->open_free = files->open[value].next_free;
     files->open[value] = (struct open_file){.node = node_retain(node), .flags = flags};

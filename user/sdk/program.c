@@ -14,6 +14,7 @@
 
 #define HEAD_BYTES 128u
 #define PATH_BYTES 4096u
+#define BLANKS     " \t\r"
 
 static bool is_file(const char *path) {
     struct stat info;
@@ -68,11 +69,22 @@ static u32 add_word(struct program *program, const char *word) {
     return program->words[program->word_count++] == NULL ? __WASI_ERRNO_NOMEM : 0;
 }
 
+// The one argument that a script may have for its interpreter: what is left of the line, without
+// the blanks around it. NULL: there is none.
+static char *argument_in(char *rest) {
+    rest += strspn(rest, BLANKS);
+    usize len = strlen(rest);
+    while (len != 0 && strchr(BLANKS, rest[len - 1]) != NULL)
+        len--;
+    rest[len] = 0;
+    return len == 0 ? NULL : rest;
+}
+
 // `program->path` is a script, which begins with `line`.
 static u32 find_interpreter(struct program *program, char *line, const char *path) {
     char *rest = strncmp(line, "#!", 2) == 0 ? line + 2 : NULL;
-    char *name = rest == NULL ? NULL : strtok_r(rest, " \t\r", &rest);
-    char *argument = name == NULL ? NULL : strtok_r(rest, "\r", &rest);
+    char *name = rest == NULL ? NULL : strtok_r(rest, BLANKS, &rest);
+    char *argument = name == NULL || rest == NULL ? NULL : argument_in(rest);
     char *script = program->path;
     name = name == NULL ? PROGRAM_SHELL : (char *)(uptr)base_name(name);
     program->path = program_path(name, path);

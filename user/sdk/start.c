@@ -31,18 +31,24 @@ void start_fini(struct start *start) {
         close(start->here);
 }
 
+// What went wrong first is what start_run tells.
+static void fail(struct start *start, u32 error) {
+    if (start->error == 0)
+        start->error = error;
+}
+
 // Appends the string with its zero byte.
 static void add_text(struct start *start, struct start_text *text, const char *more) {
     usize len = strlen(more) + 1;
     if (len > KWAST_STRINGS_MAX - text->len) {
-        start->error = __WASI_ERRNO_2BIG;
+        fail(start, __WASI_ERRNO_2BIG);
         return;
     }
     if (len > text->size - text->len) {
         u32 size = 2 * (text->size + (u32)len);
         char *data = realloc(text->data, size);
         if (data == NULL) {
-            start->error = __WASI_ERRNO_NOMEM;
+            fail(start, __WASI_ERRNO_NOMEM);
             return;
         }
         text->data = data;
@@ -62,7 +68,7 @@ void start_variable(struct start *start, const char *text) {
 
 static void add_given(struct start *start, struct kwast_given given) {
     if (start->given_count == KWAST_GIVEN_MAX)
-        start->error = __WASI_ERRNO_MFILE;
+        fail(start, __WASI_ERRNO_MFILE);
     else
         start->given[start->given_count++] = given;
 }
@@ -121,7 +127,7 @@ static char *directory_name(struct start *start, u32 fd) {
     if (name != NULL && __wasi_fd_prestat_dir_name((int)fd, (u8 *)name, len) == 0)
         return name;
     free(name);
-    start->error = __WASI_ERRNO_NOMEM;
+    fail(start, __WASI_ERRNO_NOMEM);
     return NULL;
 }
 

@@ -11,7 +11,7 @@ sdk=$(realpath "$2")
 here=$(realpath "$(dirname "$0")")
 root=$(realpath "$here/../../..")
 work=$root/build/ports/busybox
-posix=$root/user/ports/posix
+. "$root/user/ports/posix/flags.sh"
 
 if ! "$root/tools/fetch-source.sh" busybox; then
     echo "kwast: busybox: left out, and with it the utilities" >&2
@@ -39,24 +39,14 @@ make HOSTCC=clang-19 prepare >>"$work/log" 2>&1 || {
     exit 1
 }
 
-target='--target=wasm32-wasi --sysroot=/usr'
-emulated='-D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_PROCESS_CLOCKS -D_WASI_EMULATED_GETPID'
-jumps='-mllvm -wasm-enable-sjlj -mexception-handling'
-flags="$target -O2 $emulated $jumps -D_GNU_SOURCE -I$posix/include"
-
-for file in "$posix"/*.c; do
-    clang-19 $flags -std=gnu23 -Wall -Wextra -Werror -I"$root" -c "$file" -o "$work/$(basename "$file").o"
-done
+posix_build "$work"
 python3 "$here/sources.py" >"$work/sources"
 xargs -P "$(nproc)" -I FILE sh -c '
-    clang-19 '"$flags"' -std=gnu17 -w -DNDEBUG -include "'"$posix"'/posix.h" -Iinclude -Ilibbb \
+    clang-19 '"$posix_flags"' -std=gnu17 -w -DNDEBUG -include "'"$posix"'/posix.h" -Iinclude -Ilibbb \
         -include include/autoconf.h -DBB_VER=\"1\" -c FILE -o "'"$work"'/obj/$(echo FILE | tr / _).o"' \
     <"$work/sources"
 llvm-ar-19 rcs "$work/busybox.a" "$work"/obj/*.o
-clang-19 $target -Wl,--strip-debug -Wl,--gc-sections -Wl,-z,stack-size=262144 \
-    -Wl,--wrap=stat,--wrap=lstat,--wrap=fstat,--wrap=fstatat,--wrap=utimensat,--wrap=futimens \
-    -Wl,--wrap=close,--wrap=dup2,--wrap=exit,--wrap=_exit,--wrap=write,--wrap=writev \
-    "$work/obj/libbb_appletlib.c.o" "$work"/*.c.o "$work/busybox.a" "$sdk" \
-    -lwasi-emulated-signal -lwasi-emulated-process-clocks -lwasi-emulated-getpid -lm -o "$out"
+clang-19 $posix_link "$work/obj/libbb_appletlib.c.o" "$work"/*.c.o "$work/busybox.a" "$sdk" \
+    $posix_libraries -o "$out"
 sed -n 's/^"\([^"]*\)" "\\0"$/\1/p' include/applet_tables.h >"${out%.wasm}.applets"
 rm -rf "$work/source" "$work/obj"

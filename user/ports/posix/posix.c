@@ -602,6 +602,15 @@ int getgroups(int size, gid_t *groups) {
     return 1;
 }
 
+int getgrouplist(const char *user, gid_t group, gid_t *groups, int *count) {
+    int size = *count;
+    (void)user;
+    if (size > 0)
+        groups[0] = group;
+    *count = 1;
+    return size > 0 ? 1 : -1;
+}
+
 int initgroups(const char *user, gid_t group) {
     (void)user;
     return group == 0 ? 0 : not_here();
@@ -618,8 +627,7 @@ pid_t setsid(void) {
 }
 
 int sigaction(int number, const struct sigaction *action, struct sigaction *before) {
-    void (*former)(int) =
-        action != NULL ? signal(number, action->sa_handler) : action_of(number);
+    void (*former)(int) = action != NULL ? signal(number, action->sa_handler) : action_of(number);
     if (before != NULL)
         *before = (struct sigaction){.sa_handler = former};
     return former == SIG_ERR ? -1 : 0;

@@ -30,9 +30,9 @@
 #define SEEN_MAX       64
 #define WORDS_MAX      256u
 #define NO_PROGRAM     127
-#define STREAM_LAST    9          // numbers that a shell can redirect
-#define STATUS_KILLED  9          // as SIGKILL
-#define STATUS_ABORTED 6          // as SIGABRT
+#define STREAM_LAST    9 // numbers that a shell can redirect
+#define STATUS_KILLED  9 // as SIGKILL
+#define STATUS_ABORTED 6 // as SIGABRT
 #define NICENESS_MAX   19
 #define NEVER_RAN      0x40000000 // numbers of children that called no exec
 
@@ -52,6 +52,7 @@ static int niceness;
 // The child that we are, between vfork and exec.
 static struct {
     bool is_one;
+    bool is_starting;        // exec is at work: what it closes is what it has opened
     int is_really[SEEN_MAX]; // the descriptor behind each number; -1: none
     pid_t result;
 } child;
@@ -73,7 +74,7 @@ static bool is_gone(int fd) {
 }
 
 int __wrap_close(int fd) {
-    if (!child.is_one)
+    if (!child.is_one || child.is_starting)
         return __real_close(fd);
     if (fd < 0 || is_gone(fd)) {
         errno = EBADF;
@@ -297,44 +298,58 @@ static void give_environment(struct start *start, char *const *environment) {
         start_variable(start, here);
 }
 
-// Starts what execve and its relatives name; NULL, and errno.
-static struct child *start_child(const char *name, char *const *arguments, char *const *environment,
-                                 const char *path) {
+// Tells `start` all that the program shall have.
+static void prepare(struct start *start, const struct program *program, char *const *arguments,
+                    char *const *environment) {
+    start->limits.cpu_share = share_of_niceness();
+    give_streams(start);
+    start_our_directories(start);
+    start_here(start);
+    give_environment(start, environment);
+    start_give_pipes(start, start_pipes());
+    for (u32 i = 0; i < program->word_count; i++)
+        start_argument(start, program->words[i]);
+    bool skips_name = program->word_count != 0 && arguments[0] != NULL;
+    for (char *const *argument = arguments + skips_name; *argument != NULL; argument++)
+        start_argument(start, *argument);
+}
+
+static u32 start_program(const char *name, char *const *arguments, char *const *environment,
+                         const char *path, struct child *made) {
     struct program program;
     struct start start;
-    struct child *made = new_child();
-    if (made == NULL)
-        return NULL;
+    struct kwast_status status;
     u32 error = program_find(name, path, &program);
     if (error == 0) {
         start_init(&start, arguments[0] == NULL ? name : arguments[0]);
-        start.limits.cpu_share = share_of_niceness();
-        give_streams(&start);
-        start_our_directories(&start);
-        start_here(&start);
-        give_environment(&start, environment);
-        start_give_pipes(&start, start_pipes());
-        for (u32 i = 0; i < program.word_count; i++)
-            start_argument(&start, program.words[i]);
-        bool skips_name = program.word_count != 0 && arguments[0] != NULL;
-        for (char *const *argument = arguments + skips_name; *argument != NULL; argument++)
-            start_argument(&start, *argument);
+        prepare(&start, &program, arguments, environment);
         error = start_run(&start, program.path, &made->process);
         start_fini(&start);
     }
     program_fini(&program);
-    struct kwast_status status;
-    if (error == 0) {
-        error = kwast_process_status(made->process, &status);
-        if (error != 0)
-            __real_close((int)made->process);
-    }
-    if (error != 0) {
-        errno = (int)error;
+    if (error != 0)
+        return error;
+    error = kwast_process_status(made->process, &status);
+    if (error != 0)
+        __real_close((int)made->process);
+    else
+        *made = (struct child){.id = (pid_t)status.id, .process = made->process};
+    return error;
+}
+
+// Starts what execve and its relatives name; NULL, and errno.
+static struct child *start_child(const char *name, char *const *arguments, char *const *environment,
+                                 const char *path) {
+    struct child *made = new_child();
+    if (made == NULL)
         return NULL;
-    }
-    *made = (struct child){.id = (pid_t)status.id, .process = made->process};
-    return made;
+    child.is_starting = true;
+    u32 error = start_program(name, arguments, environment, path, made);
+    child.is_starting = false;
+    if (error == 0)
+        return made;
+    errno = (int)error;
+    return NULL;
 }
 
 // exec: with vfork around it, or in our own place.

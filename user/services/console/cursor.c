@@ -2,9 +2,11 @@
 
 #include "user/services/console/cursor.h"
 
+#define ESCAPE     0x1b
+#define CANCEL     0x18
+#define SUBSTITUTE 0x1a
+
 static enum cursor_expects write_text(struct cursor *cursor, u8 byte) {
-    if (byte == '\x1b')
-        return CURSOR_ESCAPE;
     if (byte == '\n' || byte == '\r')
         cursor->is_in_line = false;
     else if (byte >= ' ')
@@ -12,8 +14,20 @@ static enum cursor_expects write_text(struct cursor *cursor, u8 byte) {
     return CURSOR_TEXT;
 }
 
+// Intermediate bytes come before the one that ends it: ESC ( B chooses characters.
 static enum cursor_expects write_escaped(u8 byte) {
-    return byte == '[' ? CURSOR_CONTROL : byte == ']' ? CURSOR_STRING : CURSOR_TEXT;
+    switch (byte) {
+    case '[':
+        return CURSOR_CONTROL;
+    case 'P':
+    case 'X':
+    case ']':
+    case '^':
+    case '_':
+        return CURSOR_STRING;
+    default:
+        return byte < '0' ? CURSOR_ESCAPE : CURSOR_TEXT;
+    }
 }
 
 // Who moves the cursor knows where it is.
@@ -25,11 +39,11 @@ static enum cursor_expects write_control(struct cursor *cursor, u8 byte) {
     return CURSOR_TEXT;
 }
 
-static enum cursor_expects write_string(u8 byte) {
-    return byte == '\x1b' ? CURSOR_ESCAPE : byte == '\a' ? CURSOR_TEXT : CURSOR_STRING;
-}
-
 static enum cursor_expects write_byte(struct cursor *cursor, u8 byte) {
+    if (byte == ESCAPE)
+        return CURSOR_ESCAPE; // wherever it comes: what it breaks off has ended
+    if (byte == CANCEL || byte == SUBSTITUTE)
+        return CURSOR_TEXT;
     switch (cursor->expects) {
     case CURSOR_TEXT:
         return write_text(cursor, byte);
@@ -38,7 +52,7 @@ static enum cursor_expects write_byte(struct cursor *cursor, u8 byte) {
     case CURSOR_CONTROL:
         return write_control(cursor, byte);
     case CURSOR_STRING:
-        return write_string(byte);
+        return byte == '\a' ? CURSOR_TEXT : CURSOR_STRING;
     }
     return CURSOR_TEXT;
 }

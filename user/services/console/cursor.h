@@ -8,9 +8,9 @@
 struct cursor {
     enum cursor_expects : u8 {
         CURSOR_TEXT,
-        CURSOR_ESCAPE,  // the byte behind one
+        CURSOR_ESCAPE,  // what is behind one
         CURSOR_CONTROL, // the end of a control sequence
-        CURSOR_STRING,  // that of an operating system command
+        CURSOR_STRING,  // that of a string for the terminal itself: a title, say
     } expects;
     bool is_in_line;
 };

@@ -32,6 +32,18 @@ static void the_cursor_is_behind_what_ended_no_line(void **) {
         {"\x1b"
          "7",
          false},
+        {"a\n\x1b(B", false},
+        {"a\n\x1b(Bb", true},
+        {"\x1bPstring\x1b\\", false},
+        {"\x1b_string\x1b\\", false},
+        {"\x1b[3\x1b[m", false}, // a sequence that breaks another one off
+        {"\x1b[3\x1b[mb", true},
+        {"\x1b]0;title\x1b[m", false},
+        {"\x1b]0;title\x1b[mb", true},
+        {"\x1b[3\x18"
+         "1",
+         true},
+        {"\x1b]0;title\x1a", false},
     };
     for (u32 i = 0; i < COUNT_OF(cases); i++) {
         struct cursor whole = {};

@@ -395,7 +395,6 @@ static void start_service(struct service *service) {
             fprintf(stderr, "init: %s: %s: %s %s\n", config->name, config->words[0],
                     error_text(error), start.reason);
             schedule(service, true);
-            all_found |= serves_pci(service);
         } else if (service->place == 0) {
             service->place = ++last_place;
         }
@@ -404,6 +403,8 @@ static void start_service(struct service *service) {
         schedule(service, true);
     if (service->process == KWAST_NO_HANDLE && service->start_at_ns == NOT_SCHEDULED)
         abandon(service);
+    if (service->process == KWAST_NO_HANDLE)
+        all_found |= serves_pci(service);
     for (u32 i = 0; i < claimed.count; i++)
         close((int)claimed.handles[i]);
     start_fini(&start);
@@ -647,7 +648,7 @@ static void sync_all(void) {
         bool is_served = names[i].owner != NULL && names[i].owner->process != KWAST_NO_HANDLE;
         if (!is_served || names[i].kind != KWAST_KIND_DIRECTORY)
             continue;
-        start_handle(&start, names[i].channel, start.next_number++);
+        start_channel(&start, names[i].channel);
         start_argument(&start, names[i].name);
     }
     u32 error = start_run(&start, OWN_MODULE, &child);
