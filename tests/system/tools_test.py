@@ -55,6 +55,43 @@ def test_says_how_it_is_used(system, name):
     assert output(system, f"{name} -? >/dev/null; echo $?").endswith("2\n")
 
 
+def test_the_terminal_is_set(system):
+    assert output(system, "stty; stty -g; stty size") == "sane\nmode:f\n25 80\n"
+    assert output(system, "stty -echo -isig; stty; stty -a | tail -n 1; stty $(stty -g); stty; stty sane; stty") == \
+        "-isig -echo\n-isig icanon -echo icrnl\n-isig -echo\nsane\n"
+    assert output(system, "stty raw; stty; stty -raw; stty cbreak; stty; stty cooked; stty") == \
+        "-isig -icanon -echo -icrnl\n-icanon\nsane\n"
+    assert output(system, "stty rows 40 columns 100; stty size; stty rows 25 columns 80 size") == \
+        "40 100\n25 80\n"
+    assert output(system, "stty nonsense; echo $?; stty rows; stty mode:1f; stty -rows 3; stty") == \
+        "stty: nonsense: there is no such setting\n1\nstty: rows: there is no such setting\n" \
+        "stty: mode:1f: there is no such setting\nstty: -rows: there is no such setting\nsane\n"
+    assert output(system, "stty </dev/null; echo $?") == "stty: its input is no terminal\n1\n"
+
+
+def test_what_is_typed_can_be_hidden(system):
+    system.type("stty -echo; echo as''king; read word; stty echo; echo \"got <$word>\"\n")
+    system.expect("^asking$")
+    system.type("secret\n")
+    assert system.expect(r"^(secret\n)?got <secret>$").group(1) is None
+
+
+def test_who_and_how_many(system):
+    assert output(system, "id; id -un; whoami") == "uid=0(root) gid=0(root) groups=0(root)\nroot\nroot\n"
+    count, lines = output(system, "nproc; grep -c '' /kernel/cpus").split()
+    assert int(count) == int(lines) - 1 >= 1
+
+
+def test_killing_by_name(system):
+    assert output(system, "yes >/dev/null & p=$!; yes >/dev/null & killall yes; "
+                          "wait $p; echo $?; wait $!; echo $?") == "143\n143\n"
+    assert output(system, "sleep 1000 & pkill -9 slee; wait $!; echo $?") == "137\n"
+    assert output(system, "killall nobody; echo $?; killall -NONE yes; echo $?; pkill; echo $?") == \
+        "sh:1: killall: nobody: there is no such process\n1\n" \
+        "sh:1: killall: NONE: there is no such signal ('kill -l' lists them)\n2\n" \
+        "sh:1: usage: pkill [-SIGNAL | -s SIGNAL] NAME...\n2\n"
+
+
 def test_ps_and_kill(system):
     system.type("sleep 1000 &\n")
     number = system.expect(r"^\[\d+\] (\d+)$").group(1)

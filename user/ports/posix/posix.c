@@ -602,6 +602,15 @@ int getgroups(int size, gid_t *groups) {
     return 1;
 }
 
+int getgrouplist(const char *user, gid_t group, gid_t *groups, int *count) {
+    int size = *count;
+    (void)user;
+    if (size > 0)
+        groups[0] = group;
+    *count = 1;
+    return size > 0 ? 1 : -1;
+}
+
 int initgroups(const char *user, gid_t group) {
     (void)user;
     return group == 0 ? 0 : not_here();

@@ -12,6 +12,8 @@
 #include "user/programs/sh/shell.h"
 #include "user/programs/sh/test.h"
 
+#define PROCESSES_PATH "/kernel/processes"
+
 static int number(const char *text, int otherwise) {
     char *end;
     long value = strtol(text, &end, 10);
@@ -389,23 +391,70 @@ static u32 kill_process(const char *text, u32 signal) {
     return error;
 }
 
-static int run_kill(u32 count, char **arguments) {
+// The signal that words behind the name of `kill` or its like tell; *first is the word behind them.
+// False: there is no such signal, which has been said.
+static bool take_signal(u32 count, char **arguments, u32 *first, u32 *signal) {
     bool has_option = count > 1 && arguments[1][0] == '-';
-    bool has_word = has_option && strcmp(arguments[1], "-s") == 0;
-    u32 first = 1 + has_option + has_word;
-    u32 signal = SIGNAL_TERM;
+    bool has_word = has_option && count > 2 && strcmp(arguments[1], "-s") == 0;
+    const char *name = has_word ? arguments[2] : has_option ? arguments[1] + 1 : "TERM";
+    *first = 1 + has_option + has_word;
+    if (signal_find(name, signal))
+        return true;
+    say("%s: %s: there is no such signal ('kill -l' lists them)", arguments[0], name);
+    return false;
+}
+
+// The last of so many columns, which may have spaces in it.
+static const char *last_column(char *line, u32 columns) {
+    for (u32 i = 0; i < columns; i++) {
+        line += i == 0 ? 0 : strcspn(line, " ");
+        line += strspn(line, " ");
+    }
+    line[strcspn(line, "\n")] = 0;
+    return line;
+}
+
+// The numbers of the processes that are called so, as texts. False: nobody tells, which was said.
+static bool processes_named(const char *name, bool is_part, struct fields *out) {
+    FILE *file = fopen(PROCESSES_PATH, "r");
+    char *line = NULL;
+    size_t size = 0;
+    u32 columns = 0;
+    if (file == NULL) {
+        say("%s: %s", PROCESSES_PATH, strerror(errno));
+        return false;
+    }
+    // The first line names the columns: the number is the first, the name the last.
+    if (getline(&line, &size, file) > 0) {
+        for (char *rest = line; strtok_r(rest, " \n", &rest) != NULL;)
+            columns++;
+    }
+    while (getline(&line, &size, file) > 0) {
+        unsigned long number = strtoul(line, NULL, 10);
+        const char *called = last_column(line, columns);
+        bool fits = is_part ? strstr(called, name) != NULL : strcmp(called, name) == 0;
+        char text[16];
+        snprintf(text, sizeof text, "%lu", number);
+        if (fits && number != shell.number)
+            fields_add(out, must_have(strdup(text)));
+    }
+    free(line);
+    fclose(file);
+    return true;
+}
+
+static int run_kill(u32 count, char **arguments) {
+    u32 signal;
+    u32 first;
     int status = 0;
     if (count == 2 && strcmp(arguments[1], "-l") == 0) {
         signals_print();
         return 0;
     }
+    if (!take_signal(count, arguments, &first, &signal))
+        return STATUS_MISUSE;
     if (first >= count) {
         say("usage: kill [-l | -SIGNAL | -s SIGNAL] {%%JOB | PROCESS}...");
-        return STATUS_MISUSE;
-    }
-    if (has_option && !signal_find(has_word ? arguments[2] : arguments[1] + 1, &signal)) {
-        say("kill: %s: there is no such signal ('kill -l' lists them)",
-            has_word ? arguments[2] : arguments[1] + 1);
         return STATUS_MISUSE;
     }
     for (u32 i = first; i < count; i++) {
@@ -416,6 +465,38 @@ static int run_kill(u32 count, char **arguments) {
             continue;
         say("kill: %s: %s", arguments[i], strerror((int)error));
         status = 1;
+    }
+    return status;
+}
+
+// The processes of these names, but for this shell; `killall` wants the whole name, `pkill` a part.
+static int run_kill_names(u32 count, char **arguments) {
+    bool is_part = strcmp(arguments[0], "pkill") == 0;
+    u32 signal;
+    u32 first;
+    int status = 0;
+    if (!take_signal(count, arguments, &first, &signal))
+        return STATUS_MISUSE;
+    if (first >= count) {
+        say("usage: %s [-SIGNAL | -s SIGNAL] NAME...", arguments[0]);
+        return STATUS_MISUSE;
+    }
+    for (u32 i = first; i < count; i++) {
+        struct fields found = {.count = 0};
+        if (!processes_named(arguments[i], is_part, &found))
+            return 1;
+        if (found.count == 0) {
+            say("%s: %s: there is no such process", arguments[0], arguments[i]);
+            status = 1;
+        }
+        for (u32 j = 0; j < found.count; j++) {
+            u32 error = kill_process(found.at[j], signal);
+            if (error == 0 || error == __WASI_ERRNO_SRCH) // it may end meanwhile
+                continue;
+            say("%s: %s: %s", arguments[0], found.at[j], strerror((int)error));
+            status = 1;
+        }
+        fields_free(&found);
     }
     return status;
 }
@@ -463,7 +544,9 @@ static const struct {
     {"kill", run_kill,
      "[-l | -SIGNAL | -s SIGNAL] {%JOB | PROCESS}...: ends it (-KILL at once), or -STOP, -CONT; "
      "ps tells numbers"},
+    {"killall", run_kill_names, "[-SIGNAL | -s SIGNAL] NAME...: all processes of that name"},
     {"local", run_local, "NAME[=VALUE]...: for this function"},
+    {"pkill", run_kill_names, "[-SIGNAL | -s SIGNAL] TEXT...: all that have this in their name"},
     {"poweroff", run_poweroff, "stops the machine"},
     {"printf", run_printf, "FORMAT [ARGUMENT...]"},
     {"pwd", run_pwd, "where we are"},

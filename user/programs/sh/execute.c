@@ -362,6 +362,10 @@ static int execute_simple(const struct node *node) {
     if (!expand_words(node->words, &fields))
         return 1;
     trace(&fields);
+    if (!streams_redirect(node->redirections, &saved)) {
+        fields_free(&fields);
+        return 1;
+    }
     if (fields.count == 0) {
         shell.status = 0; // a substitution in what follows sets it
         for (const struct word *word = node->assignments; word != NULL; word = word->next) {
@@ -371,12 +375,7 @@ static int execute_simple(const struct node *node) {
         status = status != 0 ? 1 : shell.status;
         if (shell.flow == FLOW_NONE)
             shell.status = before;
-    }
-    if (!streams_redirect(node->redirections, &saved)) {
-        fields_free(&fields);
-        return 1;
-    }
-    if (fields.count != 0) {
+    } else {
         status = dispatch(node, &fields);
         bool is_exec = strcmp(fields.at[0], "exec") == 0 && fields.count == 1;
         if (is_exec)

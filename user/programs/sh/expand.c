@@ -420,6 +420,16 @@ static void expand_into(struct marked *out, const char *word, bool is_quoted) {
 
 // -- Fields ---------------------------------------------------------------------------------------
 
+// The characters without what only marks something.
+static char *plain_text(const struct marked *marked) {
+    struct text out = {0};
+    for (usize i = 0; i < marked->text.len; i++) {
+        if (marked->marks.data[i] != MARK_EMPTY)
+            text_add_char(&out, marked->text.data[i]);
+    }
+    return text_of(&out);
+}
+
 // A field, as characters and marks.
 struct piece {
     struct marked marked;
@@ -478,30 +488,41 @@ static void split(struct marked *marked, struct fields *out) {
     end_field(out, &piece);
 }
 
+// Whether a command takes NAME=VALUE as an assignment is one, so that the value is not split.
+static bool declares(const char *command) {
+    static const char *const names[] = {"export", "local", "readonly"};
+    u32 i = 0;
+    while (i < COUNT_OF(names) && strcmp(names[i], command) != 0)
+        i++;
+    return i < COUNT_OF(names);
+}
+
+// "NAME=" of an assignment; 0: it is none.
+static usize assignment_length(const char *word) {
+    usize len = strcspn(word, "=");
+    return word[len] == '=' && is_name(word, len) ? len + 1 : 0;
+}
+
 bool expand_words(const struct word *words, struct fields *out) {
     bool failed = false;
+    bool are_assignments = words != NULL && declares(words->text);
     *out = (struct fields){0};
     for (; words != NULL && !failed; words = words->next) {
-        struct marked marked = {.failed = false};
-        expand_into(&marked, words->text, false);
+        usize len = are_assignments ? assignment_length(words->text) : 0;
+        struct marked marked = {.is_assigned = len != 0};
+        for (usize i = 0; i < len; i++)
+            add(&marked, words->text[i], MARK_QUOTED);
+        expand_into(&marked, words->text + len, false);
         failed = marked.failed;
-        if (!failed)
+        if (!failed && len != 0)
+            fields_add(out, plain_text(&marked));
+        else if (!failed)
             split(&marked, out);
         marked_free(&marked);
     }
     if (failed)
         fields_free(out);
     return !failed;
-}
-
-// The characters without what only marks something.
-static char *plain_text(const struct marked *marked) {
-    struct text out = {0};
-    for (usize i = 0; i < marked->text.len; i++) {
-        if (marked->marks.data[i] != MARK_EMPTY)
-            text_add_char(&out, marked->text.data[i]);
-    }
-    return text_of(&out);
 }
 
 static bool expand_to_text(const char *word, bool is_assigned, char **out) {

@@ -3,6 +3,7 @@
 //   sh                      commands from the terminal, or from standard input
 //   sh FILE [ARGUMENT...]   a script
 //   sh -c TEXT [NAME [ARGUMENT...]]
+//   sh -s [ARGUMENT...]     commands from standard input
 //
 // Options: -e ends at the first command that fails, -u finds variables that are not set an error,
 // -x shows commands. What begins with -- is for shells and init among themselves: the descriptors
@@ -64,9 +65,11 @@ static void take_environment(void) {
 }
 
 static void usage(FILE *out) {
-    fprintf(out, "usage: sh [-eux] [FILE [ARGUMENT...] | -c TEXT [NAME [ARGUMENT...]]]\n"
-                 "Without a file or text, commands come from standard input. `help` in the shell\n"
-                 "tells what it knows itself.\n");
+    fprintf(
+        out,
+        "usage: sh [-eux] [FILE [ARGUMENT...] | -c TEXT [NAME [ARGUMENT...]] | -s [ARGUMENT...]]\n"
+        "Without a file or text, commands come from standard input. `help` in the shell\n"
+        "tells what it knows itself.\n");
 }
 
 // -- From the terminal ----------------------------------------------------------------------------
@@ -161,6 +164,7 @@ static void execute_input(void) {
 
 struct options {
     const char *text;  // of -c
+    bool reads_input;  // -s: the first argument is no file
     const char *state; // of the shell whose subshell we are
     u32 line;          // of its first line
     int next;          // the first argument that is none
@@ -208,7 +212,8 @@ static bool parse_options(struct options *options, int argc, char **argv) {
             continue;
         }
         for (const char *letter = argv[i] + 1; *letter != 0; letter++) {
-            if (!option_set(*letter, true)) {
+            options->reads_input |= *letter == 's';
+            if (*letter != 's' && !option_set(*letter, true)) {
                 fprintf(stderr, "sh: %s: no such option\n", argv[i]);
                 return false;
             }
@@ -229,7 +234,7 @@ static void run(const struct options *options, int argc, char **argv) {
             shell.name = argv[options->next];
         set_arguments(argc, argv, options->next + 1);
         execute_text(options->text, options->line);
-    } else if (options->next < argc) {
+    } else if (options->next < argc && !options->reads_input) {
         shell.name = argv[options->next];
         set_arguments(argc, argv, options->next + 1);
         shell.status = execute_file(argv[options->next]);
@@ -240,6 +245,7 @@ static void run(const struct options *options, int argc, char **argv) {
         history_read();
         converse();
     } else {
+        set_arguments(argc, argv, options->next);
         execute_input();
     }
 }

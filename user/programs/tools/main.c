@@ -23,9 +23,22 @@ static const struct tool {
      "\n\nTells which directories a program sees here, and what is behind them. There is nothing "
      "to\n"
      "be mounted: what a program sees is what it was given.\n"},
+    {"nproc", run_nproc, "\n\nPrints how many CPUs there are.\n"},
     {"ps", run_ps,
      "[-l]\n\nLists the processes.\n\n"
      "  -l  all that the kernel tells: shares, messages, handles\n"},
+    {"stty", run_stty,
+     "[-a | -g | SETTING...]\n\nTells how the terminal is set that is its input, or sets it.\n\n"
+     "  -a  in full\n"
+     "  -g  as a word that sets it so again\n\n"
+     "Settings, which a - before them takes back:\n\n"
+     "  icanon   whole lines are read, which can be edited; otherwise each byte as it comes\n"
+     "  echo     what is typed is shown\n"
+     "  isig     Ctrl-C and Ctrl-Z are not read\n"
+     "  icrnl    Enter is read as a newline\n"
+     "  raw      none of these; -raw, cooked, sane: all of them\n"
+     "  cbreak   no icanon\n"
+     "  rows N, columns N, size   the size of a line that cannot tell; prints it\n"},
     {"timeout", run_timeout,
      "SECONDS PROGRAM [ARGUMENT...]\n\nRuns a program, and kills it, with all that it has "
      "started,\n"

@@ -84,6 +84,18 @@ int run_uptime(int argc, char **argv) {
     return done ? 0 : 1;
 }
 
+int run_nproc(int argc, char **argv) {
+    struct table cpus;
+    (void)argv;
+    if (argc != 1)
+        return misused();
+    bool done = table_read("cpus", &cpus);
+    if (done)
+        printf("%u\n", cpus.row_count);
+    table_free(&cpus);
+    return done ? 0 : 1;
+}
+
 int run_mount(int argc, char **argv) {
     struct mount mount;
     (void)argv;

@@ -8,5 +8,6 @@ struct group {
 struct group *getgrnam(const char *name);
 struct group *getgrgid(gid_t group);
 struct group *getgrent(void);
+int getgrouplist(const char *user, gid_t group, gid_t *groups, int *count);
 void setgrent(void);
 void endgrent(void);
