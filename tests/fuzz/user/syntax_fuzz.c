@@ -102,6 +102,37 @@ static void check_text(const struct node *node) {
     arena_free(&arena);
 }
 
+// Whether all in text[start..end) is commands.
+static bool are_commands(const char *text, usize start, usize end) {
+    struct arena arena = {0};
+    struct parser parser;
+    struct node *node;
+    enum syntax_result result;
+    char *commands = calloc(1, end - start + 1);
+    MUST(commands != NULL);
+    memcpy(commands, text + start, end - start);
+    parser_init(&parser, &arena, commands);
+    while ((result = parse_command(&parser, &node)) == SYNTAX_OK)
+        continue;
+    arena_free(&arena);
+    free(commands);
+    return result == SYNTAX_END;
+}
+
+// Whether what is in each "$(...)" are commands. Of others what comes after them decides where they
+// end, and that is something else in what is printed.
+static bool has_whole_substitutions(const char *text) {
+    for (const char *at = strstr(text, "$("); at != NULL; at = strstr(at + 1, "$(")) {
+        usize start = (usize)(at - text);
+        bool is_cut = false;
+        usize end = skip_unit(text, start, &is_cut);
+        bool is_arithmetic = !is_cut && at[2] == '(' && text[end - 2] == ')';
+        if (is_cut || (!is_arithmetic && !are_commands(text, start + 2, end - 1)))
+            return false;
+    }
+    return true;
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, usize len) {
     static char text[TEXT_MAX + 1];
     struct arena arena = {0};
@@ -112,13 +143,14 @@ int LLVMFuzzerTestOneInput(const u8 *data, usize len) {
     text[len] = 0;
     parser_init(&parser, &arena, text);
     parser.alias = len % 2 == 0 ? NULL : alias;
+    bool is_whole = has_whole_substitutions(text);
     for (u32 i = 0; i < COMMANDS_MAX; i++) {
         enum syntax_result result = parse_command(&parser, &node);
         MUST(parser.at <= strlen(parser.text));
         if (result != SYNTAX_OK)
             break;
         // A backslash at the very end stands for itself, which it does not before a newline.
-        if (node != NULL && parser.alias == NULL && text[len - 1] != '\\')
+        if (node != NULL && is_whole && parser.alias == NULL && text[len - 1] != '\\')
             check_text(node);
     }
     arena_free(&arena);
