@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -453,6 +454,12 @@ static bool servers_pages_are_back(void) {
     return kwast_scheme_call(root, &own, -1) == 0 && own.words[0] == 1;
 }
 
+// Until the server has mapped what the client lends.
+static void wait_until_it_holds(void) {
+    while (servers_pages_are_back())
+        sched_yield();
+}
+
 static void test_lending(void) {
     for (u32 i = 0; i < sizeof lent; i++)
         put(lent + i, (u8)(i * 7 + i / PAGE));
@@ -540,7 +547,8 @@ static void test_end_of_a_call(void) {
 
     kwast_handle client = spawn("client", root, KWAST_RIGHT_CALL);
     struct kwast_status status;
-    CHECK(kwast_process_wait(client, SOON, &status) == ETIMEDOUT);
+    wait_until_it_holds();
+    CHECK(kwast_process_wait(client, 0, &status) == ETIMEDOUT);
     kill_and_finish(client);
     CHECK(servers_pages_are_back());
 }
@@ -588,7 +596,8 @@ static void test_death_of_a_server(kwast_handle child) {
     child = spawn("server", server, KWAST_RIGHT_SERVE);
     kwast_handle client = spawn("client", root, KWAST_RIGHT_CALL);
     struct kwast_status status;
-    CHECK(kwast_process_wait(client, SOON, &status) == ETIMEDOUT);
+    wait_until_it_holds();
+    CHECK(kwast_process_wait(client, 0, &status) == ETIMEDOUT);
     kill_and_finish(child);
     status = finish(client);
     CHECK(status.outcome == KWAST_EXITED && status.status == EOWNERDEAD);

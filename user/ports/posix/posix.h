@@ -1,7 +1,8 @@
 #pragma once
 // What POSIX has, programs of Debian's expect, and WASI's libc does not declare: included before
 // every file of a port. posix.c has it, as far as Kwast can do it; the rest fails as it would on a
-// system without the facility.
+// system without the facility. Some is declared only, for files to be compiled of which a program
+// uses other parts: who calls such a function is not linked.
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -131,7 +132,8 @@ int settimeofday(const struct timeval *time, const struct timezone *zone);
 #include <time.h>
 int clock_settime(clockid_t clock, const struct timespec *time);
 
-// Signals reach only the program that raises them.
+// Signals reach only the program that raises them; kill ends a child, whatever would end one that
+// has no handler, and does nothing otherwise. Nothing is ever blocked.
 #include <signal.h>
 struct sigaction {
     void (*sa_handler)(int signal);
