@@ -16,6 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from machine import BUILD, ROOT, Machine, system_files  # noqa: E402
+from whole_system import build_system  # noqa: E402
 
 TEXT = (Path(__file__).parent / "scripts.txt").read_text()
 SCRIPTS = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
@@ -28,10 +29,7 @@ ENVIRONMENT = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": "/tmp"}
 
 @pytest.fixture(scope="session", autouse=True)
 def build():
-    subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "kernel", "hosted", "system"], cwd=ROOT,
-                   check=True)
-    if (BUILD / "programs/busybox.wasm").stat().st_size == 0:
-        pytest.skip("busybox's source is not to be had from this machine's Debian archive")
+    build_system()
 
 
 @pytest.fixture(scope="module", params=[Machine.pvh, Machine.hosted], ids=["qemu", "hosted"])

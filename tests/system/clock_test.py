@@ -13,6 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from machine import BUILD, ROOT, Machine, system_files  # noqa: E402
+from whole_system import need_busybox  # noqa: E402
 
 HOUR = 3600
 BOTH = pytest.mark.parametrize("kind", [Machine.pvh, Machine.hosted], ids=["qemu", "hosted"])
@@ -43,8 +44,7 @@ def is_from(seconds, told):
 
 @BOTH
 def test_the_clock_is_set(kind):
-    if (BUILD / "programs/busybox.wasm").stat().st_size == 0:
-        pytest.skip("busybox's source is not to be had from this machine's Debian archive")
+    need_busybox()
     host = time.time() - time.monotonic()
     with start(kind) as machine:
         machine.expect(r"/ \$ ")

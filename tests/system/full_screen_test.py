@@ -4,15 +4,14 @@ the shell's own line editing. On both machines.
 Run from the root: pytest tests/system/full_screen_test.py; it builds what it needs.
 """
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, ROOT, Machine, system_files  # noqa: E402
+from machine import Machine, system_files  # noqa: E402
+from whole_system import build_system  # noqa: E402
 
 PROMPT = r"/ \$ \x1b\[K\r?\x1b\[4C"
 ESCAPE = "\x1b"
@@ -20,10 +19,7 @@ ESCAPE = "\x1b"
 
 @pytest.fixture(scope="session", autouse=True)
 def build():
-    subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "kernel", "hosted", "system"], cwd=ROOT,
-                   check=True)
-    if (BUILD / "programs/busybox.wasm").stat().st_size == 0:
-        pytest.skip("busybox's source is not to be had from this machine's Debian archive")
+    build_system()
 
 
 @pytest.fixture(scope="module", params=[Machine.pvh, Machine.hosted], ids=["qemu", "hosted"])

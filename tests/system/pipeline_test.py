@@ -9,14 +9,14 @@ import array
 import hashlib
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, ROOT, Machine, system_files, until  # noqa: E402
+from machine import BUILD, Machine, system_files, until  # noqa: E402
+from whole_system import build_system  # noqa: E402
 
 MIB = 1 << 20
 SIZES = {Machine.hosted: int(os.environ.get("KWAST_PIPELINE_MIB", "4")) * MIB,
@@ -28,10 +28,7 @@ SLACK_KIB = 64
 
 @pytest.fixture(scope="session", autouse=True)
 def build():
-    subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "kernel", "hosted", "system",
-                    "build/programs/pour.wasm"], cwd=ROOT, check=True)
-    if (BUILD / "programs/busybox.wasm").stat().st_size == 0:
-        pytest.skip("busybox's source is not to be had from this machine's Debian archive")
+    build_system("build/programs/pour.wasm")
 
 
 @pytest.fixture(params=[(Machine.hosted, 1), (Machine.hosted, 4), (Machine.pvh, 1), (Machine.pvh, 4)],

@@ -3,26 +3,22 @@
 Run from the root: pytest tests/system/tools_test.py; it builds what it needs.
 """
 
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from machine import BUILD, ROOT, Machine, system_files, until  # noqa: E402
+from machine import ROOT, Machine, system_files, until  # noqa: E402
+from whole_system import build_system  # noqa: E402
 
 NAMES = (ROOT / "user/programs/tools/applets").read_text().split()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def build():
-    subprocess.run(["make", "-s", f"-j{os.cpu_count()}", "kernel", "hosted", "system"], cwd=ROOT,
-                   check=True)
-    if (BUILD / "programs/busybox.wasm").stat().st_size == 0:
-        pytest.skip("busybox's source is not to be had from this machine's Debian archive")
+    build_system()
 
 
 def start(kind, **options):
