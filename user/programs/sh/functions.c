@@ -10,8 +10,6 @@
 static struct function *functions;
 static u32 depth;
 
-// -- Functions ------------------------------------------------------------------------------------
-
 struct function *function_find(const char *name) {
     struct function *function = functions;
     while (function != NULL && strcmp(function->name, name) != 0)
