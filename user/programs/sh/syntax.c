@@ -97,7 +97,11 @@ static void fail_unexpected(struct parser *parser) {
 
 // Commands in "$(...)" are parsed to find their end, for brackets in patterns of `case`, comments
 // and texts (<<) are not what they look like. Where that finds an error, and in all that is no
-// command, brackets are counted (`counts`): whoever executes it will say what is wrong.
+// command, brackets are counted (`counts`): whoever executes it will say what is wrong. So they are
+// in what lies deeper than anybody writes, for parsing takes more stack than there would be.
+#define PARSED_MAX 16u
+static u32 parsed; // substitutions, one in another, that are being parsed
+
 static usize skip(const char *text, usize at, bool counts, bool *end);
 
 static usize skip_single(const char *text, usize at, bool *end) {
@@ -152,7 +156,7 @@ static usize skip_substitution(const char *text, usize at, bool counts, bool *en
     bool is_cut = false;
     usize past = skip_until(text, at + 2, ')', true, &is_cut);
     bool is_arithmetic = text[at + 2] == '(' && !is_cut && text[past - 2] == ')';
-    if (!counts && !is_arithmetic)
+    if (!counts && !is_arithmetic && parsed < PARSED_MAX)
         return skip_commands(text, at + 2, end);
     *end |= is_cut;
     return past;
@@ -732,12 +736,14 @@ static usize skip_commands(const char *text, usize at, bool *end) {
     struct lexer lexer = {.result = SYNTAX_OK};
     struct arena arena = {0};
     struct parser parser;
+    parsed++;
     parser_init(&parser, &arena, text + at);
     parser.lexer = &lexer;
     next(&parser);
     skip_newlines(&parser);
     if (!is_at(&parser, TOKEN_CLOSE))
         parse_list(&parser);
+    parsed--;
     bool is_cut = lexer.result == SYNTAX_INCOMPLETE ||
                   (lexer.result == SYNTAX_OK && is_at(&parser, TOKEN_END));
     bool is_found = lexer.result == SYNTAX_OK && is_at(&parser, TOKEN_CLOSE);
